@@ -1,0 +1,204 @@
+"""Every setting of the library, as frozen dataclasses. The defaults are the paper's, or StyleGAN2's where it is silent.
+
+Experiments keep their numbers in `params.yaml`; `from_mapping` turns a section of it into one of these and refuses
+keys that do not exist.
+"""
+
+import dataclasses
+import difflib
+import types
+import typing
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from ui2i.errors import ConfigError
+
+NoiseMode = Literal["const", "random", "none"]
+Precision = Literal["fp32", "bf16"]
+TrunkName = Literal["alex", "vgg", "squeeze", "random"]
+InversionMethod = Literal["closed_form", "directions", "w", "w_plus"]
+ConfigT = typing.TypeVar("ConfigT")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class NetworkConfig:
+    """Architecture of a StyleGAN2 generator and its discriminator (config F by default).
+
+    Layers at resolution r have `min(channel_base // r, channel_max)` channels.
+    """
+
+    img_resolution: int = 256  # pixels, a power of two in 32..1024
+    z_dim: int = 512
+    w_dim: int = 512
+    num_mapping_layers: int = 8
+    mapping_lr_multiplier: float = 0.01
+    channel_base: int = 32768
+    channel_max: int = 512
+    use_noise: bool = True  # False: no per-pixel noise inputs; their strengths stay 0
+    conv_clamp: float | None = None  # None: activations are not clamped
+    mbstd_group_size: int = 4  # images per minibatch-stddev group
+
+    def __post_init__(self) -> None:
+        res = self.img_resolution
+        if res not in (32, 64, 128, 256, 512, 1024):
+            raise ConfigError(f"img_resolution is {res}, expected a power of two from 32 to 1024; resize the pictures")
+        for name in ("z_dim", "w_dim", "num_mapping_layers", "channel_base", "channel_max", "mbstd_group_size"):
+            _require_positive(name, getattr(self, name))
+
+    def num_channels(self, resolution: int) -> int:
+        """Width of the layers at `resolution` pixels."""
+        return max(1, min(self.channel_base // resolution, self.channel_max))
+
+    @property
+    def block_resolutions(self) -> tuple[int, ...]:
+        """Resolutions of the synthesis blocks, 4 first."""
+        return tuple(2**k for k in range(2, self.img_resolution.bit_length()))
+
+    @property
+    def num_ws(self) -> int:
+        """Number of style inputs of the synthesis network: 2 log2(resolution) - 2."""
+        return 2 * len(self.block_resolutions)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrainingConfig:
+    """Optimisation settings of StyleGAN2 training and fine-tuning (paper, section IV-B)."""
+
+    total_kimg: float = 192.0  # thousands of real images shown; the paper's 12 000 iterations of 16
+    batch_size: int = 16
+    learning_rate: float = 0.002
+    adam_beta2: float = 0.99
+    r1_gamma: float = 10.0
+    r1_interval: int = 16  # discriminator steps between R1 penalties (lazy regularisation)
+    path_length_weight: float = 2.0
+    path_length_interval: int = 4  # generator steps between path-length penalties; 0 = off
+    path_length_batch_shrink: int = 2
+    path_length_decay: float = 0.01
+    style_mixing_prob: float = 0.9
+    ema_half_life_kimg: float = 10.0
+    ema_rampup: float | None = None  # cap the half-life at this share of the images seen; None: no cap
+    freeze_mapping: bool = False  # freeze-FC: the mapping network takes no update (paper, section III-A)
+    mirror: bool = True  # show each picture and its mirror image
+    precision: Precision = "fp32"
+    snapshot_kimg: float = 4.0  # thousands of images between resumable states and sample grids
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("total_kimg", "batch_size", "learning_rate", "r1_interval", "ema_half_life_kimg", "snapshot_kimg"):
+            _require_positive(name, getattr(self, name))
+        if not 0 <= self.style_mixing_prob <= 1:
+            raise ConfigError(f"style_mixing_prob is {self.style_mixing_prob}, expected a probability from 0 to 1")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PerceptualConfig:
+    """Which LPIPS network measures distances, and where its backbone comes from."""
+
+    trunk: TrunkName = "alex"  # random: an untrained squeeze backbone, named in every table it makes
+    weights: str | None = None  # file with the backbone's weights; None: torchvision's cache, then its download
+    name: str | None = None  # the trunk's name in tables; None: made from `trunk` or from the file's name
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DistanceConfig:
+    """Protocol of the model distance (paper, Eq. 1)."""
+
+    num_latents: int = 2000
+    batch_size: int = 32
+    truncation_psi: float = 1.0
+    noise_mode: NoiseMode = "const"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.num_latents < 2:
+            raise ConfigError(f"num_latents is {self.num_latents}, expected at least 2; the paper takes 2000")
+        _require_positive("batch_size", self.batch_size)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class InversionConfig:
+    """Latent optimisation (paper, Eq. 5 to 9)."""
+
+    method: InversionMethod = "closed_form"
+    num_steps: int = 1000
+    learning_rate: float | None = None  # None: the method's own tuned rate
+    batch_size: int = 16
+    l1_weight: float = 1.0
+    perceptual_weight: float = 1.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _require_positive("num_steps", self.num_steps)
+        _require_positive("batch_size", self.batch_size)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class IngestConfig:
+    """How pictures become a prepared dataset."""
+
+    img_resolution: int = 256
+    max_images: int | None = None  # None: all
+    test_share: float = 0.1  # share of pictures kept from training, chosen by their hash
+    max_reject_share: float = 0.2  # a larger share of unusable pictures stops the stage
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.test_share < 1:
+            raise ConfigError(f"test_share is {self.test_share}, expected a share from 0 to below 1")
+        if self.max_images is not None:
+            _require_positive("max_images", self.max_images)
+
+
+def from_mapping(config_type: type[ConfigT], values: Mapping[str, Any], *, section: str) -> ConfigT:
+    """Build a config from a section of `params.yaml`.
+
+    Args:
+        section: the section's name, for error messages.
+
+    Raises:
+        ConfigError: a key does not exist in `config_type`, or a value has the wrong type.
+    """
+    hints = typing.get_type_hints(config_type)
+    known = {field.name: hints[field.name] for field in dataclasses.fields(config_type)}  # type: ignore[arg-type]
+    kwargs: dict[str, Any] = {}
+    for key, value in values.items():
+        if key not in known:
+            close = difflib.get_close_matches(str(key), known, n=1)
+            hint = f"did you mean {close[0]!r}?" if close else f"known keys: {', '.join(sorted(known))}"
+            raise ConfigError(f"{section} has the unknown key {key!r}, expected one of {len(known)} settings; {hint}")
+        kwargs[key] = _coerce(value, known[key], where=f"{section}.{key}")
+    return config_type(**kwargs)
+
+
+def to_mapping(config: Any) -> dict[str, Any]:
+    """Return the config's fields as plain values, ready for JSON."""
+    return dataclasses.asdict(config)
+
+
+def _coerce(value: Any, hint: Any, *, where: str) -> Any:
+    """Check `value` against a type hint made of bool, int, float, str, None and Literal."""
+    origin = typing.get_origin(hint)
+    options = typing.get_args(hint) if origin in (typing.Union, types.UnionType) else (hint,)
+    for option in options:
+        if typing.get_origin(option) is Literal:
+            if value in typing.get_args(option):
+                return value
+        elif option is type(None):
+            if value is None:
+                return None
+        elif option is float and type(value) in (int, float):
+            return float(value)
+        elif type(value) is option:
+            return value
+    expected = " or ".join(_describe(option) for option in options)
+    raise ConfigError(f"{where} is {value!r}, expected {expected}; correct it in params.yaml")
+
+
+def _describe(hint: Any) -> str:
+    if typing.get_origin(hint) is Literal:
+        return "one of " + ", ".join(map(str, typing.get_args(hint)))
+    return "null" if hint is type(None) else hint.__name__
+
+
+def _require_positive(name: str, value: float) -> None:
+    if value <= 0:
+        raise ConfigError(f"{name} is {value}, expected a number above 0; correct it in params.yaml")

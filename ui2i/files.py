@@ -1,0 +1,127 @@
+"""Files and folders that are either complete or absent, and their SHA-256.
+
+Everything is written beside its destination, flushed to disk and then renamed over it, so that a reader never sees
+half a file and a crash leaves the old version. Renaming is atomic for a file; a folder that already exists is first
+moved aside, so for an instant neither version is there. This does not arbitrate between two writers of one path.
+"""
+
+import contextlib
+import hashlib
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+_CHUNK_BYTES = 1 << 20
+
+
+@contextlib.contextmanager
+def atomic_file(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; what was written there replaces `path` on leaving without an error.
+
+    Missing parent folders are made. On an error the temporary file is removed and `path` stays as it was.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = _sibling(path)
+    try:
+        yield temporary
+        _fsync(temporary)
+        os.replace(temporary, path)
+        _fsync(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Yield an empty temporary folder beside `path`; it takes the place of `path` on leaving without an error.
+
+    Missing parent folders are made. On an error the temporary folder is removed and `path` stays as it was.
+    """
+    path = Path(path).resolve()  # of a link, the folder it points to is replaced
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = _sibling(path)
+    temporary.mkdir()
+    try:
+        yield temporary
+        for entry in sorted(temporary.rglob("*")):
+            _fsync(entry)
+        _fsync(temporary)
+        _swap_in(temporary, path)
+        _fsync(path.parent)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
+    """Write `data` to `path` atomically."""
+    with atomic_file(path) as temporary:
+        temporary.write_bytes(data)
+
+
+def write_text(path: str | os.PathLike[str], text: str) -> None:
+    """Write `text` to `path` atomically, as UTF-8 with the line ends it has."""
+    write_bytes(path, text.encode())
+
+
+def sha256_bytes(data: bytes) -> str:
+    """Return the SHA-256 of `data` as 64 hexadecimal digits."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def sha256_file(path: str | os.PathLike[str]) -> str:
+    """Return the SHA-256 of a file's content as 64 hexadecimal digits."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as handle:
+        while chunk := handle.read(_CHUNK_BYTES):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def sha256_folder(path: str | os.PathLike[str]) -> str:
+    """Return one SHA-256 for the relative names and contents of every file below a folder.
+
+    Neither the order of listing nor times nor empty folders matter.
+    """
+    root = Path(path)
+    files = {entry.relative_to(root).as_posix(): entry for entry in root.rglob("*") if entry.is_file()}
+    return sha256_listing((name, sha256_file(files[name])) for name in sorted(files))
+
+
+def sha256_listing(entries: Iterator[tuple[str, str]]) -> str:
+    """Return the SHA-256 of (name, content hash) pairs in the given order."""
+    digest = hashlib.sha256()
+    for name, content in entries:
+        # A zero byte ends each part: no name can contain one, so no two listings read alike.
+        digest.update(name.encode("utf-8", "surrogateescape") + b"\0" + content.encode() + b"\0")
+    return digest.hexdigest()
+
+
+def _sibling(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+
+
+def _swap_in(temporary: Path, path: Path) -> None:
+    """Rename `temporary` to `path`; a folder in its place is moved aside, then deleted, or put back on failure."""
+    if not path.is_dir():
+        os.replace(temporary, path)
+        return
+    old = _sibling(path)
+    os.replace(path, old)
+    try:
+        os.replace(temporary, path)
+    except OSError:
+        os.replace(old, path)
+        raise
+    shutil.rmtree(old)
+
+
+def _fsync(path: Path) -> None:
+    """Flush a file or folder to disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,415 @@
+"""Pictures in and out: files to arrays, arrays to tensors, and sheets of pictures for people to look at.
+
+On disk and in arrays a picture is uint8 RGB (HWC, batches NHWC); inside the networks it is NCHW float32 in [-1, 1].
+Torch is imported only by the two functions that need it, so that reading and drawing pictures starts at once.
+"""
+
+import dataclasses
+import functools
+import io
+import os
+import unicodedata
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import numpy as np
+from jaxtyping import UInt8
+from PIL import ExifTags, Image, ImageCms, ImageDraw, ImageFont
+
+from ui2i.errors import DataError
+from ui2i.files import atomic_file
+
+if TYPE_CHECKING:
+    import torch
+
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")  # no other decoder is ever offered a file
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif")
+MAX_PIXELS = 80_000_000  # larger pictures are refused before they are decoded; below Pillow's own limit of 89 million
+
+Box = tuple[int, int, int, int]  # left, top, right, bottom in pixels; right and bottom are outside
+
+# How to undo each EXIF orientation; 1 is upright.
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_PROFILE_MODES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK"}
+
+
+class PictureError(DataError):
+    """One picture cannot be used; `fault` says in which way, in a word.
+
+    From this module: "unreadable" (missing, or no picture at all), "damaged" (it begins as a picture but cannot be
+    decoded to its end) and "decompression_bomb" (too many pixels).
+    """
+
+    def __init__(self, message: str, fault: str) -> None:
+        super().__init__(message)
+        self.fault = fault
+
+
+def load_image(source: str | os.PathLike[str] | bytes | BinaryIO, *, name: str | None = None) -> Image.Image:
+    """Read a picture as upright 8-bit sRGB.
+
+    EXIF rotation is applied, colours are converted to sRGB when a profile is embedded, transparency is laid on white,
+    16-bit grey is scaled to 8 bits, and of an animation the first frame is taken.
+
+    Args:
+        source: a path, the file's bytes, or an open binary file.
+        name: what to call the picture in errors; None: its path, or "the picture".
+
+    Returns:
+        A Pillow image of mode RGB.
+
+    Raises:
+        PictureError: (a DataError) there is no such file, it is none of `FORMATS`, it is damaged or cut short, or it
+            has more than `MAX_PIXELS` pixels.
+    """
+    data, default_name = _read(source)
+    name = name or default_name
+    image = _open(data, name)
+    try:
+        image.load()
+        # Read after load(), which already turns a TIFF upright.
+        turn = _UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+        rgb = _to_srgb(image)
+        return rgb if turn is None else rgb.transpose(turn)
+    # Given damaged bytes, a decoder raises whatever its plugin happens to: OSError, SyntaxError, struct.error, ...
+    except Exception as error:
+        raise PictureError(
+            f"{name} is damaged ({error}), expected a complete {image.format} picture; replace or remove it", "damaged"
+        ) from error
+
+
+def center_square(width: int, height: int) -> Box:
+    """Return the largest centered square of a picture."""
+    side = min(width, height)
+    left, top = (width - side) // 2, (height - side) // 2
+    return left, top, left + side, top + side
+
+
+def fit_square(image: Image.Image, resolution: int) -> Image.Image:
+    """Crop the centered square and resize it to `resolution` pixels with an antialiased Lanczos filter."""
+    box = center_square(*image.size)
+    if box[2] - box[0] == resolution:
+        return image.crop(box)
+    return image.resize((resolution, resolution), Image.Resampling.LANCZOS, box=box)
+
+
+def encode_png(image: UInt8[np.ndarray, "h w 3"] | Image.Image) -> bytes:
+    """Return a picture as the bytes of a PNG file."""
+    buffer = io.BytesIO()
+    _as_pillow(image).save(buffer, format="PNG")
+    return buffer.getvalue()
+
+
+def save_png(path: str | os.PathLike[str], image: UInt8[np.ndarray, "h w 3"] | Image.Image) -> None:
+    """Write a picture as a PNG file, atomically."""
+    with atomic_file(path) as temporary:
+        temporary.write_bytes(encode_png(image))
+
+
+def to_tensor(images: np.ndarray) -> "torch.Tensor":
+    """Return pictures as the networks take them.
+
+    Args:
+        images: uint8 RGB, [N, H, W, 3] or [H, W, 3] (taken as N = 1).
+
+    Returns:
+        float32 [N, 3, H, W] in [-1, 1].
+
+    Raises:
+        DataError: another shape or another type.
+    """
+    import torch
+
+    if images.dtype != np.uint8 or images.ndim not in (3, 4) or images.shape[-1] != 3:
+        raise DataError(
+            f"images are {images.dtype} {list(images.shape)}, expected uint8 [N, H, W, 3] or [H, W, 3]; "
+            "read them with load_image and np.asarray"
+        )
+    batch = images if images.ndim == 4 else images[None]
+    planes = torch.from_numpy(np.ascontiguousarray(batch.transpose(0, 3, 1, 2)))
+    return planes.to(torch.float32).div_(127.5).sub_(1)
+
+
+def to_uint8(images: "torch.Tensor") -> UInt8[np.ndarray, "n h w 3"]:
+    """Return [N, 3, H, W] in [-1, 1] as uint8 [N, H, W, 3], rounded to nearest; values outside are clamped.
+
+    Raises:
+        DataError: another shape.
+    """
+    import torch
+
+    if images.ndim != 4 or images.shape[1] != 3:
+        raise DataError(f"images have shape {list(images.shape)}, expected [N, 3, H, W]; add the batch dimension")
+    levels = images.detach().to(torch.float32).add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8)
+    return levels.permute(0, 2, 3, 1).contiguous().cpu().numpy()
+
+
+def grid(images: UInt8[np.ndarray, "n h w 3"], num_columns: int, padding: int = 2) -> UInt8[np.ndarray, "gh gw 3"]:
+    """Lay pictures out row by row on white, `padding` pixels apart."""
+    count, height, width, _ = images.shape
+    num_rows = -(-count // num_columns)
+    step_y, step_x = height + padding, width + padding
+    canvas = np.full((max(num_rows * step_y - padding, 0), num_columns * step_x - padding, 3), 255, np.uint8)
+    for index, image in enumerate(images):
+        top, left = index // num_columns * step_y, index % num_columns * step_x
+        canvas[top : top + height, left : left + width] = image
+    return canvas
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One row of a contact sheet."""
+
+    label: str  # written left of the pictures; may be empty, may have several lines
+    images: UInt8[np.ndarray, "n h w 3"]
+
+
+def contact_sheet(
+    rows: Sequence[Row], column_labels: Sequence[str] = (), upscale: int = 1, title: str | None = None
+) -> UInt8[np.ndarray, "h w 3"]:
+    """Draw labelled rows of pictures on a white sheet.
+
+    Rows may differ in length and pictures in size: every cell takes the size of the largest. Labels too long for
+    their place are broken into lines at spaces and, where one word is too long, cut with an ellipsis.
+
+    Args:
+        column_labels: written above the columns, from the left; empty: none.
+        upscale: whole factor by which small pictures are enlarged (each pixel becomes a square).
+        title: a line above everything; None: none.
+
+    Raises:
+        DataError: there is no picture in `rows`.
+    """
+    num_columns = max((len(row.images) for row in rows), default=0)
+    if num_columns == 0:
+        raise DataError("the contact sheet has no pictures, expected at least one row of one; pass pictures to it")
+    sheet = _SheetLayout.measure(rows, column_labels, upscale, title, num_columns)
+    return np.asarray(sheet.draw(rows, upscale))
+
+
+def _read(source: str | os.PathLike[str] | bytes | BinaryIO) -> tuple[bytes, str]:
+    """Return the file's bytes and what to call it."""
+    if isinstance(source, bytes):
+        return source, "the picture"
+    if isinstance(source, (str, os.PathLike)):
+        try:
+            return Path(source).read_bytes(), os.fspath(source)
+        except OSError as error:
+            raise PictureError(
+                f"{os.fspath(source)} cannot be read ({error.strerror}), expected a picture file; check the path",
+                "unreadable",
+            ) from error
+    return source.read(), str(getattr(source, "name", "the picture"))
+
+
+def _open(data: bytes, name: str) -> Image.Image:
+    """Read a picture's header and refuse what is no picture or too large to decode."""
+    try:
+        image = Image.open(io.BytesIO(data), formats=FORMATS)
+        num_pixels = image.width * image.height
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise _bomb(name, str(error)) from error
+    except Exception as error:  # as above: plugins raise anything on damaged bytes
+        raise PictureError(
+            f"{name} is not a picture that can be read ({len(data)} bytes), expected one of {', '.join(FORMATS)}; "
+            "convert or remove it",
+            "unreadable",
+        ) from error
+    if num_pixels > MAX_PIXELS:
+        raise _bomb(name, f"{image.width} x {image.height} pixels")
+    return image
+
+
+def _bomb(name: str, what: str) -> PictureError:
+    return PictureError(
+        f"{name} is too large ({what}), expected at most {MAX_PIXELS} pixels; make it smaller or remove it",
+        "decompression_bomb",
+    )
+
+
+def _to_srgb(image: Image.Image) -> Image.Image:
+    """Return a decoded picture of any mode as 8-bit sRGB on white."""
+    profile = image.info.get("icc_profile")
+    alpha = None
+    if image.mode[0] in "IF":
+        image = _reduce_depth(image)
+    elif image.has_transparency_data:
+        image = image.convert("RGBA")
+        alpha = image.getchannel("A")
+        image = image.convert("RGB")
+    rgb = _apply_profile(image, profile) if profile else image.convert("RGB")
+    if alpha is None:
+        return rgb
+    white = Image.new("RGB", rgb.size, "white")
+    white.paste(rgb, mask=alpha)
+    return white
+
+
+def _reduce_depth(image: Image.Image) -> Image.Image:
+    """Scale 16-bit grey to 8 bits: 65535 becomes 255.
+
+    Raises:
+        ValueError: the values do not fit 16 bits; 32-bit pictures have no agreed white.
+    """
+    levels = np.asarray(image)
+    if image.mode == "F" or levels.min() < 0 or levels.max() > 65535:
+        raise ValueError(f"32-bit values of mode {image.mode}; 8 or 16 bits are needed")
+    return Image.fromarray(np.rint(levels / 257).astype(np.uint8))
+
+
+def _apply_profile(image: Image.Image, icc_profile: bytes) -> Image.Image:
+    """Convert colours from the embedded profile to sRGB; a profile that is broken or for other channels is ignored."""
+    try:
+        profile = ImageCms.ImageCmsProfile(io.BytesIO(icc_profile))
+        mode = _PROFILE_MODES[profile.profile.xcolor_space.strip()]
+        if (image.mode == "CMYK") != (mode == "CMYK"):
+            return image.convert("RGB")
+        converted = ImageCms.profileToProfile(image.convert(mode), profile, _srgb(), outputMode="RGB")
+    except (ImageCms.PyCMSError, OSError, KeyError):
+        return image.convert("RGB")
+    assert converted is not None  # only an in-place conversion returns nothing
+    return converted
+
+
+@functools.cache
+def _srgb() -> ImageCms.ImageCmsProfile:
+    return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
+
+
+def _as_pillow(image: Any) -> Image.Image:
+    return image if isinstance(image, Image.Image) else Image.fromarray(np.ascontiguousarray(image))
+
+
+_INK = (32, 32, 32)
+_FAINT_INK = (96, 96, 96)
+_MARGIN = 16  # pixels around the sheet and between a label and its pictures
+_GAP = 4  # pixels between pictures
+_MAX_LABEL_WIDTH = 220  # pixels
+
+
+@dataclasses.dataclass(frozen=True)
+class _SheetLayout:
+    """Where everything on a contact sheet goes, in pixels."""
+
+    cell: tuple[int, int]  # width, height
+    label_width: int  # 0: the sheet has no row labels
+    row_labels: list[str]
+    row_heights: list[int]
+    column_labels: list[str]
+    title: str
+    title_height: int
+    header_height: int
+    size: tuple[int, int]
+    font: Any
+    title_font: Any
+
+    @classmethod
+    def measure(
+        cls, rows: Sequence[Row], column_labels: Sequence[str], upscale: int, title: str | None, num_columns: int
+    ) -> "_SheetLayout":
+        """Break the labels into lines and add up the sizes."""
+        cell_width = upscale * max(row.images.shape[2] for row in rows)
+        cell_height = upscale * max(row.images.shape[1] for row in rows)
+        font = ImageFont.load_default(size=max(11, min(16, cell_height // 5)))
+        title_font = ImageFont.load_default(size=20)
+        row_labels = [_wrap(row.label, font, _MAX_LABEL_WIDTH) for row in rows]
+        headings = [_wrap(label, font, cell_width) for label in column_labels[:num_columns]]
+        label_width = max(_text_size(label, font)[0] for label in row_labels)
+        left = _MARGIN + (label_width + _MARGIN if label_width else 0)
+        pictures_width = num_columns * (cell_width + _GAP) - _GAP
+        title_text = _wrap(title or "", title_font, max(left + pictures_width - _MARGIN, _MAX_LABEL_WIDTH))
+        title_width, title_height = _text_size(title_text, title_font)
+        header_height = max((_text_size(label, font)[1] for label in headings), default=0)
+        row_heights = [max(cell_height, _text_size(label, font)[1]) for label in row_labels]
+        height = 2 * _MARGIN + sum(row_heights) + _GAP * (len(rows) - 1)
+        height += title_height + _MARGIN if title_height else 0
+        height += header_height + _GAP if header_height else 0
+        return cls(
+            cell=(cell_width, cell_height),
+            label_width=label_width,
+            row_labels=row_labels,
+            row_heights=row_heights,
+            column_labels=headings,
+            title=title_text,
+            title_height=title_height,
+            header_height=header_height,
+            size=(max(left + pictures_width, _MARGIN + title_width) + _MARGIN, height),
+            font=font,
+            title_font=title_font,
+        )
+
+    def draw(self, rows: Sequence[Row], upscale: int) -> Image.Image:
+        """Paint the sheet."""
+        sheet = Image.new("RGB", self.size, "white")
+        pen = ImageDraw.Draw(sheet)
+        left = _MARGIN + (self.label_width + _MARGIN if self.label_width else 0)
+        top = _MARGIN
+        if self.title_height:
+            pen.multiline_text((_MARGIN, top), self.title, fill=_INK, font=self.title_font)
+            top += self.title_height + _MARGIN
+        for column, label in enumerate(self.column_labels):
+            center = left + column * (self.cell[0] + _GAP) + self.cell[0] / 2
+            bottom = top + self.header_height
+            pen.multiline_text((center, bottom), label, fill=_FAINT_INK, font=self.font, anchor="md", align="center")
+        top += self.header_height + _GAP if self.header_height else 0
+        for row, label, height in zip(rows, self.row_labels, self.row_heights, strict=True):
+            right, middle = left - _MARGIN, top + height / 2
+            pen.multiline_text((right, middle), label, fill=_INK, font=self.font, anchor="rm", align="right")
+            for column, image in enumerate(row.images):
+                enlarged = image.repeat(upscale, axis=0).repeat(upscale, axis=1)
+                sheet.paste(_as_pillow(enlarged), (left + column * (self.cell[0] + _GAP), top))
+            top += height + _GAP
+        return sheet
+
+
+def _text_size(text: str, font: Any) -> tuple[int, int]:
+    """Width and height in pixels that a text of several lines needs, from the top of its first line."""
+    if not text:
+        return 0, 0
+    pen = ImageDraw.Draw(Image.new("RGB", (1, 1)))
+    _, _, right, bottom = pen.multiline_textbbox((0, 0), text, font=font)
+    return int(np.ceil(right)), int(np.ceil(bottom))
+
+
+def _wrap(text: str, font: Any, max_width: int) -> str:
+    """Break a text at spaces into lines of at most `max_width` pixels."""
+    lines: list[str] = []
+    for paragraph in _drawable(text, font).splitlines():
+        line = ""
+        for word in paragraph.split():
+            longer = f"{line} {word}".lstrip()
+            if line and font.getlength(longer) > max_width:
+                lines.append(line)
+                line = word
+            else:
+                line = longer
+        lines.append(line)
+    return "\n".join(_shorten(line, font, max_width) for line in lines)
+
+
+def _drawable(text: str, font: Any) -> str:
+    """Write letters that the font lacks without their accents, and what is left of them as question marks."""
+    missing = bytes(font.getmask("\uffff"))
+    written = []
+    for letter in text:
+        if ord(letter) > 127 and bytes(font.getmask(letter)) == missing:
+            letter = unicodedata.normalize("NFKD", letter).encode("ascii", "ignore").decode() or "?"
+        written.append(letter)
+    return "".join(written)
+
+
+def _shorten(line: str, font: Any, max_width: int) -> str:
+    if font.getlength(line) <= max_width:
+        return line
+    while line and font.getlength(line + "…") > max_width:
+        line = line[:-1]
+    return line + "…"

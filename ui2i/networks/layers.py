@@ -1,0 +1,166 @@
+"""Layers with StyleGAN2's equalised learning rate: weights are stored at unit variance and scaled when used.
+
+Convolutions run in the dtype of their input, so that a caller chooses bf16 by casting the activations; styles,
+demodulation and everything stored stay float32. N: images, I: input channels, O: output channels, r: resolution.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ui2i.config import NoiseMode
+from ui2i.ops.modulation import demodulation
+from ui2i.ops.resample import downsample2x, fold_downsampling, fold_upsampling
+
+LRELU_SLOPE = 0.2
+LRELU_GAIN = math.sqrt(2)
+
+
+class FullyConnected(nn.Module):
+    """Linear layer [N, I] -> [N, O], then leaky ReLU if `activate`."""
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        *,
+        activate: bool = False,
+        lr_multiplier: float = 1.0,
+        bias_init: float = 0.0,
+    ):
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(out_features, in_features) / lr_multiplier)
+        self.bias = nn.Parameter(torch.full((out_features,), bias_init / lr_multiplier))
+        self.activate = activate
+        self.weight_gain = lr_multiplier / math.sqrt(in_features)
+        self.bias_gain = lr_multiplier
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = F.linear(x, self.weight * self.weight_gain, self.bias * self.bias_gain)
+        return F.leaky_relu(y, LRELU_SLOPE) * LRELU_GAIN if self.activate else y
+
+
+class Convolution(nn.Module):
+    """Convolution [N, I, r, r] -> [N, O, r, r], or r/2 with `down`; then leaky ReLU if `activate`, with gain `gain`."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int,
+        *,
+        bias: bool = True,
+        activate: bool = True,
+        down: bool = False,
+        gain: float = 1.0,
+        clamp: float | None = None,
+    ):
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(out_channels, in_channels, kernel_size, kernel_size))
+        self.bias = nn.Parameter(torch.zeros(out_channels)) if bias else None
+        self.activate = activate
+        self.down = down
+        self.weight_gain = 1 / math.sqrt(in_channels * kernel_size**2)
+        # Leaky ReLU is homogeneous: its gain may scale weight and bias instead of every activation.
+        self.output_gain = gain * (LRELU_GAIN if activate else 1.0)
+        self.clamp = None if clamp is None else clamp * gain
+        self.padding = kernel_size // 2
+
+    def forward(self, x: Tensor) -> Tensor:
+        weight = self.weight * (self.weight_gain * self.output_gain)
+        bias = None if self.bias is None else (self.bias * self.output_gain).to(x.dtype)
+        if self.down and self.padding:
+            y = F.conv2d(F.pixel_unshuffle(x, 2), fold_downsampling(weight).to(x.dtype), bias, padding=1)
+        else:
+            y = F.conv2d(downsample2x(x) if self.down else x, weight.to(x.dtype), bias, padding=self.padding)
+        if self.activate:
+            y = F.leaky_relu(y, LRELU_SLOPE)
+        return y if self.clamp is None else y.clamp(-self.clamp, self.clamp)
+
+
+class SynthesisLayer(nn.Module):
+    """Modulated 3x3 convolution, noise, bias, leaky ReLU: [N, I, r', r'] -> [N, O, r, r], r = 2 r' with `up`."""
+
+    noise_const: Tensor
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        *,
+        w_dim: int,
+        resolution: int,
+        up: bool = False,
+        use_noise: bool = True,
+        clamp: float | None = None,
+    ):
+        super().__init__()
+        self.affine = FullyConnected(w_dim, in_channels, bias_init=1.0)
+        self.weight = nn.Parameter(torch.randn(out_channels, in_channels, 3, 3))
+        self.bias = nn.Parameter(torch.zeros(out_channels))
+        self.register_buffer("noise_const", torch.randn(resolution, resolution))
+        self.noise_strength = nn.Parameter(torch.zeros([]), requires_grad=use_noise)
+        self.use_noise = use_noise
+        self.resolution = resolution
+        self.up = up
+        self.clamp = clamp
+        self.weight_gain = 1 / math.sqrt(in_channels * 9)
+
+    def forward(self, x: Tensor, w: Tensor, noise_mode: NoiseMode = "const", noise: Tensor | None = None) -> Tensor:
+        """Args:
+        x: [N, I, r', r'].
+        w: [N, w_dim].
+        noise: [N or 1, 1, r, r], used instead of the stored or a random map; `noise_mode` none still wins.
+        """
+        styles = self.affine(w)
+        weight = self.weight * self.weight_gain
+        scale = demodulation(weight, styles) * LRELU_GAIN
+        x = x * styles.to(x.dtype)[:, :, None, None]
+        if self.up:
+            folded = fold_upsampling(weight).to(x.dtype)
+            # The phases of one channel stand side by side, so each shares its channel's scale.
+            y = F.pixel_shuffle(F.conv2d(x, folded, padding=1), 2)
+        else:
+            y = F.conv2d(x, weight.to(x.dtype), padding=1)
+        offset = (self.bias * LRELU_GAIN)[:, None, None]
+        noise_map = self._noise(x, noise_mode, noise)
+        if noise_map is not None:
+            offset = offset + noise_map * (self.noise_strength * LRELU_GAIN)
+        y = torch.addcmul(offset.to(y.dtype), y, scale.to(y.dtype)[:, :, None, None])
+        y = F.leaky_relu(y, LRELU_SLOPE)
+        return y if self.clamp is None else y.clamp(-self.clamp, self.clamp)
+
+    def _noise(self, x: Tensor, noise_mode: NoiseMode, noise: Tensor | None) -> Tensor | None:
+        if noise_mode == "none" or not self.use_noise:
+            return None
+        if noise is not None:
+            return noise
+        if noise_mode == "const":
+            return self.noise_const
+        return torch.randn(x.shape[0], 1, self.resolution, self.resolution, device=x.device)
+
+
+class ToRGB(nn.Module):
+    """Modulated 1x1 convolution without demodulation: [N, I, r, r] -> [N, 3, r, r] float32."""
+
+    def __init__(self, in_channels: int, *, w_dim: int, clamp: float | None = None):
+        super().__init__()
+        self.affine = FullyConnected(w_dim, in_channels, bias_init=1.0)
+        self.weight = nn.Parameter(torch.randn(3, in_channels, 1, 1))
+        self.bias = nn.Parameter(torch.zeros(3))
+        self.weight_gain = 1 / math.sqrt(in_channels)
+        self.clamp = clamp
+
+    def forward(self, x: Tensor, w: Tensor) -> Tensor:
+        """Args:
+        x: [N, I, r, r].
+        w: [N, w_dim].
+        """
+        styles = self.affine(w) * self.weight_gain
+        # Three output channels are few enough that per-image weights cost less than scaling the input.
+        weight = self.weight[None, :, :, 0, 0] * styles[:, None, :]
+        y = torch.matmul(weight.to(x.dtype), x.flatten(2)).unflatten(2, x.shape[2:])
+        y = y.float() + self.bias[:, None, None]
+        return y if self.clamp is None else y.clamp(-self.clamp, self.clamp)

@@ -1,0 +1,13 @@
+"""How long work reports that it advances, without knowing who listens."""
+
+from typing import Protocol
+
+
+class Progress(Protocol):
+    """Called after each unit of work: `done` of `total`, with a short note such as a loss or a name."""
+
+    def __call__(self, done: int, total: int, note: str = "") -> None: ...
+
+
+def no_progress(done: int, total: int, note: str = "") -> None:
+    """Report to nobody."""

@@ -1,0 +1,45 @@
+"""What made a result: commit, versions, device. Every table and card carries it."""
+
+import functools
+import platform
+import subprocess
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+RECORDED_PACKAGES = ("ui2i", "torch", "torchvision", "lpips", "numpy", "pandas", "pyarrow")
+
+
+def provenance(device: str = "cpu") -> dict[str, Any]:
+    """Return the git commit (`-dirty` if files differ from it), package versions, device, threads and UTC time."""
+    import torch
+
+    return {
+        "commit": git_commit(),
+        "versions": _package_versions(),
+        "python": platform.python_version(),
+        "device": device,
+        "device_name": torch.cuda.get_device_name() if device.startswith("cuda") else platform.machine(),
+        "num_threads": torch.get_num_threads(),
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def git_commit() -> str:
+    """Return the current directory's commit, with `-dirty` if tracked files were changed; `unknown` outside git."""
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=20).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
+
+
+@functools.cache
+def _package_versions() -> dict[str, str]:
+    versions = {}
+    for package in RECORDED_PACKAGES:
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            versions[package] = "not installed"
+    return versions

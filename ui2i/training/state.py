@@ -1,0 +1,128 @@
+"""What training carries from one step to the next, and what freeze-FC leaves out of it."""
+
+import copy
+import dataclasses
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ui2i.config import NetworkConfig, TrainingConfig
+from ui2i.errors import CheckpointError
+from ui2i.networks.discriminator import Discriminator
+from ui2i.networks.generator import Generator
+
+
+@dataclasses.dataclass(kw_only=True)
+class TrainingState:
+    """Networks, optimisers and counters. `generator_ema` is the product; the others exist to make it."""
+
+    generator: Generator
+    discriminator: Discriminator
+    generator_ema: Generator
+    generator_optimizer: torch.optim.Adam
+    discriminator_optimizer: torch.optim.Adam
+    path_length_mean: Tensor  # moving mean that path lengths are drawn to, a scalar
+    num_steps: int = 0
+    log: list[dict[str, float]] = dataclasses.field(default_factory=list)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the networks live."""
+        return self.path_length_mean.device
+
+
+def initial_state(
+    network_config: NetworkConfig,
+    config: TrainingConfig,
+    *,
+    base: tuple[Generator, Discriminator | None] | None = None,
+    device: torch.device | str = "cpu",
+) -> TrainingState:
+    """Return the state before the first step.
+
+    Args:
+        base: generator and discriminator of the source domain to fine-tune; a missing discriminator starts fresh.
+            None trains from scratch.
+
+    Raises:
+        CheckpointError: the base has another architecture than `network_config`.
+    """
+    torch.manual_seed(config.seed)
+    generator, discriminator = Generator(network_config), Discriminator(network_config)
+    if base is not None:
+        check_architecture(base[0].config, network_config)
+        generator.load_state_dict(base[0].state_dict())
+        if base[1] is not None:
+            discriminator.load_state_dict(base[1].state_dict())
+    generator.mapping.requires_grad_(not config.freeze_mapping)
+    generator.to(device)
+    discriminator.to(device)
+    return TrainingState(
+        generator=generator,
+        discriminator=discriminator,
+        generator_ema=copy.deepcopy(generator).eval().requires_grad_(False),
+        generator_optimizer=_lazy_adam(generator, config, config.path_length_interval),
+        discriminator_optimizer=_lazy_adam(discriminator, config, config.r1_interval),
+        path_length_mean=torch.zeros([], device=device),
+    )
+
+
+def check_architecture(base: NetworkConfig, wanted: NetworkConfig) -> None:
+    """Raise CheckpointError, naming the differing fields, unless both describe the same networks."""
+    fields = [field.name for field in dataclasses.fields(NetworkConfig)]
+    different = [name for name in fields if getattr(base, name) != getattr(wanted, name)]
+    if different:
+        came = ", ".join(f"{name} {getattr(base, name)}" for name in different)
+        expected = ", ".join(f"{name} {getattr(wanted, name)}" for name in different)
+        raise CheckpointError(
+            f"the base model has {came}, expected {expected}; train at the base model's settings or choose another base"
+        )
+
+
+def trainable_parameters(module: nn.Module) -> list[nn.Parameter]:
+    """Parameters that take updates; frozen ones have `requires_grad` off for good."""
+    return [parameter for parameter in module.parameters() if parameter.requires_grad]
+
+
+def state_to_dict(state: TrainingState) -> dict[str, Any]:
+    """Return all that a resumed run needs, random states included, as tensors and plain values."""
+    return {
+        "generator": state.generator.state_dict(),
+        "discriminator": state.discriminator.state_dict(),
+        "generator_ema": state.generator_ema.state_dict(),
+        "generator_optimizer": state.generator_optimizer.state_dict(),
+        "discriminator_optimizer": state.discriminator_optimizer.state_dict(),
+        "path_length_mean": state.path_length_mean,
+        "num_steps": state.num_steps,
+        "log": state.log,
+        "rng_cpu": torch.get_rng_state(),
+        "rng_cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+    }
+
+
+def restore_state(state: TrainingState, values: dict[str, Any]) -> None:
+    """Overwrite `state` and the random states in place with what `state_to_dict` returned."""
+    state.generator.load_state_dict(values["generator"])
+    state.discriminator.load_state_dict(values["discriminator"])
+    state.generator_ema.load_state_dict(values["generator_ema"])
+    state.generator_optimizer.load_state_dict(values["generator_optimizer"])
+    state.discriminator_optimizer.load_state_dict(values["discriminator_optimizer"])
+    state.path_length_mean.copy_(values["path_length_mean"])
+    state.num_steps = values["num_steps"]
+    state.log = values["log"]
+    torch.set_rng_state(values["rng_cpu"])
+    if torch.cuda.is_available() and values["rng_cuda"]:
+        torch.cuda.set_rng_state_all(values["rng_cuda"])
+
+
+def _lazy_adam(module: nn.Module, config: TrainingConfig, interval: int) -> torch.optim.Adam:
+    """Adam corrected for a regulariser that runs every `interval` steps (arXiv 1912.04958, appendix B)."""
+    ratio = interval / (interval + 1) if interval else 1.0
+    return torch.optim.Adam(
+        trainable_parameters(module),
+        lr=config.learning_rate * ratio,
+        betas=(0.0, config.adam_beta2**ratio),
+        eps=1e-8,
+        fused=True,
+    )
