@@ -84,8 +84,20 @@ class TrainingConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("total_kimg", "batch_size", "learning_rate", "r1_interval", "ema_half_life_kimg", "snapshot_kimg"):
+        for name in (
+            "total_kimg",
+            "batch_size",
+            "learning_rate",
+            "r1_interval",
+            "path_length_batch_shrink",
+            "ema_half_life_kimg",
+            "snapshot_kimg",
+        ):
             _require_positive(name, getattr(self, name))
+        if self.path_length_interval < 0:
+            raise ConfigError(f"path_length_interval is {self.path_length_interval}, expected 0 (off) or a step count")
+        if not 0 <= self.adam_beta2 < 1:
+            raise ConfigError(f"adam_beta2 is {self.adam_beta2}, expected a share from 0 to below 1; 0.99 is usual")
         if not 0 <= self.style_mixing_prob <= 1:
             raise ConfigError(f"style_mixing_prob is {self.style_mixing_prob}, expected a probability from 0 to 1")
 
@@ -142,6 +154,7 @@ class IngestConfig:
     max_reject_share: float = 0.2  # a larger share of unusable pictures stops the stage
 
     def __post_init__(self) -> None:
+        _require_positive("img_resolution", self.img_resolution)
         if not 0 <= self.test_share < 1:
             raise ConfigError(f"test_share is {self.test_share}, expected a share from 0 to below 1")
         if self.max_images is not None:
@@ -200,5 +213,5 @@ def _describe(hint: Any) -> str:
 
 
 def _require_positive(name: str, value: float) -> None:
-    if value <= 0:
+    if not value > 0:  # so that NaN is refused too
         raise ConfigError(f"{name} is {value}, expected a number above 0; correct it in params.yaml")

@@ -96,10 +96,9 @@ def center_square(width: int, height: int) -> Box:
 
 def fit_square(image: Image.Image, resolution: int) -> Image.Image:
     """Crop the centered square and resize it to `resolution` pixels with an antialiased Lanczos filter."""
-    box = center_square(*image.size)
-    if box[2] - box[0] == resolution:
-        return image.crop(box)
-    return image.resize((resolution, resolution), Image.Resampling.LANCZOS, box=box)
+    # Cropped first: a resize with a box would blend in what lies just outside it.
+    square = image.crop(center_square(*image.size))
+    return square.resize((resolution, resolution), Image.Resampling.LANCZOS)
 
 
 def encode_png(image: UInt8[np.ndarray, "h w 3"] | Image.Image) -> bytes:

@@ -1,8 +1,9 @@
 """How long work reports that it advances, without knowing who listens."""
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
+@runtime_checkable
 class Progress(Protocol):
     """Called after each unit of work: `done` of `total`, with a short note such as a loss or a name."""
 

@@ -221,7 +221,7 @@ def _zip_candidates(archive: zipfile.ZipFile) -> Iterator[Candidate]:
 
 def _looks_like_picture(path: str) -> bool:
     parts = PurePosixPath(path).parts
-    hidden = parts[-1].startswith(".") or "__MACOSX" in parts
+    hidden = (parts[-1].startswith(".") and not parts[-1].startswith("..")) or "__MACOSX" in parts
     return not hidden and path.lower().endswith(SUFFIXES)
 
 

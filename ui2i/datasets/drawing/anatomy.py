@@ -42,6 +42,15 @@ class Eye:
 
 
 @dataclass(frozen=True)
+class Nose:
+    """Points down the ridge [3, 2], along the base from wing to wing [5, 2], and the nostrils' outlines."""
+
+    bridge: Points
+    base: Points
+    nostrils: list[Points]
+
+
+@dataclass(frozen=True)
 class Mouth:
     """Lips, the line between them and, when open, the cavity and teeth."""
 
@@ -62,9 +71,7 @@ class Anatomy:
     neck: Points
     eyes: list[Eye]
     brows: list[Points]
-    nose_bridge: Points
-    nose_base: Points
-    nostrils: list[Points]
+    nose: Nose
     mouth: Mouth
 
 
@@ -75,8 +82,8 @@ def head_outline(attributes: FaceAttributes, pose: Pose, jaw: float = 1.0) -> Po
     half = np.array(
         [
             (0.0, -1.0), (0.54 * width, -0.885), (0.90 * width, -0.54), (1.0 * width, -0.08),
-            (0.955 * width * cheek, 0.32), (0.80 * width * jaw, 0.67), (0.45 * width * jaw, 0.93 + attributes.chin_length),
-            (0.0, 1.01 + attributes.chin_length),
+            (0.955 * width * cheek, 0.32), (0.80 * width * jaw, 0.67),
+            (0.45 * width * jaw, 0.93 + attributes.chin_length), (0.0, 1.01 + attributes.chin_length),
         ]
     )  # fmt: skip
     outline = np.concatenate([half, half[-2:0:-1] * (-1, 1)])
@@ -89,14 +96,16 @@ def head_outline(attributes: FaceAttributes, pose: Pose, jaw: float = 1.0) -> Po
 def _ears(attributes: FaceAttributes, pose: Pose) -> list[Points]:
     shift = -0.12 * pose.turn
     y = 0.08 - 0.35 * float(np.sin(pose.pitch))
-    return [ellipse(side * (attributes.head_width + 0.015) + shift, y, 0.115, 0.20, 20) for side in (-1, 1)]
+    return [ellipse((side * (attributes.head_width + 0.015) + shift, y), 0.115, 0.20, 20) for side in (-1, 1)]
 
 
 def _neck(attributes: FaceAttributes, pose: Pose) -> Points:
     half = attributes.head_width * (0.50 + 0.12 * (attributes.jaw_width - 0.9) / 0.15)
     half = float(np.clip(half, 0.36, 0.50))
     top = pose.to_frame([(half + 0.1 * pose.turn, 0.4), (-half + 0.1 * pose.turn, 0.4)])
-    base = pose.body_to_frame([(-half - 0.03, 1.15), (-half - 0.22, 1.5), (0, 1.9), (half + 0.22, 1.5), (half + 0.03, 1.15)])
+    base = pose.body_to_frame(
+        [(-half - 0.03, 1.15), (-half - 0.22, 1.5), (0, 1.9), (half + 0.22, 1.5), (half + 0.03, 1.15)]
+    )
     return np.concatenate([top, base])
 
 
@@ -118,7 +127,7 @@ def _eye(attributes: FaceAttributes, pose: Pose, proportions: Proportions, side:
     middle = pose.on_face(np.array([(x + 0.055 * attributes.gaze_x, y - 0.008 + 0.025 * attributes.gaze_y)]))[0]
 
     def disc(dx: float, dy: float, r: float) -> Points:
-        return pose.to_frame(ellipse(middle[0] + dx, middle[1] + dy, r * np.cos(pose.yaw), r, 20))
+        return pose.to_frame(ellipse(middle + np.array((dx, dy)), r * np.cos(pose.yaw), r, 20))
 
     widths = taper(13, 0.008, 0.018, 0.024 + 0.012 * attributes.lashes) * proportions.lash_line
     flick = np.array([(0.03, -0.015)]) * attributes.lashes * proportions.lash_line
@@ -128,7 +137,7 @@ def _eye(attributes: FaceAttributes, pose: Pose, proportions: Proportions, side:
         side=side,
         white=place(np.concatenate([upper, lower[::-1]])),
         upper_lid=place(ribbon(lash, np.append(widths, 0.002))),
-        crease=place(ribbon(upper + (0, -0.042), taper(13, 0.004, 0.011, 0.004))),
+        crease=place(ribbon(upper + np.array((0, -0.042)), taper(13, 0.004, 0.011, 0.004))),
         iris=disc(0, 0, radius),
         pupil=disc(0, 0, 0.48 * radius),
         glint=disc(glint[0] * proportions.iris, glint[1] * proportions.iris, 0.028 * proportions.iris),
@@ -137,7 +146,12 @@ def _eye(attributes: FaceAttributes, pose: Pose, proportions: Proportions, side:
 
 
 def _brow(attributes: FaceAttributes, pose: Pose, proportions: Proportions, side: int) -> Points:
-    y = BROW_Y - attributes.brow_raise - 0.045 * (proportions.eye - 1) / 0.3 - 0.02 * max(0.0, attributes.mouth_open - 0.5)
+    y = (
+        BROW_Y
+        - attributes.brow_raise
+        - 0.045 * (proportions.eye - 1) / 0.3
+        - 0.02 * max(0.0, attributes.mouth_open - 0.5)
+    )
     slope = attributes.brow_angle
     line = smooth_open(
         [
@@ -173,15 +187,22 @@ def _mouth(attributes: FaceAttributes, pose: Pose, proportions: Proportions) -> 
     )
 
 
+def _nose(attributes: FaceAttributes, pose: Pose) -> Nose:
+    y = EYE_Y + (NOSE_Y - EYE_Y) * attributes.nose_length
+    wing = 0.125 * attributes.nose_width
+    ridge = [(0, EYE_Y - 0.08), (0, 0.12), (0, y - 0.07)]
+    base = [(-wing, y - 0.035), (-0.6 * wing, y + 0.02), (0, y + 0.03), (0.6 * wing, y + 0.02), (wing, y - 0.035)]
+    holes = pose.on_face([(side * 0.5 * wing, y + 0.005) for side in (-1, 1)], 0.11)
+    return Nose(
+        bridge=pose.to_frame(pose.on_face(ridge, np.array((0.04, 0.10, 0.17)))),
+        base=pose.to_frame(pose.on_face(base, 0.10)),
+        nostrils=[pose.to_frame(ellipse(hole, 0.03 * attributes.nose_width, 0.018, 12)) for hole in holes],
+    )
+
+
 def anatomy_of(attributes: FaceAttributes, proportions: Proportions) -> Anatomy:
     """Every outline of a head under a style's proportions."""
     pose = pose_of(attributes)
-    nose_y = EYE_Y + (NOSE_Y - EYE_Y) * attributes.nose_length
-    wing = 0.125 * attributes.nose_width
-
-    def nose(points: list[tuple[float, float]], lift: float) -> Points:
-        return pose.to_frame(pose.on_face(points, lift))
-
     return Anatomy(
         pose=pose,
         head=pose.to_frame(head_outline(attributes, pose, proportions.jaw)),
@@ -189,8 +210,6 @@ def anatomy_of(attributes: FaceAttributes, proportions: Proportions) -> Anatomy:
         neck=_neck(attributes, pose),
         eyes=[_eye(attributes, pose, proportions, side) for side in (-1, 1)],
         brows=[_brow(attributes, pose, proportions, side) for side in (-1, 1)],
-        nose_bridge=np.concatenate([nose([(0, EYE_Y - 0.08)], 0.04), nose([(0, 0.12)], 0.10), nose([(0, nose_y - 0.07)], 0.17)]),
-        nose_base=nose([(-wing, nose_y - 0.035), (-0.6 * wing, nose_y + 0.02), (0, nose_y + 0.03), (0.6 * wing, nose_y + 0.02), (wing, nose_y - 0.035)], 0.10),
-        nostrils=[pose.to_frame(ellipse(*pose.on_face([(side * 0.5 * wing, nose_y + 0.005)], 0.11)[0], 0.03 * attributes.nose_width, 0.018, 12)) for side in (-1, 1)],
+        nose=_nose(attributes, pose),
         mouth=_mouth(attributes, pose, proportions),
     )

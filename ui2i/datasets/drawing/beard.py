@@ -21,8 +21,17 @@ def _moustache(attributes: FaceAttributes, pose: Pose) -> Points:
 def _goatee(attributes: FaceAttributes, pose: Pose) -> Points:
     low = 1.03 + attributes.chin_length
     top = MOUTH_Y + 0.17 + 0.1 * attributes.mouth_open
-    edge = [(0, top), (0.15, top + 0.02), (0.21, 0.86), (0.12, low), (0, low + 0.04), (-0.12, low), (-0.21, 0.86), (-0.15, top + 0.02)]
-    points = smooth_closed(edge) + (0.30 * pose.turn, 0.2 * np.sin(pose.pitch))
+    edge = [
+        (0, top),
+        (0.15, top + 0.02),
+        (0.21, 0.86),
+        (0.12, low),
+        (0, low + 0.04),
+        (-0.12, low),
+        (-0.21, 0.86),
+        (-0.15, top + 0.02),
+    ]
+    points = smooth_closed(edge) + np.array((0.30 * pose.turn, 0.2 * np.sin(pose.pitch)))
     return pose.to_frame(points)
 
 
@@ -33,7 +42,17 @@ def _beard(attributes: FaceAttributes, pose: Pose, fullness: float) -> Points:
     jaw = outline[outline[:, 1] > 0.12]
     jaw = jaw[np.argsort(np.arctan2(jaw[:, 1] - 0.1, jaw[:, 0] - middle[0]))]
     outer = middle + (jaw - middle) * (1 + fullness)
-    cheek = [(-0.90, 0.14), (-0.80, 0.40), (-0.56, 0.52), (-0.36, 0.44), (0, 0.42), (0.36, 0.44), (0.56, 0.52), (0.80, 0.40), (0.90, 0.14)]
+    cheek = [
+        (-0.90, 0.14),
+        (-0.80, 0.40),
+        (-0.56, 0.52),
+        (-0.36, 0.44),
+        (0, 0.42),
+        (0.36, 0.44),
+        (0.56, 0.52),
+        (0.80, 0.40),
+        (0.90, 0.14),
+    ]
     inner = np.array([(x * attributes.head_width, y) for x, y in cheek])
     inner[1:-1] = pose.on_face(inner[1:-1], 0.02)
     return pose.to_frame(np.concatenate([outer, inner]))

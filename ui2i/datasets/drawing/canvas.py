@@ -18,6 +18,15 @@ def oversampling_of(resolution: int) -> int:
     return 4 if resolution <= 96 else 3 if resolution <= 192 else 2
 
 
+def _covered(mask: Mask) -> tuple[slice, slice] | None:
+    """Rows and columns outside of which `mask` is 0, so that small features cost little; None where it is empty."""
+    rows = np.flatnonzero(mask.any(axis=1))
+    if not len(rows):
+        return None
+    columns = np.flatnonzero(mask.any(axis=0))
+    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+
+
 class Canvas:
     """A float picture [R, R, 3] in [0, 1] in frame units: (0, 0) is the top left corner, (1, 1) the bottom right."""
 
@@ -54,12 +63,20 @@ class Canvas:
 
     def paint(self, mask: Mask, colour: Colour | tuple[float, float, float], opacity: float = 1.0) -> None:
         """Composite a colour [3] or a picture [R, R, 3] over the canvas where `mask` covers it."""
-        alpha = (mask * np.float32(opacity))[..., None]
-        self.pixels += alpha * (np.asarray(colour, dtype=np.float32) - self.pixels)
+        window = _covered(mask)
+        if window is None:
+            return
+        source = np.asarray(colour, dtype=np.float32)
+        alpha = (mask[window] * np.float32(opacity))[..., None]
+        pixels = self.pixels[window]
+        pixels += alpha * ((source if source.ndim == 1 else source[window]) - pixels)
 
     def shade(self, mask: Mask, factor: Colour | tuple[float, float, float]) -> None:
         """Multiply the canvas by `factor` [3] where `mask` is 1, by nothing where it is 0."""
-        self.pixels *= 1 + mask[..., None] * (np.asarray(factor, dtype=np.float32) - 1)
+        window = _covered(mask)
+        if window is not None:
+            pixels = self.pixels[window]
+            pixels *= 1 + mask[window][..., None] * (np.asarray(factor, dtype=np.float32) - 1)
 
     def glow(self, mask: Mask, colour: Colour | tuple[float, float, float]) -> None:
         """Add light of `colour` [3] times `mask`."""

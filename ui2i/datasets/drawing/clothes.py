@@ -42,5 +42,17 @@ def clothes_of(attributes: FaceAttributes, pose: Pose) -> Clothes:
     if attributes.collar == "shirt":
         collar = [np.array([(s * 0.46, 1.04), (s * 0.58, 1.18), (s * 0.40, 1.62), (s * 0.02, 1.54)]) for s in (-1, 1)]
     elif attributes.collar == "hood":
-        collar = [smooth_closed([(s * 0.50, 1.05), (s * 0.80, 1.20), (s * 0.62, 1.55), (s * 0.10, 1.72), (s * 0.05, 1.50), (s * 0.36, 1.36)]) for s in (-1, 1)]
+        collar = [
+            smooth_closed(
+                [
+                    (s * 0.50, 1.05),
+                    (s * 0.80, 1.20),
+                    (s * 0.62, 1.55),
+                    (s * 0.10, 1.72),
+                    (s * 0.05, 1.50),
+                    (s * 0.36, 1.36),
+                ]
+            )
+            for s in (-1, 1)
+        ]
     return Clothes(place(garment), [place(piece) for piece in collar])

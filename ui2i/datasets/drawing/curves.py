@@ -11,11 +11,9 @@ PointList = Sequence[tuple[float, float]] | np.ndarray
 
 @cache
 def _spline_basis(num_points: int, samples: int, closed: bool) -> np.ndarray:
-    """Matrix [m, num_points] that takes control points to a centripetal-free Catmull-Rom curve through them."""
+    """Matrix [m, num_points] that takes control points to a Catmull-Rom curve through them."""
     t = np.arange(samples) / samples
-    weights = np.stack(
-        [-t + 2 * t**2 - t**3, 2 - 5 * t**2 + 3 * t**3, t + 4 * t**2 - 3 * t**3, -(t**2) + t**3], axis=1
-    )
+    weights = np.stack([-t + 2 * t**2 - t**3, 2 - 5 * t**2 + 3 * t**3, t + 4 * t**2 - 3 * t**3, -(t**2) + t**3], axis=1)
     num_segments = num_points if closed else num_points - 1
     basis = np.zeros((num_segments * samples + (0 if closed else 1), num_points))
     for segment in range(num_segments):
@@ -40,19 +38,22 @@ def smooth_open(points: PointList, samples: int = 6) -> Points:
     return _spline_basis(len(control), samples, False) @ control
 
 
-def ellipse(x: float, y: float, radius_x: float, radius_y: float, num: int = 28) -> Points:
-    """Closed ellipse around (x, y)."""
+@cache
+def _unit_circle(num: int) -> np.ndarray:
+    """`num` points on the circle of radius 1, [num, 2]."""
     angle = np.linspace(0, 2 * np.pi, num, endpoint=False)
-    return np.stack([x + radius_x * np.cos(angle), y + radius_y * np.sin(angle)], axis=1)
+    return np.stack([np.cos(angle), np.sin(angle)], axis=1)
+
+
+def ellipse(centre: tuple[float, float] | np.ndarray, radius_x: float, radius_y: float, num: int = 28) -> Points:
+    """Closed ellipse of `num` points."""
+    return np.asarray(centre) + np.array((radius_x, radius_y)) * _unit_circle(num)
 
 
 def rounded_box(x: float, y: float, radius_x: float, radius_y: float, exponent: float, num: int = 32) -> Points:
     """Closed superellipse around (x, y): exponent 1 is an ellipse, towards 0 a rectangle."""
-    angle = np.linspace(0, 2 * np.pi, num, endpoint=False)
-    c, s = np.cos(angle), np.sin(angle)
-    return np.stack(
-        [x + radius_x * np.sign(c) * np.abs(c) ** exponent, y + radius_y * np.sign(s) * np.abs(s) ** exponent], axis=1
-    )
+    circle = _unit_circle(num)
+    return np.array((x, y)) + np.array((radius_x, radius_y)) * np.sign(circle) * np.abs(circle) ** exponent
 
 
 def ribbon(centre_line: Points, half_widths: np.ndarray | float) -> Points:
@@ -60,7 +61,7 @@ def ribbon(centre_line: Points, half_widths: np.ndarray | float) -> Points:
     tangent = np.gradient(centre_line, axis=0)
     tangent /= np.linalg.norm(tangent, axis=1, keepdims=True) + 1e-9
     normal = np.stack([-tangent[:, 1], tangent[:, 0]], axis=1) * np.reshape(
-        np.broadcast_to(half_widths, len(centre_line)), (-1, 1)
+        np.broadcast_to(half_widths, (len(centre_line),)), (-1, 1)
     )
     return np.concatenate([centre_line + normal, (centre_line - normal)[::-1]])
 

@@ -41,7 +41,9 @@ def glasses_of(attributes: FaceAttributes, pose: Pose) -> Glasses | None:
 
     boxes = [rounded_box(side * spacing, y, half_width, half_height, exponent) for side in (-1, 1)]
     upper_half = [np.concatenate([box[15:], box[:2]]) for box in boxes]
-    bridge = [(x, y - 0.05 - 0.03 * (1 - (x / 0.1) ** 2)) for x in np.linspace(half_width - spacing, spacing - half_width, 5)]
+    bridge = [
+        (x, y - 0.05 - 0.03 * (1 - (x / 0.1) ** 2)) for x in np.linspace(half_width - spacing, spacing - half_width, 5)
+    ]
     arms = []
     for side in (-1, 1):
         hinge = pose.on_face([(side * (spacing + half_width), y - 0.05)], 0.05)[0]

@@ -28,7 +28,9 @@ class Hair:
 Side = list[tuple[float, float]]
 
 
-def _over_the_top(attributes: FaceAttributes, pose: Pose, side: float, top: float, end: float, lean: float = 0.0) -> Points:
+def _over_the_top(
+    attributes: FaceAttributes, pose: Pose, side: float, top: float, end: float, lean: float = 0.0
+) -> Points:
     """Outer contour from the left temple at height `end` over the crown to the right one."""
     width = attributes.head_width + side
     angle = np.linspace(np.pi, 0, 15)
@@ -54,14 +56,29 @@ def _band(outer: Points, inner: Points, samples: int = 4) -> Points:
 def _forehead(attributes: FaceAttributes, height: float) -> Side:
     """Hairline across the forehead, right to left, at `height`, or a fringe."""
     if attributes.fringe > 0:
-        low = height + (-0.30 - height) * attributes.fringe
+        low = height + (-0.36 - height) * attributes.fringe
         side = attributes.hair_side
-        points = [(0.70, low + 0.05), (0.42, low - 0.02), (0.2, low + 0.02), (-0.05, low - 0.03), (-0.35, low + 0.01), (-0.70, low + 0.05)]
+        points = [
+            (0.70, low + 0.05),
+            (0.42, low - 0.02),
+            (0.2, low + 0.02),
+            (-0.05, low - 0.03),
+            (-0.35, low + 0.01),
+            (-0.70, low + 0.05),
+        ]
         return [(x, y - 0.10 * side * x) for x, y in points]
-    return [(0.78, height + 0.10), (0.45, height - 0.03), (0.0, height - 0.02), (-0.45, height - 0.03), (-0.78, height + 0.10)]
+    return [
+        (0.78, height + 0.10),
+        (0.45, height - 0.03),
+        (0.0, height - 0.02),
+        (-0.45, height - 0.03),
+        (-0.78, height + 0.10),
+    ]
 
 
-def _short_front(attributes: FaceAttributes, pose: Pose, side: float, top: float, end: float, line: Side, lean: float = 0.0) -> Points:
+def _short_front(
+    attributes: FaceAttributes, pose: Pose, side: float, top: float, end: float, line: Side, lean: float = 0.0
+) -> Points:
     """Front piece that ends in sideburns at height `end`."""
     volume = attributes.hair_volume
     outer = _over_the_top(attributes, pose, side * volume, top * volume, end, lean)
@@ -77,7 +94,14 @@ def short(attributes: FaceAttributes, pose: Pose) -> Hair:
 def pixie(attributes: FaceAttributes, pose: Pose) -> Hair:
     """Short, with a fringe swept to one side over the forehead."""
     side = attributes.hair_side
-    line = [(0.80 * side, -0.30), (0.55 * side, -0.34), (0.2 * side, -0.44), (-0.25 * side, -0.56), (-0.55 * side, -0.66), (-0.82 * side, -0.42)]
+    line = [
+        (0.80 * side, -0.30),
+        (0.55 * side, -0.34),
+        (0.2 * side, -0.44),
+        (-0.25 * side, -0.56),
+        (-0.55 * side, -0.66),
+        (-0.82 * side, -0.42),
+    ]
     line = line if side > 0 else line[::-1]
     return Hair(front=[_short_front(attributes, pose, 0.085, 0.15, 0.16, line)])
 
@@ -85,7 +109,14 @@ def pixie(attributes: FaceAttributes, pose: Pose) -> Hair:
 def side_part(attributes: FaceAttributes, pose: Pose) -> Hair:
     """Parted on one side and combed over to the other."""
     side = attributes.hair_side
-    line = [(0.82 * side, -0.40), (0.58 * side, -0.74), (0.30 * side, -0.66), (-0.2 * side, -0.55), (-0.6 * side, -0.47), (-0.84 * side, -0.42)]
+    line = [
+        (0.82 * side, -0.40),
+        (0.58 * side, -0.74),
+        (0.30 * side, -0.66),
+        (-0.2 * side, -0.55),
+        (-0.6 * side, -0.47),
+        (-0.84 * side, -0.42),
+    ]
     line = line if side > 0 else line[::-1]
     return Hair(front=[_short_front(attributes, pose, 0.05, 0.17, 0.0, line, -0.05 * side)])
 
@@ -115,7 +146,15 @@ def bald(attributes: FaceAttributes, pose: Pose) -> Hair:
         return Hair()
     width, shift = attributes.head_width, -0.13 * pose.turn
     wreath = [
-        smooth_closed([(side * (width + 0.05) + shift, -0.30), (side * (width + 0.055) + shift, 0.02), (side * width * 0.93 + shift, 0.02), (side * width * 0.90 + shift, -0.25), (side * width * 0.86 + shift, -0.46)])
+        smooth_closed(
+            [
+                (side * (width + 0.05) + shift, -0.30),
+                (side * (width + 0.055) + shift, 0.02),
+                (side * width * 0.93 + shift, 0.02),
+                (side * width * 0.90 + shift, -0.25),
+                (side * width * 0.86 + shift, -0.46),
+            ]
+        )
         for side in (-1, 1)
     ]
     return Hair(front=wreath)
@@ -134,7 +173,7 @@ def afro(attributes: FaceAttributes, pose: Pose) -> Hair:
     """A round crown of tight curls."""
     volume = attributes.hair_volume
     shift = -0.13 * pose.turn
-    ball = ellipse(shift, -0.30, attributes.head_width + 0.30 * volume, 0.90 + 0.14 * volume, 120)
+    ball = ellipse((shift, -0.30), attributes.head_width + 0.30 * volume, 0.90 + 0.14 * volume, 120)
     outer = _over_the_top(attributes, pose, 0.16 * volume, 0.18 * volume, 0.05)
     temple = [(0.95, 0.05), (0.90, -0.28)]
     line = [(0.72, -0.50), (0.4, -0.55), (0, -0.52), (-0.4, -0.55), (-0.72, -0.50)]
@@ -150,9 +189,17 @@ def curly(attributes: FaceAttributes, pose: Pose) -> Hair:
     outer = smooth_open(_over_the_top(attributes, pose, 0.13 * volume, 0.15 * volume, end), 6)
     outer = _bumpy(outer, 11, 0.085)
     height = -0.42 - 0.1 * (1 - attributes.fringe)
-    line = [(0.74, height + 0.06), (0.5, height - 0.03), (0.25, height + 0.04), (0, height - 0.03), (-0.25, height + 0.04), (-0.5, height - 0.03), (-0.74, height + 0.06)]
+    line = [
+        (0.74, height + 0.06),
+        (0.5, height - 0.03),
+        (0.25, height + 0.04),
+        (0, height - 0.03),
+        (-0.25, height + 0.04),
+        (-0.5, height - 0.03),
+        (-0.74, height + 0.06),
+    ]
     inner = _hairline(attributes, pose, [(0.95, end), (0.93, -0.15), *line, (-0.93, -0.15), (-0.95, end)])
-    back = [] if end < 0 else [_bumpy(ellipse(-0.13 * pose.turn, 0.05, width + 0.14 * volume, 0.75, 80), 12, 0.06)]
+    back = [] if end < 0 else [_bumpy(ellipse((-0.13 * pose.turn, 0.05), width + 0.14 * volume, 0.75, 80), 12, 0.06)]
     return Hair(back=back, front=[np.concatenate([outer, smooth_open(inner, 4)])], covers_ears=end > 0)
 
 
@@ -164,7 +211,8 @@ def _long(attributes: FaceAttributes, pose: Pose, contour: Side, inner_end: Side
     down = np.array([(width + dx * volume, y) for dx, y in contour])
     ripple = wave * np.sin(np.arange(len(down)) * np.pi * 0.8 + 0.5)
     down[:, 0] += ripple
-    right, left = down + (shift, 0), down * (-1, 1) + (shift, 0)
+    moved = np.array((shift, 0))
+    right, left = down + moved, down * (-1, 1) + moved
     outer = np.concatenate([left[:0:-1], top, right[1:]])
     ends = np.array([(width * x, y) for x, y in inner_end])
     ends[:, 0] += 0.5 * wave * np.sin(np.arange(len(ends)) * 2.2)
@@ -173,8 +221,8 @@ def _long(attributes: FaceAttributes, pose: Pose, contour: Side, inner_end: Side
         line = _forehead(attributes, -0.62)
     else:
         line = [(0.84, -0.28), (0.58, -0.56), *parting, (-0.58, -0.56), (-0.84, -0.28)]
-    follow = 0.25 * pose.turn
-    inner = np.concatenate([ends + (follow, 0), _hairline(attributes, pose, line), (ends * (-1, 1) + (follow, 0))[::-1]])
+    follow = np.array((0.25 * pose.turn, 0))
+    inner = np.concatenate([ends + follow, _hairline(attributes, pose, line), (ends * (-1, 1) + follow)[::-1]])
     back = smooth_closed(np.concatenate([left[::-1], _over_the_top(attributes, pose, 0.0, 0.02, 0.0), right]), 4)
     return Hair(back=[back], front=[_band(outer, inner)], covers_ears=True)
 
@@ -188,7 +236,13 @@ def long_straight(attributes: FaceAttributes, pose: Pose) -> Hair:
 def long_wavy(attributes: FaceAttributes, pose: Pose) -> Hair:
     """Wavy, past the shoulders."""
     contour = [(0.13, -0.1), (0.19, 0.25), (0.18, 0.6), (0.27, 0.95), (0.24, 1.3), (0.33, 1.65), (0.24, 2.0)]
-    return _long(attributes, pose, contour, [(0.76, 2.0), (0.80, 1.5), (0.84, 1.1), (0.88, 0.7), (0.88, 0.35), (0.90, 0.0)], 0.055)
+    return _long(
+        attributes,
+        pose,
+        contour,
+        [(0.76, 2.0), (0.80, 1.5), (0.84, 1.1), (0.88, 0.7), (0.88, 0.35), (0.90, 0.0)],
+        0.055,
+    )
 
 
 def bob(attributes: FaceAttributes, pose: Pose) -> Hair:
@@ -204,7 +258,7 @@ def _swept_back(attributes: FaceAttributes, pose: Pose) -> Points:
 
 def bun(attributes: FaceAttributes, pose: Pose) -> Hair:
     """Drawn back into a bun on the crown."""
-    knot = ellipse(-0.3 * pose.turn, -1.14, 0.33 * attributes.hair_volume**0.5, 0.27, 32)
+    knot = ellipse((-0.3 * pose.turn, -1.14), 0.33 * attributes.hair_volume**0.5, 0.27, 32)
     return Hair(back=[knot], front=[_swept_back(attributes, pose)])
 
 

@@ -1,6 +1,7 @@
 """From head units to the frame: the head as an ellipsoid that turns, tilts, and sits somewhere in the picture."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -23,19 +24,21 @@ class Pose:
     scale: float
     head_width: float
 
-    @property
+    @cached_property
     def turn(self) -> float:
         """How far, in head units, the middle of the face moves sideways."""
         return float(np.sin(self.yaw)) * self.head_width
 
-    def on_face(self, points: PointList, lift: float = 0.0) -> Points:
+    def on_face(self, points: PointList, lift: float | np.ndarray = 0.0) -> Points:
         """Points on the face, moved by yaw and pitch as points on an ellipsoid, `lift` units proud of it."""
         flat = np.asarray(points, dtype=np.float64)
         x, y = flat[..., 0], flat[..., 1]
         depth = np.sqrt(np.maximum(0.04, 1 - (x / (1.04 * self.head_width)) ** 2 - (y / 1.25) ** 2))
         turned = x * np.cos(self.yaw) + (depth * self.head_width + lift) * np.sin(self.yaw)
         nodded = y * np.cos(self.pitch) + (depth * 0.9 + lift) * np.sin(self.pitch)
-        return np.stack([turned, nodded], axis=-1)
+        placed = np.empty_like(flat)
+        placed[..., 0], placed[..., 1] = turned, nodded
+        return placed
 
     def to_frame(self, points: PointList) -> Points:
         """Head units to frame units, with the head's roll."""

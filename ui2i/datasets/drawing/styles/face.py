@@ -1,5 +1,7 @@
-"""`face`: like a photograph. A lit ellipsoid under skin, soft shadows, strands and highlights in the hair, a lens blur
-behind."""
+"""`face`: like a photograph.
+
+A lit ellipsoid under skin, soft shadows, strands and highlights in the hair, a lens blur behind.
+"""
 
 import numpy as np
 
@@ -8,44 +10,16 @@ from ui2i.datasets.drawing.attributes import FaceAttributes
 from ui2i.datasets.drawing.beard import beard_of
 from ui2i.datasets.drawing.canvas import Canvas, Mask
 from ui2i.datasets.drawing.clothes import clothes_of
-from ui2i.datasets.drawing.curves import Points, ellipse, ribbon, taper
+from ui2i.datasets.drawing.curves import ellipse, ribbon, taper
 from ui2i.datasets.drawing.eyewear import Glasses, glasses_of
 from ui2i.datasets.drawing.hair import Hair, hair_of
+from ui2i.datasets.drawing.light import Light, Spot, sum_of_spots
 from ui2i.datasets.drawing.palette import GREY_HAIR, HAIR_COLOURS, IRIS_COLOURS, hsv, mix, skin_tone
+from ui2i.datasets.drawing.pose import Pose
 from ui2i.datasets.drawing.registry import register_style
 
 SHADOW_OF_SKIN = np.array((0.60, 0.43, 0.38))
 """What full shadow leaves of the skin: red passes through flesh, so blue goes first."""
-
-
-class _Light:
-    """Light on the head, taken as an ellipsoid: the Lambert term and the coordinates of each pixel in head units."""
-
-    def __init__(self, canvas: Canvas, attributes: FaceAttributes, anatomy: Anatomy) -> None:
-        self.u, self.v = anatomy.pose.to_head(canvas.x, canvas.y)
-        direction = np.array([attributes.light_x, attributes.light_y, 0.95])
-        self.direction = (direction / np.linalg.norm(direction)).astype(np.float32)
-        self.head = self.lambert(attributes.head_width * 1.12, 1.22, 0.0, 0.05)
-        self.hair = self.lambert(attributes.head_width * 1.35, 1.30, -0.13 * anatomy.pose.turn, 0.0, 0.25)
-
-    def lambert(self, radius_x: float, radius_y: float, x: float, y: float, lowest: float = 9.0) -> Mask:
-        """max(0, n . l) on an ellipsoid [R, R] that goes on as a cylinder below `lowest`.
-
-        Beyond the rim the normal lies in the picture's plane.
-        """
-        nx = (self.u - np.float32(x)) / np.float32(radius_x)
-        ny = (np.minimum(self.v, np.float32(lowest)) - np.float32(y)) / np.float32(radius_y)
-        square = nx * nx + ny * ny
-        nz = np.sqrt(np.maximum(0, 1 - square))
-        length = np.sqrt(np.maximum(1, square))
-        along = (nx * self.direction[0] + ny * self.direction[1]) / length + nz * self.direction[2]
-        return np.maximum(0, along)
-
-    def spot(self, at: Points, radius_x: float, radius_y: float | None = None) -> Mask:
-        """Gaussian [R, R] around a point of head units."""
-        dx = (self.u - np.float32(at[0])) / np.float32(radius_x)
-        dy = (self.v - np.float32(at[1])) / np.float32(radius_y or radius_x)
-        return np.exp(-(dx * dx + dy * dy))
 
 
 def _backdrop(canvas: Canvas, attributes: FaceAttributes, rng: np.random.Generator) -> None:
@@ -66,13 +40,14 @@ def _hair_colour(attributes: FaceAttributes) -> np.ndarray:
     return mix(HAIR_COLOURS[attributes.hair_colour], GREY_HAIR, attributes.grey)
 
 
-def _strands(light: _Light, attributes: FaceAttributes, rng: np.random.Generator) -> Mask:
+def _strands(light: Light, attributes: FaceAttributes, rng: np.random.Generator) -> Mask:
     """Streaks in [-1, 1] that run from the crown downwards: noise over the angle around it."""
     angle = np.arctan2(light.u, light.v + 1.25) * np.float32(20 / np.pi)
     bend = angle + np.float32(0.5) * np.sin(light.v * 3 + np.float32(rng.uniform(0, 6)))
     table = rng.uniform(-1, 1, 64).astype(np.float32)
     if attributes.hair_style in ("afro", "curly"):
-        bent_u, bent_v = light.u + 0.12 * np.sin(light.v * 7 + table[0] * 9), light.v + 0.12 * np.sin(light.u * 8 + table[1] * 9)
+        bent_u = light.u + 0.12 * np.sin(light.v * 7 + table[0] * 9)
+        bent_v = light.v + 0.12 * np.sin(light.u * 8 + table[1] * 9)
         swirl = np.sin(bent_u * 13 + bent_v * 9) * np.sin(bent_v * 14 - bent_u * 6)
         return np.asarray(0.9 * swirl, dtype=np.float32)
     place = (bend + 40) * 1.1
@@ -81,7 +56,7 @@ def _strands(light: _Light, attributes: FaceAttributes, rng: np.random.Generator
     return table[low % 64] * (1 - blend) + table[(low + 1) % 64] * blend
 
 
-def _lit_hair(light: _Light, attributes: FaceAttributes, strands: Mask, dim: float) -> np.ndarray:
+def _lit_hair(light: Light, attributes: FaceAttributes, strands: Mask, dim: float) -> np.ndarray:
     """Colour [R, R, 3] of hair: diffuse, strands, and the bright band across them."""
     colour = _hair_colour(attributes).astype(np.float32)
     tone = (0.46 + 0.80 * light.hair) * (1 + 0.15 * strands) * np.float32(dim)
@@ -91,40 +66,63 @@ def _lit_hair(light: _Light, attributes: FaceAttributes, strands: Mask, dim: flo
     return tone[..., None] * colour + band[..., None] * (0.5 + 0.7 * colour)
 
 
-def _skin(light: _Light, attributes: FaceAttributes, anatomy: Anatomy) -> np.ndarray:
-    """Colour [R, R, 3] of the face's skin: ellipsoid shading, sockets, nose, cheeks, lips' shadow."""
-    pose, tone = anatomy.pose, skin_tone(attributes.skin_tone).astype(np.float32)
-    x_of_light = np.sign(attributes.light_x)
+def _hollows(attributes: FaceAttributes) -> list[Spot]:
+    """Where the face turns away from any light: sockets, cheeks, beside the nose, under nose and lip, wrinkles."""
+    age, opened = attributes.age, attributes.mouth_open
+    spots: list[Spot] = []
+    for side in (-1, 1):
+        spots += [
+            (0.17, side * 0.31, -0.13, 0, 0.19, 0.10),
+            (0.10 + 0.14 * age, side * 0.33, 0.11, 0, 0.15, 0.045),
+            (0.16, side * 0.60, 0.45, 0, 0.12, 0.24),
+            (0.14, side * 0.13, 0.30, 0.08, 0.045, 0.055),
+            (0.05 + 0.22 * age + 0.05 * max(0.0, attributes.smile), side * 0.27, 0.43, 0, 0.05, 0.10),
+        ]
+    spots += [
+        (0.34, -np.sign(attributes.light_x) * 0.105, 0.12, 0.05, 0.05, 0.20),
+        (0.30, 0, 0.385, 0.05, 0.12, 0.035),
+        (0.22, 0, MOUTH_Y + 0.17 + 0.09 * opened, 0, 0.14, 0.04),
+        (0.08, 0, 0.46, 0, 0.03, 0.05),
+    ]
+    if age > 0.5:
+        spots += [(0.16 * (age - 0.4), 0, y, 0, 0.3, 0.018) for y in (-0.44, -0.52)]
+    return spots
 
-    def at(x: float, y: float, lift: float = 0.0) -> np.ndarray:
-        return pose.on_face([(x, y)], lift)[0]
 
+def _highlights(attributes: FaceAttributes) -> list[Spot]:
+    """Where the skin shines: tip and bridge of the nose, and on the side of the light forehead and cheek; the chin."""
+    side = float(np.sign(attributes.light_x))
+    return [
+        (0.10, 0, 0.24, 0.18, 0.05, 0.06),
+        (0.07, side * 0.02, 0.05, 0.10, 0.03, 0.16),
+        (0.07, side * 0.18, -0.48, 0, 0.22, 0.14),
+        (0.05, side * 0.42, 0.20, 0, 0.13, 0.08),
+        (0.04, 0, 0.88, 0, 0.12, 0.07),
+    ]
+
+
+BLUSH: list[Spot] = [(1, 0.42, 0.27, 0, 0.19, 0.15), (1, -0.42, 0.27, 0, 0.19, 0.15), (0.7, 0, 0.25, 0.18, 0.08, 0.08)]
+
+
+def _skin(light: Light, attributes: FaceAttributes, pose: Pose) -> np.ndarray:
+    """Colour [R, R, 3] of the face's skin: the ellipsoid's shading, hollows, highlights and blush."""
     lit = np.clip((light.head - 0.05) / 0.78, 0, 1)
     lit = lit * lit * (3 - 2 * lit) * 0.55 + lit * 0.45
-    dark = np.zeros_like(lit)
-    for side in (-1, 1):
-        dark += 0.17 * light.spot(at(side * 0.31, -0.13), 0.19, 0.10)
-        dark += (0.10 + 0.14 * attributes.age) * light.spot(at(side * 0.33, 0.11), 0.15, 0.045)
-        dark += 0.16 * light.spot(at(side * 0.60, 0.45), 0.12, 0.24)
-        dark += 0.14 * light.spot(at(side * 0.13, 0.30, 0.08), 0.045, 0.055)
-        dark += (0.05 + 0.22 * attributes.age + 0.05 * max(0.0, attributes.smile)) * light.spot(at(side * 0.27, 0.43), 0.05, 0.10)
-    dark += 0.34 * light.spot(at(-x_of_light * 0.105, 0.12, 0.05), 0.05, 0.20)
-    dark += 0.30 * light.spot(at(0, 0.385, 0.05), 0.12, 0.035)
-    dark += 0.22 * light.spot(at(0, MOUTH_Y + 0.17 + 0.09 * attributes.mouth_open), 0.14, 0.04)
-    dark += 0.08 * light.spot(at(0, 0.46), 0.03, 0.05)
-    if attributes.age > 0.5:
-        for y in (-0.44, -0.52):
-            dark += 0.16 * (attributes.age - 0.4) * light.spot(at(0, y), 0.3, 0.018)
-    shade = np.clip(1 - lit + dark, 0, 1.15)[..., None]
+    shade = np.clip(1 - lit + sum_of_spots(light, pose, _hollows(attributes)), 0, 1.15)[..., None]
+    tone = skin_tone(attributes.skin_tone).astype(np.float32)
     colour = tone * 1.06 * (1 - shade * (1 - SHADOW_OF_SKIN.astype(np.float32)))
-    bright = 0.10 * light.spot(at(0, 0.24, 0.18), 0.05, 0.06) + 0.07 * light.spot(at(x_of_light * 0.02, 0.05, 0.10), 0.03, 0.16)
-    bright += 0.07 * light.spot(at(x_of_light * 0.18, -0.48), 0.22, 0.14) + 0.05 * light.spot(at(x_of_light * 0.42, 0.20), 0.13, 0.08)
-    bright += 0.04 * light.spot(at(0, 0.88), 0.12, 0.07)
-    colour = colour + (bright * (0.4 + light.head))[..., None] * np.array((1.0, 0.95, 0.88), dtype=np.float32)
-    rosy = light.spot(at(0.42, 0.27), 0.19, 0.15) + light.spot(at(-0.42, 0.27), 0.19, 0.15) + 0.7 * light.spot(at(0, 0.25, 0.18), 0.08)
-    rosy = np.float32(0.22 * (0.35 + 0.65 * attributes.blush)) * rosy[..., None]
-    colour = colour * (1 - rosy * np.array((0.02, 0.42, 0.36), dtype=np.float32))
+    shine = sum_of_spots(light, pose, _highlights(attributes)) * (0.4 + light.head)
+    colour += shine[..., None] * np.array((1.0, 0.95, 0.88), dtype=np.float32)
+    rosy = np.float32(0.22 * (0.35 + 0.65 * attributes.blush)) * sum_of_spots(light, pose, BLUSH)[..., None]
+    colour *= 1 - rosy * np.array((0.02, 0.42, 0.36), dtype=np.float32)
     return colour
+
+
+def _paint_ears(canvas: Canvas, anatomy: Anatomy, skin: np.ndarray) -> None:
+    ears = canvas.fill(*anatomy.ears)
+    canvas.paint(ears, skin * (0.92, 0.82, 0.80))
+    inner = canvas.fill(*[ear.mean(axis=0) + (ear - ear.mean(axis=0)) * 0.55 for ear in anatomy.ears])
+    canvas.shade(canvas.blur(inner, 0.008) * ears, (0.75, 0.60, 0.56))
 
 
 def _paint_eye(canvas: Canvas, attributes: FaceAttributes, eye: Eye, face: Mask, tone: np.ndarray) -> None:
@@ -141,7 +139,7 @@ def _paint_eye(canvas: Canvas, attributes: FaceAttributes, eye: Eye, face: Mask,
     canvas.paint(canvas.fill(eye.glint) * white, (1, 1, 1), 0.95)
 
 
-def _paint_mouth(canvas: Canvas, attributes: FaceAttributes, anatomy: Anatomy, light: _Light, face: Mask) -> None:
+def _paint_mouth(canvas: Canvas, attributes: FaceAttributes, anatomy: Anatomy, light: Light, face: Mask) -> None:
     mouth, tone = anatomy.mouth, skin_tone(attributes.skin_tone)
     bare = tone * (0.84, 0.62, 0.60)
     colour = mix(bare, (0.70, 0.13, 0.18), 0.75 * attributes.lipstick)
@@ -160,12 +158,12 @@ def _paint_mouth(canvas: Canvas, attributes: FaceAttributes, anatomy: Anatomy, l
     canvas.glow(light.spot(middle, 0.09, 0.025) * lower, np.full(3, 0.10 + 0.10 * attributes.lipstick))
 
 
-def _paint_body(canvas: Canvas, attributes: FaceAttributes, anatomy: Anatomy, light: _Light) -> None:
+def _paint_body(canvas: Canvas, attributes: FaceAttributes, anatomy: Anatomy, light: Light) -> None:
     tone = skin_tone(attributes.skin_tone)
     clothes = clothes_of(attributes, anatomy.pose)
     side = np.clip(0.84 + 0.26 * attributes.light_x * light.u, 0.45, 1.12)[..., None]
     neck = canvas.fill(anatomy.neck)
-    chest = canvas.fill(anatomy.pose.body_to_frame(ellipse(0, 1.55, 0.8, 0.42)))
+    chest = canvas.fill(anatomy.pose.body_to_frame(ellipse((0, 1.55), 0.8, 0.42)))
     flesh = np.maximum(neck, chest)
     canvas.paint(flesh, tone * (0.93, 0.88, 0.86) * side)
     throat = canvas.blur(canvas.shifted(canvas.fill(anatomy.head), -0.02 * attributes.light_x, 0.05), 0.03)
@@ -190,7 +188,7 @@ def _paint_hair(canvas: Canvas, hair: Hair, colour: np.ndarray, face: Mask, attr
     canvas.paint(canvas.blur(front, 0.007), colour, hair.density)
 
 
-def _paint_beard(canvas: Canvas, attributes: FaceAttributes, anatomy: Anatomy, light: _Light, strands: Mask) -> None:
+def _paint_beard(canvas: Canvas, attributes: FaceAttributes, anatomy: Anatomy, light: Light, strands: Mask) -> None:
     outlines = beard_of(attributes, anatomy.pose)
     if not outlines:
         return
@@ -217,7 +215,7 @@ def _paint_glasses(canvas: Canvas, attributes: FaceAttributes, glasses: Glasses)
     canvas.paint(lines, _frame_colour(attributes), 0.95)
 
 
-def _freckles(canvas: Canvas, light: _Light, anatomy: Anatomy, rng: np.random.Generator) -> None:
+def _freckles(canvas: Canvas, light: Light, anatomy: Anatomy, rng: np.random.Generator) -> None:
     for x, y in rng.uniform((-0.5, 0.14), (0.5, 0.36), (9, 2)):
         canvas.shade(0.30 * light.spot(anatomy.pose.on_face([(x, y)], 0.02)[0], 0.035), (0.75, 0.55, 0.45))
 
@@ -229,32 +227,29 @@ def paint_face(attributes: FaceAttributes, resolution: int) -> np.ndarray:
     canvas = Canvas(resolution)
     anatomy = anatomy_of(attributes, Proportions(eye=1.08, iris=1.04))
     hair = hair_of(attributes, anatomy.pose)
-    light = _Light(canvas, attributes, anatomy)
+    light = Light(canvas, attributes, anatomy.pose)
     tone = skin_tone(attributes.skin_tone)
     _backdrop(canvas, attributes, rng)
     strands = _strands(light, attributes, rng)
     if hair.back:
         canvas.paint(canvas.blur(canvas.fill(*hair.back), 0.007), _lit_hair(light, attributes, strands, 0.62))
     _paint_body(canvas, attributes, anatomy, light)
-    skin = _skin(light, attributes, anatomy)
-    ears = canvas.fill(*anatomy.ears)
+    skin = _skin(light, attributes, anatomy.pose)
     if not hair.covers_ears:
-        canvas.paint(ears, skin * (0.92, 0.82, 0.80))
-        inner = canvas.fill(*[ear.mean(axis=0) + (ear - ear.mean(axis=0)) * 0.55 for ear in anatomy.ears])
-        canvas.shade(canvas.blur(inner, 0.008) * ears, (0.75, 0.60, 0.56))
+        _paint_ears(canvas, anatomy, skin)
     face = canvas.fill(anatomy.head)
     canvas.paint(face, skin)
     if attributes.freckles:
         _freckles(canvas, light, anatomy, rng)
     _paint_beard(canvas, attributes, anatomy, light, strands)
-    canvas.paint(canvas.fill(*anatomy.nostrils), tone * (0.42, 0.26, 0.23), 0.62)
+    canvas.paint(canvas.fill(*anatomy.nose.nostrils), tone * (0.42, 0.26, 0.23), 0.62)
     for eye in anatomy.eyes:
         _paint_eye(canvas, attributes, eye, face, tone)
     brow = mix(_hair_colour(attributes) * 0.72, (0.10, 0.07, 0.06), 0.25)
     canvas.paint(canvas.blur(canvas.fill(*anatomy.brows), 0.005) * face, brow, 0.85)
     _paint_mouth(canvas, attributes, anatomy, light, face)
     if attributes.earrings and not hair.covers_ears:
-        rings = [ellipse(*(ear.mean(axis=0) + (0, 0.075)), 0.014, 0.016, 12) for ear in anatomy.ears]
+        rings = [ellipse(ear.mean(axis=0) + np.array((0, 0.075)), 0.014, 0.016, 12) for ear in anatomy.ears]
         canvas.paint(canvas.fill(*rings), (0.95, 0.85, 0.55))
     glasses = glasses_of(attributes, anatomy.pose)
     if glasses is not None and glasses.arms:

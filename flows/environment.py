@@ -1,0 +1,41 @@
+"""Prefect's surroundings, decided in one place before Prefect is imported.
+
+Without settings of the user's own, Prefect keeps everything in the project's `.prefect/`, sends no telemetry, and
+stays off the terminal. Whatever the user has set in the environment is left alone.
+"""
+
+import os
+from pathlib import Path
+
+PREFECT_FOLDER = ".prefect"
+
+_ALWAYS = {
+    "DO_NOT_TRACK": "1",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    # Two busy cores need longer than the default of 20 s to import the server.
+    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",
+}
+_QUIET = {"PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL"}  # errors reach the user as exceptions
+# Any of these says that the user has a Prefect of their own.
+_USER_CHOICES = ("PREFECT_API_URL", "PREFECT_HOME", "PREFECT_PROFILE")
+
+
+def prepare_environment(root: Path, *, verbose: bool = False) -> bool:
+    """Set what the user has not set. Must run before the first import of Prefect.
+
+    Args:
+        root: the project, whose `.prefect/` holds Prefect's database and logs.
+        verbose: let Prefect write its own log to the terminal.
+
+    Returns:
+        Whether Prefect is ours to run: the user named no server, home or profile.
+    """
+    is_embedded = not any(os.environ.get(name) for name in _USER_CHOICES)
+    defaults = dict(_ALWAYS)
+    if not verbose:
+        defaults |= _QUIET
+    if is_embedded:
+        defaults["PREFECT_HOME"] = str(root / PREFECT_FOLDER)
+    for name, value in defaults.items():
+        os.environ.setdefault(name, value)
+    return is_embedded

@@ -1,0 +1,377 @@
+"""The numbers of a project: `params.yaml` as frozen dataclasses.
+
+Every section is one of the library's configs or one of the small classes below. A key that does not exist, at any
+depth, is refused: a misspelt setting must not silently leave the default in place. `tasks.register` edits the file.
+"""
+
+import dataclasses
+import difflib
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import PurePosixPath, PureWindowsPath
+from types import MappingProxyType
+from typing import Any, Literal, TypeVar
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+from tasks.project import PARAMS_FILE, Project
+from ui2i.config import (
+    DistanceConfig,
+    IngestConfig,
+    InversionConfig,
+    NetworkConfig,
+    PerceptualConfig,
+    TrainingConfig,
+    from_mapping,
+    to_mapping,
+)
+from ui2i.errors import ConfigError
+
+MODES = ("FC-FT", "FT", "scratch")
+SCRATCH_SEED_OFFSET = 10_000  # a domain trained from scratch must not start from its base's initial weights
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
+_NO_OVERRIDES: Mapping[str, Any] = MappingProxyType({})
+_T = TypeVar("_T")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Drawn:
+    """A set of drawn pictures (`drawn.<name>`)."""
+
+    style: str
+    num_images: int
+    seed: int
+    resolution: int = 64  # pixels
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Dataset:
+    """Where raw pictures lie (`datasets.<name>`)."""
+
+    images: str  # folder or .zip, relative to the project
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Base:
+    """A model trained from scratch (`bases.<name>`)."""
+
+    pretrain: Mapping[str, Any] = _NO_OVERRIDES  # overrides of the section pretrain
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Imported:
+    """A ready model (`imported.<name>`)."""
+
+    checkpoint: str  # folder, relative to the project
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Domain:
+    """A target domain (`domains.<name>`)."""
+
+    base: str
+    modes: tuple[str, ...] = ("FC-FT",)  # of MODES; variants are made from the first
+    finetune: Mapping[str, Any] = _NO_OVERRIDES  # overrides of the section finetune
+    scratch: Mapping[str, Any] = _NO_OVERRIDES  # further overrides for the mode scratch
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SwapParams:
+    """Layer swapping (`swap`)."""
+
+    resolutions: tuple[int, ...] = (8, 16, 32)  # pixels; one variant each
+    mode: Literal["weights", "blend"] = "weights"
+    torgb_from: Literal["source", "target"] = "target"
+    blend_width: float = 1.0  # blocks; only for the mode blend
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TranslateParams:
+    """Which pictures the stage translate@ translates (`translate`)."""
+
+    num_images: int = 12
+    truncation_psi: float = 1.0
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Params:
+    """All of `params.yaml`."""
+
+    network: NetworkConfig
+    perceptual: PerceptualConfig
+    ingest: IngestConfig
+    pretrain: TrainingConfig
+    finetune: TrainingConfig
+    swap: SwapParams
+    distance: DistanceConfig
+    inversion: InversionConfig
+    translate: TranslateParams
+    drawn: Mapping[str, Drawn]
+    datasets: Mapping[str, Dataset]
+    bases: Mapping[str, Base]
+    imported: Mapping[str, Imported]
+    domains: Mapping[str, Domain]
+
+
+def load_params(project: Project) -> Params:
+    """Read and check `params.yaml`.
+
+    Raises:
+        ConfigError: it is missing, no YAML, or says something that is not allowed; the message names the key.
+    """
+    try:
+        text = project.params_path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            f"{project.params_path} cannot be read ({error}), expected the project's settings; restore it"
+        ) from error
+    return parse_params(text)
+
+
+def parse_params(text: str) -> Params:
+    """Return the params that a text in YAML says.
+
+    Raises:
+        ConfigError: as `load_params`.
+    """
+    sections = _mapping(_parse_yaml(text), where=PARAMS_FILE)
+    _check_keys(sections, [field.name for field in dataclasses.fields(Params)], where=PARAMS_FILE, need_all=True)
+    values = {name: _mapping(section, where=name) for name, section in sections.items()}
+    params = Params(
+        network=from_mapping(NetworkConfig, values["network"], section="network"),
+        perceptual=from_mapping(PerceptualConfig, values["perceptual"], section="perceptual"),
+        ingest=from_mapping(IngestConfig, values["ingest"], section="ingest"),
+        pretrain=_training(values["pretrain"], where="pretrain"),
+        finetune=_training(values["finetune"], where="finetune"),
+        swap=_swap(values["swap"]),
+        distance=from_mapping(DistanceConfig, values["distance"], section="distance"),
+        inversion=from_mapping(InversionConfig, values["inversion"], section="inversion"),
+        translate=_translate(values["translate"]),
+        drawn={name: _entry(Drawn, entry, where) for name, entry, where in _entries(values, "drawn")},
+        datasets={name: _dataset(entry, where) for name, entry, where in _entries(values, "datasets")},
+        bases={name: _base(entry, where) for name, entry, where in _entries(values, "bases")},
+        imported={name: _imported(entry, where) for name, entry, where in _entries(values, "imported")},
+        domains={name: _domain(entry, where) for name, entry, where in _entries(values, "domains")},
+    )
+    _check_references(params)
+    _check_overrides(params)
+    return params
+
+
+def training_config(params: Params, name: str, mode: str) -> TrainingConfig:
+    """Return the settings of one training.
+
+    A base takes the section `pretrain`, a domain the section `finetune`; each with its own overrides. A domain trained
+    from scratch gets another seed, since its base's would give it the base's initial weights.
+
+    Args:
+        name: a base (its only mode is scratch) or a domain.
+        mode: one of `MODES`.
+
+    Raises:
+        ConfigError: there is no such base or domain, or no such mode.
+    """
+    _check_mode(mode, where=name)
+    if name in params.bases:
+        if mode != "scratch":
+            raise ConfigError(f"{name} is a base, expected the mode scratch, got {mode}; name a domain to fine-tune")
+        return _override(params.pretrain, params.bases[name].pretrain, where=f"bases.{name}.pretrain")
+    domain = find_entry(params.domains, name, "domains")
+    config = _override(params.finetune, domain.finetune, where=f"domains.{name}.finetune")
+    if mode == "scratch":
+        config = dataclasses.replace(config, seed=config.seed + SCRATCH_SEED_OFFSET)
+        return _override(config, domain.scratch, where=f"domains.{name}.scratch")
+    return dataclasses.replace(config, freeze_mapping=mode == "FC-FT")
+
+
+def find_entry(section: Mapping[str, _T], name: str, section_name: str) -> _T:
+    """Return the entry `name` of a section.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    if name not in section:
+        known = ", ".join(sorted(section)) or "none"
+        raise ConfigError(
+            f"{PARAMS_FILE} has no {section_name}.{name}, expected one of: {known}; add it there or correct the name"
+        )
+    return section[name]
+
+
+def check_name(name: Any, *, where: str) -> None:
+    """Raise ConfigError unless `name` may name a dataset, base or domain."""
+    if not (isinstance(name, str) and _NAME.fullmatch(name)):
+        raise ConfigError(
+            f"{where} has the name {name!r}, expected lower-case letters, digits and dashes, not beginning with a "
+            "dash; rename it"
+        )
+
+
+def check_path(path: Any, *, where: str) -> None:
+    """Raise ConfigError unless `path` is a path inside the project as `params.yaml` writes it."""
+    inside = isinstance(path, str) and path not in ("", ".") and "\\" not in path
+    parts = PurePosixPath(path).parts if inside else ()
+    if not inside or path.startswith("/") or ".." in parts or PureWindowsPath(path).drive:
+        raise ConfigError(
+            f"{where} is {path!r}, expected a path inside the project, relative to it, with forward slashes; "
+            "copy the files into data/ and name them there"
+        )
+
+
+def _parse_yaml(text: str) -> Any:
+    try:
+        return YAML(typ="safe", pure=True).load(text)
+    except MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        problem = " ".join(str(error.problem).split())
+        raise ConfigError(f"{PARAMS_FILE} line {line}: {problem}, expected valid YAML; correct it") from error
+    except YAMLError as error:
+        raise ConfigError(f"{PARAMS_FILE} cannot be read ({error}), expected valid YAML; correct it") from error
+
+
+def _mapping(value: Any, *, where: str) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise ConfigError(f"{where} is {value!r}, expected settings by name; write them, or {{}} for none")
+    return value
+
+
+def _check_keys(values: Mapping[str, Any], known: Iterable[str], *, where: str, need_all: bool = False) -> None:
+    known = list(known)
+    for key in values:
+        if key not in known:
+            close = difflib.get_close_matches(str(key), known, n=1)
+            hint = f"did you mean {close[0]!r}?" if close else "remove it"
+            raise ConfigError(f"{where} has the unknown key {key!r}, expected one of {', '.join(known)}; {hint}")
+    missing = [key for key in known if key not in values]
+    if need_all and missing:
+        raise ConfigError(f"{where} lacks {missing[0]!r}, expected it beside the others; add it ({{}} if it is empty)")
+
+
+def _entries(values: Mapping[str, Mapping[str, Any]], section: str) -> Iterable[tuple[str, Mapping[str, Any], str]]:
+    for name, entry in values[section].items():
+        check_name(name, where=section)
+        where = f"{section}.{name}"
+        yield name, _mapping(entry, where=where), where
+
+
+def _entry(entry_type: type[_T], values: Mapping[str, Any], where: str) -> _T:
+    """Build an entry of plain values, some of which must be there."""
+    fields = dataclasses.fields(entry_type)  # type: ignore[arg-type]
+    needed = [field.name for field in fields if field.default is dataclasses.MISSING]
+    missing = [name for name in needed if name not in values]
+    if missing:
+        raise ConfigError(f"{where} lacks {missing[0]!r}, expected {', '.join(needed)}; add it")
+    return from_mapping(entry_type, values, section=where)
+
+
+def _dataset(values: Mapping[str, Any], where: str) -> Dataset:
+    dataset = _entry(Dataset, values, where)
+    check_path(dataset.images, where=f"{where}.images")
+    return dataset
+
+
+def _imported(values: Mapping[str, Any], where: str) -> Imported:
+    imported = _entry(Imported, values, where)
+    check_path(imported.checkpoint, where=f"{where}.checkpoint")
+    return imported
+
+
+def _base(values: Mapping[str, Any], where: str) -> Base:
+    _check_keys(values, ["pretrain"], where=where)
+    return Base(pretrain=_overrides(values, "pretrain", where))
+
+
+def _domain(values: Mapping[str, Any], where: str) -> Domain:
+    _check_keys(values, [field.name for field in dataclasses.fields(Domain)], where=where)
+    if not isinstance(values.get("base"), str):
+        raise ConfigError(f"{where}.base is {values.get('base')!r}, expected the name of a base; add it")
+    modes = _list(values.get("modes", ["FC-FT"]), str, where=f"{where}.modes")
+    for mode in modes:
+        _check_mode(mode, where=f"{where}.modes")
+    return Domain(
+        base=values["base"],
+        modes=modes,
+        finetune=_overrides(values, "finetune", where),
+        scratch=_overrides(values, "scratch", where),
+    )
+
+
+def _swap(values: Mapping[str, Any]) -> SwapParams:
+    plain = {key: value for key, value in values.items() if key != "resolutions"}
+    swap = from_mapping(SwapParams, plain, section="swap")
+    if "resolutions" not in values:
+        return swap
+    return dataclasses.replace(swap, resolutions=_list(values["resolutions"], int, where="swap.resolutions"))
+
+
+def _translate(values: Mapping[str, Any]) -> TranslateParams:
+    translate = from_mapping(TranslateParams, values, section="translate")
+    if translate.num_images < 1:
+        raise ConfigError(f"translate.num_images is {translate.num_images}, expected at least 1; raise it")
+    return translate
+
+
+def _list(values: Any, item_type: type[_T], *, where: str) -> tuple[_T, ...]:
+    items = values if isinstance(values, list) else []
+    if not items or any(type(item) is not item_type for item in items) or len(set(items)) < len(items):
+        raise ConfigError(
+            f"{where} is {values!r}, expected a list of one or more different {item_type.__name__}; correct it"
+        )
+    return tuple(items)
+
+
+def _check_mode(mode: str, *, where: str) -> None:
+    if mode not in MODES:
+        raise ConfigError(f"{where} has the unknown mode {mode!r}, expected one of {', '.join(MODES)}; correct it")
+
+
+def _training(values: Mapping[str, Any], *, where: str) -> TrainingConfig:
+    _check_freeze(values, where=where)
+    return from_mapping(TrainingConfig, values, section=where)
+
+
+def _overrides(values: Mapping[str, Any], key: str, where: str) -> Mapping[str, Any]:
+    overrides = _mapping(values.get(key, {}), where=f"{where}.{key}")
+    _check_freeze(overrides, where=f"{where}.{key}")
+    return dict(overrides)
+
+
+def _check_freeze(values: Mapping[str, Any], *, where: str) -> None:
+    if "freeze_mapping" in values:
+        raise ConfigError(f"{where}.freeze_mapping is set, expected the mode to decide it (FC-FT freezes); remove it")
+
+
+def _override(config: TrainingConfig, overrides: Mapping[str, Any], *, where: str) -> TrainingConfig:
+    return from_mapping(TrainingConfig, to_mapping(config) | dict(overrides), section=where)
+
+
+def _check_references(params: Params) -> None:
+    """Refuse names that mean two models, and entries that refer to nothing."""
+    models = [*params.bases, *params.imported, *params.domains]
+    for name in models:
+        if models.count(name) > 1:
+            raise ConfigError(
+                f"{name} is named twice among bases, imported and domains, expected one model a name; rename one"
+            )
+        if name not in params.datasets:
+            raise ConfigError(
+                f"{name} has no pictures, expected datasets.{name} in {PARAMS_FILE}; "
+                f"add {name}: {{images: data/raw/{name}}} there"
+            )
+    for name, domain in params.domains.items():
+        if domain.base not in params.bases and domain.base not in params.imported:
+            known = ", ".join([*params.bases, *params.imported]) or "none"
+            raise ConfigError(
+                f"domains.{name}.base is {domain.base!r}, expected one of bases or imported ({known}); add it there or "
+                "correct it"
+            )
+
+
+def _check_overrides(params: Params) -> None:
+    for name in params.bases:
+        training_config(params, name, "scratch")
+    for name, domain in params.domains.items():
+        for mode in {*domain.modes, "scratch"}:
+            training_config(params, name, mode)

@@ -1,0 +1,181 @@
+"""What all stages share on the command line: arguments, one-line errors, the lock on the output, a clean stop."""
+
+import argparse
+import contextlib
+import dataclasses
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+from filelock import FileLock, Timeout
+
+from tasks.params import Params, load_params
+from tasks.progress import report_progress
+from tasks.project import Project, find_project
+from ui2i.errors import UI2IError
+from ui2i.progress import Progress
+
+RESTART_VARIABLE = "UI2I_RESTART"
+"""Set to 1 in the environment, it does what --restart does; so a forced run reaches its stage through DVC."""
+
+_PARENT_POLL_SECONDS = 0.5
+
+
+class BusyError(UI2IError):
+    """Another process is writing the same output."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Job:
+    """What a stage is to do."""
+
+    project: Project
+    params: Params
+    name: str  # of the domain, base or dataset
+    progress: Progress
+    restart: bool  # train anew, whatever state was saved
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Stage:
+    """One kind of stage: its command line and its work."""
+
+    name: str  # as in dvc.yaml
+    summary: str
+    option: str  # domain, base or dataset
+    output: Callable[[Project, str], Path]  # what the stage writes, locked meanwhile
+    work: Callable[[Job], None]
+    can_restart: bool = False
+
+
+def main(stage: Stage, arguments: Sequence[str] | None = None) -> int:
+    """Run a stage and return its exit status: 0, or 2 after printing one line `error: ...`."""
+    options = _parser(stage).parse_args(arguments)
+    try:
+        with _stopped_by_signals(), _stopped_with_parent():
+            _run(stage, options)
+    except UI2IError as error:
+        print("error: " + " ".join(str(error).split()), file=sys.stderr, flush=True)
+        return 2
+    return 0
+
+
+def default_device() -> str:
+    """Return `cuda` if there is one, else `cpu`."""
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+@contextlib.contextmanager
+def hold(project: Project, output: Path) -> Iterator[None]:
+    """Lock an output for this process.
+
+    Raises:
+        BusyError: another process has the lock; the message names its pid.
+    """
+    lock_path = project.lock_path(output)
+    lock_path.parent.mkdir(parents=True, exist_ok=True)
+    pid_path = lock_path.with_suffix(".pid")
+    try:
+        with FileLock(lock_path, timeout=0):
+            pid_path.write_text(str(os.getpid()))
+            yield
+            pid_path.unlink(missing_ok=True)
+    except Timeout:
+        raise BusyError(
+            f"{project.relative(output)} is being written by process {_read_pid(pid_path)}, expected to be alone; "
+            "wait for it or stop it"
+        ) from None
+
+
+def _run(stage: Stage, options: argparse.Namespace) -> None:
+    project = find_project(options.project)
+    os.chdir(project.root)  # paths in params.yaml count from there
+    params = load_params(project)
+    with hold(project, stage.output(project, options.name)), report_progress(f"{stage.name}@{options.name}") as progress:
+        stage.work(
+            Job(
+                project=project,
+                params=params,
+                name=options.name,
+                progress=progress,
+                restart=stage.can_restart and (options.restart or os.environ.get(RESTART_VARIABLE) == "1"),
+            )
+        )
+
+
+def _parser(stage: Stage) -> argparse.ArgumentParser:
+    module = "import_base" if stage.name == "import" else stage.name
+    parser = argparse.ArgumentParser(
+        prog=f"python -m tasks.{module}",
+        description=stage.summary,
+        epilog=f"example: python -m tasks.{module} --{stage.option} "
+        + ("cartoon" if stage.option == "domain" else "face")
+        + f"; through DVC, with what it needs: dvc repro {stage.name}@NAME",
+    )
+    parser.add_argument(
+        f"--{stage.option}", dest="name", metavar="NAME", required=True, help=f"the {stage.option} in params.yaml"
+    )
+    parser.add_argument(
+        "--project", metavar="FOLDER", help="the folder with params.yaml (default: this one or the nearest above)"
+    )
+    if stage.can_restart:
+        parser.add_argument(
+            "--restart",
+            action="store_true",
+            help=f"train anew instead of going on from the saved state (as {RESTART_VARIABLE}=1 does)",
+        )
+    return parser
+
+
+def _read_pid(path: Path) -> str:
+    """Return the holder's pid; it writes it a moment after it gets the lock."""
+    for _ in range(20):
+        with contextlib.suppress(OSError):
+            if pid := path.read_text():
+                return pid
+        time.sleep(0.05)
+    return "unknown"
+
+
+@contextlib.contextmanager
+def _stopped_by_signals() -> Iterator[None]:
+    """Turn a request to stop into an exception, so that unfinished files are removed on the way out."""
+
+    def stop(number: int, _frame: FrameType | None) -> NoReturn:
+        sys.exit(128 + number)
+
+    previous = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def _stopped_with_parent() -> Iterator[None]:
+    """Under DVC, end when DVC does: a stage whose DVC was killed would otherwise go on and meet its successor."""
+    if "DVC_STAGE" not in os.environ:
+        yield
+        return
+    parent, finished = os.getppid(), threading.Event()
+
+    def watch() -> None:
+        while not finished.wait(_PARENT_POLL_SECONDS):
+            if os.getppid() != parent:
+                os.kill(os.getpid(), signal.SIGTERM)
+                return
+
+    threading.Thread(target=watch, daemon=True).start()
+    try:
+        yield
+    finally:
+        finished.set()

@@ -1,0 +1,80 @@
+"""Networks and pictures small enough for a test, and the place of the shared fixtures."""
+
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+from ui2i.config import IngestConfig, NetworkConfig
+from ui2i.datasets.ingest import ingest
+from ui2i.datasets.prepared import PreparedDataset
+from ui2i.networks.discriminator import Discriminator
+from ui2i.networks.generator import Generator
+
+# Bit-exact comparisons need one order of summation, and two threads gain nothing at these sizes.
+torch.set_num_threads(1)
+
+NetworkT = TypeVar("NetworkT", bound=nn.Module)
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """Folder with reference checkpoints and pictures beside the repository; skips where it is absent."""
+    path = Path(__file__).resolve().parents[2] / "shared"
+    if not path.is_dir():
+        pytest.skip("needs ../shared, which is not part of the repository")
+    return path
+
+
+@pytest.fixture(scope="session")
+def network_config() -> NetworkConfig:
+    """32 px, with a different and partly odd width at 4, 8, 16 and 32 px (7, 7, 6, 3)."""
+    return NetworkConfig(
+        img_resolution=32, z_dim=10, w_dim=9, num_mapping_layers=2, channel_base=96, channel_max=7, mbstd_group_size=2
+    )
+
+
+@pytest.fixture
+def generator(network_config: NetworkConfig) -> Generator:
+    """A random generator, none of whose parameters is left at 0 or 1."""
+    torch.manual_seed(1)
+    return randomize(Generator(network_config)).eval()
+
+
+@pytest.fixture
+def discriminator(network_config: NetworkConfig) -> Discriminator:
+    """A random discriminator, none of whose parameters is left at 0 or 1."""
+    torch.manual_seed(2)
+    return randomize(Discriminator(network_config)).eval()
+
+
+@pytest.fixture(scope="session")
+def tiny_prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a prepared dataset: 24 pictures of 32 px, all but a few of them for training."""
+    root = tmp_path_factory.mktemp("tiny")
+    (root / "raw").mkdir()
+    random = np.random.default_rng(0)
+    for index in range(24):
+        # Coarse blobs: smooth, all different.
+        levels = Image.fromarray(random.integers(0, 256, (4, 4, 3), dtype=np.uint8))
+        levels.resize((32, 32), Image.Resampling.BICUBIC).save(root / "raw" / f"{index:02d}.png")
+    ingest(root / "raw", root / "prepared", IngestConfig(img_resolution=32, test_share=0.1), name="tiny")
+    return root / "prepared"
+
+
+@pytest.fixture
+def tiny_dataset(tiny_prepared: Path) -> PreparedDataset:
+    """The training split of `tiny_prepared`."""
+    return PreparedDataset(tiny_prepared)
+
+
+def randomize(network: NetworkT) -> NetworkT:
+    """Move every parameter and buffer by noise, so that no bias, strength or mean hides a mistake."""
+    with torch.no_grad():
+        for tensor in (*network.parameters(), *network.buffers()):
+            tensor.add_(0.3 * torch.randn_like(tensor))
+    return network

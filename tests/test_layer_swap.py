@@ -1,0 +1,160 @@
+"""Layer swap: which model each parameter comes from, its limits, and the images of the feature mode."""
+
+import dataclasses
+import re
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tiny_models import needs_fixtures, random_generator, rosinality_expected, rosinality_generator
+
+from ui2i.config import NetworkConfig
+from ui2i.errors import CheckpointError, ConfigError
+from ui2i.layer_swap import blend_weights, source_share, swap_weights, swapped_share, synthesize_feature_swap
+from ui2i.networks.generator import Generator
+
+SOURCE, TARGET = random_generator(1), random_generator(2)
+RESOLUTIONS = (4, 8, 16, 32)
+
+
+def image(generator: Generator) -> torch.Tensor:
+    return generator.synthesis(some_ws())
+
+
+def some_ws() -> torch.Tensor:
+    return torch.randn(2, TARGET.config.num_ws, TARGET.config.w_dim, generator=torch.Generator().manual_seed(0))
+
+
+@settings(max_examples=30, deadline=None)
+@given(swap_resolution=st.sampled_from(RESOLUTIONS), torgb_from=st.sampled_from(["source", "target"]))
+def test_each_tensor_comes_from_exactly_one_side(swap_resolution: int, torgb_from: str) -> None:
+    before = [{name: value.clone() for name, value in model.state_dict().items()} for model in (SOURCE, TARGET)]
+    swapped = swap_weights(SOURCE, TARGET, swap_resolution, torgb_from=torgb_from)
+    source, target = SOURCE.state_dict(), TARGET.state_dict()
+    for name, value in swapped.state_dict().items():
+        assert not torch.equal(source[name], target[name])  # else the test could not tell
+        block = re.match(r"synthesis\.b(\d+)\.", name)
+        is_source = block is not None and int(block[1]) <= swap_resolution
+        if ".torgb." in name and torgb_from == "target":
+            is_source = False
+        assert torch.equal(value, source[name] if is_source else target[name]), name
+        assert value.data_ptr() not in (source[name].data_ptr(), target[name].data_ptr())
+    for model, old in zip((SOURCE, TARGET), before, strict=True):
+        assert all(torch.equal(value, old[name]) for name, value in model.state_dict().items())
+
+
+def test_a_full_swap_with_torgb_is_the_source() -> None:
+    assert torch.equal(image(swap_weights(SOURCE, TARGET, 32, torgb_from="source")), image(SOURCE))
+    assert not torch.allclose(image(swap_weights(SOURCE, TARGET, 32)), image(SOURCE), atol=0.1)
+
+
+@pytest.mark.parametrize("swap_resolution", RESOLUTIONS)
+def test_swapping_a_model_with_itself_changes_nothing(swap_resolution: int) -> None:
+    assert torch.equal(image(swap_weights(SOURCE, SOURCE, swap_resolution)), image(SOURCE))
+    swapped = synthesize_feature_swap(SOURCE, SOURCE, some_ws(), swap_resolution)
+    torch.testing.assert_close(swapped, image(SOURCE), atol=1e-5, rtol=0)
+
+
+def test_the_result_is_an_ordinary_generator_with_the_targets_mode_and_flags() -> None:
+    target = random_generator(3).train()
+    target.synthesis.requires_grad_(True)
+    swapped = swap_weights(SOURCE, target, 8)
+    assert swapped.training and swapped.config == target.config
+    flags = [parameter.requires_grad for parameter in swapped.parameters()]
+    assert flags == [parameter.requires_grad for parameter in target.parameters()]
+    swapped.synthesis(some_ws()).sum().backward()  # and can be trained
+    assert swapped.synthesis.b4.const.grad is not None and target.synthesis.b4.const.grad is None
+
+
+@pytest.mark.parametrize("swap_resolution", RESOLUTIONS)
+def test_a_blend_of_width_0_is_the_swap(swap_resolution: int) -> None:
+    blend, swap = blend_weights(SOURCE, TARGET, swap_resolution, 0), swap_weights(SOURCE, TARGET, swap_resolution)
+    assert all(torch.equal(value, swap.state_dict()[name]) for name, value in blend.state_dict().items())
+    sharp = blend_weights(SOURCE, TARGET, swap_resolution, 1e-3)
+    torch.testing.assert_close(sharp.state_dict(), swap.state_dict())
+
+
+def test_a_blend_of_endless_width_is_the_mean() -> None:
+    blend = blend_weights(SOURCE, TARGET, 8, 1e6, torgb_from="source").synthesis.state_dict()
+    target = TARGET.synthesis.state_dict()
+    for name, value in SOURCE.synthesis.state_dict().items():
+        torch.testing.assert_close(blend[name], (value + target[name]) / 2, atol=1e-5, rtol=1e-4)
+
+
+@given(st.sampled_from(RESOLUTIONS), st.floats(0, 100))
+def test_the_sources_share_falls_with_resolution(swap_resolution: int, width: float) -> None:
+    shares = [source_share(r, swap_resolution, width) for r in RESOLUTIONS]
+    assert shares == sorted(shares, reverse=True) and 0 <= shares[-1] and shares[0] <= 1
+    # Half a block above and half a block below the middle are mirror images.
+    middle = source_share(swap_resolution, swap_resolution, width) + source_share(2 * swap_resolution, swap_resolution, width)
+    assert middle == pytest.approx(1)
+
+
+def test_the_sources_share_is_a_sigmoid() -> None:
+    # sigmoid((log2(32 / 8) + 1/2) / 2) = 1 / (1 + exp(-1.25))
+    assert source_share(8, 32, 2.0) == pytest.approx(0.7772998611746911)
+
+
+def test_swapped_share() -> None:
+    config = NetworkConfig(img_resolution=256)  # 4, 8, ..., 256: 7 blocks
+    assert [swapped_share(config, r) for r in (4, 32, 256)] == [1 / 7, 4 / 7, 1]
+
+
+@needs_fixtures
+@pytest.mark.parametrize("swap_resolution", [8, 16, 32])
+def test_feature_swap_gives_the_expected_images(swap_resolution: int) -> None:
+    source, target, expected = rosinality_generator("source"), rosinality_generator("target"), rosinality_expected()
+    ws = source.broadcast(source.mapping(expected["z"]))
+    swapped = synthesize_feature_swap(source, target, ws, swap_resolution)
+    torch.testing.assert_close(swapped, expected[f"feature_swap_{swap_resolution}"], atol=1e-5, rtol=0)
+
+
+def test_feature_swap_uses_each_models_own_noise_or_the_one_given() -> None:
+    ws = some_ws()
+    maps = [torch.zeros(1, 1, r, r) for r in (4, 8, 8, 16, 16, 32, 32)]
+    silent = synthesize_feature_swap(SOURCE, TARGET, ws, 8, noise_mode="none")
+    torch.testing.assert_close(synthesize_feature_swap(SOURCE, TARGET, ws, 8, noise=maps), silent, atol=1e-5, rtol=0)
+    assert not torch.allclose(synthesize_feature_swap(SOURCE, TARGET, ws, 8), silent, atol=1e-2)
+
+
+def test_feature_swap_at_4_px_leaves_no_target_features() -> None:
+    spoiled = random_generator(2)
+    for parameter in (spoiled.synthesis.b4.const, spoiled.synthesis.b4.conv1.weight):
+        parameter.zero_()
+    expected = synthesize_feature_swap(SOURCE, TARGET, some_ws(), 4)
+    assert torch.equal(synthesize_feature_swap(SOURCE, spoiled, some_ws(), 4), expected)
+
+
+@pytest.mark.parametrize("swap_resolution", [0, 2, 12, 64])
+def test_a_resolution_without_a_block_is_refused(swap_resolution: int) -> None:
+    message = rf"swap_resolution is {swap_resolution}, expected one of 4, 8, 16, 32"
+    with pytest.raises(ConfigError, match=message):
+        swap_weights(SOURCE, TARGET, swap_resolution)
+    with pytest.raises(ConfigError, match=message):
+        blend_weights(SOURCE, TARGET, swap_resolution, 1.0)
+    with pytest.raises(ConfigError, match=message):
+        synthesize_feature_swap(SOURCE, TARGET, some_ws(), swap_resolution)
+    with pytest.raises(ConfigError, match=message):
+        swapped_share(TARGET.config, swap_resolution)
+
+
+def test_other_refusals() -> None:
+    other = random_generator(channel_max=4)
+    with pytest.raises(CheckpointError, match="channel_max 4 and 8"):
+        swap_weights(other, TARGET, 8)
+    with pytest.raises(CheckpointError, match="channel_max 4 and 8"):
+        synthesize_feature_swap(other, TARGET, some_ws(), 8)
+    with pytest.raises(ConfigError, match="torgb_from is 'both'"):
+        swap_weights(SOURCE, TARGET, 8, torgb_from="both")  # type: ignore[arg-type]
+    for width in (-1.0, float("nan"), float("inf")):
+        with pytest.raises(ConfigError, match="width is"):
+            blend_weights(SOURCE, TARGET, 8, width)
+    with pytest.raises(ConfigError, match=r"ws has shape \(2, 3, 8\), expected \(N, 8, 8\)"):
+        synthesize_feature_swap(SOURCE, TARGET, some_ws()[:, :3], 8)
+
+
+def test_models_may_differ_in_what_no_layer_of_the_synthesis_sees() -> None:
+    source = random_generator(1)
+    source.config = dataclasses.replace(source.config, mbstd_group_size=2)
+    assert torch.equal(image(swap_weights(source, TARGET, 8)), image(swap_weights(SOURCE, TARGET, 8)))

@@ -1,0 +1,302 @@
+"""LPIPS, the perceptual distance between pictures (Zhang et al., arXiv 1801.03924), split so that features are reused.
+
+A trunk trained on ImageNet turns each picture into feature maps, which are scaled to unit length over the channels; the
+distance is the squared difference, weighted channel by channel with the learned heads (version 0.1, from the `lpips`
+package) and averaged over the pixels. `features` and `distance_from_features` are the two halves: comparing K sets of
+pictures with each other costs K passes through the trunk. Pictures are NCHW float32 RGB in [-1, 1].
+
+Values depend on the trunk's weights, so `name` and `weights_hash` belong in every table beside them. The trunk `random`
+needs no download and serves trials and tests; its values compare with nothing but themselves.
+"""
+
+import contextlib
+import dataclasses
+import http.client
+import math
+import sys
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ui2i.config import PerceptualConfig, TrunkName
+from ui2i.errors import BackboneError, ConfigError, DataError
+from ui2i.files import sha256_bytes, sha256_listing
+
+RANDOM_TRUNK_SEED = 0
+# Squared norms below this have no gradient: lpips' own square root gives NaN where every channel is 0.
+MIN_SQUARED_NORM = 1e-20
+NORM_EPS = 1e-10  # lpips.normalize_tensor's
+
+
+@dataclasses.dataclass(frozen=True)
+class _Architecture:
+    network: str  # class in lpips.pretrained_networks, also torchvision's file name
+    heads: str  # name of the heads in the lpips package
+    weights_enum: str  # torchvision's registry of trained weights
+    min_resolution: int  # pixels; smaller pictures vanish in the trunk's pooling
+
+
+_SQUEEZE = _Architecture("squeezenet", "squeeze", "SqueezeNet1_1_Weights", 17)
+_ARCHITECTURES: dict[TrunkName, _Architecture] = {
+    "alex": _Architecture("alexnet", "alex", "AlexNet_Weights", 31),
+    "vgg": _Architecture("vgg16", "vgg", "VGG16_Weights", 16),
+    "squeeze": _SQUEEZE,
+    "random": _SQUEEZE,
+}
+
+
+class Perceptual(nn.Module):
+    """LPIPS with one trunk; made by `load_perceptual`. No parameter requires a gradient, pictures may.
+
+    Attributes:
+        name: the trunk's name for tables.
+        weights_hash: sha256 of the trunk's and the heads' tensors.
+        min_resolution: smallest height and width that the trunk can take, in pixels.
+    """
+
+    def __init__(
+        self, trunk: nn.Module, scaling: nn.Module, heads: Sequence[Tensor], *, name: str, min_resolution: int
+    ):
+        super().__init__()
+        self.trunk = trunk
+        self.scaling = scaling
+        self.num_heads = len(heads)
+        for index, head in enumerate(heads):
+            self.register_buffer(f"head{index}", head)
+        self.name = name
+        self.min_resolution = min_resolution
+        self.weights_hash = _hash_tensors(self.state_dict())
+        self.eval().requires_grad_(False)
+
+    @property
+    def heads(self) -> list[Tensor]:
+        """Weight of each channel, one [C] a feature map."""
+        return [self.get_buffer(f"head{index}") for index in range(self.num_heads)]
+
+    def features(self, x: Tensor) -> list[Tensor]:
+        """Return the trunk's feature maps [N, C, h, w], each of unit length over its channels (or 0).
+
+        Args:
+            x: [N, 3, H, W] in [-1, 1], H and W at least `min_resolution`.
+
+        Raises:
+            DataError: `x` has another shape, or is too small for the trunk.
+        """
+        self._check(x)
+        # Channels last halves the time on a CPU.
+        x = x.to(self.heads[0].dtype, memory_format=torch.channels_last)
+        return [_unit_length(maps) for maps in self.trunk(self.scaling(x))]
+
+    def distance_from_features(self, fx: Sequence[Tensor], fy: Sequence[Tensor]) -> Tensor:
+        """Return LPIPS [N] between the pictures whose `features` are `fx` and `fy`."""
+        terms = [
+            (x - y).square().mean(dim=(2, 3)) @ head for x, y, head in zip(fx, fy, self.heads, strict=True)
+        ]  # [N] each
+        return torch.stack(terms).sum(dim=0)
+
+    def distance(self, x: Tensor, y: Tensor) -> Tensor:
+        """Return LPIPS [N] between pictures of equal shape, differentiable in both.
+
+        Args:
+            x: [N, 3, H, W] in [-1, 1].
+            y: as `x`.
+
+        Raises:
+            DataError: the shapes differ, or do not suit the trunk.
+        """
+        if x.shape != y.shape:
+            raise DataError(
+                f"pictures of shape {tuple(x.shape)} and {tuple(y.shape)} came, expected two equal shapes; "
+                "resize one set or pair the pictures one to one"
+            )
+        return self.distance_from_features(self.features(x), self.features(y))
+
+    def _check(self, x: Tensor) -> None:
+        if x.ndim != 4 or x.shape[1] != 3 or not x.is_floating_point():
+            raise DataError(
+                f"pictures have shape {tuple(x.shape)} and type {x.dtype}, expected float [N, 3, H, W] in [-1, 1]; "
+                "convert them with ui2i.images.to_tensor"
+            )
+        if min(x.shape[2:]) < self.min_resolution:
+            raise DataError(
+                f"pictures are {x.shape[3]} x {x.shape[2]} px, expected at least {self.min_resolution} px a side for "
+                f"the trunk {self.name}; take larger pictures or another perceptual.trunk"
+            )
+
+
+def load_perceptual(config: PerceptualConfig, device: torch.device | str = "cpu") -> Perceptual:
+    """Return LPIPS with the trunk that `config` names, on `device`. The global random state is left as it was.
+
+    Raises:
+        ConfigError: `config.weights` is set although the trunk is random.
+        BackboneError: the trunk's weights are missing, cannot be downloaded, or belong to another network.
+    """
+    if config.trunk == "random" and config.weights is not None:
+        raise ConfigError(
+            f"perceptual.weights is {config.weights} with perceptual.trunk random, expected no file for an untrained "
+            "trunk; remove perceptual.weights or name the file's trunk"
+        )
+    architecture = _ARCHITECTURES[config.trunk]
+    trunk, scaling = _empty_network(architecture)
+    # lpips names a parameter slice<k>.<i>.<rest> where torchvision has features.<i>.<rest>.
+    parameters = {f"features.{name.split('.', 1)[1]}": (name, p.shape) for name, p in trunk.named_parameters()}
+    shapes = {name: shape for name, (_, shape) in parameters.items()}
+    tensors = _random_backbone(shapes) if config.trunk == "random" else _trained_backbone(config, shapes)
+    trunk.load_state_dict({own_name: tensors[name] for name, (own_name, _) in parameters.items()}, assign=True)
+    heads = _read_heads(architecture)
+    perceptual = Perceptual(trunk, scaling, heads, name=_table_name(config), min_resolution=architecture.min_resolution)
+    return perceptual.to(device, memory_format=torch.channels_last)
+
+
+def _table_name(config: PerceptualConfig) -> str:
+    if config.name is not None:
+        return config.name
+    if config.weights is not None:
+        return Path(config.weights).stem.removesuffix("-features")
+    return "random-squeeze" if config.trunk == "random" else config.trunk
+
+
+def _empty_network(architecture: _Architecture) -> tuple[nn.Module, nn.Module]:
+    """Build the trunk without storage for its weights, which neither takes time nor draws random numbers."""
+    lpips = _import_lpips()
+    with _quiet():
+        scaling = lpips.ScalingLayer()
+        with torch.device("meta"):
+            trunk = getattr(lpips.pretrained_networks, architecture.network)(pretrained=False)
+    return trunk, scaling
+
+
+def _read_heads(architecture: _Architecture) -> list[Tensor]:
+    path = Path(_import_lpips().__file__).parent / "weights" / "v0.1" / f"{architecture.heads}.pth"
+    weights = torch.load(path, map_location="cpu", weights_only=True)
+    return [weights[f"lin{index}.model.1.weight"].flatten() for index in range(len(weights))]  # [1, C, 1, 1] -> [C]
+
+
+def _random_backbone(shapes: Mapping[str, torch.Size]) -> dict[str, Tensor]:
+    """Draw weights as He et al. (arXiv 1502.01852, Eq. 10), biases 0, from a stream that never changes."""
+    random = np.random.RandomState(RANDOM_TRUNK_SEED)
+    tensors = {}
+    for name, shape in shapes.items():
+        if name.endswith(".bias"):
+            tensors[name] = torch.zeros(shape)
+        else:
+            values = random.standard_normal(shape) * math.sqrt(2 / math.prod(shape[1:]))
+            tensors[name] = torch.from_numpy(values).float()
+    return tensors
+
+
+def _trained_backbone(config: PerceptualConfig, shapes: Mapping[str, torch.Size]) -> dict[str, Tensor]:
+    path = _torchvision_file(config.trunk) if config.weights is None else Path(config.weights)
+    if not path.is_file():
+        raise BackboneError(
+            f"the {config.trunk} trunk's weights are not at {path}, where perceptual.weights says, expected a file; "
+            f"{_ways_out(config.trunk)}"
+        )
+    return _fit(_read_state_dict(path, config.trunk), shapes, path, config.trunk)
+
+
+def _torchvision_file(trunk: TrunkName) -> Path:
+    """Return the file in torch hub's cache, downloaded first if it is not there."""
+    url = _url(trunk)
+    path = _cache_path(url)
+    if not path.is_file():
+        hash_prefix = path.stem.rsplit("-", 1)[1]
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with _quiet():
+                torch.hub.download_url_to_file(url, str(path), hash_prefix, progress=False)
+        # RuntimeError: what came has another hash.
+        except (OSError, http.client.HTTPException, RuntimeError) as error:
+            raise BackboneError(
+                f"the {trunk} trunk's weights were looked for at {path} and could not be downloaded ({error}), "
+                f"expected torchvision's {path.name}; {_ways_out(trunk)}"
+            ) from error
+    return path
+
+
+def _ways_out(trunk: TrunkName) -> str:
+    return (
+        f"put torchvision's file at {_cache_path(_url(trunk))}, or set perceptual.weights to a copy of it, or set "
+        "perceptual.trunk: random for a trial"
+    )
+
+
+def _url(trunk: TrunkName) -> str:
+    import torchvision.models
+
+    return getattr(torchvision.models, _ARCHITECTURES[trunk].weights_enum).IMAGENET1K_V1.url
+
+
+def _cache_path(url: str) -> Path:
+    return Path(torch.hub.get_dir()) / "checkpoints" / url.rsplit("/", 1)[1]
+
+
+def _read_state_dict(path: Path, trunk: TrunkName) -> dict[str, Tensor]:
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # the bytes of a damaged file can make the unpickler raise nearly anything
+        first_line = (str(error).splitlines() or [type(error).__name__])[0]
+        raise BackboneError(
+            f"{path} cannot be read as weights ({first_line}), expected a state dict saved by torch; {_ways_out(trunk)}"
+        ) from error
+    if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise BackboneError(
+            f"{path} holds a {type(state).__name__} that is not a flat state dict, expected names and tensors; "
+            f"save the network's state_dict(), or {_ways_out(trunk)}"
+        )
+    return dict(state)
+
+
+def _fit(
+    state: Mapping[str, Tensor], shapes: Mapping[str, torch.Size], path: Path, trunk: TrunkName
+) -> dict[str, Tensor]:
+    """Check names and shapes and return the backbone's part; a classifier beside it is left out."""
+    faults = [f"{name} is missing" for name in shapes if name not in state]
+    faults += [f"{name} is unknown" for name in state if name.startswith("features.") and name not in shapes]
+    faults += [
+        f"{name} is {list(state[name].shape)} and not {list(shape)}"
+        for name, shape in shapes.items()
+        if name in state and state[name].shape != shape
+    ]
+    if faults:
+        more = f", and {len(faults) - 2} more" if len(faults) > 2 else ""
+        raise BackboneError(
+            f"{path} does not fit the trunk {trunk}: {', '.join(faults[:2])}{more}; expected the state dict of "
+            f"torchvision's {_cache_path(_url(trunk)).stem.split('-')[0]} or its features.* part; set perceptual.trunk "
+            f"to the file's network, or {_ways_out(trunk)}"
+        )
+    return {name: state[name].float().contiguous() for name in shapes}
+
+
+def _hash_tensors(tensors: Mapping[str, Tensor]) -> str:
+    entries = (
+        (f"{name} {list(tensors[name].shape)}", sha256_bytes(tensors[name].numpy().astype("<f4").tobytes()))
+        for name in sorted(tensors)
+    )
+    return sha256_listing(entries)
+
+
+def _unit_length(maps: Tensor) -> Tensor:
+    squared_norm = maps.square().sum(dim=1, keepdim=True)
+    return maps / (squared_norm.clamp_min(MIN_SQUARED_NORM).sqrt() + NORM_EPS)
+
+
+def _import_lpips() -> Any:
+    """Import late: with torchvision it takes seconds."""
+    with _quiet():
+        import lpips
+        import lpips.pretrained_networks
+    return lpips
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Drop warnings, and keep standard output free for the program's own results."""
+    with warnings.catch_warnings(), contextlib.redirect_stdout(sys.stderr):
+        warnings.simplefilter("ignore")
+        yield
