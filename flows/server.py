@@ -112,7 +112,7 @@ def _serve(listener: socket.socket) -> None:
         "prefect.server.api.server:create_app",
         factory=True,
         lifespan="on",
-        log_level="error",
+        log_level="info",
         timeout_graceful_shutdown=5,
     )
     server = uvicorn.Server(config)

@@ -1,22 +1,55 @@
-"""Runs a stage through DVC: the only bridge between flows and DVC."""
+"""Runs a stage through DVC: the only bridge between the flows and DVC.
 
+DVC decides whether the stage is up to date and records what made its outputs. Here a process is started, listened to
+and, whatever happens, ended together with everything it started.
+"""
+
+import collections
+import contextlib
 import dataclasses
-from collections.abc import Callable, Sequence
-from typing import Literal
+import os
+import queue
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import IO, Literal
 
-from tasks.params import Params
+from tasks.dvc_command import DVC, dvc_environment, dvc_message, ensure_dvc
+from tasks.params import Params, find_entry, load_params
+from tasks.progress import parse_progress
 from tasks.project import Project
-from ui2i.errors import UI2IError
-from ui2i.progress import Progress
+from tasks.stage_cli import RESTART_VARIABLE
+from ui2i.errors import ConfigError, UI2IError
+from ui2i.progress import Progress, no_progress
 
-STAGE_ORDER = ("draw", "ingest", "import", "pretrain", "finetune", "swap", "distance", "translate")
+KEPT_LINES = 40
+BUSY_MESSAGES = ("is busy, it is being blocked by", "Unable to acquire lock", "unable to acquire lock")
+BUSY_RETRIES = 8
+BUSY_FIRST_WAIT_SECONDS = 1.0  # doubled each time, up to a limit: together about three minutes
+BUSY_LONGEST_WAIT_SECONDS = 30.0
+STOP_SECONDS = 10.0  # between asking a process group to end and ending it
+
+_POLL_SECONDS = 0.2
+_STAGE_ERROR = "error: "
 
 
-class StageFailed(UI2IError):
-    """A stage did not finish; its message is the stage's own `error: ...` line if it printed one.
+class StageFailed(UI2IError):  # noqa: N818  # it says what happened, as the flow's state does
+    """A stage did not finish.
 
-    `stage`: e.g. "finetune@anime"; `lines`: the last lines of output; `is_user_error`: the stage printed such a line.
+    Attributes:
+        stage: e.g. `finetune@anime`.
+        lines: the last lines of output.
+        is_user_error: the stage itself printed what is wrong as one line `error: ...`, which is the message; otherwise
+            it crashed, or DVC refused, and `lines` say more.
     """
+
+    def __init__(self, message: str, *, stage: str, lines: tuple[str, ...], is_user_error: bool) -> None:
+        super().__init__(message)
+        self.stage = stage
+        self.lines = lines
+        self.is_user_error = is_user_error
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,7 +57,7 @@ class StageOutcome:
     """How a stage ended well."""
 
     stage: str
-    status: Literal["ran", "skipped"]
+    status: Literal["ran", "skipped"]  # skipped: it was up to date, or its outputs were in DVC's cache
     seconds: float
     lines: tuple[str, ...]  # the last lines of output
 
@@ -39,36 +72,189 @@ def run_stage(
 ) -> StageOutcome:
     """Bring one stage up to date with `dvc repro --single-item`; what is upstream must be there.
 
-    Blocks. Whatever ends it (also an exception thrown in from outside, such as a cancellation), no process of the
-    stage is left behind.
+    Blocks. Whatever ends it, also an exception thrown in from outside such as a cancellation, no process of the stage
+    is left behind.
 
     Args:
         stage: e.g. `finetune@anime`.
         force: run it even if nothing changed, and train anew instead of taking up a saved training state.
-        on_progress: told how the stage advances, in this thread.
-        on_line: told every other line of output, in this thread.
+        on_progress: told in this thread how the stage advances.
+        on_line: told in this thread every other line of output.
 
     Raises:
         StageFailed: the stage or DVC failed, or another process kept the stage busy for too long.
         ConfigError: `params.yaml` is not valid or there is no such stage.
+        DvcError: DVC cannot be set up in the project.
     """
+    _check_stage(project, stage)
+    ensure_dvc(project.root)
+    command = [*DVC, "repro", "--single-item", *(["--force"] if force else []), stage]
+    environment = dvc_environment() | ({RESTART_VARIABLE: "1"} if force else {})
+    start = time.monotonic()
+    wait_seconds = BUSY_FIRST_WAIT_SECONDS
+    for attempt in range(BUSY_RETRIES + 1):
+        lines: collections.deque[str] = collections.deque(maxlen=KEPT_LINES)
+        exit_status, has_run = None, False
+        with _process_group(command, project, environment) as process:
+            for line in _lines(process):
+                report = parse_progress(line)
+                if report is not None:
+                    (on_progress or no_progress)(*report)
+                    continue
+                lines.append(line)
+                has_run = has_run or line.startswith(f"Running stage '{stage}'")
+                if on_line is not None:
+                    on_line(line)
+            exit_status = process.wait()
+        if exit_status == 0:
+            return StageOutcome(stage, "ran" if has_run else "skipped", time.monotonic() - start, tuple(lines))
+        if has_run or attempt == BUSY_RETRIES or not _is_busy(lines):
+            break
+        time.sleep(wait_seconds)
+        wait_seconds = min(2 * wait_seconds, BUSY_LONGEST_WAIT_SECONDS)
+    raise _failure(stage, exit_status, tuple(lines))
 
 
-def list_stages(params: Params) -> list[str]:
-    """Return the names of all stages of a project in an order in which they can run."""
-
-
-def domain_stages(params: Params, domain: str) -> list[str]:
-    """Return the stages that lead to a domain's models, tables and translations, in an order in which they can run.
+def list_stages(project: Project) -> list[str]:
+    """Return the names of all stages of a project in an order in which they can run.
 
     Raises:
-        ConfigError: there is no such domain.
+        ConfigError: `params.yaml` is not valid.
     """
+    params = load_params(project)
+    stages = [f"draw@{name}" for name in params.drawn]
+    stages += [f"ingest@{name}" for name in params.datasets]
+    stages += [f"import@{name}" for name in params.imported]
+    stages += [f"pretrain@{name}" for name in params.bases]
+    for name in params.domains:
+        stages += _own_stages(name)
+    return stages
 
 
-def base_stages(params: Params, base: str) -> list[str]:
-    """Return the stages that lead to a base's model, in an order in which they can run.
+def base_stages(project: Project, name: str) -> list[str]:
+    """Return the stages that lead to a base's model and prepared pictures, in an order in which they can run.
 
     Raises:
-        ConfigError: there is no such base.
+        ConfigError: `params.yaml` is not valid or has no such base.
     """
+    params = load_params(project)
+    if name not in params.imported:
+        find_entry(params.bases, name, "bases")
+    return _base_stages(params, project, name)
+
+
+def domain_stages(project: Project, name: str) -> list[str]:
+    """Return the stages that lead to a domain's models, table and translations, in an order in which they can run.
+
+    Raises:
+        ConfigError: `params.yaml` is not valid or has no such domain.
+    """
+    params = load_params(project)
+    base = find_entry(params.domains, name, "domains").base
+    return _base_stages(params, project, base) + _data_stages(params, project, name) + _own_stages(name)
+
+
+def _base_stages(params: Params, project: Project, name: str) -> list[str]:
+    kind = "import" if name in params.imported else "pretrain"
+    return [*_data_stages(params, project, name), f"{kind}@{name}"]
+
+
+def _data_stages(params: Params, project: Project, name: str) -> list[str]:
+    images = project.root / params.datasets[name].images
+    drawn = [f"draw@{drawn}" for drawn in params.drawn if project.raw(drawn) == images]
+    return [*drawn, f"ingest@{name}"]
+
+
+def _own_stages(domain: str) -> list[str]:
+    return [f"{kind}@{domain}" for kind in ("finetune", "swap", "distance", "translate")]
+
+
+def _check_stage(project: Project, stage: str) -> None:
+    stages = list_stages(project)
+    if stage not in stages:
+        raise ConfigError(
+            f"there is no stage {stage!r}, expected one of {', '.join(stages) or 'none'}; correct the name or add its "
+            "entry to params.yaml"
+        )
+
+
+@contextlib.contextmanager
+def _process_group(
+    command: list[str], project: Project, environment: dict[str, str]
+) -> Iterator[subprocess.Popen[str]]:
+    """Start a process in a group of its own; at the end nothing of that group lives."""
+    process = subprocess.Popen(
+        command,
+        cwd=project.root,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        encoding="utf-8",
+        errors="replace",
+        start_new_session=True,
+    )
+    try:
+        yield process
+    finally:
+        _stop_group(process)
+
+
+def _stop_group(process: subprocess.Popen[str]) -> None:
+    """End every process of the group: ask first, then insist. The stage may outlive DVC, so DVC's end is not enough."""
+    deadline = time.monotonic() + STOP_SECONDS
+    if _signal_group(process.pid, signal.SIGTERM):
+        while time.monotonic() < deadline:
+            process.poll()  # a process that has ended but was not waited for still counts as a member
+            if not _signal_group(process.pid, 0):
+                break
+            time.sleep(0.05)
+        else:
+            _signal_group(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def _signal_group(group: int, number: int) -> bool:
+    """Send a signal to a process group; False: it has no members left."""
+    try:
+        os.killpg(group, number)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def _lines(process: subprocess.Popen[str]) -> Iterator[str]:
+    """Yield lines of output until the process has ended, even if one that it started still holds the pipe."""
+    assert process.stdout is not None
+    waiting: queue.Queue[str | None] = queue.Queue()
+    threading.Thread(target=_read, args=(process.stdout, waiting), daemon=True).start()
+    while True:
+        try:
+            line = waiting.get(timeout=_POLL_SECONDS)
+        except queue.Empty:
+            if process.poll() is not None:
+                return
+            continue
+        if line is None:
+            return
+        yield line
+
+
+def _read(stream: IO[str], waiting: "queue.Queue[str | None]") -> None:
+    with stream:
+        for line in stream:
+            waiting.put(line.rstrip("\n"))
+    waiting.put(None)
+
+
+def _is_busy(lines: collections.deque[str]) -> bool:
+    return any(message in line for line in lines for message in BUSY_MESSAGES)
+
+
+def _failure(stage: str, exit_status: int | None, lines: tuple[str, ...]) -> StageFailed:
+    own = [line.removeprefix(_STAGE_ERROR) for line in lines if line.startswith(_STAGE_ERROR)]
+    if own:
+        return StageFailed(own[-1], stage=stage, lines=lines, is_user_error=True)
+    said = dvc_message(list(lines)) or f"exit status {exit_status}"
+    return StageFailed(f"{stage} failed: {said}", stage=stage, lines=lines, is_user_error=False)

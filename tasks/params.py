@@ -9,7 +9,6 @@ import difflib
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import PurePosixPath, PureWindowsPath
-from types import MappingProxyType
 from typing import Any, Literal, TypeVar
 
 from ruamel.yaml import YAML
@@ -32,7 +31,6 @@ MODES = ("FC-FT", "FT", "scratch")
 SCRATCH_SEED_OFFSET = 10_000  # a domain trained from scratch must not start from its base's initial weights
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
-_NO_OVERRIDES: Mapping[str, Any] = MappingProxyType({})
 _T = TypeVar("_T")
 
 
@@ -57,7 +55,7 @@ class Dataset:
 class Base:
     """A model trained from scratch (`bases.<name>`)."""
 
-    pretrain: Mapping[str, Any] = _NO_OVERRIDES  # overrides of the section pretrain
+    pretrain: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # overrides of the section pretrain
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -73,8 +71,8 @@ class Domain:
 
     base: str
     modes: tuple[str, ...] = ("FC-FT",)  # of MODES; variants are made from the first
-    finetune: Mapping[str, Any] = _NO_OVERRIDES  # overrides of the section finetune
-    scratch: Mapping[str, Any] = _NO_OVERRIDES  # further overrides for the mode scratch
+    finetune: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # overrides of the section finetune
+    scratch: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # further overrides for the mode scratch
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -60,7 +60,7 @@ class Project:
 
     def variant(self, domain: str, swap_resolution: int) -> Path:
         """File of the generator whose layers up to `swap_resolution` pixels are the base's."""
-        return self.variants(domain) / f"ls{swap_resolution}.safetensors"
+        return self.variants(domain) / variant_file(swap_resolution)
 
     def distance_table(self, domain: str) -> Path:
         """Table of model distances, to which every run appends."""
@@ -86,6 +86,11 @@ class Project:
     def relative(self, path: Path) -> str:
         """A path as `params.yaml` and `dvc.yaml` write it."""
         return path.relative_to(self.root).as_posix()
+
+
+def variant_file(swap_resolution: int) -> str:
+    """Name of a variant's file."""
+    return f"ls{swap_resolution}.safetensors"
 
 
 def find_project(start: Path | str | None = None) -> Project:
@@ -159,17 +164,17 @@ def _listing(path: Path) -> str:
 
 
 def _is_equal(destination: Path, listing: str) -> bool:
-    return destination.exists() and (destination.is_file() or bool(_picture_names(destination))) and (
-        _listing(destination) == listing
+    return (
+        destination.exists()
+        and (destination.is_file() or bool(_picture_names(destination)))
+        and (_listing(destination) == listing)
     )
 
 
 def _picture_names(folder: Path) -> list[str]:
     """Return the pictures of a folder by relative name, hidden ones left out."""
     names = (path.relative_to(folder) for path in folder.rglob("*") if path.name.lower().endswith(SUFFIXES))
-    return sorted(
-        name.as_posix() for name in names if not _is_hidden(name) and (folder / name).is_file()
-    )
+    return sorted(name.as_posix() for name in names if not _is_hidden(name) and (folder / name).is_file())
 
 
 def _is_hidden(name: Path) -> bool:

@@ -109,7 +109,9 @@ def _register(project: Project, name: str, entries: Mapping[str, Any], *, replac
         for section, entry in entries.items():
             text = _set_entry(text, section, name, entry)
         after = parse_params(text)
-        changed = [section for section in entries if _entry(before, section, name) not in (None, _entry(after, section, name))]
+        changed = [
+            section for section in entries if _entry(before, section, name) not in (None, _entry(after, section, name))
+        ]
         if changed and not replace:
             raise ConfigError(
                 f"{PARAMS_FILE} has {changed[0]}.{name} with other settings, expected a new name or equal settings; "
@@ -163,7 +165,7 @@ def _flow(entry: Mapping[str, Any]) -> str:
     yaml = YAML(typ="safe", pure=True)
     yaml.default_flow_style = True
     yaml.width = 10_000
-    yaml.sort_base_mapping_type_on_output = False
+    yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]  # ruamel declares a None
     stream = io.StringIO()
     yaml.dump(dict(entry), stream)
     return stream.getvalue().strip()

@@ -99,7 +99,10 @@ def _run(stage: Stage, options: argparse.Namespace) -> None:
     project = find_project(options.project)
     os.chdir(project.root)  # paths in params.yaml count from there
     params = load_params(project)
-    with hold(project, stage.output(project, options.name)), report_progress(f"{stage.name}@{options.name}") as progress:
+    with (
+        hold(project, stage.output(project, options.name)),
+        report_progress(f"{stage.name}@{options.name}") as progress,
+    ):
         stage.work(
             Job(
                 project=project,

@@ -67,9 +67,7 @@ def modulated_weight(weight: Tensor, styles: Tensor, *, demodulate: bool = True)
     return modulated / (modulated.square().sum(dim=(2, 3, 4), keepdim=True) + 1e-8).sqrt()
 
 
-def modulated_conv2d(
-    x: Tensor, weight: Tensor, styles: Tensor, *, demodulate: bool = True, up: bool = False
-) -> Tensor:
+def modulated_conv2d(x: Tensor, weight: Tensor, styles: Tensor, *, demodulate: bool = True, up: bool = False) -> Tensor:
     """One convolution an image, each with its own weight, as one grouped convolution."""
     num_images, in_channels = x.shape[:2]
     weights = modulated_weight(weight, styles, demodulate=demodulate)

@@ -119,6 +119,12 @@ def test_unknown_key_names_the_nearest() -> None:
         from_mapping(DistanceConfig, {"qqq": 8}, section="distance")
 
 
+@pytest.mark.parametrize("values", [None, [], "x", 3])
+def test_section_that_is_no_mapping(values: Any) -> None:
+    with pytest.raises(ConfigError, match=r"distance is .*, expected settings as key: value; write \{\}"):
+        from_mapping(DistanceConfig, values, section="distance")
+
+
 @pytest.mark.parametrize(
     ("values", "expected"),
     [

@@ -1,9 +1,11 @@
 """Closed-form factorisation against NumPy and the fixture of the paper's code."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
-from tiny_models import needs_fixtures, random_generator, rosinality_expected, rosinality_generator
+from tiny_models import random_generator, rosinality_expected, rosinality_generator
 
 from ui2i.errors import ConfigError
 from ui2i.factorization import directions, gram, style_weights
@@ -55,10 +57,9 @@ def test_fewer_styles_than_dimensions_still_give_a_whole_basis() -> None:
     assert (values[:3] > 0.1).all() and (values[3:] < 1e-5).all()
 
 
-@needs_fixtures
-def test_directions_match_the_fixture() -> None:
-    expected = rosinality_expected()
-    values, rows = directions(style_weights(rosinality_generator("source"), include_torgb="first"))
+def test_directions_match_the_fixture(shared: Path) -> None:
+    expected = rosinality_expected(shared)
+    values, rows = directions(style_weights(rosinality_generator(shared, "source"), include_torgb="first"))
     torch.testing.assert_close(values, expected["sefa_singular_values"], atol=1e-4, rtol=0)
     cosines = (rows * expected["sefa_directions"]).sum(dim=1).abs()
     torch.testing.assert_close(cosines, torch.ones(64), atol=1e-4, rtol=0)

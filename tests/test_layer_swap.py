@@ -2,12 +2,13 @@
 
 import dataclasses
 import re
+from pathlib import Path
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny_models import needs_fixtures, random_generator, rosinality_expected, rosinality_generator
+from tiny_models import random_generator, rosinality_expected, rosinality_generator
 
 from ui2i.config import NetworkConfig
 from ui2i.errors import CheckpointError, ConfigError
@@ -101,10 +102,10 @@ def test_swapped_share() -> None:
     assert [swapped_share(config, r) for r in (4, 32, 256)] == [1 / 7, 4 / 7, 1]
 
 
-@needs_fixtures
 @pytest.mark.parametrize("swap_resolution", [8, 16, 32])
-def test_feature_swap_gives_the_expected_images(swap_resolution: int) -> None:
-    source, target, expected = rosinality_generator("source"), rosinality_generator("target"), rosinality_expected()
+def test_feature_swap_gives_the_expected_images(shared: Path, swap_resolution: int) -> None:
+    source, target = rosinality_generator(shared, "source"), rosinality_generator(shared, "target")
+    expected = rosinality_expected(shared)
     ws = source.broadcast(source.mapping(expected["z"]))
     swapped = synthesize_feature_swap(source, target, ws, swap_resolution)
     torch.testing.assert_close(swapped, expected[f"feature_swap_{swap_resolution}"], atol=1e-5, rtol=0)

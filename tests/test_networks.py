@@ -83,14 +83,14 @@ def test_synthesis_layer_has_the_literal_gradients(up: bool) -> None:
     inputs = [x, w, layer.weight, layer.bias, layer.affine.weight, layer.noise_strength]
     pairs = zip(_two_derivatives(layer(x, w), inputs), _two_derivatives(literal(), inputs), strict=True)
     for ours, expected in pairs:
-        assert torch.allclose(ours, expected, rtol=0, atol=1e-9 * max(1.0, float(expected.abs().max())))
+        assert torch.allclose(ours, expected, rtol=0, atol=1e-9 * max(1.0, expected.abs().max().item()))
         assert expected.abs().max() > 1e-6
 
 
 def _two_derivatives(y: Tensor, inputs: list[Tensor]) -> list[Tensor]:
     first = torch.autograd.grad(y.square().sum(), inputs, create_graph=True)
-    second = torch.autograd.grad(sum(value.square().sum() for value in first), inputs)
-    return [y, *first, *second]
+    second = torch.autograd.grad(torch.stack([value.square().sum() for value in first]).sum(), inputs)
+    return [value.detach() for value in (y, *first, *second)]
 
 
 @pytest.mark.parametrize(("num_images", "group_size"), [(1, 4), (2, 2), (6, 2), (6, 3), (8, 4), (3, 8)])
@@ -311,15 +311,19 @@ def test_clamp_bounds_the_activations(generator: Generator, discriminator: Discr
 
 @torch.no_grad()
 def test_bf16_stays_near(generator: Generator, discriminator: Discriminator) -> None:
-    """bf16 has 8 bits: through 7 convolutions the RMS error was 0.7 % of the RMS, bounded here by 2 %."""
-    ws = generator.broadcast(random(4, 9))
+    """bf16 has 8 significant bits. Over six seeds the RMS error of images was at most 0.7 % of their RMS, that of
+    logits 2 % of theirs; the bounds are about three times that."""
+    ws = generator.broadcast(random(8, 9))
     img = generator.synthesis(ws)
     rough = generator.synthesis(ws, dtype=torch.bfloat16)
-    assert rough.dtype == torch.float32
-    assert 0 < (rough - img).square().mean().sqrt() < 0.02 * img.square().mean().sqrt()
     logits, rough_logits = discriminator(img), discriminator(img, dtype=torch.bfloat16)
-    assert rough_logits.dtype == torch.float32
-    assert 0 < (rough_logits - logits).abs().max() < 0.02 * logits.abs().max()
+    assert rough.dtype == rough_logits.dtype == torch.float32
+    assert 1e-4 < relative_rms(rough - img, img) < 0.02
+    assert 1e-4 < relative_rms(rough_logits - logits, logits) < 0.06
+
+
+def relative_rms(error: Tensor, value: Tensor) -> float:
+    return float((error.square().mean() / value.square().mean()).sqrt())
 
 
 # -- errors -----------------------------------------------------------------------------------------------------------

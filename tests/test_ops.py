@@ -82,7 +82,11 @@ def test_folded_convolutions(shape: tuple[int, ...], num_out: int) -> None:
 @pytest.mark.parametrize("up", [False, True])
 @pytest.mark.parametrize("channels", [(1, 1), (3, 5), (4, 2)])
 def test_modulated_convolution(up: bool, channels: tuple[int, int]) -> None:
-    x, weight, styles = random(3, channels[0], 4, 6), random(*channels[::-1], 3, 3, seed=1), random(3, channels[0], seed=2)
+    x, weight, styles = (
+        random(3, channels[0], 4, 6),
+        random(*channels[::-1], 3, 3, seed=1),
+        random(3, channels[0], seed=2),
+    )
     expected = reference.modulated_conv2d(x, weight, styles, up=up)
     assert largest_difference(modulated_conv2d(x, weight, styles, up=up), expected) < TOLERANCE
 

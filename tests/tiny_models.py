@@ -5,34 +5,38 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 import torch
+from conftest import randomize
 from rosinality import generator_state
 from torch import Tensor
 
 from ui2i.config import NetworkConfig
 from ui2i.networks.generator import Generator
 
-FIXTURES = Path(__file__).parents[2] / "shared" / "fixtures"
-needs_fixtures = pytest.mark.skipif(not FIXTURES.is_dir(), reason="../shared/fixtures is absent")
-
 
 def random_generator(seed: int = 0, **settings: Any) -> Generator:
-    """A 32 px generator in which no tensor has a value that its initialisation shares with another model's."""
+    """A 32 px generator that shares no value with one of another seed; its images nearly fill [-1, 1]."""
     torch.manual_seed(seed)
     config = {"img_resolution": 32, "z_dim": 8, "w_dim": 8, "num_mapping_layers": 2, "channel_base": 256, "channel_max": 8}
-    generator = Generator(NetworkConfig(**(config | settings)))
-    with torch.no_grad():
-        for name, value in generator.state_dict().items():
-            if name.endswith(("bias", "noise_strength", "w_avg")):
-                value.add_(0.1 * torch.randn_like(value))
-    return generator.eval().requires_grad_(False)
+    generator = randomize(Generator(NetworkConfig(**(config | settings)))).eval().requires_grad_(False)
+    scale = 3 * generator.synthesis(random_ws(generator, 64)).std()
+    for resolution in generator.config.block_resolutions:
+        torgb = generator.synthesis.block(resolution).torgb
+        torgb.weight.div_(scale)
+        torgb.bias.div_(scale)
+    return generator
 
 
-def rosinality_generator(side: str) -> Generator:
+def random_ws(generator: Generator, num_images: int, seed: int = 0) -> Tensor:
+    """Codes around the mean, one an image: a mapping network of random weights hardly leaves it."""
+    random = torch.Generator().manual_seed(seed)
+    return generator.broadcast(generator.w_avg + torch.randn(num_images, generator.config.w_dim, generator=random))
+
+
+def rosinality_generator(shared: Path, side: str) -> Generator:
     """The fixture `source` or `target`."""
     with torch.serialization.safe_globals([argparse.Namespace]):
-        checkpoint = torch.load(FIXTURES / f"rosinality-{side}-32.pt", weights_only=True)
+        checkpoint = torch.load(shared / "fixtures" / f"rosinality-{side}-32.pt", weights_only=True)
     state = generator_state(checkpoint["g_ema"], checkpoint["latent_avg"])
     config = NetworkConfig(
         img_resolution=32,
@@ -47,7 +51,7 @@ def rosinality_generator(side: str) -> Generator:
     return generator.eval().requires_grad_(False)
 
 
-def rosinality_expected() -> dict[str, Tensor]:
+def rosinality_expected(shared: Path) -> dict[str, Tensor]:
     """What the fixtures must produce."""
-    with np.load(FIXTURES / "rosinality-32-expected.npz") as arrays:
+    with np.load(shared / "fixtures" / "rosinality-32-expected.npz") as arrays:
         return {name: torch.from_numpy(arrays[name]) for name in arrays}

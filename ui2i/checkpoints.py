@@ -129,6 +129,8 @@ def _read_header(path: Path, *, with_tensors: bool = False) -> tuple[dict[str, A
         raise CheckpointError(
             f"{path} is not a readable checkpoint ({_first_line(error)}), expected safetensors; fetch or train it again"
         ) from error
+    if not isinstance(header, dict):
+        raise CheckpointError(f"{path} has an unusable header, expected one that ui2i wrote; fetch or train it again")
     return header, tensors
 
 

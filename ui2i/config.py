@@ -170,6 +170,8 @@ def from_mapping(config_type: type[ConfigT], values: Mapping[str, Any], *, secti
     Raises:
         ConfigError: a key does not exist in `config_type`, or a value has the wrong type.
     """
+    if not isinstance(values, Mapping):
+        raise ConfigError(f"{section} is {values!r}, expected settings as key: value; write {{}} for the defaults")
     hints = typing.get_type_hints(config_type)
     known = {field.name: hints[field.name] for field in dataclasses.fields(config_type)}  # type: ignore[arg-type]
     kwargs: dict[str, Any] = {}

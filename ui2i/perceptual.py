@@ -150,7 +150,7 @@ def load_perceptual(config: PerceptualConfig, device: torch.device | str = "cpu"
     trunk.load_state_dict({own_name: tensors[name] for name, (own_name, _) in parameters.items()}, assign=True)
     heads = _read_heads(architecture)
     perceptual = Perceptual(trunk, scaling, heads, name=_table_name(config), min_resolution=architecture.min_resolution)
-    return perceptual.to(device, memory_format=torch.channels_last)
+    return perceptual.to(device).to(memory_format=torch.channels_last)
 
 
 def _table_name(config: PerceptualConfig) -> str:

@@ -4,6 +4,7 @@ A schema's metadata hold its name and version. A file of another version is refu
 way, because a column that changed its meaning is worse than a missing one. Raise the version with every change.
 """
 
+import operator
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -179,6 +180,8 @@ def _check_columns(row: Mapping[str, Any], schema: pa.Schema, index: int) -> Non
 
 def _to_array(values: list[Any], field: pa.Field, schema: pa.Schema) -> pa.Array:
     try:
+        if pa.types.is_integer(field.type):
+            values = [None if value is None else operator.index(value) for value in values]  # pyarrow cuts 1.5 to 1
         return pa.array(values, field.type)
     except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
         raise DataError(

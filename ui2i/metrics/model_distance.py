@@ -99,7 +99,7 @@ def latents(config: DistanceConfig, z_dim: int) -> Tensor:
     return _draw(_stream(config, _LATENT_STREAM), config.num_latents, z_dim)
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def _batch_distances(
     generators: Mapping[str, Generator],
     perceptual: Perceptual,

@@ -5,6 +5,7 @@ depends on, so a killed run continues as if nothing had happened: on a CPU the r
 """
 
 import json
+import struct
 import time
 import zipfile
 from collections import defaultdict
@@ -19,7 +20,7 @@ from torch import Tensor
 
 from ui2i.config import NetworkConfig, TrainingConfig, to_mapping
 from ui2i.datasets.prepared import BatchSampler, PreparedDataset
-from ui2i.errors import DataError
+from ui2i.errors import DataError, TrainingError
 from ui2i.files import atomic_file
 from ui2i.images import grid, save_png, to_tensor, to_uint8
 from ui2i.networks.discriminator import Discriminator
@@ -30,6 +31,20 @@ from ui2i.training.step import train_step
 
 LOG_ROWS_PER_SNAPSHOT = 10
 NUM_SAMPLES = 36
+
+# What torch.load raises for files that are truncated, damaged, or something else; a missing right to read is not among
+# them.
+_UNREADABLE = (
+    RuntimeError,
+    EOFError,
+    LookupError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    UnpicklingError,
+    zipfile.BadZipFile,
+    struct.error,
+)
 
 
 def train(
@@ -164,8 +179,20 @@ def _identity(
 
 
 def _save_state(state: TrainingState, path: Path, identity: str) -> None:
+    _require_finite_weights(state)
     with atomic_file(path) as temporary:
         torch.save({"identity": identity, **state_to_dict(state)}, temporary)
+
+
+def _require_finite_weights(state: TrainingState) -> None:
+    """Refuse to replace a good state by a broken one: losses are those before the update, and may not show it yet."""
+    for network_name in ("generator", "discriminator", "generator_ema"):
+        for name, value in getattr(state, network_name).state_dict().items():
+            if not torch.isfinite(value).all():
+                raise TrainingError(
+                    f"{network_name} {name} became infinite or NaN at step {state.num_steps}, expected finite weights; "
+                    "resume from the last saved state with a lower learning_rate or a higher r1_gamma"
+                )
 
 
 def _resume(state: TrainingState, path: Path, identity: str) -> None:
@@ -173,8 +200,8 @@ def _resume(state: TrainingState, path: Path, identity: str) -> None:
         return
     try:
         values = torch.load(path, map_location="cpu", weights_only=True)
-        is_same_run = values["identity"] == identity
-    except (RuntimeError, EOFError, KeyError, UnpicklingError, zipfile.BadZipFile):
+        is_same_run = isinstance(values, dict) and values.get("identity") == identity
+    except _UNREADABLE:
         is_same_run = False
     if is_same_run:
         restore_state(state, values)

@@ -1,0 +1,77 @@
+"""Do K models cost K generator passes, and not the K (K - 1) of comparing each pair by itself?
+
+Both forms measure every pair of K random generators with the same latents in the same process, one thread. The
+literal form makes both pictures and both sets of features anew for each pair. Run: python -m benchmarks.bench_distance
+"""
+
+import itertools
+import time
+from collections.abc import Callable
+
+import torch
+
+from ui2i.config import DistanceConfig, NetworkConfig, PerceptualConfig
+from ui2i.metrics.model_distance import latents, model_distances
+from ui2i.networks.generator import Generator
+from ui2i.perceptual import Perceptual, load_perceptual
+
+NUM_MODELS = (2, 4, 8)
+NETWORK = NetworkConfig(img_resolution=64, z_dim=96, w_dim=96, num_mapping_layers=4, channel_base=2048, channel_max=96)
+CONFIG = DistanceConfig(num_latents=32, batch_size=16, noise_mode="none")
+REPEATS = 3
+
+
+@torch.no_grad()
+def literal(generators: dict[str, Generator], perceptual: Perceptual) -> list[float]:
+    """Mean distance of each pair, one pair after the other."""
+    means = []
+    for source, target in itertools.combinations(generators.values(), 2):
+        values = [
+            perceptual.distance(source(z, noise_mode="none"), target(z, noise_mode="none"))
+            for z in latents(CONFIG, NETWORK.z_dim).split(CONFIG.batch_size)
+        ]
+        means.append(torch.cat(values).double().mean().item())
+    return means
+
+
+def best_seconds(function: Callable[[], list[float]]) -> tuple[float, list[float]]:
+    """Fastest of several runs, and the result."""
+    seconds = []
+    for _ in range(REPEATS):
+        start = time.perf_counter()
+        result = function()
+        seconds.append(time.perf_counter() - start)
+    return min(seconds), result
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    perceptual = load_perceptual(PerceptualConfig(trunk="random"))
+    generators = {f"model {index}": Generator(NETWORK).eval() for index in range(max(NUM_MODELS))}
+    passes = dict.fromkeys(generators, 0)
+    for name, generator in generators.items():
+        generator.synthesis.register_forward_hook(lambda *_, name=name: passes.update({name: passes[name] + 1}))
+    print(f"{CONFIG.num_latents} latents, {NETWORK.img_resolution} px, best of {REPEATS}; passes a batch of latents")
+    print("  K   passes here/literal   seconds here/literal   speed-up   passes saved   largest difference")
+    num_batches = CONFIG.num_latents // CONFIG.batch_size * REPEATS
+    for num_models in NUM_MODELS:
+        chosen = dict(itertools.islice(generators.items(), num_models))
+        rows = []
+        for function in (
+            lambda chosen=chosen: [distance.mean for distance in model_distances(chosen, perceptual, CONFIG)],
+            lambda chosen=chosen: literal(chosen, perceptual),
+        ):
+            passes.update(dict.fromkeys(passes, 0))
+            seconds, means = best_seconds(function)
+            rows.append((sum(passes.values()) // num_batches, seconds, means))
+        (here, here_seconds, here_means), (there, there_seconds, there_means) = rows
+        difference = max(abs(a - b) for a, b in zip(here_means, there_means, strict=True))
+        print(
+            f"{num_models:3d}   {here:9d}/{there:<9d}   {here_seconds:10.2f}/{there_seconds:<9.2f}"
+            f"   {there_seconds / here_seconds:7.2f}x   {there / here:11.2f}x   {difference:.1e}"
+        )
+
+
+if __name__ == "__main__":
+    main()

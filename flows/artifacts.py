@@ -1,0 +1,77 @@
+"""What a run leaves in Prefect for people to look at: progress, the distance table, the contact sheet.
+
+Artifacts are for looking at. The files that they show are DVC's.
+"""
+
+import re
+import time
+import uuid
+
+from prefect.artifacts import (
+    create_link_artifact,
+    create_markdown_artifact,
+    create_progress_artifact,
+    update_progress_artifact,
+)
+
+from flows.distances import read_distances
+from tasks.project import Project
+
+UPDATE_INTERVAL_SECONDS = 5.0  # each update is a request
+
+
+class StageProgress:
+    """A progress artifact of one stage, made with the first report: a stage that is up to date has none."""
+
+    def __init__(self, stage: str) -> None:
+        self.stage = stage
+        self.artifact_id: uuid.UUID | None = None
+        self.updated_at = 0.0
+
+    def __call__(self, done: int, total: int, note: str = "") -> None:
+        """Show `done` of `total`, at most every few seconds."""
+        percent = min(100.0, 100.0 * done / total) if total else 0.0
+        if self.artifact_id is None:
+            description = f"{self.stage} {note}".strip()
+            self.artifact_id = create_progress_artifact(
+                percent, key=artifact_key("progress", self.stage), description=description
+            )
+        elif percent < 100 and time.monotonic() - self.updated_at < UPDATE_INTERVAL_SECONDS:
+            return
+        else:
+            update_progress_artifact(self.artifact_id, progress=percent, description=f"{self.stage} {note}".strip())
+        self.updated_at = time.monotonic()
+
+
+def show_distances(project: Project, domain: str) -> None:
+    """Leave the domain's latest distances as a Markdown table.
+
+    Raises:
+        DataError: the domain was not measured yet.
+    """
+    table = read_distances(project, domain)
+    create_markdown_artifact(
+        table.to_markdown(),
+        key=artifact_key("distance", domain),
+        description=f"model distances of {domain}, from {project.distance_table(domain)}",
+    )
+
+
+def show_contact_sheet(project: Project, domain: str) -> None:
+    """Leave a link to the sheet of the domain's translations."""
+    sheet = project.translations(domain) / "contact_sheet.png"
+    create_link_artifact(
+        sheet.as_uri(),
+        link_text=f"contact sheet of {domain}",
+        key=artifact_key("contact-sheet", domain),
+        description=f"{domain}: pictures and their translations by every model, {sheet}",
+    )
+
+
+def artifact_key(kind: str, name: str) -> str:
+    """Return a key as Prefect wants it: lower-case letters, digits and dashes.
+
+    >>> artifact_key("progress", "finetune@cartoon")
+    'progress-finetune-cartoon'
+    """
+    return re.sub("[^a-z0-9]+", "-", f"{kind}-{name}".lower()).strip("-")

@@ -1,0 +1,58 @@
+"""The table of model distances as people read it: on the terminal and as an artifact of a run."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from tasks.project import Project
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+COLUMNS = ("source", "model", "mean", "95 % interval", "n", "trunk")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DistanceTable:
+    """The latest measurement of a domain, as text."""
+
+    title: str  # with the trunk, without which no value means anything
+    rows: tuple[tuple[str, ...], ...]  # of `COLUMNS`
+
+    def to_markdown(self) -> str:
+        """Return title and table in Markdown."""
+        lines = [f"**{self.title}**", "", _markdown_row(COLUMNS), _markdown_row(["---"] * len(COLUMNS))]
+        return "\n".join([*lines, *map(_markdown_row, self.rows)]) + "\n"
+
+
+def read_distances(project: Project, domain: str) -> DistanceTable:
+    """Return the distances that were measured last: by source, the largest first.
+
+    Raises:
+        DataError: the domain was not measured yet, or its table is damaged.
+    """
+    from ui2i.tables import DISTANCE_SCHEMA, read_table
+
+    frame = read_table(project.distance_table(domain), DISTANCE_SCHEMA)
+    latest = frame[frame["run_id"] == frame["run_id"].iloc[-1]]
+    first = latest.iloc[0]
+    # Sources in the order of measurement, which begins with the base.
+    order = {source: place for place, source in enumerate(dict.fromkeys(latest["source"]))}
+    latest = latest.assign(place=latest["source"].map(order)).sort_values(
+        ["place", "mean"], ascending=[True, False], kind="stable"
+    )
+    when = first["measured_at"].strftime("%Y-%m-%d %H:%M UTC")
+    title = (
+        f"Model distance, {domain}: LPIPS with the trunk {first['trunk']}, psi {first['truncation_psi']:g}, measured "
+        f"{when}"
+    )
+    return DistanceTable(title=title, rows=tuple(_row(row) for _, row in latest.iterrows()))
+
+
+def _row(row: "pd.Series") -> tuple[str, ...]:
+    interval = f"{row['ci95_low']:.4f} to {row['ci95_high']:.4f}"
+    return row["source"], row["target"], f"{row['mean']:.4f}", interval, f"{row['num_latents']:,}", row["trunk"]
+
+
+def _markdown_row(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"

@@ -1,0 +1,208 @@
+"""Inversion of generated images, whose codes are known; independence of neighbours; spaces and schedule."""
+
+import dataclasses
+import typing
+
+import pytest
+import torch
+from tiny_models import random_generator, random_ws
+from torch import Tensor
+
+from ui2i.config import InversionConfig, InversionMethod, PerceptualConfig
+from ui2i.errors import DataError, TrainingError
+from ui2i.factorization import gram, style_weights
+from ui2i.inversion import DEFAULT_LEARNING_RATES, invert, latent_space
+from ui2i.inversion.schedule import rate_scale
+from ui2i.metrics.ssim import ssim
+from ui2i.networks.generator import Generator
+from ui2i.perceptual import Perceptual, load_perceptual
+
+METHODS: tuple[InversionMethod, ...] = typing.get_args(InversionMethod)
+
+
+@pytest.fixture(scope="module")
+def perceptual() -> Perceptual:
+    return load_perceptual(PerceptualConfig(trunk="random"))
+
+
+@pytest.fixture(scope="module")
+def model() -> Generator:
+    return random_generator(7)
+
+
+@pytest.fixture(scope="module")
+def images(model: Generator) -> Tensor:
+    return model.synthesis(random_ws(model, 3, seed=1)).clamp(-1, 1)
+
+
+def config(method: InversionMethod = "w", num_steps: int = 4, **settings: object) -> InversionConfig:
+    return InversionConfig(method=method, num_steps=num_steps, **settings)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_generated_image_is_found_again(
+    model: Generator, images: Tensor, perceptual: Perceptual, method: InversionMethod
+) -> None:
+    result = invert(images, model, perceptual, config(method, 80))
+    assert (result.losses[0] > 5 * result.loss).all(), result.losses[0] / result.loss
+    assert result.ws.shape == (3, model.config.num_ws, 8)
+    if method != "w_plus":
+        assert torch.equal(result.ws, result.ws[:, :1].expand_as(result.ws))
+    if method == "w":
+        assert (model.synthesis(result.ws) - images).abs().mean() < 0.01
+        assert (result.ssim > 0.98).all() and (result.lpips < 0.01).all()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_picture_does_not_depend_on_its_neighbours(
+    model: Generator, images: Tensor, perceptual: Perceptual, method: InversionMethod
+) -> None:
+    together = invert(images, model, perceptual, config(method, batch_size=3))
+    # In another order, so that a picture's place does not matter either.
+    for order, batch_size in (([2, 0, 1], 1), ([1, 2, 0], 2)):
+        apart = invert(images[order], model, perceptual, config(method, batch_size=batch_size))
+        torch.testing.assert_close(apart.ws, together.ws[order], atol=1e-4, rtol=0)
+        torch.testing.assert_close(apart.losses, together.losses[:, order], atol=1e-4, rtol=0)
+    assert (together.ws - model.w_avg).abs().max() > 0.01  # it did move
+
+
+def test_equal_calls_give_equal_codes(model: Generator, images: Tensor, perceptual: Perceptual) -> None:
+    first = invert(images, model, perceptual, config())
+    torch.manual_seed(99)
+    again = invert(images, model, perceptual, config())
+    assert torch.equal(first.ws, again.ws) and torch.equal(first.losses, again.losses)
+
+
+def test_the_best_code_is_kept_picture_by_picture(model: Generator, images: Tensor, perceptual: Perceptual) -> None:
+    result = invert(images, model, perceptual, config(num_steps=12, learning_rate=3.0))  # it jumps about
+    assert result.losses.shape == (13, 3) and result.learning_rate == 3.0
+    assert len(set(result.losses.argmin(dim=0).tolist())) > 1  # best at different steps
+    assert torch.equal(result.loss, result.losses.amin(dim=0))
+    generated = model.synthesis(result.ws)
+    loss = (images - generated).abs().mean(dim=(1, 2, 3)) + perceptual.distance(images, generated)
+    torch.testing.assert_close(loss, result.loss, atol=1e-5, rtol=0)
+
+
+def test_the_start_is_the_mean_image_and_the_last_step_counts(
+    model: Generator, images: Tensor, perceptual: Perceptual
+) -> None:
+    result = invert(images, model, perceptual, config(num_steps=1, l1_weight=2.0, perceptual_weight=0.5))
+    mean_image = model.synthesis(model.broadcast(model.w_avg[None])).expand(3, -1, -1, -1)
+    l1 = (images - mean_image).abs().mean(dim=(1, 2, 3))
+    expected = 2 * l1 + 0.5 * perceptual.distance(images, mean_image)
+    torch.testing.assert_close(result.losses[0], expected, atol=1e-5, rtol=0)
+    assert len(result.losses) == 2 and torch.equal(result.loss, result.losses[1])  # one small step improves
+
+
+def test_quality_is_that_of_the_clamped_reconstruction(model: Generator, images: Tensor, perceptual: Perceptual) -> None:
+    loud = random_generator(7)
+    for resolution in (4, 8, 16, 32):
+        loud.synthesis.block(resolution).torgb.weight.mul_(4)
+    result = invert(images, loud, perceptual, config())
+    generated = loud.synthesis(result.ws)
+    assert generated.abs().max() > 1.2
+    torch.testing.assert_close(result.ssim, ssim(images, generated.clamp(-1, 1)))
+    torch.testing.assert_close(result.lpips, perceptual.distance(images, generated.clamp(-1, 1)), atol=1e-5, rtol=1e-4)
+
+
+def test_the_generator_stays_as_it_is(model: Generator, images: Tensor, perceptual: Perceptual) -> None:
+    trained = random_generator(7).train().requires_grad_(True)
+    before = {name: value.clone() for name, value in trained.state_dict().items()}
+    result = invert(images, trained, perceptual, config())
+    assert all(torch.equal(value, before[name]) for name, value in trained.state_dict().items())
+    assert all(parameter.grad is None and parameter.requires_grad for parameter in trained.parameters())
+    tensors = (result.ws, result.losses, result.loss, result.ssim, result.lpips)
+    assert trained.training and not any(tensor.requires_grad for tensor in tensors)
+
+
+def test_progress_counts_every_step_of_every_batch(model: Generator, images: Tensor, perceptual: Perceptual) -> None:
+    calls: list[tuple[int, int]] = []
+    notes: list[str] = []
+
+    def note_down(done: int, total: int, note: str = "") -> None:
+        calls.append((done, total))
+        notes.append(note)
+
+    invert(images, model, perceptual, config(num_steps=3, batch_size=2), progress=note_down)
+    assert calls == [(done, 6) for done in range(1, 7)]
+    assert notes[0].startswith("loss 0.")
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_spaces_start_at_the_mean_and_reach_every_code(model: Generator, method: InversionMethod) -> None:
+    space = latent_space(method, model)
+    start = space.start(2)
+    assert torch.equal(space.to_ws(start), model.w_avg.expand(2, model.config.num_ws, 8))
+    assert start.shape == (2, model.config.num_ws if method == "w_plus" else 1, 8)
+    basis = torch.eye(8) if space.basis is None else space.basis
+    assert torch.linalg.matrix_rank(basis) == 8
+
+
+def test_the_closed_form_is_equation_9(model: Generator) -> None:
+    v_matrix = gram(style_weights(model))
+    scaled = v_matrix / torch.linalg.eigvalsh(v_matrix).mean()
+    u = torch.randn(1, 1, 8, generator=torch.Generator().manual_seed(0))
+    v = torch.linalg.solve(scaled.T, model.w_avg) + u[0, 0]  # from the v that gives w_avg
+    torch.testing.assert_close(latent_space("closed_form", model).to_ws(u)[0, 0], v @ scaled, atol=1e-4, rtol=1e-4)
+
+
+def test_directions_are_a_rotation(model: Generator) -> None:
+    basis = latent_space("directions", model).basis
+    assert basis is not None
+    torch.testing.assert_close(basis @ basis.T, torch.eye(8), atol=1e-5, rtol=0)
+    scales = (style_weights(model) @ basis.T).norm(dim=0)  # of the styles' change along each row
+    assert (scales.diff() < 0).all()
+
+
+def test_the_rate_rises_stays_and_falls() -> None:
+    scales = [rate_scale(step, 1000) for step in range(1000)]
+    assert scales[:50] == sorted(scales[:50]) and scales[0] == pytest.approx(0.01)
+    assert all(scale == pytest.approx(1) for scale in scales[50:750])
+    assert scales[750:] == sorted(scales[750:], reverse=True) and 0 < scales[-1] < 1e-4
+    assert scales[875] == pytest.approx(0.5, abs=0.01)
+    assert 0 < rate_scale(0, 1) <= 1
+
+
+def test_every_method_has_its_rate(model: Generator, images: Tensor, perceptual: Perceptual) -> None:
+    assert set(DEFAULT_LEARNING_RATES) == set(METHODS)
+    result = invert(images[:1], model, perceptual, config("w_plus", 1))
+    assert (result.learning_rate, result.method, result.num_steps) == (DEFAULT_LEARNING_RATES["w_plus"], "w_plus", 1)
+    assert result.seconds > 0
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda images: images[:0], r"shape \[0, 3, 32, 32\], expected float \[N, 3, 32, 32\] in \[-1, 1\]"),
+        (lambda images: images[0], r"shape \[3, 32, 32\]"),
+        (lambda images: images[..., :16, :16], r"shape \[3, 3, 16, 16\]"),
+        (lambda images: 127.5 * (images + 1), r"from .* to .*, expected .* make them with images.to_tensor"),
+        (lambda images: images.to(torch.int64), "images are torch.int64"),
+        (lambda images: images * torch.nan, "from nan to nan"),
+    ],
+)
+def test_unsuitable_pictures_are_refused(
+    model: Generator, images: Tensor, perceptual: Perceptual, spoil: typing.Callable[[Tensor], Tensor], message: str
+) -> None:
+    with pytest.raises(DataError, match=message):
+        invert(spoil(images), model, perceptual, config())
+
+
+def test_a_generator_without_finite_images_is_refused(images: Tensor, perceptual: Perceptual) -> None:
+    broken = random_generator(7)
+    broken.synthesis.b32.torgb.bias.fill_(torch.nan)
+    with pytest.raises(TrainingError, match="3 of 3 pictures never had a finite loss"):
+        invert(images, broken, perceptual, config())
+
+
+def test_a_search_that_leaves_the_finite_keeps_its_best(
+    model: Generator, images: Tensor, perceptual: Perceptual
+) -> None:
+    result = invert(images, model, perceptual, config(num_steps=3, learning_rate=1e30))
+    assert not result.losses.isfinite().all() and result.loss.isfinite().all() and result.ws.isfinite().all()
+
+
+def test_results_do_not_change_afterwards(model: Generator, images: Tensor, perceptual: Perceptual) -> None:
+    result = invert(images, model, perceptual, config())
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        result.seconds = 0.0  # type: ignore[misc]

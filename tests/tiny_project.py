@@ -1,0 +1,101 @@
+"""A project small enough for a test: 32 px, a few pictures, a few training steps."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from ruamel.yaml import YAML
+
+from tasks.params import load_params
+from tasks.project import Project
+from ui2i.checkpoints import ModelCard, save_discriminator, save_generator
+from ui2i.networks.discriminator import Discriminator
+from ui2i.networks.generator import Generator
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+PARAMS = """\
+network: {img_resolution: 32, z_dim: 8, w_dim: 8, num_mapping_layers: 2, channel_base: 128, channel_max: 8}
+ingest: {img_resolution: 32}
+pretrain: {total_kimg: 0.008, batch_size: 4, snapshot_kimg: 0.008}
+finetune: {total_kimg: 0.008, batch_size: 4, snapshot_kimg: 0.008}
+swap: {resolutions: [8, 16]}
+perceptual: {trunk: random}
+distance: {num_latents: 4, batch_size: 4}
+inversion: {num_steps: 2}
+translate: {num_images: 2}
+drawn:
+  face: {style: face, num_images: 24, seed: 1, resolution: 32}
+  cartoon: {style: cartoon, num_images: 24, seed: 2, resolution: 32}
+datasets:
+  face: {images: data/raw/face}
+  cartoon: {images: data/raw/cartoon}
+bases: {}
+imported:
+  face: {checkpoint: data/base/face}
+domains:
+  cartoon: {base: face, modes: [FC-FT, FT]}
+"""
+
+
+def make_project(root: Path) -> Project:
+    """Write the files of a project without data."""
+    root.mkdir(parents=True)
+    for name in ("dvc.yaml", ".dvcignore"):
+        (root / name).write_bytes((REPOSITORY / name).read_bytes())
+    (root / "params.yaml").write_text(PARAMS)
+    return Project(root.resolve())
+
+
+def set_param(project: Project, path: str, value: object) -> None:
+    """Set one value, named by its keys with dots between them."""
+    yaml = YAML(typ="safe", pure=True)
+    values = yaml.load(project.params_path.read_text())
+    *parents, key = path.split(".")
+    entry = values
+    for parent in parents:
+        entry = entry[parent]
+    entry[key] = value
+    with project.params_path.open("w") as file:
+        yaml.dump(values, file)
+
+
+def write_pictures(folder: Path, *, count: int = 24, seed: int = 0) -> None:
+    """Write smooth random pictures of 32 px."""
+    folder.mkdir(parents=True, exist_ok=True)
+    random = np.random.default_rng(seed)
+    for index in range(count):
+        levels = Image.fromarray(random.integers(0, 256, (4, 4, 3), dtype=np.uint8))
+        levels.resize((32, 32), Image.Resampling.BICUBIC).save(folder / f"{index:02d}.png")
+
+
+def write_base(project: Project, name: str = "face", **network: int) -> Path:
+    """Write an untrained model into data/base/<name>."""
+    config = load_params(project).network
+    config = type(config)(**(vars(config) | network))
+    folder = project.root / "data" / "base" / name
+    card = ModelCard(domain=name, mode="scratch")
+    save_generator(folder / "generator.safetensors", Generator(config), card)
+    save_discriminator(folder / "discriminator.safetensors", Discriminator(config), card)
+    return folder
+
+
+def run_stage_module(project: Project, module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run `python -m tasks.<module>` in the project."""
+    return subprocess.run(
+        [sys.executable, "-m", f"tasks.{module}", *arguments],
+        cwd=project.root,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def files_below(folder: Path) -> set[str]:
+    """Names of all files below a folder, except the locks of stages."""
+    files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    return {name for name in files if ".locks/" not in name}
