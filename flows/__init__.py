@@ -1,0 +1,1 @@
+"""Prefect flows over the stages, and the `ui2i` command: order, retries, limits, artifacts, and what people see."""

@@ -6,6 +6,7 @@ Artifacts are for looking at. The files that they show are DVC's.
 import re
 import time
 import uuid
+from pathlib import Path
 
 from prefect.artifacts import (
     create_link_artifact,
@@ -17,6 +18,7 @@ from prefect.artifacts import (
 from flows.distances import read_distances
 from tasks.project import Project
 
+SHEET_NAME = "contact_sheet.png"
 UPDATE_INTERVAL_SECONDS = 5.0  # each update is a request
 
 
@@ -33,9 +35,11 @@ class StageProgress:
         percent = min(100.0, 100.0 * done / total) if total else 0.0
         if self.artifact_id is None:
             description = f"{self.stage} {note}".strip()
-            self.artifact_id = create_progress_artifact(
+            created = create_progress_artifact(
                 percent, key=artifact_key("progress", self.stage), description=description
             )
+            assert isinstance(created, uuid.UUID)  # there is no event loop to hand a coroutine to
+            self.artifact_id = created
         elif percent < 100 and time.monotonic() - self.updated_at < UPDATE_INTERVAL_SECONDS:
             return
         else:
@@ -57,9 +61,9 @@ def show_distances(project: Project, domain: str) -> None:
     )
 
 
-def show_contact_sheet(project: Project, domain: str) -> None:
-    """Leave a link to the sheet of the domain's translations."""
-    sheet = project.translations(domain) / "contact_sheet.png"
+def show_contact_sheet(folder: Path, domain: str) -> None:
+    """Leave a link to the sheet of translations in a folder."""
+    sheet = folder / SHEET_NAME
     create_link_artifact(
         sheet.as_uri(),
         link_text=f"contact sheet of {domain}",

@@ -7,10 +7,6 @@ the tasks report to `current_display()`.
 import contextlib
 import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from rich.console import Console
 
 PLAIN_INTERVAL_SECONDS = 15.0
 
@@ -18,49 +14,49 @@ PLAIN_INTERVAL_SECONDS = 15.0
 class Display:
     """Shows nothing; the base of displays that do."""
 
+    def __init__(self, *, verbose: bool = False) -> None:
+        """Set up; `verbose` shows every line of output."""
+        self.verbose = verbose
+        self.stage = ""
+
     def start(self, stage: str) -> None:
         """A stage begins."""
+        self.stage = stage
 
     def progress(self, done: int, total: int, note: str = "") -> None:
         """The stage advances."""
 
     def line(self, text: str) -> None:
         """The stage, or DVC, says something."""
+        if self.verbose:
+            self._print(f"{self.stage}: {text}")
 
     def message(self, text: str) -> None:
-        """Something that people ought to know."""
+        """Something that people ought to know has happened."""
+        self._print(text)
 
     def finish(self, stage: str, result: str, seconds: float) -> None:
-        """A stage has ended; `result` says how in a word."""
+        """A stage has ended; `result` says how."""
+        self._print(f"{stage}: {result}, {duration(seconds)}")
+
+    def _print(self, text: str) -> None:
+        pass
 
 
 class PlainDisplay(Display):
     """Lines for log files and pipes: one as a stage begins and ends, and one now and then between."""
 
-    def __init__(self, *, verbose: bool = False) -> None:
-        self.verbose = verbose
-        self.stage = ""
-        self.printed_at = 0.0
-
     def start(self, stage: str) -> None:
-        self.stage = stage
+        """Print that the stage begins."""
+        super().start(stage)
         self.printed_at = time.monotonic()
         self._print(f"{stage}: started")
 
     def progress(self, done: int, total: int, note: str = "") -> None:
+        """Print the newest state, if a while has passed."""
         if time.monotonic() - self.printed_at >= PLAIN_INTERVAL_SECONDS:
             self.printed_at = time.monotonic()
             self._print(f"{self.stage}: {done:,} of {total:,} {note}".rstrip())
-
-    def line(self, text: str) -> None:
-        if self.verbose:
-            self._print(f"{self.stage}: {text}")
-
-    def message(self, text: str) -> None:
-        self._print(text)
-
-    def finish(self, stage: str, result: str, seconds: float) -> None:
-        self._print(f"{stage}: {result}, {duration(seconds)}")
 
     def _print(self, text: str) -> None:
         print(text, flush=True)
@@ -69,46 +65,36 @@ class PlainDisplay(Display):
 class BarDisplay(Display):
     """A bar for the stage that runs, and a line for each that has ended."""
 
-    def __init__(self, console: "Console", *, verbose: bool = False) -> None:
+    def __init__(self, *, verbose: bool = False) -> None:
         from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-        self.verbose = verbose
-        self.stage = ""
+        super().__init__(verbose=verbose)
         self.bars = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=30),
             TaskProgressColumn(),
             TimeRemainingColumn(),
             TextColumn("{task.fields[note]}", markup=False),
-            console=console,
             transient=True,
         )
 
     def start(self, stage: str) -> None:
-        self.stage = stage
-        self._clear()
+        """Draw a bar that only moves until the stage's length is known."""
+        super().start(stage)
         self.bars.add_task(stage, total=None, note="")
         self.bars.start()
 
     def progress(self, done: int, total: int, note: str = "") -> None:
+        """Fill the bar."""
         for task_id in self.bars.task_ids:
             self.bars.update(task_id, completed=done, total=total, note=note)
 
-    def line(self, text: str) -> None:
-        if self.verbose:
-            self._print(f"{self.stage}: {text}")
-
-    def message(self, text: str) -> None:
-        self._print(text)
-
     def finish(self, stage: str, result: str, seconds: float) -> None:
-        self._clear()
-        self.bars.stop()
-        self._print(f"{stage}: {result}, {duration(seconds)}")
-
-    def _clear(self) -> None:
+        """Put a line in the place of the bar."""
         for task_id in self.bars.task_ids:
             self.bars.remove_task(task_id)
+        self.bars.stop()
+        super().finish(stage, result, seconds)
 
     def _print(self, text: str) -> None:
         self.bars.console.print(text, markup=False, highlight=False, soft_wrap=True)
@@ -124,7 +110,7 @@ def current_display() -> Display:
 
 @contextlib.contextmanager
 def shown(display: Display) -> Iterator[None]:
-    """Put up a display; it is for the whole process, since tasks may run in other threads."""
+    """Put up a display, for the whole process: tasks may run in other threads."""
     global _current
     previous, _current = _current, display
     try:

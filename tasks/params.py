@@ -89,8 +89,10 @@ class SwapParams:
 class TranslateParams:
     """Which pictures the stage translate@ translates (`translate`)."""
 
-    num_images: int = 12
-    truncation_psi: float = 1.0
+    num_images: int = 12  # the first of the split; all if it has fewer
+    truncation_psi: float = 1.0  # below 1 pulls the codes towards the targets' mean
+    num_styles: int = 0  # further versions of each picture with sampled appearance (paper, Eq. 10)
+    num_style_layers: int = 4  # style inputs that a sampled appearance takes over
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import dataclasses
+import multiprocessing
 import os
 import signal
 import sys
@@ -150,9 +151,14 @@ def _read_pid(path: Path) -> str:
 
 @contextlib.contextmanager
 def _stopped_by_signals() -> Iterator[None]:
-    """Turn a request to stop into an exception, so that unfinished files are removed on the way out."""
+    """Turn a request to stop into an exception, so that unfinished files are removed on the way out.
+
+    Worker processes are ended first: a pool would otherwise wait for all that it was given.
+    """
 
     def stop(number: int, _frame: FrameType | None) -> NoReturn:
+        for worker in multiprocessing.active_children():
+            worker.terminate()
         sys.exit(128 + number)
 
     previous = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}

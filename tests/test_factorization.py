@@ -22,7 +22,8 @@ def test_style_weights_stack_the_affine_layers_lowest_first() -> None:
     convs = [block(4).conv1] + [getattr(block(r), name) for r in (8, 16, 32) for name in ("conv0", "conv1")]
     assert torch.equal(style_weights(generator), torch.cat([conv.affine.weight for conv in convs]))
     with_first = style_weights(generator, include_torgb="first")
-    assert torch.equal(with_first[8:16], block(4).torgb.affine.weight) and len(with_first) == 7 * 8 + 8
+    assert torch.equal(with_first[8:16], block(4).torgb.affine.weight)
+    assert len(with_first) == 7 * 8 + 8
     assert len(style_weights(generator, include_torgb=True)) == 7 * 8 + 4 * 8
 
 
@@ -54,7 +55,8 @@ def test_directions_are_eigenvectors_of_the_gram_matrix(tall: torch.Tensor) -> N
 def test_fewer_styles_than_dimensions_still_give_a_whole_basis() -> None:
     values, rows = directions(torch.randn(3, 8))
     torch.testing.assert_close(rows @ rows.T, torch.eye(8), atol=1e-5, rtol=0)
-    assert (values[:3] > 0.1).all() and (values[3:] < 1e-5).all()
+    assert (values[:3] > 0.1).all()
+    assert (values[3:] < 1e-5).all()
 
 
 def test_directions_match_the_fixture(shared: Path) -> None:

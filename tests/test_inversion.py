@@ -32,7 +32,7 @@ def model() -> Generator:
 
 @pytest.fixture(scope="module")
 def images(model: Generator) -> Tensor:
-    return model.synthesis(random_ws(model, 3, seed=1)).clamp(-1, 1)
+    return model.synthesis(model.truncate(random_ws(model, 3, seed=1), 0.4)).clamp(-1, 1)
 
 
 def config(method: InversionMethod = "w", num_steps: int = 4, **settings: object) -> InversionConfig:
@@ -43,14 +43,15 @@ def config(method: InversionMethod = "w", num_steps: int = 4, **settings: object
 def test_a_generated_image_is_found_again(
     model: Generator, images: Tensor, perceptual: Perceptual, method: InversionMethod
 ) -> None:
-    result = invert(images, model, perceptual, config(method, 80))
-    assert (result.losses[0] > 5 * result.loss).all(), result.losses[0] / result.loss
+    result = invert(images, model, perceptual, config(method, 60, learning_rate=0.1))
+    assert (result.losses[0] > 8 * result.loss).all(), result.losses[0] / result.loss
     assert result.ws.shape == (3, model.config.num_ws, 8)
     if method != "w_plus":
         assert torch.equal(result.ws, result.ws[:, :1].expand_as(result.ws))
     if method == "w":
         assert (model.synthesis(result.ws) - images).abs().mean() < 0.01
-        assert (result.ssim > 0.98).all() and (result.lpips < 0.01).all()
+        assert (result.ssim > 0.98).all()
+        assert (result.lpips < 0.01).all()
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -70,12 +71,14 @@ def test_equal_calls_give_equal_codes(model: Generator, images: Tensor, perceptu
     first = invert(images, model, perceptual, config())
     torch.manual_seed(99)
     again = invert(images, model, perceptual, config())
-    assert torch.equal(first.ws, again.ws) and torch.equal(first.losses, again.losses)
+    assert torch.equal(first.ws, again.ws)
+    assert torch.equal(first.losses, again.losses)
 
 
 def test_the_best_code_is_kept_picture_by_picture(model: Generator, images: Tensor, perceptual: Perceptual) -> None:
-    result = invert(images, model, perceptual, config(num_steps=12, learning_rate=3.0))  # it jumps about
-    assert result.losses.shape == (13, 3) and result.learning_rate == 3.0
+    result = invert(images, model, perceptual, config(num_steps=12, learning_rate=0.6))  # it jumps about
+    assert result.losses.shape == (13, 3)
+    assert result.learning_rate == 0.6
     assert len(set(result.losses.argmin(dim=0).tolist())) > 1  # best at different steps
     assert torch.equal(result.loss, result.losses.amin(dim=0))
     generated = model.synthesis(result.ws)
@@ -91,10 +94,13 @@ def test_the_start_is_the_mean_image_and_the_last_step_counts(
     l1 = (images - mean_image).abs().mean(dim=(1, 2, 3))
     expected = 2 * l1 + 0.5 * perceptual.distance(images, mean_image)
     torch.testing.assert_close(result.losses[0], expected, atol=1e-5, rtol=0)
-    assert len(result.losses) == 2 and torch.equal(result.loss, result.losses[1])  # one small step improves
+    assert len(result.losses) == 2
+    assert torch.equal(result.loss, result.losses[1])
 
 
-def test_quality_is_that_of_the_clamped_reconstruction(model: Generator, images: Tensor, perceptual: Perceptual) -> None:
+def test_quality_is_that_of_the_clamped_reconstruction(
+    model: Generator, images: Tensor, perceptual: Perceptual
+) -> None:
     loud = random_generator(7)
     for resolution in (4, 8, 16, 32):
         loud.synthesis.block(resolution).torgb.weight.mul_(4)
@@ -112,7 +118,8 @@ def test_the_generator_stays_as_it_is(model: Generator, images: Tensor, perceptu
     assert all(torch.equal(value, before[name]) for name, value in trained.state_dict().items())
     assert all(parameter.grad is None and parameter.requires_grad for parameter in trained.parameters())
     tensors = (result.ws, result.losses, result.loss, result.ssim, result.lpips)
-    assert trained.training and not any(tensor.requires_grad for tensor in tensors)
+    assert trained.training
+    assert not any(tensor.requires_grad for tensor in tensors)
 
 
 def test_progress_counts_every_step_of_every_batch(model: Generator, images: Tensor, perceptual: Perceptual) -> None:
@@ -156,9 +163,11 @@ def test_directions_are_a_rotation(model: Generator) -> None:
 
 def test_the_rate_rises_stays_and_falls() -> None:
     scales = [rate_scale(step, 1000) for step in range(1000)]
-    assert scales[:50] == sorted(scales[:50]) and scales[0] == pytest.approx(0.01)
+    assert scales[:50] == sorted(scales[:50])
+    assert scales[0] == pytest.approx(0.01)
     assert all(scale == pytest.approx(1) for scale in scales[50:750])
-    assert scales[750:] == sorted(scales[750:], reverse=True) and 0 < scales[-1] < 1e-4
+    assert scales[750:] == sorted(scales[750:], reverse=True)
+    assert 0 < scales[-1] < 1e-4
     assert scales[875] == pytest.approx(0.5, abs=0.01)
     assert 0 < rate_scale(0, 1) <= 1
 
@@ -199,7 +208,9 @@ def test_a_search_that_leaves_the_finite_keeps_its_best(
     model: Generator, images: Tensor, perceptual: Perceptual
 ) -> None:
     result = invert(images, model, perceptual, config(num_steps=3, learning_rate=1e30))
-    assert not result.losses.isfinite().all() and result.loss.isfinite().all() and result.ws.isfinite().all()
+    assert not result.losses.isfinite().all()
+    assert result.loss.isfinite().all()
+    assert result.ws.isfinite().all()
 
 
 def test_results_do_not_change_afterwards(model: Generator, images: Tensor, perceptual: Perceptual) -> None:

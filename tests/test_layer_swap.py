@@ -61,11 +61,13 @@ def test_the_result_is_an_ordinary_generator_with_the_targets_mode_and_flags() -
     target = random_generator(3).train()
     target.synthesis.requires_grad_(True)
     swapped = swap_weights(SOURCE, target, 8)
-    assert swapped.training and swapped.config == target.config
+    assert swapped.training
+    assert swapped.config == target.config
     flags = [parameter.requires_grad for parameter in swapped.parameters()]
     assert flags == [parameter.requires_grad for parameter in target.parameters()]
     swapped.synthesis(some_ws()).sum().backward()  # and can be trained
-    assert swapped.synthesis.b4.const.grad is not None and target.synthesis.b4.const.grad is None
+    assert swapped.synthesis.b4.const.grad is not None
+    assert target.synthesis.b4.const.grad is None
 
 
 @pytest.mark.parametrize("swap_resolution", RESOLUTIONS)
@@ -86,9 +88,13 @@ def test_a_blend_of_endless_width_is_the_mean() -> None:
 @given(st.sampled_from(RESOLUTIONS), st.floats(0, 100))
 def test_the_sources_share_falls_with_resolution(swap_resolution: int, width: float) -> None:
     shares = [source_share(r, swap_resolution, width) for r in RESOLUTIONS]
-    assert shares == sorted(shares, reverse=True) and 0 <= shares[-1] and shares[0] <= 1
+    assert shares == sorted(shares, reverse=True)
+    assert shares[-1] >= 0
+    assert shares[0] <= 1
     # Half a block above and half a block below the middle are mirror images.
-    middle = source_share(swap_resolution, swap_resolution, width) + source_share(2 * swap_resolution, swap_resolution, width)
+    middle = source_share(swap_resolution, swap_resolution, width) + source_share(
+        2 * swap_resolution, swap_resolution, width
+    )
     assert middle == pytest.approx(1)
 
 

@@ -283,11 +283,12 @@ def test_gradient_against_finite_differences() -> None:
     assert gradcheck(perceptual.distance, (x, y), eps=1e-8, atol=1e-6, fast_mode=True)
 
 
-def test_gradient_is_finite_where_all_features_are_zero() -> None:
+@pytest.mark.parametrize("level", [-1.0, 1e-25])
+def test_gradient_is_finite_where_features_vanish(level: float) -> None:
+    """Behind a dead ReLU, and where the square of a feature is too small for float32."""
     perceptual = load_perceptual(PerceptualConfig(trunk="random"))
     for name, parameter in perceptual.trunk.named_parameters():
-        if name.endswith("bias"):
-            parameter.data.fill_(-100.0)
+        parameter.data.fill_(level if name.endswith("bias") else 0.0)
     x, y = pictures(1, 17, 17, seed=1).requires_grad_(), pictures(1, 17, 17, seed=2)
     distance = perceptual.distance(x, y)
     distance.sum().backward()

@@ -17,7 +17,14 @@ from ui2i.networks.generator import Generator
 def random_generator(seed: int = 0, **settings: Any) -> Generator:
     """A 32 px generator that shares no value with one of another seed; its images nearly fill [-1, 1]."""
     torch.manual_seed(seed)
-    config = {"img_resolution": 32, "z_dim": 8, "w_dim": 8, "num_mapping_layers": 2, "channel_base": 256, "channel_max": 8}
+    config = {
+        "img_resolution": 32,
+        "z_dim": 8,
+        "w_dim": 8,
+        "num_mapping_layers": 2,
+        "channel_base": 256,
+        "channel_max": 8,
+    }
     generator = randomize(Generator(NetworkConfig(**(config | settings)))).eval().requires_grad_(False)
     scale = 3 * generator.synthesis(random_ws(generator, 64)).std()
     for resolution in generator.config.block_resolutions:

@@ -28,7 +28,7 @@ def atomic_file(path: str | os.PathLike[str]) -> Iterator[Path]:
     try:
         yield temporary
         _fsync(temporary)
-        os.replace(temporary, path)
+        temporary.replace(path)
         _fsync(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
@@ -74,7 +74,7 @@ def sha256_bytes(data: bytes) -> str:
 def sha256_file(path: str | os.PathLike[str]) -> str:
     """Return the SHA-256 of a file's content as 64 hexadecimal digits."""
     digest = hashlib.sha256()
-    with open(path, "rb") as handle:
+    with Path(path).open("rb") as handle:
         while chunk := handle.read(_CHUNK_BYTES):
             digest.update(chunk)
     return digest.hexdigest()
@@ -106,14 +106,14 @@ def _sibling(path: Path) -> Path:
 def _swap_in(temporary: Path, path: Path) -> None:
     """Rename `temporary` to `path`; a folder in its place is moved aside, then deleted, or put back on failure."""
     if not path.is_dir():
-        os.replace(temporary, path)
+        temporary.replace(path)
         return
     old = _sibling(path)
-    os.replace(path, old)
+    path.replace(old)
     try:
-        os.replace(temporary, path)
+        temporary.replace(path)
     except OSError:
-        os.replace(old, path)
+        old.replace(path)
         raise
     shutil.rmtree(old)
 

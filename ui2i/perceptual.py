@@ -28,7 +28,7 @@ from ui2i.errors import BackboneError, ConfigError, DataError
 from ui2i.files import sha256_bytes, sha256_listing
 
 RANDOM_TRUNK_SEED = 0
-# Squared norms below this have no gradient: lpips' own square root gives NaN where every channel is 0.
+# Squared norms below this have no gradient: that of lpips' own square root is NaN where the squares underflow to 0.
 MIN_SQUARED_NORM = 1e-20
 NORM_EPS = 1e-10  # lpips.normalize_tensor's
 

@@ -7,7 +7,8 @@ from typing import Protocol, runtime_checkable
 class Progress(Protocol):
     """Called after each unit of work: `done` of `total`, with a short note such as a loss or a name."""
 
-    def __call__(self, done: int, total: int, note: str = "") -> None: ...
+    def __call__(self, done: int, total: int, note: str = "") -> None:
+        """Take note."""
 
 
 def no_progress(done: int, total: int, note: str = "") -> None:

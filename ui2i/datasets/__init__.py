@@ -1,0 +1,1 @@
+"""Datasets: `procedural` draws pictures, `ingest` prepares any pictures, `prepared` reads them for training."""

@@ -74,7 +74,7 @@ def invert(
 
         target = _Target(batch, perceptual, config)
         ws, batch_losses = _search(target, generator, space, config.num_steps, learning_rate, report)
-        similarity, distance = target.quality(generator.synthesis(ws))
+        similarity, distance = target.quality(generator, ws)
         codes.append(ws)
         losses.append(batch_losses)
         similarities.append(similarity)
@@ -113,9 +113,9 @@ class _Target:
         return self._config.l1_weight * l1 + self._config.perceptual_weight * self._distance(generated)
 
     @torch.no_grad()
-    def quality(self, generated: Tensor) -> tuple[Tensor, Tensor]:
-        """Return SSIM and perceptual distance [N] of images as they would be saved."""
-        clamped = generated.clamp(-1, 1)
+    def quality(self, generator: Generator, ws: Tensor) -> tuple[Tensor, Tensor]:
+        """Return SSIM and perceptual distance [N] of the codes' images as they would be saved."""
+        clamped = generator.synthesis(ws).clamp(-1, 1)
         return ssim(self.images, clamped), self._distance(clamped)
 
     def _distance(self, generated: Tensor) -> Tensor:

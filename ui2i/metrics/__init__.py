@@ -1,0 +1,1 @@
+"""Metrics: the model distance of Eq. 1, and SSIM."""

@@ -1,0 +1,1 @@
+"""StyleGAN2's networks: `generator`, `discriminator`, and the `layers` of both."""

@@ -1,0 +1,1 @@
+"""Operators in pure PyTorch: resampling and modulated convolution. No compiled extension."""

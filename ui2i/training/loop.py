@@ -5,13 +5,10 @@ depends on, so a killed run continues as if nothing had happened: on a CPU the r
 """
 
 import json
-import struct
 import time
-import zipfile
 from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import numpy as np
@@ -31,20 +28,6 @@ from ui2i.training.step import train_step
 
 LOG_ROWS_PER_SNAPSHOT = 10
 NUM_SAMPLES = 36
-
-# What torch.load raises for files that are truncated, damaged, or something else; a missing right to read is not among
-# them.
-_UNREADABLE = (
-    RuntimeError,
-    EOFError,
-    LookupError,
-    ValueError,
-    TypeError,
-    AttributeError,
-    UnpicklingError,
-    zipfile.BadZipFile,
-    struct.error,
-)
 
 
 def train(
@@ -201,7 +184,9 @@ def _resume(state: TrainingState, path: Path, identity: str) -> None:
     try:
         values = torch.load(path, map_location="cpu", weights_only=True)
         is_same_run = isinstance(values, dict) and values.get("identity") == identity
-    except _UNREADABLE:
+    except (OSError, MemoryError):  # says nothing about the file
+        raise
+    except Exception:  # truncated, damaged or something else: torch.load raises a dozen types for these
         is_same_run = False
     if is_same_run:
         restore_state(state, values)

@@ -1,0 +1,95 @@
+"""How much faster does this library generate than StyleGAN2 as it is usually written?
+
+The paper's generator (256 px, config F: 512 channels up to 64 px) from z to images, without gradients. Both forms hold
+the same parameters and must agree to 1e-4 before anything is timed; they run in turns in one process.
+
+    python benchmarks/bench_generator.py --json docs/results/bench_generator.json
+"""
+
+import argparse
+import copy
+import json
+import statistics
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from literal import make_literal, require_equal
+from torch import Tensor
+
+from ui2i.config import NetworkConfig, to_mapping
+from ui2i.files import write_text
+from ui2i.networks.generator import Generator
+from ui2i.provenance import provenance
+
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
+
+
+@torch.no_grad()
+def main() -> None:
+    """Compare, print one line a precision, and write the numbers."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--resolution", type=int, default=256)
+    parser.add_argument("--batch-size", type=int, default=4)
+    parser.add_argument("--repeats", type=int, default=5, help="timed batches of each form")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--precision", nargs="+", choices=list(DTYPES), default=list(DTYPES))
+    parser.add_argument("--json", type=Path, help="write the numbers to this file")
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+
+    torch.manual_seed(0)
+    config = NetworkConfig(img_resolution=args.resolution)
+    generator = Generator(config).eval().to(args.device)
+    forms = {"ours": generator, "literal": make_literal(copy.deepcopy(generator))}
+    z = torch.randn(args.batch_size, config.z_dim, device=args.device)
+    agreement = require_equal("images", *(form(z) for form in forms.values()))
+    print(f"images of both forms agree to {agreement:.1e}", flush=True)
+    results = []
+    for precision in args.precision:
+        results.append(compare(forms, z, precision, args.repeats))
+        print(describe(results[-1]), flush=True)
+    if args.json is not None:
+        document = {
+            "question": (__doc__ or "").splitlines()[0],
+            "network": to_mapping(config),
+            "batch_size": args.batch_size,
+            "largest_difference": agreement,
+            "results": results,
+            "provenance": provenance(args.device),
+        }
+        write_text(args.json, json.dumps(document, indent=2) + "\n")
+
+
+def compare(forms: dict[str, Generator], z: Tensor, precision: str, num_repeats: int) -> dict[str, Any]:
+    """Run both forms in turns and return images a second of each."""
+    seconds: dict[str, list[float]] = {name: [] for name in forms}
+    for form in forms.values():
+        form(z, dtype=DTYPES[precision])
+    for _ in range(num_repeats):
+        for name, form in forms.items():
+            start = time.perf_counter()
+            form(z, dtype=DTYPES[precision]).sum().item()  # item waits for an accelerator
+            seconds[name].append(time.perf_counter() - start)
+    rates = {name: len(z) / statistics.median(values) for name, values in seconds.items()}
+    return {
+        "precision": precision,
+        "images_per_second": rates,
+        "ratio": rates["ours"] / rates["literal"],
+        "seconds_per_batch": seconds,
+    }
+
+
+def describe(result: dict[str, Any]) -> str:
+    """Return one line for a person."""
+    rates = result["images_per_second"]
+    return (
+        f"{result['precision']}: {rates['ours']:.2f} images/s, literal form {rates['literal']:.2f} images/s, "
+        f"ratio {result['ratio']:.1f}"
+    )
+
+
+if __name__ == "__main__":
+    main()

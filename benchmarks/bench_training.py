@@ -1,0 +1,136 @@
+"""How much faster does this library train than StyleGAN2 as it is usually written?
+
+64 px, widths up to 64, batch 16, all regularisers at their intervals. Both forms take the same step of
+`ui2i.training` from the same parameters and the same random numbers, in one process, in turns; they differ in their
+networks alone. Before anything is timed, every scalar of the first step and every image and logit must agree to 1e-4
+in fp32.
+
+    python benchmarks/bench_training.py --json docs/results/bench_training.json
+"""
+
+import argparse
+import json
+import statistics
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from literal import make_literal, require_equal
+from torch import Tensor
+
+from ui2i.config import NetworkConfig, Precision, TrainingConfig, to_mapping
+from ui2i.files import write_text
+from ui2i.provenance import provenance
+from ui2i.training.state import TrainingState, initial_state
+from ui2i.training.step import train_step
+
+NETWORK = NetworkConfig(
+    img_resolution=64, z_dim=64, w_dim=64, num_mapping_layers=4, channel_base=2048, channel_max=64, mbstd_group_size=4
+)
+CYCLE_STEPS = 16  # the regularisers' common period: 16 R1, 4 path length
+
+
+def main() -> None:
+    """Compare, print one line a precision, and write the numbers."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--cycles", type=int, default=2, help=f"timed cycles of {CYCLE_STEPS} steps of each form")
+    parser.add_argument("--batch-size", type=int, default=16)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--precision", nargs="+", choices=["fp32", "bf16"], default=["fp32", "bf16"])
+    parser.add_argument("--json", type=Path, help="write the numbers to this file")
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    agreement = largest_difference(args.batch_size, args.device)
+    print(f"one fp32 step of both forms agrees to {agreement:.1e}", flush=True)
+    results = []
+    for precision in args.precision:
+        results.append(compare(precision, args.batch_size, args.cycles, args.device))
+        print(describe(results[-1]), flush=True)
+    if args.json is not None:
+        document = {
+            "question": (__doc__ or "").splitlines()[0],
+            "network": to_mapping(NETWORK),
+            "batch_size": args.batch_size,
+            "largest_difference": agreement,
+            "results": results,
+            "provenance": provenance(args.device),
+        }
+        write_text(args.json, json.dumps(document, indent=2) + "\n")
+
+
+def largest_difference(batch_size: int, device: str) -> float:
+    """Return how far one whole step, images and logits of the two forms are apart; end the program if too far."""
+    config = TrainingConfig(batch_size=batch_size)
+    ours, literal = states(config, device)
+    real_img = real_batch(batch_size, device)
+    with torch.no_grad():
+        z = torch.randn(4, NETWORK.z_dim, device=device)
+        images = [state.generator(z, truncation_psi=0.7) for state in (ours, literal)]
+        logits = [state.discriminator(real_img) for state in (ours, literal)]
+    differences = [require_equal("images", *images), require_equal("logits", *logits)]
+    scalars = []
+    for state in (ours, literal):
+        torch.manual_seed(1)
+        scalars.append(train_step(state, real_img, config))
+    assert {"path_length", "r1"} <= scalars[0].keys()
+    differences += [require_equal(name, scalars[0][name], scalars[1][name]) for name in scalars[0]]
+    return max(differences)
+
+
+def compare(precision: Precision, batch_size: int, num_cycles: int, device: str) -> dict[str, Any]:
+    """Train both forms in turns and return images a second of each."""
+    config = TrainingConfig(batch_size=batch_size, precision=precision)
+    real_img = real_batch(batch_size, device)
+    forms = dict(zip(("ours", "literal"), states(config, device), strict=True))
+    seconds: dict[str, list[float]] = {name: [] for name in forms}
+    for state in forms.values():  # warm up with the step that computes everything
+        train_step(state, real_img, config)
+        state.num_steps = 0
+    for _ in range(num_cycles):
+        for name, state in forms.items():
+            seconds[name].append(timed_cycle(state, real_img, config))
+    rates = {name: CYCLE_STEPS * batch_size / statistics.median(values) for name, values in seconds.items()}
+    return {
+        "precision": precision,
+        "images_per_second": rates,
+        "ratio": rates["ours"] / rates["literal"],
+        "seconds_per_cycle": seconds,
+    }
+
+
+def states(config: TrainingConfig, device: str) -> tuple[TrainingState, TrainingState]:
+    """Return two fresh training states with the same parameters, the second of which computes literally."""
+    ours, literal = (initial_state(NETWORK, config, device=device) for _ in range(2))
+    for network in (literal.generator, literal.discriminator, literal.generator_ema):
+        make_literal(network)
+    return ours, literal
+
+
+def real_batch(batch_size: int, device: str) -> Tensor:
+    """Noise in [-1, 1] in the layout the training loop uses."""
+    img = torch.rand(batch_size, 3, NETWORK.img_resolution, NETWORK.img_resolution) * 2 - 1
+    return img.to(device, memory_format=torch.channels_last)
+
+
+def timed_cycle(state: TrainingState, real_img: Tensor, config: TrainingConfig) -> float:
+    """Return the seconds that one cycle of the regularisers takes."""
+    start = time.perf_counter()
+    for _ in range(CYCLE_STEPS):
+        scalars = train_step(state, real_img, config)
+    scalars["loss_generator"].item()  # waits for an accelerator
+    return time.perf_counter() - start
+
+
+def describe(result: dict[str, Any]) -> str:
+    """Return one line for a person."""
+    rates = result["images_per_second"]
+    return (
+        f"{result['precision']}: {rates['ours']:.1f} images/s, literal form {rates['literal']:.1f} images/s, "
+        f"ratio {result['ratio']:.1f}"
+    )
+
+
+if __name__ == "__main__":
+    main()

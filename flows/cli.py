@@ -1,0 +1,313 @@
+"""The `ui2i` command. Nothing heavy is imported before a command needs it, so that help comes at once."""
+
+import contextlib
+import dataclasses
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from ui2i.errors import DataError, UI2IError
+
+if TYPE_CHECKING:
+    from flows.display import Display
+    from tasks.project import Project
+
+USER_ERROR = 2  # exit status
+CRASH = 1
+
+app = typer.Typer(
+    name="ui2i",
+    help="Unpaired image-to-image translation with StyleGAN2 generators fine-tuned to each domain.",
+    no_args_is_help=True,
+    rich_markup_mode=None,  # rich would take as long as all else together
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+data_app = typer.Typer(help="Make pictures.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(data_app, name="data")
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """What stands before the subcommand."""
+
+    project_dir: Path | None
+    verbose: bool
+
+    @property
+    def project(self) -> "Project":
+        """The project that the command works on."""
+        from tasks.project import find_project
+
+        return find_project(self.project_dir)
+
+
+def main() -> None:
+    """Run the command line: one line and status 2 for what the user can mend, 130 after Ctrl-C, else a traceback."""
+    # A closed terminal or a service manager ends stages as Ctrl-C does.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
+    try:
+        app()
+    except UI2IError as error:
+        sys.exit(_report_error(error))
+
+
+def _examples(*lines: str) -> str:
+    """Return an epilog that keeps its lines."""
+    return "\n".join(["\b", "Examples:", *(f"  {line}" for line in lines)])
+
+
+_Name = Annotated[str, typer.Argument(metavar="NAME", help="Lower-case letters, digits and dashes.")]
+_Names = Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Domains. Default: all.")]
+_Images = Annotated[Path, typer.Option(metavar="PATH", help="Folder or .zip of pictures; they are copied to data/raw.")]
+_Kimg = Annotated[
+    float | None, typer.Option(metavar="N", help="Thousands of pictures to show in training. Default: params.yaml's.")
+]
+_Replace = Annotated[bool, typer.Option("--replace", help="Take the place of other pictures or settings of this name.")]
+
+
+@app.callback(epilog=_examples("ui2i demo", "ui2i new-domain cat --images ~/cats --base face", "ui2i distances cat"))
+def _options(
+    context: typer.Context,
+    project: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="The folder with params.yaml. Default: this one or the nearest above."),
+    ] = None,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Show the output of stages, and Prefect's log.")] = False,
+) -> None:
+    context.obj = Options(project, verbose)
+
+
+@app.command(epilog=_examples("ui2i pretrain selfie --images ~/selfies.zip --kimg 400"))
+def pretrain(
+    context: typer.Context, name: _Name, images: _Images, kimg: _Kimg = None, replace: _Replace = False
+) -> None:
+    """Train a base model from scratch on your pictures."""
+    from flows.registration import add_base
+    from flows.report import print_outcomes, print_paths
+
+    project = context.obj.project
+    add_base(project, name, images, overrides=_overrides(kimg), replace=replace)
+    with _session(context.obj, project):
+        from flows import pipeline
+
+        outcomes = pipeline.pretrain(name, project=str(project.root))
+    print_outcomes(outcomes)
+    print_paths({"checkpoint": project.checkpoint(name)})
+
+
+@app.command(
+    epilog=_examples(
+        "ui2i new-domain anime --images ~/anime.zip --base selfie",
+        "ui2i new-domain anime --images ~/anime --base selfie --mode FC-FT --mode FT --kimg 24",
+    )
+)
+def new_domain(
+    context: typer.Context,
+    name: _Name,
+    images: _Images,
+    base: Annotated[str, typer.Option(metavar="BASE", help="Model to fine-tune: a base or imported in params.yaml.")],
+    mode: Annotated[
+        list[str] | None,
+        typer.Option(metavar="MODE", help="FC-FT, FT or scratch, any of them. Variants are made from the first."),
+    ] = None,
+    kimg: _Kimg = None,
+    replace: _Replace = False,
+) -> None:
+    """Take your pictures to a translator of their own.
+
+    Fine-tunes a base to them, swaps layers, measures distances and translates.
+    """
+    from flows.registration import DEFAULT_MODES, add_domain
+    from flows.report import print_outcomes, print_results
+
+    project = context.obj.project
+    modes = mode or DEFAULT_MODES
+    add_domain(project, name, base, images, modes=modes, overrides=_overrides(kimg), replace=replace)
+    with _session(context.obj, project):
+        from flows import pipeline
+
+        outcomes = pipeline.new_domain(name, project=str(project.root))
+    print_outcomes(outcomes)
+    print_results(project, name)
+
+
+@app.command(epilog=_examples("ui2i re-evaluate", "ui2i re-evaluate cartoon anime"))
+def re_evaluate(context: typer.Context, names: _Names = None) -> None:
+    """Measure distances and translate anew.
+
+    New rows are added to the tables.
+    """
+    from flows.report import print_outcomes, print_results
+
+    project = context.obj.project
+    domains = _domains(project, names)
+    with _session(context.obj, project):
+        from flows import pipeline
+
+        outcomes = pipeline.re_evaluate(domains, project=str(project.root))
+    print_outcomes(outcomes)
+    for domain in domains:
+        print_results(project, domain)
+
+
+@app.command(
+    epilog=_examples(
+        "ui2i translate ~/portraits --domain cartoon --out ~/cartoons",
+        "ui2i translate ~/portraits --domain cartoon --out ~/cartoons --variant FC-FT-LS8 --psi 0.8 --steps 1000",
+    )
+)
+def translate(
+    context: typer.Context,
+    images: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of pictures like those of the domain's base.")],
+    domain: Annotated[str, typer.Option(metavar="NAME", help="A domain that has been trained.")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder to make.")],
+    variant: Annotated[
+        list[str] | None,
+        typer.Option(metavar="VARIANT", help="FC-FT, FC-FT-LS8, ... Default: the first mode and its variants."),
+    ] = None,
+    psi: Annotated[float | None, typer.Option(metavar="PSI", help="Below 1: nearer to the models' mean.")] = None,
+    method: Annotated[
+        str | None, typer.Option(metavar="METHOD", help="Of inversion: closed_form, directions, w or w_plus.")
+    ] = None,
+    steps: Annotated[int | None, typer.Option(metavar="N", help="Of inversion.")] = None,
+) -> None:
+    """Translate a folder of your pictures. What is not given is taken from params.yaml."""
+    from flows.report import print_outcomes, print_paths
+
+    project = context.obj.project
+    _domains(project, [domain])
+    if not images.is_dir():
+        raise DataError(f"{images} is no folder, expected one with pictures; check the path")
+    with _session(context.obj, project):
+        from flows import pipeline
+
+        outcomes = pipeline.translate(
+            str(images.resolve()), domain, str(out.resolve()), variant, psi, method, steps, project=str(project.root)
+        )
+    print_outcomes(outcomes)
+    print_paths({"translations": out.resolve(), "contact sheet": out.resolve() / "contact_sheet.png"})
+
+
+@app.command(epilog=_examples("ui2i distances", "ui2i distances cartoon"))
+def distances(
+    context: typer.Context,
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="Domain. Default: all that are measured.")
+    ] = None,
+) -> None:
+    """Print the model distances that were measured last."""
+    from flows.report import print_distances
+
+    project = context.obj.project
+    if name is not None:
+        print_distances(project, *_domains(project, [name]))
+        return
+    measured = [domain for domain in _domains(project, None) if project.distance_table(domain).exists()]
+    if not measured:
+        raise DataError("no domain has been measured, expected at least one; run `ui2i demo` or `ui2i new-domain`")
+    for domain in measured:
+        print_distances(project, domain)
+
+
+@app.command(epilog=_examples("ui2i demo", "make demo      the same, in an environment made for it"))
+def demo(context: typer.Context) -> None:
+    """Run every domain of params.yaml; show the results."""
+    from flows.report import print_outcomes, print_results
+
+    project = context.obj.project
+    domains = _domains(project, None)
+    outcomes = []
+    with _session(context.obj, project):
+        from flows import pipeline
+
+        for domain in domains:
+            outcomes += pipeline.new_domain(domain, project=str(project.root))
+    print_outcomes(outcomes)
+    for domain in domains:
+        print_results(project, domain)
+
+
+@data_app.command(epilog=_examples("ui2i data draw cartoon --num 3000 --out ~/cartoons --seed 2 --workers 4"))
+def draw(
+    style: Annotated[str, typer.Argument(metavar="STYLE", help="face, cartoon, ...")],
+    num: Annotated[int, typer.Option(metavar="N", help="How many pictures.")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder to make.")],
+    seed: Annotated[int, typer.Option(metavar="N", help="The same seed draws the same people in every style.")] = 0,
+    resolution: Annotated[int, typer.Option(metavar="N", help="Side in pixels, at least 32.")] = 64,
+    workers: Annotated[int, typer.Option(metavar="N", help="Processes.")] = 1,
+) -> None:
+    """Draw faces of people who do not exist, in a style."""
+    from flows.report import print_paths
+    from ui2i.datasets.procedural import draw_dataset
+
+    display, title = _display(verbose=False), f"draw {style}"
+    started, result = time.monotonic(), "failed"
+    display.start(title)
+    try:
+        draw_dataset(style, num, seed, out, resolution, workers, display.progress)
+        result = "done"
+    finally:
+        display.finish(title, result, time.monotonic() - started)
+    print_paths({"pictures": out.resolve()})
+
+
+@contextlib.contextmanager
+def _session(options: Options, project: "Project") -> Iterator[None]:
+    """Let flows run inside, on display."""
+    from flows.display import shown
+    from flows.session import prefect_session
+
+    try:
+        with prefect_session(project, verbose=options.verbose), shown(_display(verbose=options.verbose)):
+            yield
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on from the last saved state", file=sys.stderr)
+        raise
+
+
+def _display(*, verbose: bool) -> "Display":
+    from flows.display import BarDisplay, PlainDisplay
+
+    return BarDisplay(verbose=verbose) if sys.stdout.isatty() else PlainDisplay(verbose=verbose)
+
+
+def _domains(project: "Project", names: list[str] | None) -> list[str]:
+    """Return the domains named, or all; unknown ones raise ConfigError."""
+    from tasks.params import find_entry, load_params
+
+    domains = load_params(project).domains
+    for name in names or ():
+        find_entry(domains, name, "domains")
+    return list(names or domains)
+
+
+def _overrides(kimg: float | None) -> dict[str, float] | None:
+    return None if kimg is None else {"total_kimg": kimg}
+
+
+def _report_error(error: UI2IError) -> int:
+    """Print an error in one line, after what a stage that crashed said last, and return the exit status."""
+    from tasks.dvc_stage import StageFailed
+
+    status = USER_ERROR
+    if isinstance(error, StageFailed) and not error.is_user_error:
+        print(*error.lines, sep="\n", file=sys.stderr)
+        status = CRASH
+    print("error: " + " ".join(str(error).split()), file=sys.stderr)
+    return status
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,67 @@
+"""New names enter a project: pictures are copied into `data/raw/`, the entry into `params.yaml`."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tasks.params import MODES, check_name, find_entry, load_params
+from tasks.project import Project, add_raw
+from tasks.register import register_base, register_domain
+from ui2i.errors import ConfigError
+
+DEFAULT_MODES = ("FC-FT",)
+
+
+def add_base(
+    project: Project,
+    name: str,
+    images: Path | str,
+    *,
+    overrides: Mapping[str, Any] | None = None,
+    replace: bool = False,
+) -> None:
+    """Register a model to train from scratch, with its pictures.
+
+    Args:
+        images: folder or .zip, anywhere.
+        overrides: of the section `pretrain`, for this base.
+        replace: take the place of other pictures or settings of this name.
+
+    Raises:
+        UI2IError: the name is not valid or taken, or there are no pictures.
+    """
+    load_params(project)
+    check_name(name, where="the base")
+    raw = add_raw(project, name, images, replace=replace)
+    register_base(project, name, raw, overrides=overrides, replace=replace)
+
+
+def add_domain(
+    project: Project,
+    name: str,
+    base: str,
+    images: Path | str | None = None,
+    *,
+    modes: Sequence[str] = DEFAULT_MODES,
+    overrides: Mapping[str, Any] | None = None,
+    replace: bool = False,
+) -> None:
+    """Register a domain to fine-tune `base` to, with its pictures.
+
+    Args:
+        images: folder or .zip, anywhere; None: the dataset of this name is registered.
+        overrides: of the section `finetune`, for this domain.
+        replace: take the place of other pictures or settings of this name.
+
+    Raises:
+        UI2IError: a name is not valid or taken, there is no such base or mode, or there are no pictures.
+    """
+    # All that can be known is checked before any picture is copied.
+    params = load_params(project)
+    check_name(name, where="the domain")
+    find_entry({**params.bases, **params.imported}, base, "bases or imported")
+    for mode in modes:
+        if mode not in MODES:
+            raise ConfigError(f"the mode is {mode!r}, expected one of {', '.join(MODES)}; choose one of these")
+    raw = None if images is None else add_raw(project, name, images, replace=replace)
+    register_domain(project, name, base, raw, modes=modes, overrides=overrides, replace=replace)

@@ -1,0 +1,64 @@
+"""What commands print when they are done: tables, and where things lie."""
+
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flows.display import duration
+
+if TYPE_CHECKING:
+    from tasks.dvc_stage import StageOutcome
+    from tasks.project import Project
+
+PIPE_WIDTH = 200  # characters; no terminal wraps there
+
+
+def print_outcomes(outcomes: "Iterable[StageOutcome]") -> None:
+    """Print what each stage took."""
+    results = {"ran": "done", "skipped": "up to date"}
+    rows = [(outcome.stage, results[outcome.status], duration(outcome.seconds)) for outcome in outcomes]
+    _print_table("Stages", ("stage", "result", "time"), rows)
+
+
+def print_results(project: "Project", domain: str) -> None:
+    """Print a domain's distances and where its results lie."""
+    print_distances(project, domain)
+    print_paths(
+        {
+            "distance table": project.distance_table(domain),
+            "contact sheet": project.translations(domain) / "contact_sheet.png",
+            "checkpoints": project.checkpoint(domain),
+            "variants": project.variants(domain),
+        }
+    )
+
+
+def print_distances(project: "Project", domain: str) -> None:
+    """Print the distances of a domain that were measured last.
+
+    Raises:
+        DataError: the domain was not measured yet.
+    """
+    from flows.distances import COLUMNS, read_distances
+
+    table = read_distances(project, domain)
+    _print_table(table.title, COLUMNS, table.rows)
+
+
+def print_paths(paths: dict[str, Path]) -> None:
+    """Print labelled paths, relative to the current folder where they are below it."""
+    width = max(map(len, paths))
+    for label, path in paths.items():
+        shown = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+        print(f"{label:<{width}}  {shown}")
+
+
+def _print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(*columns, title=title, title_justify="left", title_style="bold")
+    for row in rows:
+        table.add_row(*row)
+    Console(width=None if sys.stdout.isatty() else PIPE_WIDTH).print(table)

@@ -1,0 +1,106 @@
+"""Stages as Prefect tasks. DVC says what there is to do; here it is retried, limited, logged and shown."""
+
+import contextlib
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+from prefect.logging import get_run_logger
+
+from flows.artifacts import StageProgress
+from flows.display import current_display
+from flows.limits import training_slot
+from tasks.dvc_stage import StageFailed, StageOutcome, run_stage
+from tasks.process_run import run_command
+from tasks.project import Project
+from ui2i.progress import Progress
+
+TRAININGS = ("pretrain", "finetune")
+RETRIES = 1
+RETRY_DELAY_SECONDS = 10
+
+_Work = Callable[[Progress, Callable[[str], None]], StageOutcome]
+
+
+def _may_pass(_task: Any, _run: Any, state: Any) -> bool:
+    """Whether another try may help: what a user must mend fails again, a crash goes on from the saved state."""
+    error = state.result(raise_on_failure=False)
+    return isinstance(error, StageFailed) and not error.is_user_error
+
+
+@task(
+    name="stage",
+    task_run_name="{stage}",
+    cache_policy=NO_CACHE,  # DVC's is the only cache
+    retries=RETRIES,
+    retry_delay_seconds=RETRY_DELAY_SECONDS,
+    retry_condition_fn=_may_pass,
+)
+def stage_task(stage: str, root: Path, *, force: bool = False) -> StageOutcome:
+    """Bring one stage up to date.
+
+    Args:
+        stage: e.g. `finetune@cartoon`.
+        root: the project's folder.
+        force: run it even if nothing changed.
+
+    Raises:
+        StageFailed: its message becomes that of the run's state.
+    """
+
+    def work(on_progress: Progress, on_line: Callable[[str], None]) -> StageOutcome:
+        with training_slot(stage) if stage.split("@")[0] in TRAININGS else contextlib.nullcontext():
+            return run_stage(stage, project=Project(root), force=force, on_progress=on_progress, on_line=on_line)
+
+    return _watched(stage, work)
+
+
+@task(
+    name="command",
+    task_run_name="{stage}",
+    cache_policy=NO_CACHE,  # DVC's is the only cache
+    retries=RETRIES,
+    retry_delay_seconds=RETRY_DELAY_SECONDS,
+    retry_condition_fn=_may_pass,
+)
+def command_task(stage: str, command: Sequence[str], root: Path) -> StageOutcome:
+    """Run a command that is no stage of DVC but reports like one.
+
+    Args:
+        stage: what to call it.
+        command: the program and its arguments.
+        root: the project's folder.
+
+    Raises:
+        StageFailed: its message becomes that of the run's state.
+    """
+
+    def work(on_progress: Progress, on_line: Callable[[str], None]) -> StageOutcome:
+        return run_command(stage, command, project=Project(root), on_progress=on_progress, on_line=on_line)
+
+    return _watched(stage, work)
+
+
+def _watched(stage: str, work: _Work) -> StageOutcome:
+    """Do work with its lines in the run's log, its progress in an artifact, and both on display."""
+    logger, display, artifact = get_run_logger(), current_display(), StageProgress(stage)
+
+    def on_progress(done: int, total: int, note: str = "") -> None:
+        display.progress(done, total, note)
+        artifact(done, total, note)
+
+    def on_line(line: str) -> None:
+        display.line(line)
+        logger.info(line)
+
+    display.start(stage)
+    started, result = time.monotonic(), "failed"
+    try:
+        outcome = work(on_progress, on_line)
+        result = "done" if outcome.status == "ran" else "up to date"
+        return outcome
+    finally:
+        display.finish(stage, result, time.monotonic() - started)

@@ -1,0 +1,70 @@
+"""Stage translate@: pictures of the base's test split -> their translations in data/translations/<domain>."""
+
+import sys
+from typing import TYPE_CHECKING
+
+from tasks.project import Project
+from tasks.stage_cli import Job, Stage, default_device, main
+
+if TYPE_CHECKING:
+    from ui2i.datasets.prepared import PreparedDataset
+    from ui2i.translation import NamedImages
+
+
+def work(job: Job) -> None:
+    """Translate with the domain's first mode and every variant of it (paper, Eq. 4)."""
+    from tasks.domain_models import base_model, target_models
+    from ui2i.checkpoints import file_hash
+    from ui2i.datasets.prepared import PreparedDataset
+    from ui2i.perceptual import load_perceptual
+    from ui2i.translation import translate_folder
+
+    device, settings = default_device(), job.params.translate
+    base = base_model(job.project, job.params, job.name, device=device)
+    models = target_models(job.project, job.params, job.name, device=device)
+    targets = [model for model in models if model == models[0] or model.card.swap_resolution is not None]
+    translate_folder(
+        _first_pictures(PreparedDataset(job.project.prepared(base.name), "test"), settings.num_images),
+        base.generator,
+        {model.card.mode: model.generator for model in targets},
+        load_perceptual(job.params.perceptual, device),
+        job.params.inversion,
+        job.project.translations(job.name),
+        domain=job.name,
+        source_hash=file_hash(base.path),
+        target_hashes={model.card.mode: file_hash(model.path) for model in targets},
+        truncation_psi=settings.truncation_psi,
+        num_styles=settings.num_styles,
+        num_style_layers=settings.num_style_layers,
+        progress=job.progress,
+    )
+
+
+def _first_pictures(dataset: "PreparedDataset", count: int) -> "NamedImages":
+    """Return the first pictures of a split under the names and hashes of the files they were made from."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from ui2i.translation import NamedImages
+
+    paths = [dataset.path / shard.name for shard in dataset.manifest.shards]
+    columns = pa.concat_tables(pq.ParquetFile(path).read(["source_path", "sha256"]) for path in paths)
+    rows = columns.take(dataset.ids[:count])
+    return NamedImages(
+        names=rows["source_path"].to_pylist(),
+        images=dataset.images(slice(count)),
+        sha256s=rows["sha256"].to_pylist(),
+    )
+
+
+STAGE = Stage(
+    name="translate",
+    summary="Translate the first pictures of the base's test split to the domain NAME, with its first mode and its "
+    "layer-swapped variants.",
+    option="domain",
+    output=Project.translations,
+    work=work,
+)
+
+if __name__ == "__main__":
+    sys.exit(main(STAGE))

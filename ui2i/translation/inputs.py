@@ -1,0 +1,142 @@
+"""What is to be translated: a folder of pictures, a list of files, or pictures in memory."""
+
+import dataclasses
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+
+from ui2i.errors import DataError
+from ui2i.files import sha256_bytes
+from ui2i.images import SUFFIXES, PictureError, fit_square, load_image
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class NamedImages:
+    """Pictures in memory, of the size that the model takes."""
+
+    names: Sequence[str]  # become `input_path` in the tables, and without suffix the names of the outputs
+    images: UInt8[np.ndarray, "n r r 3"]
+    sha256s: Sequence[str] | None = None  # of the source files; None: of each picture's bytes as they are here
+
+
+Inputs = str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | NamedImages
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Picture:
+    """One picture that can be translated."""
+
+    index: int  # in the listing, unreadable pictures counted
+    path: str
+    sha256: str
+    image: UInt8[np.ndarray, "r r 3"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Reject:
+    """One file that cannot."""
+
+    path: str
+    reason: str  # PictureError.fault
+    size_bytes: int
+    sha256: str | None  # None: the bytes could not be read
+
+
+@dataclasses.dataclass(frozen=True)
+class Listing:
+    """How many entries there are, and the entries, each read when it is its turn."""
+
+    count: int
+    entries: Iterable[Picture | Reject]
+
+
+def list_inputs(inputs: Inputs, resolution: int) -> Listing:
+    """Return the pictures in a fixed order; those from files become centered squares of `resolution` pixels.
+
+    A folder is searched with its subfolders, for files with the suffix of a picture; hidden ones are passed over.
+
+    Raises:
+        DataError: there is no such folder, there are no pictures in it, or pictures in memory have another shape.
+    """
+    if isinstance(inputs, NamedImages):
+        _check_images(inputs, resolution)
+        return Listing(len(inputs.images), _from_memory(inputs))
+    if isinstance(inputs, (str, os.PathLike)):
+        folder = Path(inputs)
+        files = [(path, path.relative_to(folder).as_posix()) for path in _search(folder)]
+        where = f"{folder} holds no pictures"
+    else:
+        files = [(Path(path), Path(path).name) for path in inputs]
+        where = "the list of pictures is empty"
+    if not files:
+        raise DataError(f"{where}, expected files ending in {', '.join(SUFFIXES)}; add pictures or correct the path")
+    return Listing(len(files), (_read(index, path, name, resolution) for index, (path, name) in enumerate(files)))
+
+
+class StemNamer:
+    """Chooses what each picture's outputs are called before their endings, so that no two outputs share a name."""
+
+    def __init__(self, endings: Sequence[str]) -> None:
+        self._endings = endings
+        self._taken: set[str] = set()
+
+    def name(self, path: str) -> str:
+        """Return the next picture's stem: `a/b.jpg` -> `a-b`, or with `-2`, `-3`, ... where that is taken."""
+        bare = path[: -len(Path(path).suffix)] if path.lower().endswith(SUFFIXES) else path
+        parts = bare.replace("\\", "/").split("/")
+        stem = plain = "-".join(part for part in parts if part not in ("", ".", "..")) or "picture"
+        number = 1
+        while not self._taken.isdisjoint(self._outputs(stem)):
+            number += 1
+            stem = f"{plain}-{number}"
+        self._taken.update(self._outputs(stem))
+        return stem
+
+    def _outputs(self, stem: str) -> list[str]:
+        # In lower case, because some file systems take A.png and a.png for the same.
+        return [f"{stem}-{ending}".lower() for ending in self._endings]
+
+
+def _search(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        raise DataError(f"{folder} is not a folder, expected one with pictures; correct the path")
+    found = [path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file()]
+    visible = [path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
+    return sorted(visible, key=lambda path: path.relative_to(folder).as_posix())
+
+
+def _read(index: int, path: Path, name: str, resolution: int) -> Picture | Reject:
+    try:
+        data = path.read_bytes()
+    except OSError:
+        return Reject(path=name, reason="unreadable", size_bytes=0, sha256=None)
+    digest = sha256_bytes(data)
+    try:
+        image = np.asarray(fit_square(load_image(data, name=name), resolution))
+    except PictureError as error:
+        return Reject(path=name, reason=error.fault, size_bytes=len(data), sha256=digest)
+    return Picture(index=index, path=name, sha256=digest, image=image)
+
+
+def _from_memory(inputs: NamedImages) -> Iterator[Picture]:
+    for index, (name, image) in enumerate(zip(inputs.names, inputs.images, strict=True)):
+        digest = sha256_bytes(image.tobytes()) if inputs.sha256s is None else inputs.sha256s[index]
+        yield Picture(index=index, path=name, sha256=digest, image=image)
+
+
+def _check_images(inputs: NamedImages, resolution: int) -> None:
+    images, expected = inputs.images, (resolution, resolution, 3)
+    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1:] != expected or len(images) == 0:
+        raise DataError(
+            f"images are {images.dtype} {list(images.shape)}, expected uint8 [N, {resolution}, {resolution}, 3] with N "
+            "at least 1; resize them to the model"
+        )
+    hashes = inputs.names if inputs.sha256s is None else inputs.sha256s
+    if not len(inputs.names) == len(hashes) == len(images):
+        raise DataError(
+            f"{len(inputs.names)} names and {len(hashes)} hashes came with {len(images)} images, expected one each; "
+            "pass as many"
+        )
