@@ -13,8 +13,7 @@ from prefect.logging import get_run_logger
 from flows.artifacts import StageProgress
 from flows.display import current_display
 from flows.limits import training_slot
-from tasks.dvc_stage import StageFailed, StageOutcome, run_stage
-from tasks.process_run import run_command
+from tasks.dvc_stage import StageFailed, StageOutcome, run_command, run_stage
 from tasks.project import Project
 from ui2i.progress import Progress
 

@@ -4,6 +4,7 @@ import configparser
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from ui2i.errors import UI2IError
@@ -35,10 +36,15 @@ def run_dvc(root: Path, *arguments: str) -> str:
     return done.stdout
 
 
-def dvc_message(lines: list[str]) -> str | None:
-    """Return what DVC's own error lines say, in one line."""
-    errors = [line.removeprefix("ERROR:").strip() for line in lines if line.startswith("ERROR:")]
-    return "; ".join(errors) or None
+def dvc_message(lines: Sequence[str]) -> str | None:
+    """Return what DVC's own error messages say, in one line; None: it printed none. A message ends at an empty line."""
+    words: list[str] = []
+    in_message = False
+    for line in lines:
+        in_message = line.startswith("ERROR:") or (in_message and line.strip() != "")
+        if in_message:
+            words += line.removeprefix("ERROR:").split()
+    return " ".join(words) or None
 
 
 def ensure_dvc(root: Path) -> None:

@@ -13,7 +13,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import IO, Literal
 
 from tasks.dvc_command import DVC, dvc_environment, dvc_message, ensure_dvc
@@ -26,10 +26,13 @@ from ui2i.progress import Progress, no_progress
 
 KEPT_LINES = 40
 BUSY_MESSAGES = ("is busy, it is being blocked by", "Unable to acquire lock", "unable to acquire lock")
+MISSING_MESSAGES = ("No such file or directory", "missing data 'source'")
 BUSY_RETRIES = 8
 BUSY_FIRST_WAIT_SECONDS = 1.0  # doubled each time, up to a limit: together about three minutes
 BUSY_LONGEST_WAIT_SECONDS = 30.0
 STOP_SECONDS = 10.0  # between asking a process group to end and ending it
+
+wait = time.sleep  # a name of its own, so that a test need not wait
 
 _POLL_SECONDS = 0.2
 _STAGE_ERROR = "error: "
@@ -41,8 +44,8 @@ class StageFailed(UI2IError):  # noqa: N818  # it says what happened, as the flo
     Attributes:
         stage: e.g. `finetune@anime`.
         lines: the last lines of output.
-        is_user_error: the stage itself printed what is wrong as one line `error: ...`, which is the message; otherwise
-            it crashed, or DVC refused, and `lines` say more.
+        is_user_error: the stage itself printed what is wrong as one line `error: ...`, which is the message, or what
+            is upstream was missing; otherwise it crashed, or DVC refused, and `lines` say more.
     """
 
     def __init__(self, message: str, *, stage: str, lines: tuple[str, ...], is_user_error: bool) -> None:
@@ -92,27 +95,47 @@ def run_stage(
     environment = dvc_environment() | ({RESTART_VARIABLE: "1"} if force else {})
     start = time.monotonic()
     wait_seconds = BUSY_FIRST_WAIT_SECONDS
+    has_run = False
+
+    def note_line(line: str) -> None:
+        nonlocal has_run
+        has_run = has_run or line.startswith(f"Running stage '{stage}'")
+        if on_line is not None:
+            on_line(line)
+
     for attempt in range(BUSY_RETRIES + 1):
-        lines: collections.deque[str] = collections.deque(maxlen=KEPT_LINES)
-        exit_status, has_run = None, False
-        with _process_group(command, project, environment) as process:
-            for line in _lines(process):
-                report = parse_progress(line)
-                if report is not None:
-                    (on_progress or no_progress)(*report)
-                    continue
-                lines.append(line)
-                has_run = has_run or line.startswith(f"Running stage '{stage}'")
-                if on_line is not None:
-                    on_line(line)
-            exit_status = process.wait()
+        exit_status, lines = _listen(command, project, environment, on_progress, note_line)
         if exit_status == 0:
-            return StageOutcome(stage, "ran" if has_run else "skipped", time.monotonic() - start, tuple(lines))
+            return StageOutcome(stage, "ran" if has_run else "skipped", time.monotonic() - start, lines)
         if has_run or attempt == BUSY_RETRIES or not _is_busy(lines):
             break
-        time.sleep(wait_seconds)
+        wait(wait_seconds)
         wait_seconds = min(2 * wait_seconds, BUSY_LONGEST_WAIT_SECONDS)
-    raise _failure(stage, exit_status, tuple(lines))
+    raise _failure(stage, exit_status, lines)
+
+
+def run_command(
+    name: str,
+    command: Sequence[str],
+    *,
+    project: Project,
+    on_progress: Progress | None = None,
+    on_line: Callable[[str], None] | None = None,
+) -> StageOutcome:
+    """Run a command that is no stage but reports like one; otherwise as `run_stage`.
+
+    Args:
+        name: what to call it in messages.
+        command: the program and its arguments.
+
+    Raises:
+        StageFailed: it failed.
+    """
+    start = time.monotonic()
+    exit_status, lines = _listen(command, project, dvc_environment(), on_progress, on_line)
+    if exit_status != 0:
+        raise _failure(name, exit_status, lines)
+    return StageOutcome(name, "ran", time.monotonic() - start, lines)
 
 
 def list_stages(project: Project) -> list[str]:
@@ -178,9 +201,30 @@ def _check_stage(project: Project, stage: str) -> None:
         )
 
 
+def _listen(
+    command: Sequence[str],
+    project: Project,
+    environment: dict[str, str],
+    on_progress: Progress | None,
+    on_line: Callable[[str], None] | None,
+) -> tuple[int, tuple[str, ...]]:
+    """Run a command to its end; return its exit status and the last lines that were no reports of progress."""
+    lines: collections.deque[str] = collections.deque(maxlen=KEPT_LINES)
+    with _process_group(command, project, environment) as process:
+        for line in _lines(process):
+            report = parse_progress(line)
+            if report is not None:
+                (on_progress or no_progress)(*report)
+                continue
+            lines.append(line)
+            if on_line is not None:
+                on_line(line)
+        return process.wait(), tuple(lines)
+
+
 @contextlib.contextmanager
 def _process_group(
-    command: list[str], project: Project, environment: dict[str, str]
+    command: Sequence[str], project: Project, environment: dict[str, str]
 ) -> Iterator[subprocess.Popen[str]]:
     """Start a process in a group of its own; at the end nothing of that group lives."""
     process = subprocess.Popen(
@@ -248,7 +292,7 @@ def _read(stream: IO[str], waiting: "queue.Queue[str | None]") -> None:
     waiting.put(None)
 
 
-def _is_busy(lines: collections.deque[str]) -> bool:
+def _is_busy(lines: Sequence[str]) -> bool:
     return any(message in line for line in lines for message in BUSY_MESSAGES)
 
 
@@ -256,5 +300,8 @@ def _failure(stage: str, exit_status: int | None, lines: tuple[str, ...]) -> Sta
     own = [line.removeprefix(_STAGE_ERROR) for line in lines if line.startswith(_STAGE_ERROR)]
     if own:
         return StageFailed(own[-1], stage=stage, lines=lines, is_user_error=True)
-    said = dvc_message(list(lines)) or f"exit status {exit_status}"
+    said = dvc_message(lines) or f"exit status {exit_status}"
+    if any(message in said for message in MISSING_MESSAGES):
+        said = f"{stage} lacks what another stage makes ({said}); run that first, or all of them: dvc repro {stage}"
+        return StageFailed(said, stage=stage, lines=lines, is_user_error=True)
     return StageFailed(f"{stage} failed: {said}", stage=stage, lines=lines, is_user_error=False)

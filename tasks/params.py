@@ -194,9 +194,9 @@ def find_entry(section: Mapping[str, _T], name: str, section_name: str) -> _T:
     """
     if name not in section:
         known = ", ".join(sorted(section)) or "none"
-        raise ConfigError(
-            f"{PARAMS_FILE} has no {section_name}.{name}, expected one of: {known}; add it there or correct the name"
-        )
+        close = difflib.get_close_matches(name, section, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else "add it there or correct the name"
+        raise ConfigError(f"{PARAMS_FILE} has no {section_name}.{name}, expected one of: {known}; {hint}")
     return section[name]
 
 

@@ -59,6 +59,7 @@ def fold_downsampling(weight: Tensor) -> Tensor:
 
 
 @functools.lru_cache(maxsize=16)
+@torch.inference_mode(False)  # a cached inference tensor could not be used in training later
 def _upsampling_taps(device: torch.device, dtype: torch.dtype) -> Tensor:
     """[2 phases, 3 low-resolution taps, 3 kernel taps]; the gain of 2 per axis makes up for the inserted zeros."""
     taps = torch.zeros(2, 3, 3, dtype=torch.float64)
@@ -72,6 +73,7 @@ def _upsampling_taps(device: torch.device, dtype: torch.dtype) -> Tensor:
 
 
 @functools.lru_cache(maxsize=16)
+@torch.inference_mode(False)  # a cached inference tensor could not be used in training later
 def _downsampling_taps(device: torch.device, dtype: torch.dtype) -> Tensor:
     """[2 phases, 3 low-resolution taps, 3 kernel taps]."""
     taps = torch.zeros(2, 3, 3, dtype=torch.float64)

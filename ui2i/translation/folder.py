@@ -12,19 +12,16 @@ of each picture) and `rejects.parquet` (the files that could not be read, as in 
 
 import dataclasses
 import os
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import torch
-from torch import Tensor
 
 from ui2i.config import InversionConfig
 from ui2i.datasets.manifest import REJECT_SCHEMA, REJECTS_NAME
-from ui2i.errors import CheckpointError, ConfigError, DataError
+from ui2i.errors import DataError
 from ui2i.files import atomic_folder
 from ui2i.images import Row, contact_sheet, save_png, to_tensor, to_uint8
 from ui2i.inversion import InversionResult, invert
@@ -34,12 +31,11 @@ from ui2i.progress import Progress, no_progress
 from ui2i.provenance import git_commit
 from ui2i.tables import TRANSLATION_SCHEMA, write_table
 from ui2i.translation.inputs import Inputs, Listing, Picture, Reject, StemNamer, list_inputs
-from ui2i.translation.styles import mix_styles, sample_style
+from ui2i.translation.outputs import Output, plan_outputs
 
 MANIFEST_NAME = "manifest.parquet"
 LATENTS_NAME = "latents.parquet"
 SHEET_NAME = "contact_sheet.png"
-RECONSTRUCTION = "reconstruction"
 MAX_SHEET_ROWS = 24
 MIN_CELL_SIZE = 128  # pixels of a picture on the sheet, smaller ones are enlarged
 
@@ -59,27 +55,6 @@ LATENTS_SCHEMA = pa.schema(
     ],
     metadata={"table": "latents", "schema_version": "1"},
 )
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class _Output:
-    """One picture that every input gets."""
-
-    variant: str
-    checkpoint_hash: str
-    seed: int
-    generator: Generator
-    truncation_psi: float = 1.0
-    w_style: Tensor | None = None  # [1, w_dim]; None: the picture's own code in all layers
-    num_style_layers: int = 0
-
-    @torch.no_grad()
-    def generate(self, ws: Tensor) -> Tensor:
-        """Return images [N, 3, R, R] for the codes of the pictures [N, num_ws, w_dim]."""
-        ws = self.generator.truncate(ws, self.truncation_psi)
-        if self.w_style is not None:
-            ws = mix_styles(ws, self.w_style, self.num_style_layers)
-        return self.generator.synthesis(ws)
 
 
 @dataclasses.dataclass
@@ -136,21 +111,17 @@ def translate_folder(
         CheckpointError: a target has another latent space than the source.
     """
     out_dir = Path(out_dir)
-    _check_models(source, targets, target_hashes)
     _check_place(inputs, out_dir)
-    outputs = [
-        _Output(variant=RECONSTRUCTION, checkpoint_hash=source_hash, seed=inversion_config.seed, generator=source)
-    ]
-    for variant, target in targets.items():
-        plain = _Output(
-            variant=variant,
-            checkpoint_hash=target_hashes[variant],
-            seed=inversion_config.seed,
-            generator=target,
-            truncation_psi=truncation_psi,
-        )
-        outputs += [plain, *_styled(plain, num_styles, num_style_layers)]
-    _check_distinct(outputs)
+    outputs = plan_outputs(
+        source,
+        targets,
+        source_hash=source_hash,
+        target_hashes=target_hashes,
+        seed=inversion_config.seed,
+        truncation_psi=truncation_psi,
+        num_styles=num_styles,
+        num_style_layers=num_style_layers,
+    )
     shared_columns = {"domain": domain, "base_hash": source_hash, "trunk": perceptual.name, "commit": git_commit()}
     listing = list_inputs(inputs, source.config.img_resolution)
     tables = _Tables()
@@ -181,20 +152,6 @@ class _Advance:
         self.progress(num_settled * total + self.num_pictures * done, self.num_listed * total, note)
 
 
-def _styled(plain: _Output, num_styles: int, num_style_layers: int) -> list[_Output]:
-    """Return the versions of an output with sampled appearance codes."""
-    return [
-        dataclasses.replace(
-            plain,
-            variant=f"{plain.variant}-style{number}",
-            seed=plain.seed + number,
-            w_style=sample_style(plain.generator, plain.seed + number, truncation_psi=plain.truncation_psi),
-            num_style_layers=num_style_layers,
-        )
-        for number in range(1, num_styles + 1)
-    ]
-
-
 def _batches(listing: Listing, batch_size: int, tables: _Tables) -> Iterator[list[Picture]]:
     """Yield the readable pictures, `batch_size` at a time, and note the others down."""
     batch: list[Picture] = []
@@ -223,7 +180,7 @@ def _write_batch(
     stems: Sequence[str],
     pictures: Sequence[Picture],
     result: InversionResult,
-    outputs: Sequence[_Output],
+    outputs: Sequence[Output],
     shared_columns: Mapping[str, str],
     tables: _Tables,
 ) -> None:
@@ -270,41 +227,13 @@ def _latents_row(columns: Mapping[str, Any], result: InversionResult, position: 
     }
 
 
-def _write_tables(folder: Path, tables: _Tables, outputs: Sequence[_Output], domain: str) -> None:
+def _write_tables(folder: Path, tables: _Tables, outputs: Sequence[Output], domain: str) -> None:
     write_table(folder / MANIFEST_NAME, tables.manifest, TRANSLATION_SCHEMA)
     write_table(folder / LATENTS_NAME, tables.latents, LATENTS_SCHEMA)
     write_table(folder / REJECTS_NAME, tables.rejects, REJECT_SCHEMA)
     upscale = max(1, MIN_CELL_SIZE // tables.sheet[0].images.shape[1])
     labels = ["input", *(output.variant for output in outputs)]
     save_png(folder / SHEET_NAME, contact_sheet(tables.sheet, labels, upscale=upscale, title=f"to {domain}"))
-
-
-def _check_models(source: Generator, targets: Mapping[str, Generator], target_hashes: Mapping[str, str]) -> None:
-    if not targets:
-        raise ConfigError("there are no targets, expected at least one model to translate with; name its checkpoint")
-    latent_space = source.config.num_ws, source.config.w_dim
-    for variant, target in targets.items():
-        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+-]*", variant) or variant == RECONSTRUCTION:
-            raise ConfigError(
-                f"the variant {variant!r} becomes part of file names, expected letters, digits and . _ + - after a "
-                f"letter or digit, and not {RECONSTRUCTION!r}; rename it"
-            )
-        if variant not in target_hashes:
-            raise ConfigError(f"target_hashes lacks {variant}, expected the hash of every target's checkpoint; add it")
-        if (target.config.num_ws, target.config.w_dim) != latent_space:
-            raise CheckpointError(
-                f"{variant} takes codes of {target.config.num_ws} x {target.config.w_dim}, expected the source's "
-                f"{latent_space[0]} x {latent_space[1]}; choose a model that was fine-tuned from the source"
-            )
-
-
-def _check_distinct(outputs: Sequence[_Output]) -> None:
-    seen: set[str] = set()
-    for output in outputs:
-        name = output.variant.lower()  # some file systems take A.png and a.png for the same
-        if name in seen:
-            raise ConfigError(f"{output.variant} would be written twice, expected distinct variants; rename one")
-        seen.add(name)
 
 
 def _check_place(inputs: Inputs, out_dir: Path) -> None:
