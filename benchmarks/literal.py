@@ -1,13 +1,14 @@
 """StyleGAN2 as its equations are usually coded, around the same parameters, to be timed against `ui2i.networks`.
 
-Weights that differ from image to image run as one grouped convolution. The FIR filter is a depthwise 4x4 convolution
-after zeros were inserted, or at full resolution before a strided convolution. Mapping network, fully connected layers
-and minibatch standard deviation are the library's own: there is one way to write them.
+Weights that differ from image to image run as one grouped convolution. The FIR filter is a 4x4 convolution after zeros
+were inserted, or at full resolution before a strided convolution. It is written in two ways, whose speeds on a CPU have
+little in common: `depthwise` has one group a channel, `planes` makes a picture of its own of every channel. Mapping
+network, fully connected layers and minibatch standard deviation are the library's own: there is one way to write them.
 """
 
 import functools
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Literal, TypeVar, get_args
 
 import torch
 import torch.nn.functional as F
@@ -18,13 +19,17 @@ from ui2i.networks.generator import SynthesisBlock
 from ui2i.networks.layers import LRELU_GAIN, LRELU_SLOPE, Convolution, SynthesisLayer, ToRGB
 
 TOLERANCE = 1e-4
+FirForm = Literal["depthwise", "planes"]
+FIR_FORMS: tuple[FirForm, ...] = get_args(FirForm)
 NetworkT = TypeVar("NetworkT", bound=nn.Module)
 
 
-def make_literal(network: NetworkT) -> NetworkT:
+def make_literal(network: NetworkT, fir_form: FirForm) -> NetworkT:
     """Let a generator or discriminator compute literally from now on; its parameters stay the same objects."""
     for module in network.modules():
-        module.__class__ = LITERAL.get(type(module), type(module))
+        if type(module) in LITERAL:
+            module.__class__ = LITERAL[type(module)]
+            module.fir_form = fir_form  # type: ignore[assignment]
     return network
 
 
@@ -43,11 +48,13 @@ def require_equal(name: str, ours: Tensor, literal: Tensor) -> float:
 class LiteralSynthesisLayer(SynthesisLayer):
     """Modulate and demodulate the weight of each image, convolve, blur if upsampling, add noise and bias, activate."""
 
+    fir_form: FirForm
+
     def forward(self, x: Tensor, w: Tensor, noise_mode: NoiseMode = "const", noise: Tensor | None = None) -> Tensor:
         styles = self.affine(w)
         weight = self.weight * self.weight_gain * styles[:, None, :, None, None]
         weight = weight * torch.rsqrt(weight.square().sum(dim=(2, 3, 4), keepdim=True) + 1e-8)
-        y = _grouped_conv2d(x, weight.to(x.dtype), up=self.up)
+        y = _grouped_conv2d(x, weight.to(x.dtype), up_form=self.fir_form if self.up else None)
         noise_map = self._noise(x, noise_mode, noise)
         if noise_map is not None:
             y = y + (noise_map * self.noise_strength).to(y.dtype)
@@ -68,6 +75,8 @@ class LiteralToRGB(ToRGB):
 class LiteralSynthesisBlock(SynthesisBlock):
     """The block with the RGB sum upsampled by zero insertion and FIR."""
 
+    fir_form: FirForm
+
     def forward(
         self,
         x: Tensor | None,
@@ -81,18 +90,20 @@ class LiteralSynthesisBlock(SynthesisBlock):
         x, rgb = super().forward(x, None, ws, noise_mode=noise_mode, noise=noise, dtype=dtype)
         if img is None:
             return x, rgb
-        return x, _fir(_insert_zeros(img), gain=4.0, pad=(2, 1)) + rgb
+        return x, _fir(_insert_zeros(img), self.fir_form, gain=4.0, pad=(2, 1)) + rgb
 
 
 class LiteralConvolution(Convolution):
     """Blur and stride if downsampling, bias, activation, gain."""
+
+    fir_form: FirForm
 
     def forward(self, x: Tensor) -> Tensor:
         weight = (self.weight * self.weight_gain).to(x.dtype)
         if self.down:
             pad = (2, 2) if self.padding else (1, 1)
             # Before a 1x1 convolution only every second pixel is needed.
-            x = _fir(x, pad=pad, stride=1 if self.padding else 2)
+            x = _fir(x, self.fir_form, pad=pad, stride=1 if self.padding else 2)
             y = F.conv2d(x, weight, stride=2 if self.padding else 1)
         else:
             y = F.conv2d(x, weight, padding=self.padding)
@@ -112,14 +123,14 @@ LITERAL: dict[type[nn.Module], type[nn.Module]] = {
 }
 
 
-def _grouped_conv2d(x: Tensor, weight: Tensor, *, up: bool = False) -> Tensor:
-    """x [N, I, r, r], weight [N, O, I, k, k] -> [N, O, r, r] (2 r with `up`), one group an image."""
+def _grouped_conv2d(x: Tensor, weight: Tensor, *, up_form: FirForm | None = None) -> Tensor:
+    """x [N, I, r, r], weight [N, O, I, k, k] -> [N, O, r, r] (2 r with `up_form`), one group an image."""
     num_images, out_channels, in_channels, kernel_size = weight.shape[:4]
     grouped = x.reshape(1, num_images * in_channels, *x.shape[2:])
-    if up:
+    if up_form is not None:
         flat = weight.transpose(1, 2).reshape(num_images * in_channels, out_channels, kernel_size, kernel_size)
         y = F.conv_transpose2d(grouped, flat, stride=2, groups=num_images)
-        y = _fir(y, gain=4.0, pad=(1, 1))
+        y = _fir(y, up_form, gain=4.0, pad=(1, 1))
     else:
         y = F.conv2d(grouped, weight.flatten(0, 1), padding=kernel_size // 2, groups=num_images)
     return y.reshape(num_images, out_channels, *y.shape[2:])
@@ -132,11 +143,14 @@ def _insert_zeros(x: Tensor) -> Tensor:
     return sparse.reshape(num_images, channels, 2 * height, 2 * width)
 
 
-def _fir(x: Tensor, *, pad: tuple[int, int], gain: float = 1.0, stride: int = 1) -> Tensor:
-    """[1, 3, 3, 1] by itself as a depthwise convolution."""
+def _fir(x: Tensor, form: FirForm, *, pad: tuple[int, int], gain: float = 1.0, stride: int = 1) -> Tensor:
+    """[1, 3, 3, 1] by itself, sum `gain`."""
     kernel = _kernel(x.device, x.dtype) * gain
-    weight = kernel.expand(x.shape[1], 1, 4, 4)
-    return F.conv2d(F.pad(x, (pad[0], pad[1], pad[0], pad[1])), weight, groups=x.shape[1], stride=stride)
+    padded = F.pad(x, (pad[0], pad[1], pad[0], pad[1]))
+    if form == "depthwise":
+        return F.conv2d(padded, kernel.expand(x.shape[1], 1, 4, 4), groups=x.shape[1], stride=stride)
+    planes = F.conv2d(padded.flatten(0, 1)[:, None], kernel[None, None], stride=stride)
+    return planes.reshape(*x.shape[:2], *planes.shape[2:])
 
 
 @functools.lru_cache(maxsize=4)

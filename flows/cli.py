@@ -5,7 +5,7 @@ import dataclasses
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -49,14 +49,28 @@ class Options:
 
 
 def main() -> None:
-    """Run the command line: one line and status 2 for what the user can mend, 130 after Ctrl-C, else a traceback."""
+    """Run the command line and exit."""
     # A closed terminal or a service manager ends stages as Ctrl-C does.
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
+    sys.exit(run())
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run a command line and return its exit status.
+
+    That is 2, after one line, for what the user can mend; 1 if a stage crashed; 130 after Ctrl-C. Other errors pass.
+
+    Args:
+        arguments: None: the process's.
+    """
     try:
-        app()
+        app(args=arguments, prog_name="ui2i")
+    except SystemExit as end:
+        return int(end.code or 0)
     except UI2IError as error:
-        sys.exit(_report_error(error))
+        return _report_error(error)
+    return 0
 
 
 def _examples(*lines: str) -> str:
@@ -233,6 +247,28 @@ def demo(context: typer.Context) -> None:
     print_outcomes(outcomes)
     for domain in domains:
         print_results(project, domain)
+
+
+@app.command(epilog=_examples("ui2i mark-crashed", "ui2i mark-crashed 06a0d1f2-7c0e-7a3b-8000-3f5b0c1d2e4f"))
+def mark_crashed(
+    context: typer.Context,
+    runs: Annotated[
+        list[str] | None, typer.Argument(metavar="[RUN]...", help="Default: list the running ones.")
+    ] = None,
+) -> None:
+    """Free runs that only seem to be running.
+
+    After kill -9 or a power failure Prefect takes a run for running for ever.
+    """
+    from flows.report import print_runs
+
+    with _session(context.obj, context.obj.project):
+        from flows.runs import mark_crashed, running_runs
+
+        if runs:
+            mark_crashed(runs)
+        still_running = running_runs()
+    print_runs(still_running)
 
 
 @data_app.command(epilog=_examples("ui2i data draw cartoon --num 3000 --out ~/cartoons --seed 2 --workers 4"))

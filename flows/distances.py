@@ -50,8 +50,8 @@ def read_distances(project: Project, domain: str) -> DistanceTable:
 
 
 def _row(row: "pd.Series") -> tuple[str, ...]:
-    interval = f"{row['ci95_low']:.4f} to {row['ci95_high']:.4f}"
-    return row["source"], row["target"], f"{row['mean']:.4f}", interval, f"{row['num_latents']:,}", row["trunk"]
+    interval = f"{row['ci95_low']:z.4f} to {row['ci95_high']:z.4f}"
+    return row["source"], row["target"], f"{row['mean']:z.4f}", interval, f"{row['num_latents']:,}", row["trunk"]
 
 
 def _markdown_row(cells: Sequence[str]) -> str:

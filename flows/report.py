@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from flows.display import duration
 
 if TYPE_CHECKING:
+    from flows.runs import Run
     from tasks.dvc_stage import StageOutcome
     from tasks.project import Project
 
@@ -44,6 +45,11 @@ def print_distances(project: "Project", domain: str) -> None:
 
     table = read_distances(project, domain)
     _print_table(table.title, COLUMNS, table.rows)
+
+
+def print_runs(runs: "Iterable[Run]") -> None:
+    """Print which runs there are."""
+    _print_table("Running", ("run", "name", "since (UTC)"), [(run.id, run.name, run.started) for run in runs])
 
 
 def print_paths(paths: dict[str, Path]) -> None:

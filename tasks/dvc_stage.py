@@ -28,7 +28,7 @@ KEPT_LINES = 40
 BUSY_MESSAGES = ("is busy, it is being blocked by", "Unable to acquire lock", "unable to acquire lock")
 MISSING_MESSAGES = ("No such file or directory", "missing data 'source'")
 BUSY_RETRIES = 8
-BUSY_FIRST_WAIT_SECONDS = 1.0  # doubled each time, up to a limit: together about three minutes
+BUSY_FIRST_WAIT_SECONDS = 1.0  # doubled each time, up to a limit: together two minutes
 BUSY_LONGEST_WAIT_SECONDS = 30.0
 STOP_SECONDS = 10.0  # between asking a process group to end and ending it
 
@@ -247,16 +247,18 @@ def _process_group(
 
 def _stop_group(process: subprocess.Popen[str]) -> None:
     """End every process of the group: ask first, then insist. The stage may outlive DVC, so DVC's end is not enough."""
+    if not _signal_group(process.pid, signal.SIGTERM):
+        return
     deadline = time.monotonic() + STOP_SECONDS
-    if _signal_group(process.pid, signal.SIGTERM):
+    try:
         while time.monotonic() < deadline:
             process.poll()  # a process that has ended but was not waited for still counts as a member
             if not _signal_group(process.pid, 0):
-                break
+                return
             time.sleep(0.05)
-        else:
-            _signal_group(process.pid, signal.SIGKILL)
-    process.wait()
+    finally:  # time is up, or the wait itself was interrupted
+        _signal_group(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def _signal_group(group: int, number: int) -> bool:

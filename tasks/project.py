@@ -125,8 +125,16 @@ def add_raw(project: Project, name: str, source: Path | str, *, replace: bool = 
     Raises:
         DataError: the source is missing, no folder and no zip, or without pictures; or other pictures of that name
             are there.
+        ConfigError: pictures of that name are drawn.
         DvcError: DVC cannot track them.
     """
+    from tasks.params import load_params  # which imports this module
+
+    if name in load_params(project).drawn:
+        raise ConfigError(
+            f"{PARAMS_FILE} draws the pictures of {name}, expected a name without drawn.{name}; choose another name or "
+            "remove that entry"
+        )
     source = Path(source).resolve()
     folder, archive = project.raw(name), project.raw(name).with_name(f"{name}.zip")
     destination, other = (folder, archive) if source.is_dir() else (archive, folder)

@@ -5,6 +5,7 @@ import contextlib
 import dataclasses
 import multiprocessing
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -16,7 +17,7 @@ from typing import NoReturn
 
 from filelock import FileLock, Timeout
 
-from tasks.params import Params, load_params
+from tasks.params import Params, check_name, load_params
 from tasks.progress import report_progress
 from tasks.project import Project, find_project
 from ui2i.errors import UI2IError
@@ -87,8 +88,11 @@ def hold(project: Project, output: Path) -> Iterator[None]:
     try:
         with FileLock(lock_path, timeout=0):
             pid_path.write_text(str(os.getpid()))
-            yield
-            pid_path.unlink(missing_ok=True)
+            _remove_leftovers(output)
+            try:
+                yield
+            finally:
+                pid_path.unlink(missing_ok=True)
     except Timeout:
         raise BusyError(
             f"{project.relative(output)} is being written by process {_read_pid(pid_path)}, expected to be alone; "
@@ -100,6 +104,7 @@ def _run(stage: Stage, options: argparse.Namespace) -> None:
     project = find_project(options.project)
     os.chdir(project.root)  # paths in params.yaml count from there
     params = load_params(project)
+    check_name(options.name, where=f"--{stage.option}")
     with (
         hold(project, stage.output(project, options.name)),
         report_progress(f"{stage.name}@{options.name}") as progress,
@@ -137,6 +142,15 @@ def _parser(stage: Stage) -> argparse.ArgumentParser:
             help=f"train anew instead of going on from the saved state (as {RESTART_VARIABLE}=1 does)",
         )
     return parser
+
+
+def _remove_leftovers(output: Path) -> None:
+    """Remove what a killed process was writing beside `output` (the names that `ui2i.files` gives)."""
+    for path in output.parent.glob(f".{output.name}.{'[0-9a-f]' * 8}.tmp"):
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
 
 
 def _read_pid(path: Path) -> str:

@@ -18,7 +18,7 @@ from tasks.progress import PREFIX, parse_progress, part_of, report_progress
 from tasks.project import add_raw
 from ui2i.checkpoints import load_generator, read_card
 from ui2i.datasets.manifest import read_manifest
-from ui2i.errors import DataError, TrainingError
+from ui2i.errors import ConfigError, DataError, TrainingError
 from ui2i.tables import DISTANCE_SCHEMA, TRAINING_SCHEMA, TRANSLATION_SCHEMA, read_table
 
 OPTIONS = {
@@ -225,6 +225,11 @@ def test_an_unknown_name(failure, module):
     assert "nobody" in failure(module, "nobody")
 
 
+@pytest.mark.parametrize("name", ["/tmp", "../x", "a/b", "Face", ""])
+def test_what_is_no_name(failure, name):
+    assert "expected lower-case letters" in failure("ingest", name)
+
+
 @pytest.mark.parametrize("module", OPTIONS)
 def test_help_has_an_example(module, capsys):
     with pytest.raises(SystemExit) as exit_status:
@@ -355,6 +360,15 @@ def test_a_second_one_refuses_and_names_the_first(project, capsys):
     assert run(project, "draw", "face") == 0, "the lock outlived its holder"
 
 
+def test_what_a_killed_one_left_is_removed(project):
+    left, other = (project.raw("x").with_name(f".{name}.0123abcd.tmp") for name in ("face", "face-2"))
+    for folder in (left, other):
+        write_pictures(folder, count=1)
+    assert run(project, "draw", "face") == 0
+    assert not left.exists()
+    assert other.exists()
+
+
 def test_asked_to_stop_it_leaves_nothing_half_written(project):
     set_param(project, "drawn.face.num_images", 100_000)
     command = [sys.executable, "-m", "tasks.draw", "--dataset", "face"]
@@ -472,6 +486,13 @@ def test_add_raw_refuses_other_pictures_unless_told_to_replace(project, tmp_path
     assert len(list(place.iterdir())) == 2
     add_raw(project, "anime", tmp_path / "two", replace=True)
     assert [path.name for path in place.iterdir()] == ["00.png"]
+
+
+def test_add_raw_refuses_the_name_of_drawn_pictures(project, tmp_path, added):
+    write_pictures(tmp_path / "source", count=1)
+    with pytest.raises(ConfigError, match="draws the pictures of face"):
+        add_raw(project, "face", tmp_path / "source", replace=True)
+    assert files_below(project.data_dir) == set()
 
 
 @pytest.mark.parametrize("kind", ["missing", "empty folder", "no zip"])

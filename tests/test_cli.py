@@ -1,0 +1,361 @@
+"""The `ui2i` command: what it prints, what it writes, how it ends."""
+
+import contextlib
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from tiny_project import files_below, make_project, set_param, write_base, write_pictures
+
+from flows import cli
+from tasks.dvc_stage import StageFailed
+from tasks.params import load_params
+from ui2i.errors import DataError
+from ui2i.tables import DISTANCE_SCHEMA, append_rows
+
+COMMANDS = [
+    ["pretrain"],
+    ["new-domain"],
+    ["re-evaluate"],
+    ["translate"],
+    ["distances"],
+    ["demo"],
+    ["mark-crashed"],
+    ["data", "draw"],
+]
+
+
+@pytest.fixture
+def project(tmp_path):
+    return make_project(tmp_path / "project")
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    write_pictures(tmp_path / "pictures", count=3)
+    return tmp_path / "pictures"
+
+
+@pytest.fixture
+def ui2i(project, capsys, monkeypatch):
+    """A function that runs a command line in the project and returns status, stdout and stderr."""
+    monkeypatch.chdir(project.root)
+
+    def run(*arguments):
+        capsys.readouterr()
+        status = cli.run([str(argument) for argument in arguments])
+        return status, *capsys.readouterr()
+
+    return run
+
+
+class ReachedFlowError(Exception):
+    """A command got as far as starting a flow."""
+
+
+@pytest.fixture
+def session(monkeypatch):
+    """A function that puts an exception in the place of every flow."""
+
+    def replace(error):
+        @contextlib.contextmanager
+        def fail(_options, _project):
+            raise error
+            yield
+
+        monkeypatch.setattr(cli, "_session", fail)
+
+    replace(ReachedFlowError())
+    return replace
+
+
+@pytest.fixture
+def added(monkeypatch):
+    """What was handed to `dvc add`, which is not run: it takes seconds."""
+    paths = []
+    monkeypatch.setattr("tasks.project.ensure_dvc", lambda root: None)
+    monkeypatch.setattr("tasks.project.run_dvc", lambda root, *arguments: paths.append(arguments[-1]))
+    return paths
+
+
+def distance_row(run_id, target, mean, **columns):
+    return {
+        "run_id": run_id,
+        "measured_at": datetime(2026, 1, 2, 3, 4, tzinfo=UTC),
+        "domain": "cartoon",
+        "source": "face",
+        "target": target,
+        "source_domain": "face",
+        "target_domain": "cartoon",
+        "mode": target.removeprefix("cartoon/"),
+        "mean": mean,
+        "std": 0.1,
+        "sem": 0.01,
+        "ci95_low": mean - 0.02,
+        "ci95_high": mean + 0.02,
+        "num_latents": 2000,
+        "seed": 0,
+        "truncation_psi": 1.0,
+        "noise_mode": "const",
+        "latent_space": "w",
+        "trunk": "tiny-trunk",
+        "trunk_hash": "0",
+        "img_resolution": 32,
+        "source_hash": "0",
+        "target_hash": "0",
+        "commit": "0",
+        "device": "cpu",
+        "seconds": 1.0,
+        "versions": "{}",
+    } | columns
+
+
+# Help
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_help_shows_examples_of_the_command(ui2i, command):
+    status, out, err = ui2i(*command, "--help")
+    assert (status, err) == (0, "")
+    examples = out.split("Examples:\n")[1].splitlines()
+    assert examples
+    assert all(line.startswith("  ") for line in examples)
+    assert examples[0].startswith(f"    ui2i {' '.join(command)}")
+
+
+def test_every_command_is_tested_for_its_help(ui2i):
+    listed = ui2i("--help")[1].split("Commands:\n")[1].split("\n\n")[0]
+    assert {line.split()[0] for line in listed.splitlines()} == {command[0] for command in COMMANDS}
+
+
+def test_help_imports_nothing_heavy():
+    code = (
+        "import sys; from flows import cli; status = cli.run(['new-domain', '--help']);"
+        "print(status, {'torch', 'prefect', 'pandas', 'pyarrow', 'numpy', 'PIL', 'rich'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "0 set()"
+
+
+# Mistakes: one line, status 2, nothing changed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("distances cartoo", "no domains.cartoo, expected one of: cartoon; did you mean 'cartoon'?"),
+        ("distances cartoon", "cartoon.parquet does not exist"),
+        ("distances", "no domain has been measured"),
+        ("re-evaluate cartoon carton", "did you mean 'cartoon'?"),
+        ("translate {pictures} --domain face --out out", "no domains.face"),
+        ("translate nowhere --domain cartoon --out out", "nowhere is no folder"),
+        ("new-domain cat --images {pictures} --base fac", "did you mean 'face'?"),
+        ("new-domain cat --images nowhere --base face", "nowhere does not exist"),
+        ("new-domain cat --images {pictures} --base face --mode FCFT", "expected one of FC-FT, FT, scratch"),
+        ("new-domain Cat --images {pictures} --base face", "has the name 'Cat'"),
+        ("pretrain cat --images nowhere", "nowhere does not exist"),
+        ("data draw cartoo --num 3 --out out", "style 'cartoo' is unknown"),
+        ("--project / distances", "/ is in no project"),
+    ],
+)
+def test_a_mistake_is_one_line(ui2i, project, pictures, session, arguments, message):
+    before, entries = files_below(project.root), project.params_path.read_bytes()
+    status, out, err = ui2i(*arguments.format(pictures=pictures).split())
+    assert status == 2
+    assert len(err.splitlines()) == 1
+    assert err.startswith("error: ")
+    assert message in err
+    assert project.params_path.read_bytes() == entries
+    assert files_below(project.root) == before
+
+
+@pytest.mark.parametrize("arguments", ["distances", "re-evaluate", "demo", "new-domain cat --images . --base face"])
+def test_an_unknown_key_in_params_is_one_line(ui2i, project, session, arguments):
+    set_param(project, "finetune.total_kim", 3)
+    status, _, err = ui2i(*arguments.split())
+    assert status == 2
+    assert err == (
+        "error: finetune has the unknown key 'total_kim', expected one of 18 settings; did you mean 'total_kimg'?\n"
+    )
+
+
+def test_a_missing_option_is_usage(ui2i):
+    status, _, err = ui2i("new-domain", "cat")
+    assert status == 2
+    assert "Missing option '--images'" in err
+
+
+# Registering
+
+
+def test_new_domain_registers_and_starts_the_flow(ui2i, project, pictures, session, added):
+    line = ["new-domain", "cat", "--images", pictures, "--base", "face", "--mode", "FT", "--mode", "FC-FT"]
+    with pytest.raises(ReachedFlowError):
+        ui2i(*line, "--kimg", "24")
+    params = load_params(project)
+    assert params.datasets["cat"].images == "data/raw/cat"
+    domain = params.domains["cat"]
+    assert (domain.base, domain.modes, domain.finetune) == ("face", ("FT", "FC-FT"), {"total_kimg": 24.0})
+    assert {"00.png", "01.png", "02.png"} <= files_below(project.raw("cat"))
+    assert added == ["data/raw/cat"]
+
+    # Once more changes nothing; other settings are refused unless they are to replace those.
+    written = project.params_path.read_bytes()
+    with pytest.raises(ReachedFlowError):
+        ui2i(*line, "--kimg", "24")
+    status, _, err = ui2i(*line, "--kimg", "25")
+    assert (status, "domains.cat with other settings" in err) == (2, True)
+    assert project.params_path.read_bytes() == written
+    with pytest.raises(ReachedFlowError):
+        ui2i(*line, "--kimg", "25", "--replace")
+    assert load_params(project).domains["cat"].finetune == {"total_kimg": 25.0}
+
+
+def test_pretrain_registers_and_starts_the_flow(ui2i, project, pictures, session, added):
+    with pytest.raises(ReachedFlowError):
+        ui2i("pretrain", "cat", "--images", pictures, "--kimg", "0.5")
+    params = load_params(project)
+    assert params.datasets["cat"].images == "data/raw/cat"
+    assert params.bases["cat"].pretrain == {"total_kimg": 0.5}
+
+
+# Printing
+
+
+def test_distances_prints_the_last_measurement_largest_first(ui2i, project):
+    path = project.distance_table("cartoon")
+    append_rows(path, [distance_row("old", "cartoon/FT", 0.9999)], DISTANCE_SCHEMA)
+    rows = [distance_row("new", f"cartoon/{mode}", mean) for mode, mean in (("FC-FT-LS8", 0.2), ("FT", 0.4321))]
+    rows.append(distance_row("new", "cartoon/FT", 0.8, source="cartoon/FC-FT-LS8"))
+    append_rows(path, rows, DISTANCE_SCHEMA)
+    for arguments in (["distances"], ["distances", "cartoon"]):
+        status, out, err = ui2i(*arguments)
+        assert (status, err) == (0, "")
+        assert "0.9999" not in out
+        title, *lines = out.splitlines()
+        assert "cartoon" in title
+        assert "tiny-trunk" in title
+        cells = [[cell.strip() for cell in line.split("│")[1:-1]] for line in lines if line.startswith("│")]
+        assert cells == [
+            ["face", "cartoon/FT", "0.4321", "0.4121 to 0.4521", "2,000", "tiny-trunk"],
+            ["face", "cartoon/FC-FT-LS8", "0.2000", "0.1800 to 0.2200", "2,000", "tiny-trunk"],
+            ["cartoon/FC-FT-LS8", "cartoon/FT", "0.8000", "0.7800 to 0.8200", "2,000", "tiny-trunk"],
+        ]
+
+
+def test_data_draw(ui2i, tmp_path):
+    out_dir = tmp_path / "drawn"
+    status, out, _ = ui2i("data", "draw", "face", "--num", 2, "--out", out_dir, "--resolution", 32)
+    assert status == 0
+    assert {"000000.png", "000001.png"} < files_below(out_dir)
+    assert str(out_dir) in out
+
+
+# How a run ends
+
+
+def test_a_stage_s_own_error_is_one_line(ui2i, session):
+    session(StageFailed("two\nlines", stage="swap@x", lines=("error: two", "noise"), is_user_error=True))
+    assert ui2i("demo") == (2, "", "error: two lines\n")
+
+
+def test_a_stage_that_crashed_shows_its_last_lines(ui2i, session):
+    session(
+        StageFailed("swap@x failed: exit status 1", stage="swap@x", lines=("Traceback", "Bug"), is_user_error=False)
+    )
+    assert ui2i("demo") == (1, "", "Traceback\nBug\nerror: swap@x failed: exit status 1\n")
+
+
+def test_a_bug_keeps_its_traceback(ui2i, session):
+    session(ZeroDivisionError())
+    with pytest.raises(ZeroDivisionError):
+        ui2i("demo")
+
+
+def test_ctrl_c_ends_with_130(ui2i, monkeypatch):
+    @contextlib.contextmanager
+    def interrupted(project, *, verbose):
+        raise KeyboardInterrupt
+        yield
+
+    monkeypatch.setattr("flows.session.prefect_session", interrupted)
+    status, _, err = ui2i("demo")
+    assert status == 130
+    assert err.startswith("stopped; ")
+
+
+def test_a_server_that_does_not_answer_is_one_line(ui2i, monkeypatch):
+    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:1/api")
+    status, _, err = ui2i("demo")
+    assert status == 2
+    assert err.startswith("error: no Prefect server answers at http://127.0.0.1:1/api")
+    assert len(err.splitlines()) == 1
+
+
+# The whole, as a person starts it: a temporary server, Prefect, DVC, the stages
+
+
+def embedded_environment():
+    """The environment of somebody who has never heard of Prefect."""
+    mine = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+    return mine | {"OMP_NUM_THREADS": "1"}
+
+
+def test_pretrain_without_a_server(project, pictures):
+    write_pictures(pictures, count=24)
+    command = [sys.executable, "-m", "flows.cli", "pretrain", "blobs", "--images", str(pictures), "--kimg", "0.004"]
+    done = subprocess.run(
+        command, cwd=project.root, env=embedded_environment(), capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    assert [line for line in lines if line.endswith("started")] == ["ingest@blobs: started", "pretrain@blobs: started"]
+    assert lines[-1] == "checkpoint  data/checkpoints/blobs"
+    assert project.raw("blobs").with_name("blobs.dvc").is_file()
+    assert {"generator.safetensors", "discriminator.safetensors"} < files_below(project.checkpoint("blobs"))
+    assert (project.root / ".prefect" / "prefect.db").is_file()
+
+
+@pytest.mark.slow
+def test_ctrl_c_leaves_no_process_and_the_same_command_goes_on(project):
+    import signal
+    import time
+
+    import psutil
+
+    set_param(project, "finetune.total_kimg", 1000)
+    write_base(project)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "flows.cli", "demo"],
+        cwd=project.root,
+        env=embedded_environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith("finetune@cartoon: started"):
+            break
+    state = project.run_dir("cartoon", "FC-FT") / "state.pt"
+    while not state.exists():
+        assert process.poll() is None
+        time.sleep(0.2)
+    os.killpg(process.pid, signal.SIGINT)  # what a terminal does: to all in the foreground
+    _, err = process.communicate()
+    assert process.returncode == 130
+    assert "stopped" in err
+    left = [p.cmdline() for p in psutil.process_iter(["cwd"]) if p.info["cwd"] == str(project.root)]
+    assert left == []
+    set_param(project, "finetune.total_kimg", 0.008)
+    assert subprocess.run(process.args, cwd=project.root, env=embedded_environment(), check=False).returncode == 0
+    assert Path(project.translations("cartoon") / "contact_sheet.png").is_file()
+
+
+def test_other_errors_of_a_flow_are_the_user_s(ui2i, session):
+    session(DataError("nothing there, expected something; add it"))
+    assert ui2i("demo") == (2, "", "error: nothing there, expected something; add it\n")

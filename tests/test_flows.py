@@ -1,0 +1,328 @@
+"""The flows, each once at 32 px on Prefect's test server. Stages run in this process; tests/test_dvc.py has the real ones."""
+
+import contextlib
+import importlib
+import inspect
+import io
+from pathlib import Path
+
+import pytest
+from prefect.artifacts import Artifact
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import GlobalConcurrencyLimitUpdate
+from prefect.concurrency._asyncio import ConcurrencySlotAcquisitionError
+from prefect.flows import load_flow_from_entrypoint
+from prefect.testing.utilities import prefect_test_harness
+from ruamel.yaml import YAML
+from tiny_project import REPOSITORY, make_project, set_param, write_pictures
+
+from flows import pipeline, stages
+from flows.artifacts import artifact_key
+from flows.display import BarDisplay, PlainDisplay, current_display, shown
+from flows.limits import TRAINING_LIMIT, ensure_training_limit, training_slot
+from flows.runs import mark_crashed, running_runs
+from tasks import stage_cli, translate_folder
+from tasks.dvc_stage import StageFailed, StageOutcome
+from tasks.params import load_params
+from tasks.register import register_domain
+from ui2i.errors import ConfigError
+from ui2i.tables import DISTANCE_SCHEMA, read_table
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _prefect(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PREFECT_HOME", str(tmp_path_factory.mktemp("prefect")))
+        patch.setenv("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+        patch.setenv("DO_NOT_TRACK", "1")
+        with prefect_test_harness(server_startup_timeout=300):
+            yield
+
+
+def in_this_process(name, main, on_progress, on_line):
+    """Call the main function of a stage's module and report as the bridge to DVC does."""
+    said = io.StringIO()
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        contextlib.chdir("."),
+        contextlib.redirect_stderr(said),
+    ):
+        patch.setattr(stage_cli, "report_progress", lambda _: contextlib.nullcontext(on_progress))
+        on_line(f"Running {name}")
+        status = main()
+    if status != 0:
+        message = said.getvalue().strip().removeprefix("error: ")
+        raise StageFailed(message, stage=name, lines=(message,), is_user_error=True)
+    return StageOutcome(name, "ran", 0.1, ())
+
+
+def run_stage_here(stage, *, project, force=False, on_progress, on_line):
+    kind, name = stage.split("@")
+    module = importlib.import_module(f"tasks.{'import_base' if kind == 'import' else kind}").STAGE
+    arguments = [f"--{module.option}", name, "--project", str(project.root)]
+    arguments += ["--restart"] if force and module.can_restart else []
+    return in_this_process(stage, lambda: stage_cli.main(module, arguments), on_progress, on_line)
+
+
+def run_command_here(name, command, *, project, on_progress, on_line):
+    assert command[1:3] == ["-m", "tasks.translate_folder"]
+    return in_this_process(name, lambda: translate_folder.main(command[3:]), on_progress, on_line)
+
+
+@pytest.fixture(scope="module")
+def _stages_here():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stages, "run_stage", run_stage_here)
+        patch.setattr(stages, "run_command", run_command_here)
+        patch.setattr("tasks.project.ensure_dvc", lambda root: None)
+        patch.setattr("tasks.project.run_dvc", lambda root, *arguments: "")
+        yield
+
+
+@pytest.fixture
+def stage(monkeypatch):
+    """A function that puts another in the place of every stage's work."""
+    monkeypatch.setattr(stages.stage_task, "retry_delay_seconds", 0)
+
+    def replace(work):
+        def run(stage, *, project, force, on_progress, on_line):
+            work(stage, on_progress, on_line)
+            return StageOutcome(stage, "ran", 1.0, ())
+
+        monkeypatch.setattr(stages, "run_stage", run)
+
+    return replace
+
+
+@pytest.fixture
+def project(tmp_path):
+    return make_project(tmp_path / "project")
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory, _stages_here):
+    """A project in which flows have made a base and a domain, and the two flows' states."""
+    root = tmp_path_factory.mktemp("flows")
+    project = make_project(root / "project")
+    for section in ("drawn", "datasets", "imported", "domains"):
+        set_param(project, section, {})
+    for seed, name in enumerate(("blob", "cat")):
+        write_pictures(root / name, seed=seed)
+    place = {"project": str(project.root)}
+    base = pipeline.pretrain("blob", str(root / "blob"), {"total_kimg": 0.004}, return_state=True, **place)
+    domain = pipeline.new_domain(
+        "cat", "blob", str(root / "cat"), ["FC-FT", "FT"], {"total_kimg": 0.004}, return_state=True, **place
+    )
+    return project, base, domain
+
+
+def stage_names(state):
+    return [outcome.stage for outcome in state.result()]
+
+
+def artifact(kind, name):
+    found = Artifact.get(artifact_key(kind, name))
+    assert found is not None
+    return found
+
+
+# Each flow once
+
+
+def test_pretrain(made):
+    project, base, _ = made
+    assert stage_names(base) == ["ingest@blob", "pretrain@blob"]
+    assert (project.checkpoint("blob") / "generator.safetensors").is_file()
+    assert load_params(project).bases["blob"].pretrain == {"total_kimg": 0.004}
+
+
+def test_new_domain(made):
+    project, _, domain = made
+    order = ["ingest@blob", "pretrain@blob", "ingest@cat", "finetune@cat", "swap@cat", "distance@cat", "translate@cat"]
+    assert stage_names(domain) == order
+    registered = load_params(project).domains["cat"]
+    assert (registered.base, registered.modes, registered.finetune) == ("blob", ("FC-FT", "FT"), {"total_kimg": 0.004})
+
+    table = artifact("distance", "cat").data
+    title, rows = table.split("\n\n")
+    assert "trunk random" in title
+    assert rows.startswith("| source | model | mean | 95 % interval | n | trunk |\n| --- |")
+    assert "| blob | cat/FC-FT-LS8 | 0." in rows
+    sheet = artifact("contact-sheet", "cat").data
+    assert (project.translations("cat") / "contact_sheet.png").as_uri() in sheet
+    assert artifact("progress", "finetune@cat").data == 100
+
+
+def test_re_evaluate_appends_and_one_failure_stops_no_other(made):
+    project, *_ = made
+    # In the order of params.yaml, the domain that was never trained comes first.
+    text = project.params_path.read_text()
+    set_param(project, "domains", {"a-dog": {"base": "blob"}, "cat": {"base": "blob", "modes": ["FC-FT", "FT"]}})
+    set_param(project, "datasets.a-dog", {"images": "data/raw/cat"})
+    try:
+        before = read_table(project.distance_table("cat"), DISTANCE_SCHEMA)
+        with pytest.raises(
+            pipeline.ReEvaluationFailed, match=r"^a-dog: .*generator.safetensors does not exist"
+        ) as error:
+            pipeline.re_evaluate(project=str(project.root))
+        after = read_table(project.distance_table("cat"), DISTANCE_SCHEMA)
+    finally:
+        project.params_path.write_text(text)
+    assert "cat:" not in str(error.value)
+    assert len(after) == 2 * len(before)
+    assert after["mean"].iloc[: len(before)].tolist() == before["mean"].tolist()
+    assert after["run_id"].nunique() == before["run_id"].nunique() + 1
+
+
+def test_re_evaluate_refuses_an_unknown_domain_before_any_work(made):
+    project, *_ = made
+    size = project.distance_table("cat").stat().st_size
+    with pytest.raises(ConfigError, match="did you mean 'cat'"):
+        pipeline.re_evaluate(["cat", "catt"], project=str(project.root))
+    assert project.distance_table("cat").stat().st_size == size
+
+
+def test_translate(made, tmp_path):
+    project, *_ = made
+    write_pictures(tmp_path / "mine", count=2)
+    out = tmp_path / "out"
+    pipeline.translate(str(tmp_path / "mine"), "cat", str(out), ["FC-FT-LS8"], 0.5, "w", 3, project=str(project.root))
+    names = {path.name for path in out.glob("*.png")}
+    assert names == {
+        "00-FC-FT-LS8.png",
+        "00-reconstruction.png",
+        "01-FC-FT-LS8.png",
+        "01-reconstruction.png",
+        "contact_sheet.png",
+    }
+    with pytest.raises(StageFailed, match="no variant 'FC-FT-LS9', expected some of FC-FT, FT, FC-FT-LS8"):
+        pipeline.translate(str(tmp_path / "mine"), "cat", str(out), ["FC-FT-LS9"], project=str(project.root))
+
+
+# How stages run
+
+
+def test_what_a_user_must_mend_is_the_state_s_message_and_not_tried_again(project, stage):
+    calls = []
+
+    def fail(name, on_progress, on_line):
+        calls.append(name)
+        raise StageFailed("no pictures, expected some; add them", stage=name, lines=(), is_user_error=True)
+
+    stage(fail)
+    state = pipeline.pretrain("face", project=str(project.root), return_state=True)
+    assert state.is_failed()
+    assert state.message.endswith("StageFailed: no pictures, expected some; add them")
+    assert calls == ["draw@face"]
+
+
+def test_a_stage_that_crashed_is_tried_again(project, stage):
+    calls = []
+
+    def crash_once(name, on_progress, on_line):
+        calls.append(name)
+        if len(calls) == 1:
+            raise StageFailed("killed", stage=name, lines=(), is_user_error=False)
+
+    stage(crash_once)
+    assert pipeline.pretrain("face", project=str(project.root), return_state=True).is_completed()
+    assert calls == ["draw@face", "draw@face", "ingest@face", "import@face"]
+
+
+def test_trainings_take_a_slot_and_give_it_back(project, stage):
+    taken = {}
+
+    def look(name, on_progress, on_line):
+        with get_client(sync_client=True) as client:
+            taken[name] = client.read_global_concurrency_limit_by_name(TRAINING_LIMIT).active_slots
+        if name.startswith("finetune"):
+            raise StageFailed("stop", stage=name, lines=(), is_user_error=True)
+
+    stage(look)
+    pipeline.new_domain("cartoon", project=str(project.root), return_state=True)
+    look("after", None, None)
+    assert taken == {
+        "draw@face": 0,
+        "ingest@face": 0,
+        "import@face": 0,
+        "draw@cartoon": 0,
+        "ingest@cartoon": 0,
+        "finetune@cartoon": 1,
+        "after": 0,
+    }
+
+
+def test_a_limit_that_people_set_stays_and_a_missing_one_stops_training():
+    with get_client(sync_client=True) as client:
+        ensure_training_limit()
+        client.update_global_concurrency_limit(TRAINING_LIMIT, GlobalConcurrencyLimitUpdate(limit=3))
+        ensure_training_limit()
+        assert client.read_global_concurrency_limit_by_name(TRAINING_LIMIT).limit == 3
+        client.delete_global_concurrency_limit_by_name(TRAINING_LIMIT)
+        with pytest.raises(ConcurrencySlotAcquisitionError), training_slot("finetune@x"):
+            pytest.fail("a slot of no limit")
+        ensure_training_limit()
+        assert client.read_global_concurrency_limit_by_name(TRAINING_LIMIT).limit == 1
+
+
+def test_a_run_whose_process_is_gone_can_be_freed(project, stage):
+    def free(name, on_progress, on_line):
+        (run,) = running_runs()
+        assert run.name == "pretrain face"
+        mark_crashed([run.id])
+        assert running_runs() == []
+        with pytest.raises(ConfigError, match="no running run"):
+            mark_crashed([run.id])
+
+    stage(free)
+    pipeline.pretrain("face", project=str(project.root), return_state=True)
+
+
+# What people see
+
+
+def report(name, on_progress, on_line):
+    on_line("drawing")
+    on_progress(1, 2000, "first")
+    on_progress(2000, 2000, "last")
+
+
+def test_a_plain_display(project, stage, capsys, monkeypatch):
+    monkeypatch.setattr("flows.display.PLAIN_INTERVAL_SECONDS", 0)
+    stage(report)
+    with shown(PlainDisplay()):
+        stages.stage_task.fn("draw@face", project.root)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:3] == ["draw@face: started", "draw@face: 1 of 2,000 first", "draw@face: 2,000 of 2,000 last"]
+    assert lines[3].startswith("draw@face: done, ")
+    with shown(PlainDisplay(verbose=True)):
+        stages.stage_task.fn("draw@face", project.root)
+    assert "draw@face: drawing\n" in capsys.readouterr().out
+
+
+def test_a_display_of_bars(project, stage, capsys):
+    stage(report)
+    with shown(BarDisplay()):
+        stages.stage_task.fn("draw@face", project.root)
+    assert "draw@face: done, " in capsys.readouterr().out
+
+
+def test_nothing_is_shown_unless_asked(project, stage, capsys):
+    stage(report)
+    stages.stage_task.fn("draw@face", project.root)
+    assert capsys.readouterr().out == ""
+    assert type(current_display()).__name__ == "Display"
+
+
+# Deployments
+
+
+def test_deployments_are_unique_and_fit_their_flows():
+    deployments = YAML(typ="safe", pure=True).load((REPOSITORY / "prefect.yaml").read_text())["deployments"]
+    names = [deployment["name"] for deployment in deployments]
+    assert names == ["new-domain", "re-evaluate", "translate"]
+    for deployment in deployments:
+        path, function = deployment["entrypoint"].split(":")
+        flow = load_flow_from_entrypoint(f"{REPOSITORY / path}:{function}")
+        assert flow.name == deployment["name"]
+        assert set(deployment.get("parameters", {})) <= set(inspect.signature(flow.fn).parameters)
