@@ -28,6 +28,7 @@ def print_results(project: "Project", domain: str) -> None:
     print_paths(
         {
             "distance table": project.distance_table(domain),
+            "same latents, all models": project.shared_samples(domain),
             "contact sheet": project.translations(domain) / "contact_sheet.png",
             "checkpoints": project.checkpoint(domain),
             "variants": project.variants(domain),

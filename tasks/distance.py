@@ -1,4 +1,4 @@
-"""Stage distance@: the models of a domain -> rows in data/tables/distance/<domain>.parquet and a summary beside it."""
+"""Stage distance@: the models of a domain -> rows in data/tables/distance/<domain>.parquet, beside it a summary and a sheet."""
 
 import dataclasses
 import json
@@ -21,21 +21,24 @@ def work(job: Job) -> None:
     """Measure the base, every mode and every variant of a domain against each other (paper, Eq. 1, Table I)."""
     from tasks.domain_models import base_model, target_models
     from ui2i.files import write_text
+    from ui2i.images import save_png
     from ui2i.metrics.model_distance import model_distances
     from ui2i.perceptual import load_perceptual
+    from ui2i.samples import shared_latents_sheet
     from ui2i.tables import DISTANCE_SCHEMA, append_rows
 
     device = default_device()
     base = base_model(job.project, job.params, job.name, device=device)
     models = [base, *target_models(job.project, job.params, job.name, device=device)]
+    generators = {model.name: model.generator for model in models}
     perceptual = load_perceptual(job.params.perceptual, device)
     start = time.perf_counter()
-    distances = model_distances(
-        {model.name: model.generator for model in models}, perceptual, job.params.distance, progress=job.progress
-    )
+    distances = model_distances(generators, perceptual, job.params.distance, progress=job.progress)
     run = _run_columns(job, perceptual, device, time.perf_counter() - start)
     by_name = {model.name: model for model in models}
     rows = [run | _pair_columns(by_name[pair.source], by_name[pair.target], pair) for pair in distances]
+    sheet = shared_latents_sheet(generators, title="The same latents in every model, psi 1")
+    save_png(job.project.shared_samples(job.name), sheet)
     append_rows(job.project.distance_table(job.name), rows, DISTANCE_SCHEMA)
     summary = _summary(base.name, distances, perceptual)
     write_text(job.project.distance_summary(job.name), json.dumps(summary, indent=2) + "\n")

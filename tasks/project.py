@@ -70,6 +70,10 @@ class Project:
         """The latest distances as JSON, for `dvc metrics`."""
         return self.distance_table(domain).with_suffix(".json")
 
+    def shared_samples(self, domain: str) -> Path:
+        """Picture of the same latents in all models of a domain."""
+        return self.distance_table(domain).with_suffix(".png")
+
     def translations(self, domain: str) -> Path:
         """Folder of translated pictures."""
         return self.data_dir / "translations" / domain

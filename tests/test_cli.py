@@ -163,7 +163,7 @@ def test_help_imports_nothing_heavy():
 )
 def test_a_mistake_is_one_line(ui2i, project, pictures, session, arguments, message):
     before, entries = files_below(project.root), project.params_path.read_bytes()
-    status, out, err = ui2i(*arguments.format(pictures=pictures).split())
+    status, _, err = ui2i(*arguments.format(pictures=pictures).split())
     assert status == 2
     assert len(err.splitlines()) == 1
     assert err.startswith("error: ")

@@ -1,17 +1,21 @@
-"""The flows, each once at 32 px on Prefect's test server. Stages run in this process; tests/test_dvc.py has the real ones."""
+"""The flows, each once at 32 px, on Prefect's test server.
+
+Stages run in this process here, without DVC; `test_dvc.py` and `test_cli.py` have the real ones.
+"""
 
 import contextlib
 import importlib
 import inspect
 import io
-from pathlib import Path
 
 import pytest
+from prefect import flow
 from prefect.artifacts import Artifact
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import GlobalConcurrencyLimitUpdate
 from prefect.concurrency._asyncio import ConcurrencySlotAcquisitionError
 from prefect.flows import load_flow_from_entrypoint
+from prefect.settings import PREFECT_HOME, PREFECT_SERVER_ANALYTICS_ENABLED, temporary_settings
 from prefect.testing.utilities import prefect_test_harness
 from ruamel.yaml import YAML
 from tiny_project import REPOSITORY, make_project, set_param, write_pictures
@@ -24,16 +28,17 @@ from flows.runs import mark_crashed, running_runs
 from tasks import stage_cli, translate_folder
 from tasks.dvc_stage import StageFailed, StageOutcome
 from tasks.params import load_params
-from tasks.register import register_domain
 from ui2i.errors import ConfigError
 from ui2i.tables import DISTANCE_SCHEMA, read_table
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _prefect(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PREFECT_HOME", str(tmp_path_factory.mktemp("prefect")))
-        patch.setenv("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+    home = tmp_path_factory.mktemp("prefect")
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        temporary_settings({PREFECT_HOME: home, PREFECT_SERVER_ANALYTICS_ENABLED: False}),
+    ):
         patch.setenv("DO_NOT_TRACK", "1")
         with prefect_test_harness(server_startup_timeout=300):
             yield
@@ -281,35 +286,43 @@ def test_a_run_whose_process_is_gone_can_be_freed(project, stage):
 # What people see
 
 
-def report(name, on_progress, on_line):
-    on_line("drawing")
-    on_progress(1, 2000, "first")
-    on_progress(2000, 2000, "last")
+@pytest.fixture
+def draw(project, stage):
+    """A function that runs a stage which reports."""
 
+    def report(name, on_progress, on_line):
+        on_line("drawing")
+        on_progress(1, 2000, "first")
+        on_progress(2000, 2000, "last")
 
-def test_a_plain_display(project, stage, capsys, monkeypatch):
-    monkeypatch.setattr("flows.display.PLAIN_INTERVAL_SECONDS", 0)
+    @flow
+    def one_stage():
+        stages.stage_task("draw@face", project.root)
+
     stage(report)
+    return one_stage
+
+
+def test_a_plain_display(draw, capsys, monkeypatch):
+    monkeypatch.setattr("flows.display.PLAIN_INTERVAL_SECONDS", 0)
     with shown(PlainDisplay()):
-        stages.stage_task.fn("draw@face", project.root)
+        draw()
     lines = capsys.readouterr().out.splitlines()
     assert lines[:3] == ["draw@face: started", "draw@face: 1 of 2,000 first", "draw@face: 2,000 of 2,000 last"]
     assert lines[3].startswith("draw@face: done, ")
     with shown(PlainDisplay(verbose=True)):
-        stages.stage_task.fn("draw@face", project.root)
+        draw()
     assert "draw@face: drawing\n" in capsys.readouterr().out
 
 
-def test_a_display_of_bars(project, stage, capsys):
-    stage(report)
+def test_a_display_of_bars(draw, capsys):
     with shown(BarDisplay()):
-        stages.stage_task.fn("draw@face", project.root)
+        draw()
     assert "draw@face: done, " in capsys.readouterr().out
 
 
-def test_nothing_is_shown_unless_asked(project, stage, capsys):
-    stage(report)
-    stages.stage_task.fn("draw@face", project.root)
+def test_nothing_is_shown_unless_asked(draw, capsys):
+    draw()
     assert capsys.readouterr().out == ""
     assert type(current_display()).__name__ == "Display"
 
@@ -323,6 +336,6 @@ def test_deployments_are_unique_and_fit_their_flows():
     assert names == ["new-domain", "re-evaluate", "translate"]
     for deployment in deployments:
         path, function = deployment["entrypoint"].split(":")
-        flow = load_flow_from_entrypoint(f"{REPOSITORY / path}:{function}")
-        assert flow.name == deployment["name"]
-        assert set(deployment.get("parameters", {})) <= set(inspect.signature(flow.fn).parameters)
+        deployed = load_flow_from_entrypoint(f"{REPOSITORY / path}:{function}")
+        assert deployed.name == deployment["name"]
+        assert set(deployment.get("parameters", {})) <= set(inspect.signature(deployed.fn).parameters)

@@ -106,7 +106,7 @@ def test_path_lengths_of_a_linear_generator() -> None:
 
 
 def test_expanded_codes_are_a_node_of_the_graph() -> None:
-    """`expand` may stand between w and ws: the gradient is still one a layer, and reaches w in the second derivative."""
+    """`expand` may stand between w and ws: the gradient is one a layer, and reaches w in the second derivative."""
     w = random(4, 3).requires_grad_()
     leaf = w.detach()[:, None].expand(-1, 2, -1).requires_grad_()
     results = []

@@ -1,5 +1,7 @@
 """Resampling and modulation against the formulas read literally, with first and second derivatives."""
 
+from collections.abc import Callable
+
 import pytest
 import reference
 import torch
@@ -104,7 +106,7 @@ def test_demodulation_of_nothing_is_finite() -> None:
     assert torch.equal(demodulation(torch.ones(4, 3, 3, 3), zero), torch.full((2, 4), 1e4))
 
 
-OPERATORS = {
+OPERATORS: dict[str, tuple[Callable[..., Tensor], list[tuple[int, ...]]]] = {
     "upsample2x": (upsample2x, [(1, 2, 2, 3)]),
     "downsample2x": (downsample2x, [(1, 2, 4, 2)]),
     "upsampling_conv2d": (upsampling_conv2d, [(1, 2, 2, 2), (1, 2, 3, 3)]),

@@ -194,7 +194,7 @@ def test_weights_of_the_regularisers_count(network_config: NetworkConfig, name: 
         state = initial_state(network_config, config)
         advance(state, config, 1)
         ends.append(snapshot(state))
-    touched = {path.split("/")[1] for path in differences(*ends)}
+    touched = {path.split("/")[1] for path in differences(ends[0], ends[1])}
     assert touched & {"generator", "discriminator"} == (
         {"discriminator"} if name == "r1_gamma" else {"generator", "discriminator"}
     )
@@ -250,11 +250,11 @@ def test_ema_is_the_weighted_mean(network_config: NetworkConfig) -> None:
 def test_ema_rampup_caps_the_half_life(network_config: NetworkConfig) -> None:
     config = dataclasses.replace(CONFIG, ema_half_life_kimg=1000.0, ema_rampup=0.5)
     state = initial_state(network_config, config)
-    before = state.generator_ema.synthesis.b4.const.clone()
+    before = state.generator_ema.synthesis.block(4).const.clone()
     advance(state, config, 1)
     # After 4 images the half-life is 2 images, so 4 images leave a quarter.
-    expected = 0.25 * before + 0.75 * state.generator.synthesis.b4.const
-    assert torch.allclose(state.generator_ema.synthesis.b4.const, expected, atol=1e-6)
+    expected = 0.25 * before + 0.75 * state.generator.synthesis.block(4).const
+    assert torch.allclose(state.generator_ema.synthesis.block(4).const, expected, atol=1e-6)
 
 
 def test_frozen_restores_only_what_it_took(generator: Generator) -> None:
@@ -282,7 +282,7 @@ def test_every_mode_learns(network_config: NetworkConfig, precision: Any, freeze
     before = snapshot(state)
     rows = advance(state, config, 2)
     assert all(torch.isfinite(value) for row in rows for value in row.values())
-    assert state.generator.synthesis.b32.conv1.weight.dtype == torch.float32
+    assert state.generator.synthesis.block(32).conv1.weight.dtype == torch.float32
     assert changed_names(before["generator"], state.generator.state_dict())
 
 
@@ -444,7 +444,7 @@ def _train_until_power_cut(dataset: PreparedDataset, run_dir: Path, network_conf
             os.truncate(path, path.stat().st_size // 2)
             os.kill(os.getpid(), signal.SIGKILL)
 
-    torch.save = half_a_save
+    torch.save = half_a_save  # type: ignore[assignment]
     train(dataset, run_dir, network_config, CONFIG)
 
 
@@ -459,7 +459,7 @@ def test_state_round_trip(network_config: NetworkConfig) -> None:
     for one in (state, fresh):
         restore_state(one, copy.deepcopy(saved))
         rows.append(advance(one, CONFIG, 4))
-    assert differences(*rows) == []
+    assert differences(rows[0], rows[1]) == []
 
 
 def test_finished_run_is_left_alone(
@@ -618,7 +618,7 @@ def test_divergence_keeps_the_last_good_state(
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(step_module, "path_lengths", spoil)
-        with pytest.raises(TrainingError, match="path_length, .*became infinite or NaN at step 4"):
+        with pytest.raises(TrainingError, match=r"path_length, .*became infinite or NaN at step 4"):
             train(tiny_dataset, tmp_path, network_config, CONFIG)
     assert (tmp_path / "state.pt").read_bytes() == good
 

@@ -1,0 +1,35 @@
+"""The same latents in every model of a family: down a column the face stays and its style changes (paper, Fig. 7)."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from jaxtyping import UInt8
+
+from ui2i.images import Row, contact_sheet, to_uint8
+from ui2i.networks.generator import Generator
+
+NUM_COLUMNS = 12
+
+
+@torch.no_grad()
+def shared_latents_sheet(
+    generators: Mapping[str, Generator],
+    *,
+    num_images: int = NUM_COLUMNS,
+    seed: int = 0,
+    truncation_psi: float = 1.0,
+    title: str | None = None,
+) -> UInt8[np.ndarray, "height width 3"]:
+    """Return a labelled sheet with one row a model and one column a latent z.
+
+    Args:
+        generators: by the label of their row; all of the same `z_dim`.
+        truncation_psi: 1: as trained; below 1: each model nearer to its own mean.
+    """
+    rows = []
+    for label, generator in generators.items():
+        latents = np.random.RandomState(seed).randn(num_images, generator.config.z_dim)
+        z = torch.from_numpy(latents).float().to(generator.w_avg.device)
+        rows.append(Row(label, to_uint8(generator(z, truncation_psi=truncation_psi))))
+    return contact_sheet(rows, title=title)
