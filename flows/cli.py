@@ -302,7 +302,7 @@ def _session(options: Options, project: "Project") -> Iterator[None]:
     from flows.session import prefect_session
 
     try:
-        with prefect_session(project, verbose=options.verbose), shown(_display(verbose=options.verbose)):
+        with shown(_display(verbose=options.verbose)), prefect_session(project, verbose=options.verbose):
             yield
     except KeyboardInterrupt:
         print("stopped; the same command goes on from the last saved state", file=sys.stderr)

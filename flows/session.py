@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from flows.display import current_display
 from flows.environment import prepare_environment
 from flows.server import temporary_server, wait_for_server
 from tasks.project import Project
@@ -27,6 +28,7 @@ def prefect_session(project: Project, *, verbose: bool = False) -> Iterator[None
             wait_for_server(url, timeout_seconds=REACH_SECONDS)
         yield
         return
+    current_display().message("starting a temporary Prefect server")
     with temporary_server(Path(os.environ["PREFECT_HOME"])) as url:
         import flows.pipeline  # noqa: F401  # seconds, during which the server starts
 

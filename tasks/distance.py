@@ -1,4 +1,4 @@
-"""Stage distance@: the models of a domain -> rows in data/tables/distance/<domain>.parquet, beside it a summary and a sheet."""
+"""Stage distance@: a domain's models -> rows in data/tables/distance/<domain>.parquet, a summary and a sheet beside."""
 
 import dataclasses
 import json

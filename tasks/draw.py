@@ -1,13 +1,10 @@
 """Stage draw@: pictures of parametric faces -> data/raw/<name>."""
 
-import os
 import sys
 
 from tasks.params import find_entry
 from tasks.project import Project
 from tasks.stage_cli import Job, Stage, main
-
-IMAGES_PER_WORKER = 200  # below this starting another process takes longer than drawing
 
 
 def work(job: Job) -> None:
@@ -21,7 +18,7 @@ def work(job: Job) -> None:
         drawn.seed,
         job.project.raw(job.name),
         resolution=drawn.resolution,
-        num_workers=max(1, min(8, os.cpu_count() or 1, drawn.num_images // IMAGES_PER_WORKER)),
+        num_workers=1,  # a pool of processes could not be stopped at once: it finishes all that it was given
         progress=job.progress,
     )
 

@@ -3,7 +3,6 @@
 import argparse
 import contextlib
 import dataclasses
-import multiprocessing
 import os
 import shutil
 import signal
@@ -165,14 +164,9 @@ def _read_pid(path: Path) -> str:
 
 @contextlib.contextmanager
 def _stopped_by_signals() -> Iterator[None]:
-    """Turn a request to stop into an exception, so that unfinished files are removed on the way out.
-
-    Worker processes are ended first: a pool would otherwise wait for all that it was given.
-    """
+    """Turn a request to stop into an exception, so that unfinished files are removed on the way out."""
 
     def stop(number: int, _frame: FrameType | None) -> NoReturn:
-        for worker in multiprocessing.active_children():
-            worker.terminate()
         sys.exit(128 + number)
 
     previous = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}

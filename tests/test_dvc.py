@@ -19,6 +19,8 @@ from tasks.dvc_stage import StageFailed, base_stages, domain_stages, list_stages
 from tasks.project import add_raw
 from ui2i.errors import ConfigError
 
+pytestmark = pytest.mark.filterwarnings("ignore:_NoneStep.value:DeprecationWarning:dvc")
+
 
 @pytest.fixture(autouse=True)
 def _one_thread(monkeypatch):

@@ -1,5 +1,6 @@
 """Stages as a person starts them: `python -m tasks.<stage>`, without DVC."""
 
+import contextlib
 import importlib
 import json
 import os
@@ -348,15 +349,26 @@ with hold(project, project.raw("face")):
 """
 
 
+@contextlib.contextmanager
+def started(project, *command, **environment):
+    """A process in the project, of which the first line has come; it does not outlive the block."""
+    process = subprocess.Popen(
+        [sys.executable, *command], cwd=project.root, env=os.environ | environment, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        process.first_line = process.stdout.readline()
+        yield process
+    finally:
+        process.kill()
+        process.communicate(timeout=60)
+
+
 def test_a_second_one_refuses_and_names_the_first(project, capsys):
-    with subprocess.Popen([sys.executable, "-c", HOLDER], cwd=project.root, stdout=subprocess.PIPE) as holder:
-        try:
-            assert holder.stdout.readline() == b"held\n"
-            assert run(project, "draw", "face") == 2
-            assert f"data/raw/face is being written by process {holder.pid}," in capsys.readouterr().err
-            assert run(project, "draw", "cartoon") == 0
-        finally:
-            holder.kill()
+    with started(project, "-c", HOLDER) as holder:
+        assert holder.first_line == "held\n"
+        assert run(project, "draw", "face") == 2
+        assert f"data/raw/face is being written by process {holder.pid}," in capsys.readouterr().err
+        assert run(project, "draw", "cartoon") == 0
     assert run(project, "draw", "face") == 0, "the lock outlived its holder"
 
 
@@ -371,9 +383,8 @@ def test_what_a_killed_one_left_is_removed(project):
 
 def test_asked_to_stop_it_leaves_nothing_half_written(project):
     set_param(project, "drawn.face.num_images", 100_000)
-    command = [sys.executable, "-m", "tasks.draw", "--dataset", "face"]
-    with subprocess.Popen(command, cwd=project.root, stdout=subprocess.PIPE) as process:
-        assert process.stdout.readline().startswith(PREFIX.encode())
+    with started(project, "-m", "tasks.draw", "--dataset", "face") as process:
+        assert process.first_line.startswith(PREFIX)
         process.terminate()
         assert process.wait(timeout=60) == 128 + signal.SIGTERM
     assert files_below(project.data_dir) == set()
@@ -381,13 +392,11 @@ def test_asked_to_stop_it_leaves_nothing_half_written(project):
 
 def test_under_dvc_it_ends_with_its_parent(project):
     set_param(project, "drawn.face.num_images", 100_000)
-    command = [sys.executable, "-c", "import subprocess, sys; subprocess.run(sys.argv[1:])"]
-    command += [sys.executable, "-m", "tasks.draw", "--dataset", "face"]
-    environment = os.environ | {"DVC_STAGE": "draw@face"}
-    with subprocess.Popen(command, cwd=project.root, env=environment, stdout=subprocess.PIPE) as parent:
-        assert parent.stdout.readline().startswith(PREFIX.encode())
+    wrapper = "import subprocess, sys; subprocess.run([sys.executable, *sys.argv[1:]])"
+    with started(project, "-c", wrapper, "-m", "tasks.draw", "--dataset", "face", DVC_STAGE="draw@face") as parent:
+        assert parent.first_line.startswith(PREFIX)
         parent.kill()
-        parent.stdout.read()  # returns when the stage has closed it too
+        parent.communicate(timeout=60)  # ends when the stage has closed the pipe too
     assert files_below(project.data_dir) == set()
 
 

@@ -60,14 +60,14 @@ def train(
     state = initial_state(network_config, config, base=base, device=device)
     identity = _identity(dataset, network_config, config, base_hash)
     run_dir.mkdir(parents=True, exist_ok=True)
-    _resume(state, run_dir / "state.pt", identity)
+    note = _resume(state, run_dir / "state.pt", identity)
 
     sampler = BatchSampler(len(dataset), config.batch_size, config.seed)
     num_steps = -(-int(config.total_kimg * 1000) // config.batch_size)
     log_steps = max(1, round(config.snapshot_kimg * 1000 / config.batch_size / LOG_ROWS_PER_SNAPSHOT))
     snapshot_steps = log_steps * LOG_ROWS_PER_SNAPSHOT
     window = _LogWindow(config.batch_size)
-    progress(state.num_steps * config.batch_size, num_steps * config.batch_size, "start")
+    progress(state.num_steps * config.batch_size, num_steps * config.batch_size, note)
     while state.num_steps < num_steps:
         window.add(train_step(state, _real_batch(dataset, sampler, state, config), config))
         if state.num_steps % log_steps == 0 or state.num_steps == num_steps:
@@ -178,17 +178,20 @@ def _require_finite_weights(state: TrainingState) -> None:
                 )
 
 
-def _resume(state: TrainingState, path: Path, identity: str) -> None:
+def _resume(state: TrainingState, path: Path, identity: str) -> str:
+    """Take up the state at `path` if it is of this run, else set it aside; return in a few words what was done."""
     if not path.exists():
-        return
+        return "start"
     try:
         values = torch.load(path, map_location="cpu", weights_only=True)
-        is_same_run = isinstance(values, dict) and values.get("identity") == identity
+        # Compared as values: 5 and 5.0 are the same setting.
+        is_same_run = json.loads(values["identity"]) == json.loads(identity)
     except (OSError, MemoryError):  # says nothing about the file
         raise
     except Exception:  # truncated, damaged or something else: torch.load raises a dozen types for these
         is_same_run = False
     if is_same_run:
         restore_state(state, values)
-    else:
-        path.replace(path.with_name("state-superseded.pt"))
+        return "resumed"
+    path.replace(path.with_name("state-superseded.pt"))
+    return "start afresh: the saved state is of other settings or data, and was set aside"
