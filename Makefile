@@ -23,7 +23,7 @@ demo: $(READY) ## faces to cartoons through every stage, offline; ends with a ta
 	$(BIN)/ui2i demo
 
 test: $(READY) ## the whole test suite except the slow marker
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" --numprocesses 2 --dist loadfile
 
 test-slow: $(READY) ## the tests that take minutes
 	$(BIN)/python -m pytest -m slow

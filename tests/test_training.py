@@ -558,7 +558,7 @@ def test_damaged_state_is_set_aside(
         torch.save(torch.zeros(3), path)
     else:
         contents = {"empty": b"", "half": data[: len(data) // 2], "garbage": b"\xff" * 99}
-        contents |= {"text": b"hello", "pickle": b"\x80\x04N."}
+        contents |= {"text": b"hello", "pickle": b"\x80\x02N."}
         path.write_bytes(contents[damage])
     spoiled = path.read_bytes()
     state = train(tiny_dataset, tmp_path, network_config, CONFIG)
