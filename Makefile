@@ -35,7 +35,7 @@ check: $(READY) ## ruff, mypy, import contracts
 	$(BIN)/lint-imports
 
 bench: $(READY) ## every benchmark; ratios against literal references
-	for file in benchmarks/bench_*.py; do $(BIN)/python -m benchmarks.$$(basename $$file .py) || exit 1; done
+	for file in benchmarks/bench_*.py; do $(BIN)/python $$file || exit 1; done
 
 format: $(READY) ## let ruff mend what it can
 	$(BIN)/ruff check --fix .

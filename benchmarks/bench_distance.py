@@ -1,7 +1,7 @@
 """Do K models cost K generator passes, and not the K (K - 1) of comparing each pair by itself?
 
 Both forms measure every pair of K random generators with the same latents in the same process, one thread. The
-literal form makes both pictures and both sets of features anew for each pair. Run: python -m benchmarks.bench_distance
+literal form makes both pictures and both sets of features anew for each pair. Run: python benchmarks/bench_distance.py
 """
 
 import itertools

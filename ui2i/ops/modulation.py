@@ -2,8 +2,7 @@
 
 StyleGAN2 writes it as a convolution whose weights differ from image to image, w'_oi = s_i w_oi / ||s w_o||, and the
 usual code runs that as a grouped convolution. Scaling the input channels by s and the output channels by the norms'
-inverse gives the same numbers from one plain convolution, which a CPU runs forwards, backwards and twice backwards at
-full speed.
+inverse gives the same numbers from one plain convolution with one weight for the whole batch.
 """
 
 import torch

@@ -1,15 +1,17 @@
 """Resampling by 2 with StyleGAN2's [1, 3, 3, 1] filter, alone or folded into a 3x3 convolution.
 
-The literal form inserts zeros (or blurs at full resolution) and then runs a depthwise 4x4 filter, which is slow on a
-CPU and slower still in the double backward that R1 and the path-length penalty need. Here
+The literal form inserts zeros (or blurs at full resolution) and then runs a 4x4 filter over every channel: more passes
+over the largest activations, forwards and backwards. Here
 
 * a filter that stands alone is a polyphase sum of shifted slices;
 * a filter beside a 3x3 convolution is multiplied into its weight. The product has 6x6 taps at stride 2, and splits by
   phase into an ordinary 3x3 convolution at the *lower* resolution, between which and the higher one lies only a
   rearrangement of channels (`pixel_shuffle`, `pixel_unshuffle`).
 
-Both are exact, borders included: see `tests/test_ops.py` for the comparison with the literal form in float64.
-Filters and paddings: Karras et al., arXiv 1912.04958; values in CHECKPOINTS of every public implementation agree.
+Both are exact, borders included: `tests/test_ops.py` compares them with the literal form in float64. The folded weight
+has four times the multiplications of a stride-2 convolution beside a filter, in exchange for no filter at all; which wins
+depends on dtype and width, and `benchmarks/bench_training.py` measures it. Filters and paddings: Karras et al.,
+arXiv 1912.04958.
 """
 
 import functools
