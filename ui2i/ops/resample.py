@@ -8,9 +8,9 @@ over the largest activations, forwards and backwards. Here
   phase into an ordinary 3x3 convolution at the *lower* resolution, between which and the higher one lies only a
   rearrangement of channels (`pixel_shuffle`, `pixel_unshuffle`).
 
-Both are exact, borders included: `tests/test_ops.py` compares them with the literal form in float64. The folded weight
-has four times the multiplications of a stride-2 convolution beside a filter, in exchange for no filter at all; which wins
-depends on dtype and width, and `benchmarks/bench_training.py` measures it. Filters and paddings: Karras et al.,
+Both are exact, borders included: `tests/test_ops.py` compares them with the literal form in float64. The folded
+weight has four times the multiplications of a stride-2 convolution, in exchange for no filter at all; which wins depends
+on dtype and width, and `benchmarks/bench_training.py` measures it. Filters and paddings: Karras et al.,
 arXiv 1912.04958.
 """
 
