@@ -9,8 +9,8 @@ over the largest activations, forwards and backwards. Here
   rearrangement of channels (`pixel_shuffle`, `pixel_unshuffle`).
 
 Both are exact, borders included: `tests/test_ops.py` compares them with the literal form in float64. The folded
-weight has four times the multiplications of a stride-2 convolution, in exchange for no filter at all; which wins depends
-on dtype and width, and `benchmarks/bench_training.py` measures it. Filters and paddings: Karras et al.,
+weight has four times the multiplications of a stride-2 convolution, in exchange for no filter at all; which wins
+depends on dtype and width, and `benchmarks/bench_training.py` measures it. Filters and paddings: Karras et al.,
 arXiv 1912.04958.
 """
 
