@@ -185,7 +185,7 @@ def _resume(state: TrainingState, path: Path, identity: str) -> str:
     try:
         values = torch.load(path, map_location="cpu", weights_only=True)
         # Compared as values: 5 and 5.0 are the same setting.
-        is_same_run = json.loads(values["identity"]) == json.loads(identity)
+        is_same_run = isinstance(values, dict) and json.loads(values["identity"]) == json.loads(identity)
     except (OSError, MemoryError):  # says nothing about the file
         raise
     except Exception:  # truncated, damaged or something else: torch.load raises a dozen types for these
