@@ -43,7 +43,7 @@ format: $(READY) ## let ruff mend what it can
 
 lock: ## pin every package again, without index addresses
 	$(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra dev --no-emit-index-url \
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra dev \
 		--custom-compile-command "make lock" pyproject.toml -o requirements.lock
 
 clean: ## remove the environment; data stays
