@@ -1,6 +1,5 @@
 """Names of the rosinality format's tensors in this project's networks, for the parity tests."""
 
-import math
 import re
 
 from torch import Tensor
@@ -44,11 +43,6 @@ def discriminator_state(state: dict[str, Tensor], resolution: int) -> dict[str, 
             ]
             converted[f"b4.{part}.{leaf}"] = value
     return converted
-
-
-def num_blocks(resolution: int) -> int:
-    """Synthesis blocks of a generator."""
-    return int(math.log2(resolution)) - 1
 
 
 def _conv_name(index: int) -> str:

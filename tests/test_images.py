@@ -11,13 +11,13 @@ import pytest
 import torch
 from PIL import Image, ImageCms, ImageFont
 
+from ui2i import contact_sheet as contact_sheet_module
 from ui2i import images
+from ui2i.contact_sheet import Row, contact_sheet
 from ui2i.errors import DataError
 from ui2i.images import (
     PictureError,
-    Row,
     center_square,
-    contact_sheet,
     encode_png,
     fit_square,
     grid,
@@ -331,8 +331,8 @@ def test_contact_sheet_grows_with_labels_title_and_headings() -> None:
 
 def test_letters_that_the_font_lacks_are_replaced() -> None:
     font = ImageFont.load_default(size=12)
-    assert images._drawable("plain", font) == "plain"
-    assert "\u2603" not in images._drawable("snow \u2603", font)
+    assert contact_sheet_module._drawable("plain", font) == "plain"
+    assert "\u2603" not in contact_sheet_module._drawable("snow \u2603", font)
 
 
 def test_contact_sheet_without_pictures() -> None:

@@ -500,6 +500,21 @@ def test_snapshots_may_be_rarer_in_a_prolonged_run(
     assert [row["logits_real"] for row in state["log"]] == pytest.approx(means)
 
 
+def test_a_whole_number_is_the_same_setting_as_its_float(
+    tiny_dataset: PreparedDataset, network_config: NetworkConfig, tmp_path: Path
+) -> None:
+    """A notebook says 5 where params.yaml gives 5.0: the run goes on, and says so."""
+    notes: list[str] = []
+    for half_life in (5, 5.0):
+        config = dataclasses.replace(CONFIG, total_kimg=0.012, ema_half_life_kimg=half_life)
+        train(
+            tiny_dataset, tmp_path, network_config, config, progress=lambda _done, _total, note="": notes.append(note)
+        )
+    assert notes[0] == "start"
+    assert notes[-1] == "resumed"
+    assert not (tmp_path / "state-superseded.pt").exists()
+
+
 CHANGES: list[dict[str, Any]] = [
     {"learning_rate": 0.02},
     {"freeze_mapping": True},

@@ -128,7 +128,7 @@ def synthesize_feature_swap(
     """
     _check_resolution(target.config, swap_resolution)
     _check_same_synthesis(source.config, target.config)
-    _check_ws(target.config, ws)
+    target.synthesis.check_ws(ws)
     split_ws, split_noise = target.synthesis.block_ws(ws), target.synthesis.block_noise(noise)
     source_x, source_img, x, img = None, None, None, None
     for r in target.config.block_resolutions:
@@ -181,13 +181,4 @@ def _check_same_synthesis(source: NetworkConfig, target: NetworkConfig) -> None:
         raise CheckpointError(
             f"source and target differ in {came}, expected the same architecture; "
             "layers can only be swapped between a model and one fine-tuned from it"
-        )
-
-
-def _check_ws(config: NetworkConfig, ws: Tensor) -> None:
-    expected = (config.num_ws, config.w_dim)
-    if ws.ndim != 3 or tuple(ws.shape[1:]) != expected:
-        raise ConfigError(
-            f"ws has shape {tuple(ws.shape)}, expected (N, {expected[0]}, {expected[1]}); "
-            "make it with generator.broadcast(w)"
         )

@@ -6,7 +6,8 @@ import numpy as np
 import torch
 from jaxtyping import UInt8
 
-from ui2i.images import Row, contact_sheet, to_uint8
+from ui2i.contact_sheet import Row, contact_sheet
+from ui2i.images import to_uint8
 from ui2i.networks.generator import Generator
 
 NUM_COLUMNS = 12

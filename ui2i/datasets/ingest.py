@@ -26,6 +26,7 @@ import pyarrow.parquet as pq
 
 from ui2i import __version__
 from ui2i.config import IngestConfig
+from ui2i.contact_sheet import Row, contact_sheet
 from ui2i.datasets.manifest import (
     MANIFEST_NAME,
     REJECT_SCHEMA,
@@ -45,9 +46,7 @@ from ui2i.images import (
     SUFFIXES,
     Box,
     PictureError,
-    Row,
     center_square,
-    contact_sheet,
     encode_png,
     fit_square,
     load_image,

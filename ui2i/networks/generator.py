@@ -124,6 +124,15 @@ class SynthesisNetwork(nn.Module):
         """Return the block at `resolution` pixels."""
         return getattr(self, f"b{resolution}")
 
+    def check_ws(self, ws: Tensor) -> None:
+        """Raise ConfigError unless `ws` has the shape that this network takes."""
+        expected = (self.config.num_ws, self.config.w_dim)
+        if ws.ndim != 3 or tuple(ws.shape[1:]) != expected:
+            raise ConfigError(
+                f"ws has shape {tuple(ws.shape)}, expected (N, {expected[0]}, {expected[1]}) at "
+                f"{self.config.img_resolution} px; make it with generator.broadcast(w)"
+            )
+
     def block_ws(self, ws: Tensor) -> dict[int, Tensor]:
         """Split ws by block: each gets one code a convolution and one for ToRGB, which the next block reuses."""
         split, start = {}, 0
@@ -161,12 +170,7 @@ class SynthesisNetwork(nn.Module):
         Raises:
             ConfigError: `ws` has another shape than this network takes.
         """
-        expected = (self.config.num_ws, self.config.w_dim)
-        if ws.ndim != 3 or tuple(ws.shape[1:]) != expected:
-            raise ConfigError(
-                f"ws has shape {tuple(ws.shape)}, expected (N, {expected[0]}, {expected[1]}) at "
-                f"{self.config.img_resolution} px; make it with generator.broadcast(w)"
-            )
+        self.check_ws(ws)
         split_ws, split_noise = self.block_ws(ws), self.block_noise(noise)
         x, img = None, None
         for resolution in self.config.block_resolutions:

@@ -20,10 +20,11 @@ import numpy as np
 import pyarrow as pa
 
 from ui2i.config import InversionConfig
+from ui2i.contact_sheet import Row, contact_sheet
 from ui2i.datasets.manifest import REJECT_SCHEMA, REJECTS_NAME
 from ui2i.errors import DataError
 from ui2i.files import atomic_folder
-from ui2i.images import Row, contact_sheet, save_png, to_tensor, to_uint8
+from ui2i.images import save_png, to_tensor, to_uint8
 from ui2i.inversion import InversionResult, invert
 from ui2i.networks.generator import Generator
 from ui2i.perceptual import Perceptual
