@@ -84,6 +84,9 @@ _Images = Annotated[Path, typer.Option(metavar="PATH", help="Folder or .zip of p
 _Kimg = Annotated[
     float | None, typer.Option(metavar="N", help="Thousands of pictures to show in training. Default: params.yaml's.")
 ]
+_DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Print images, steps, parameters, time and memory; change nothing.")
+]
 _Replace = Annotated[bool, typer.Option("--replace", help="Take the place of other pictures or settings of this name.")]
 
 
@@ -101,13 +104,21 @@ def _options(
 
 @app.command(epilog=_examples("ui2i pretrain selfie --images ~/selfies.zip --kimg 400"))
 def pretrain(
-    context: typer.Context, name: _Name, images: _Images, kimg: _Kimg = None, replace: _Replace = False
+    context: typer.Context,
+    name: _Name,
+    images: _Images,
+    kimg: _Kimg = None,
+    replace: _Replace = False,
+    dry_run: _DryRun = False,
 ) -> None:
     """Train a base model from scratch on your pictures."""
-    from flows.registration import add_base
+    from flows.registration import add_base, plan_base
     from flows.report import print_outcomes, print_paths
 
     project = context.obj.project
+    if dry_run:
+        print(plan_base(project, name, images, overrides=_overrides(kimg)))
+        return
     add_base(project, name, images, overrides=_overrides(kimg), replace=replace)
     with _session(context.obj, project):
         from flows import pipeline
@@ -121,6 +132,7 @@ def pretrain(
     epilog=_examples(
         "ui2i new-domain anime --images ~/anime.zip --base selfie",
         "ui2i new-domain anime --images ~/anime --base selfie --mode FC-FT --mode FT --kimg 24",
+        "ui2i new-domain anime --images ~/anime --base selfie --dry-run",
     )
 )
 def new_domain(
@@ -130,20 +142,27 @@ def new_domain(
     base: Annotated[str, typer.Option(metavar="BASE", help="Model to fine-tune: a base or imported in params.yaml.")],
     mode: Annotated[
         list[str] | None,
-        typer.Option(metavar="MODE", help="FC-FT, FT or scratch, any of them. Variants are made from the first."),
+        typer.Option(
+            metavar="MODE",
+            help="FC-FT, FT, FreezeD, FreezeG or scratch, any of them. Variants are made from the first.",
+        ),
     ] = None,
     kimg: _Kimg = None,
     replace: _Replace = False,
+    dry_run: _DryRun = False,
 ) -> None:
     """Take your pictures to a translator of their own.
 
     Fine-tunes a base to them, swaps layers, measures distances and translates.
     """
-    from flows.registration import DEFAULT_MODES, add_domain
+    from flows.registration import DEFAULT_MODES, add_domain, plan_domain
     from flows.report import print_outcomes, print_results
 
     project = context.obj.project
     modes = mode or DEFAULT_MODES
+    if dry_run:
+        print(plan_domain(project, name, base, images, modes=modes, overrides=_overrides(kimg)))
+        return
     add_domain(project, name, base, images, modes=modes, overrides=_overrides(kimg), replace=replace)
     with _session(context.obj, project):
         from flows import pipeline

@@ -1,11 +1,12 @@
 """New names enter a project: pictures are copied into `data/raw/`, the entry into `params.yaml`."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tasks.params import MODES, check_name, find_entry, load_params
-from tasks.project import Project, add_raw
+from tasks.params import MODES, Base, Domain, Params, check_name, find_entry, load_params
+from tasks.project import Project, add_raw, count_pictures
 from tasks.register import register_base, register_domain
 from ui2i.errors import ConfigError
 
@@ -56,12 +57,58 @@ def add_domain(
     Raises:
         UI2IError: a name is not valid or taken, there is no such base or mode, or there are no pictures.
     """
-    # All that can be known is checked before any picture is copied.
+    _check_domain(project, name, base, modes)  # before any picture is copied
+    raw = None if images is None else add_raw(project, name, images, replace=replace)
+    register_domain(project, name, base, raw, modes=modes, overrides=overrides, replace=replace)
+
+
+def plan_base(project: Project, name: str, images: Path | str, *, overrides: Mapping[str, Any] | None = None) -> str:
+    """Return what training a base on these pictures would do and cost; nothing is registered.
+
+    Raises:
+        UI2IError: as `add_base`.
+    """
+    from tasks.training_plan import describe_plan
+
+    params = load_params(project)
+    check_name(name, where="the base")
+    planned = dataclasses.replace(params, bases={**params.bases, name: Base(pretrain=overrides or {})})
+    return describe_plan(project, planned, name, num_pictures=_num_training_pictures(planned, images))
+
+
+def plan_domain(
+    project: Project,
+    name: str,
+    base: str,
+    images: Path | str,
+    *,
+    modes: Sequence[str] = DEFAULT_MODES,
+    overrides: Mapping[str, Any] | None = None,
+) -> str:
+    """Return what fine-tuning `base` to these pictures would do and cost; nothing is registered.
+
+    Raises:
+        UI2IError: as `add_domain`.
+    """
+    from tasks.training_plan import describe_plan
+
+    params = _check_domain(project, name, base, modes)
+    domain = Domain(base=base, modes=tuple(modes), finetune=overrides or {})
+    planned = dataclasses.replace(params, domains={**params.domains, name: domain})
+    return describe_plan(project, planned, name, num_pictures=_num_training_pictures(planned, images))
+
+
+def _check_domain(project: Project, name: str, base: str, modes: Sequence[str]) -> Params:
+    """Refuse what can be refused before anything is done."""
     params = load_params(project)
     check_name(name, where="the domain")
     find_entry({**params.bases, **params.imported}, base, "bases or imported")
     for mode in modes:
         if mode not in MODES:
             raise ConfigError(f"the mode is {mode!r}, expected one of {', '.join(MODES)}; choose one of these")
-    raw = None if images is None else add_raw(project, name, images, replace=replace)
-    register_domain(project, name, base, raw, modes=modes, overrides=overrides, replace=replace)
+    return params
+
+
+def _num_training_pictures(params: Params, images: Path | str) -> int:
+    """Return how many pictures training would have if none of them is rejected."""
+    return max(1, round(count_pictures(images) * (1 - params.ingest.test_share)))

@@ -6,6 +6,7 @@ from tasks.params import find_entry, training_config
 from tasks.progress import part_of
 from tasks.project import Project
 from tasks.stage_cli import Job, Stage, default_device, main
+from tasks.training_plan import describe_plan
 
 
 def work(job: Job) -> None:
@@ -13,31 +14,35 @@ def work(job: Job) -> None:
     from tasks.model_folder import GENERATOR_FILE, read_model, write_model
     from tasks.model_training import train_model
     from ui2i.checkpoints import file_hash
-    from ui2i.datasets.prepared import PreparedDataset
     from ui2i.files import atomic_folder
 
     domain = find_entry(job.params.domains, job.name, "domains")
     base_folder = job.project.checkpoint(domain.base)
     generator, discriminator, _ = read_model(base_folder, device=default_device())
     base_hash = file_hash(base_folder / GENERATOR_FILE)
-    dataset = PreparedDataset(job.project.prepared(job.name))
-    models = {}
-    for index, mode in enumerate(domain.modes):
-        models[mode] = train_model(
-            dataset,
-            job.project.run_dir(job.name, mode),
+    models = [
+        train_model(
+            job,
+            mode,
             generator.config,
             training_config(job.params, job.name, mode),
-            mode=mode,
             base=None if mode == "scratch" else (generator, discriminator),
             base_name=domain.base,
             base_hash=None if mode == "scratch" else base_hash,
-            restart=job.restart,
             progress=part_of(job.progress, index, len(domain.modes), mode),
         )
+        for index, mode in enumerate(domain.modes)
+    ]
+    if not job.is_writer:
+        return
     with atomic_folder(job.project.checkpoint(job.name)) as folder:
-        for mode, (state, card) in models.items():
-            write_model(folder / mode.lower(), state, card)
+        for model in models:
+            write_model(folder / model.card.mode.lower(), model)
+
+
+def plan(job: Job) -> str:
+    """Say what training every mode would do and cost."""
+    return describe_plan(job.project, job.params, job.name)
 
 
 STAGE = Stage(
@@ -47,7 +52,7 @@ STAGE = Stage(
     option="domain",
     output=Project.checkpoint,
     work=work,
-    can_restart=True,
+    plan=plan,
 )
 
 if __name__ == "__main__":

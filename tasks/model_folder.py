@@ -3,8 +3,9 @@
 generator.safetensors      the averaged generator
 discriminator.safetensors  to fine-tune from; an imported model may lack it
 card.json                  the generator's card, architecture and hash, for people
-training.parquet           losses over training
+training.parquet           losses and measurements over training
 samples.png                pictures of fixed latents
+film-strip.png             some of them through training
 """
 
 import dataclasses
@@ -15,30 +16,35 @@ from typing import TYPE_CHECKING
 from ui2i.files import write_text
 
 if TYPE_CHECKING:
+    from tasks.model_training import TrainedModel
     from ui2i.checkpoints import ModelCard
     from ui2i.networks.discriminator import Discriminator
     from ui2i.networks.generator import Generator
-    from ui2i.training.state import TrainingState
 
 GENERATOR_FILE = "generator.safetensors"
 DISCRIMINATOR_FILE = "discriminator.safetensors"
 CARD_FILE = "card.json"
 TRAINING_FILE = "training.parquet"
 SAMPLES_FILE = "samples.png"
+FILM_STRIP_FILE = "film-strip.png"
 
 
-def write_model(folder: Path, state: "TrainingState", card: "ModelCard") -> None:
+def write_model(folder: Path, model: "TrainedModel") -> None:
     """Write a trained model into a folder, which is made."""
     from ui2i.checkpoints import save_discriminator, save_generator
     from ui2i.images import save_png
     from ui2i.tables import TRAINING_SCHEMA, write_table
-    from ui2i.training.loop import sample_grid
+    from ui2i.training.watching import film_strip, sample_grid
 
     folder.mkdir(parents=True, exist_ok=True)
-    save_generator(folder / GENERATOR_FILE, state.generator_ema, card)
-    save_discriminator(folder / DISCRIMINATOR_FILE, state.discriminator, card)
+    state = model.state
+    save_generator(folder / GENERATOR_FILE, state.generator_ema, model.card)
+    save_discriminator(folder / DISCRIMINATOR_FILE, state.discriminator, model.card)
     write_table(folder / TRAINING_FILE, state.log, TRAINING_SCHEMA)
     save_png(folder / SAMPLES_FILE, sample_grid(state.generator_ema))
+    strip = film_strip(model.run_dir, state.generator_ema.config.img_resolution)
+    if strip is not None:
+        save_png(folder / FILM_STRIP_FILE, strip)
     write_card(folder)
 
 

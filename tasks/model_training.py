@@ -1,58 +1,67 @@
 """Train one model as a stage does: settings and paths in, the training's state and the model's card out."""
 
+import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from tasks.stage_cli import default_device
+from tasks.stage_cli import Job, default_device
 from ui2i.config import NetworkConfig, TrainingConfig
-from ui2i.datasets.prepared import PreparedDataset
-from ui2i.progress import Progress
 
 if TYPE_CHECKING:
     from ui2i.checkpoints import ModelCard
+    from ui2i.metrics.frechet import HeldOutEvaluator
     from ui2i.networks.discriminator import Discriminator
     from ui2i.networks.generator import Generator
+    from ui2i.progress import Progress
     from ui2i.training.state import TrainingState
 
-STATE_FILE = "state.pt"
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrainedModel:
+    """What a training leaves."""
+
+    state: "TrainingState"
+    card: "ModelCard"
+    run_dir: Path
 
 
 def train_model(
-    dataset: PreparedDataset,
-    run_dir: Path,
+    job: Job,
+    mode: str,
     network: NetworkConfig,
     config: TrainingConfig,
     *,
-    mode: str,
     base: "tuple[Generator, Discriminator | None] | None" = None,
     base_name: str | None = None,
     base_hash: str | None = None,
-    restart: bool = False,
-    progress: Progress,
-) -> "tuple[TrainingState, ModelCard]":
-    """Train, going on from the state in `run_dir` if one fits and `restart` does not forbid it.
+    progress: "Progress",
+) -> TrainedModel:
+    """Train `job.name` in a mode, going on from the saved state if one fits and `job.restart` does not forbid it.
 
     Raises:
         UI2IError: as `ui2i.training.loop.train`.
     """
     from ui2i.checkpoints import ModelCard
+    from ui2i.datasets.prepared import PreparedDataset
     from ui2i.provenance import provenance
     from ui2i.training.loop import train
 
-    device = default_device()
-    if restart:
-        _set_aside(run_dir)
-
-    def run() -> "TrainingState":
-        return train(
-            dataset, run_dir, network, config, base=base, base_hash=base_hash, device=device, progress=progress
-        )
-
-    state = run()
-    if state.num_steps * config.batch_size > _num_images(config):
-        _set_aside(run_dir)  # an earlier run was longer than what is asked for now
-        state = run()
-    return state, ModelCard(
+    device, run_dir = default_device(), job.project.run_dir(job.name, mode)
+    dataset = PreparedDataset(job.project.prepared(job.name))
+    evaluator = None if config.evaluation_kimg is None else _evaluator(job, config, device)
+    state = train(
+        dataset,
+        run_dir,
+        network,
+        config,
+        base=base,
+        base_hash=base_hash,
+        device=device,
+        evaluator=evaluator,
+        restart=job.restart,
+        progress=progress,
+    )
+    card = ModelCard(
         domain=dataset.name,
         mode=mode,
         base=base_name if base else None,
@@ -60,16 +69,34 @@ def train_model(
         dataset_hash=dataset.hash,
         images_seen=state.num_steps * config.batch_size,
         license=f"trained on {dataset.name}; rights follow its pictures",
-        provenance=provenance(device),
+        provenance=provenance(device) | _evaluation_record(evaluator),
+    )
+    return TrainedModel(state=state, card=card, run_dir=run_dir)
+
+
+def _evaluator(job: Job, config: TrainingConfig, device: str) -> "HeldOutEvaluator":
+    from ui2i.datasets.prepared import PreparedDataset
+    from ui2i.metrics.frechet import held_out_evaluator
+    from ui2i.perceptual import load_perceptual
+
+    return held_out_evaluator(
+        PreparedDataset(job.project.prepared(job.name), "test"),
+        load_perceptual(job.params.perceptual, device),
+        num_images=config.evaluation_images,
+        device=device,
     )
 
 
-def _num_images(config: TrainingConfig) -> int:
-    """Images that the training ends after: whole batches."""
-    return -(-int(config.total_kimg * 1000) // config.batch_size) * config.batch_size
-
-
-def _set_aside(run_dir: Path) -> None:
-    state_path = run_dir / STATE_FILE
-    if state_path.exists():
-        state_path.replace(run_dir / "state-superseded.pt")
+def _evaluation_record(evaluator: "HeldOutEvaluator | None") -> dict[str, Any]:
+    """Return how the measurements in the log were made."""
+    if evaluator is None:
+        return {}
+    return {
+        "evaluation": {
+            "trunk": evaluator.perceptual.name,
+            "trunk_hash": evaluator.perceptual.weights_hash,
+            "num_images": evaluator.num_images,
+            "num_held_out": len(evaluator.reference),
+            "seed": evaluator.seed,
+        }
+    }

@@ -27,7 +27,10 @@ from ui2i.config import (
 )
 from ui2i.errors import ConfigError
 
-MODES = ("FC-FT", "FT", "scratch")
+MODES = ("FC-FT", "FT", "FreezeD", "FreezeG", "scratch")
+"""What a domain's training updates: all but the mapping network (freeze-FC); everything; all but the discriminator's
+blocks nearest to the picture; all but the generator's coarsest blocks; everything, from random weights."""
+FREEZE_G_RESOLUTION = 8  # pixels; what FreezeG freezes unless finetune.freeze_generator_resolution says otherwise
 SCRATCH_SEED_OFFSET = 10_000  # a domain trained from scratch must not start from its base's initial weights
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
@@ -183,6 +186,17 @@ def training_config(params: Params, name: str, mode: str) -> TrainingConfig:
     if mode == "scratch":
         config = dataclasses.replace(config, seed=config.seed + SCRATCH_SEED_OFFSET)
         return _override(config, domain.scratch, where=f"domains.{name}.scratch")
+    return _frozen_as(mode, config, params.ingest.img_resolution)
+
+
+def _frozen_as(mode: str, config: TrainingConfig, img_resolution: int) -> TrainingConfig:
+    """Return the settings with what a mode of fine-tuning freezes; by default FreezeD from half the resolution up."""
+    if mode == "FreezeD":
+        resolution = config.freeze_discriminator_resolution or img_resolution // 2
+        return dataclasses.replace(config, freeze_discriminator_resolution=resolution)
+    if mode == "FreezeG":
+        resolution = config.freeze_generator_resolution or FREEZE_G_RESOLUTION
+        return dataclasses.replace(config, freeze_generator_resolution=resolution)
     return dataclasses.replace(config, freeze_mapping=mode == "FC-FT")
 
 

@@ -5,27 +5,27 @@ import sys
 from tasks.params import find_entry, training_config
 from tasks.project import Project
 from tasks.stage_cli import Job, Stage, main
+from tasks.training_plan import describe_plan
 
 
 def work(job: Job) -> None:
     """Train `bases.<name>`."""
     from tasks.model_folder import write_model
     from tasks.model_training import train_model
-    from ui2i.datasets.prepared import PreparedDataset
     from ui2i.files import atomic_folder
 
     find_entry(job.params.bases, job.name, "bases")
-    state, card = train_model(
-        PreparedDataset(job.project.prepared(job.name)),
-        job.project.run_dir(job.name, "scratch"),
-        job.params.network,
-        training_config(job.params, job.name, "scratch"),
-        mode="scratch",
-        restart=job.restart,
-        progress=job.progress,
-    )
+    config = training_config(job.params, job.name, "scratch")
+    model = train_model(job, "scratch", job.params.network, config, progress=job.progress)
+    if not job.is_writer:
+        return
     with atomic_folder(job.project.checkpoint(job.name)) as folder:
-        write_model(folder, state, card)
+        write_model(folder, model)
+
+
+def plan(job: Job) -> str:
+    """Say what the training would do and cost."""
+    return describe_plan(job.project, job.params, job.name)
 
 
 STAGE = Stage(
@@ -34,7 +34,7 @@ STAGE = Stage(
     option="base",
     output=Project.checkpoint,
     work=work,
-    can_restart=True,
+    plan=plan,
 )
 
 if __name__ == "__main__":

@@ -161,6 +161,21 @@ def add_raw(project: Project, name: str, source: Path | str, *, replace: bool = 
     return destination
 
 
+def count_pictures(source: Path | str) -> int:
+    """Return how many files of a folder or .zip look like pictures by their names.
+
+    Raises:
+        DataError: it is missing, no folder and no zip, or has none.
+    """
+    source = Path(source).resolve()
+    _listing(source)
+    if source.is_dir():
+        return len(_picture_names(source))
+    with zipfile.ZipFile(source) as archive:
+        names = [Path(name) for name in archive.namelist()]
+    return sum(name.name.lower().endswith(SUFFIXES) and not _is_hidden(name) for name in names)
+
+
 def _listing(path: Path) -> str:
     """Return a hash of the pictures of a folder or of the bytes of a zip."""
     if path.is_dir():

@@ -19,11 +19,16 @@ from filelock import FileLock, Timeout
 from tasks.params import Params, check_name, load_params
 from tasks.progress import report_progress
 from tasks.project import Project, find_project
-from ui2i.errors import UI2IError
-from ui2i.progress import Progress
+from ui2i.errors import ConfigError, UI2IError
+from ui2i.progress import Progress, no_progress
 
 RESTART_VARIABLE = "UI2I_RESTART"
 """Set to 1 in the environment, it does what --restart does; so a forced run reaches its stage through DVC."""
+
+DEVICE_VARIABLE = "UI2I_DEVICE"
+"""auto (the default), cpu, cuda or mps."""
+PROCESSES_VARIABLE = "UI2I_PROCESSES"
+"""How many processes of this machine train one model; a number above 1 makes a training stage start `torchrun`."""
 
 _PARENT_POLL_SECONDS = 0.5
 
@@ -42,6 +47,11 @@ class Job:
     progress: Progress
     restart: bool  # train anew, whatever state was saved
 
+    @property
+    def is_writer(self) -> bool:
+        """Whether this process writes the output: of several that `torchrun` started, the first does."""
+        return os.environ.get("RANK", "0") == "0"
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Stage:
@@ -52,13 +62,20 @@ class Stage:
     option: str  # domain, base or dataset
     output: Callable[[Project, str], Path]  # what the stage writes, locked meanwhile
     work: Callable[[Job], None]
-    can_restart: bool = False
+    plan: Callable[[Job], str] | None = None  # of a stage that trains: what it would do, in lines
+
+    @property
+    def trains(self) -> bool:
+        """Whether it trains: it can be restarted, planned, and shared by several processes."""
+        return self.plan is not None
 
 
 def main(stage: Stage, arguments: Sequence[str] | None = None) -> int:
     """Run a stage and return its exit status: 0, or 2 after printing one line `error: ...`."""
     options = _parser(stage).parse_args(arguments)
     try:
+        if stage.trains and not options.dry_run:
+            _share_among_processes(stage, sys.argv[1:] if arguments is None else arguments)
         with _stopped_by_signals(), _stopped_with_parent():
             _run(stage, options)
     except UI2IError as error:
@@ -68,10 +85,15 @@ def main(stage: Stage, arguments: Sequence[str] | None = None) -> int:
 
 
 def default_device() -> str:
-    """Return `cuda` if there is one, else `cpu`."""
-    import torch
+    """Return where to compute: what the environment says, else the fastest there is; under `torchrun` this process's.
 
-    return "cuda" if torch.cuda.is_available() else "cpu"
+    Raises:
+        ConfigError: this machine has no such device, or fewer than processes.
+    """
+    from ui2i.devices import find_device
+    from ui2i.training.processes import local_device
+
+    return local_device(find_device(os.environ.get(DEVICE_VARIABLE, "auto")))
 
 
 @contextlib.contextmanager
@@ -104,19 +126,38 @@ def _run(stage: Stage, options: argparse.Namespace) -> None:
     os.chdir(project.root)  # paths in params.yaml count from there
     params = load_params(project)
     check_name(options.name, where=f"--{stage.option}")
-    with (
-        hold(project, stage.output(project, options.name)),
-        report_progress(f"{stage.name}@{options.name}") as progress,
-    ):
-        stage.work(
-            Job(
-                project=project,
-                params=params,
-                name=options.name,
-                progress=progress,
-                restart=stage.can_restart and (options.restart or os.environ.get(RESTART_VARIABLE) == "1"),
-            )
-        )
+    job = Job(
+        project=project,
+        params=params,
+        name=options.name,
+        progress=no_progress,
+        restart=stage.trains and (options.restart or os.environ.get(RESTART_VARIABLE) == "1"),
+    )
+    if stage.plan is not None and options.dry_run:
+        print(stage.plan(job))
+    elif job.is_writer:
+        with (
+            hold(project, stage.output(project, options.name)),
+            report_progress(f"{stage.name}@{options.name}") as progress,
+        ):
+            stage.work(dataclasses.replace(job, progress=progress))
+    else:
+        stage.work(job)
+
+
+def _share_among_processes(stage: Stage, arguments: Sequence[str]) -> None:
+    """Become `torchrun` with this stage if the environment asks for several processes and this is not one of them.
+
+    Raises:
+        ConfigError: the number is none.
+    """
+    count = os.environ.get(PROCESSES_VARIABLE, "1")
+    if not count.isdigit() or count == "0":
+        raise ConfigError(f"{PROCESSES_VARIABLE} is {count!r}, expected a number of processes; correct or unset it")
+    if count == "1" or "RANK" in os.environ:
+        return
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", count]
+    os.execv(sys.executable, [*launcher, "-m", f"tasks.{stage.name}", *arguments])
 
 
 def _parser(stage: Stage) -> argparse.ArgumentParser:
@@ -134,11 +175,14 @@ def _parser(stage: Stage) -> argparse.ArgumentParser:
     parser.add_argument(
         "--project", metavar="FOLDER", help="the folder with params.yaml (default: this one or the nearest above)"
     )
-    if stage.can_restart:
+    if stage.trains:
         parser.add_argument(
             "--restart",
             action="store_true",
             help=f"train anew instead of going on from the saved state (as {RESTART_VARIABLE}=1 does)",
+        )
+        parser.add_argument(
+            "--dry-run", action="store_true", help="print images, steps, parameters, time and memory, and train nothing"
         )
     return parser
 

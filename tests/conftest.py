@@ -52,6 +52,12 @@ def discriminator(network_config: NetworkConfig) -> Discriminator:
     return randomize(Discriminator(network_config)).eval()
 
 
+@pytest.fixture
+def base(generator: Generator, discriminator: Discriminator) -> tuple[Generator, Discriminator]:
+    """A model to fine-tune."""
+    return generator, discriminator
+
+
 @pytest.fixture(scope="session")
 def tiny_prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of a prepared dataset: 24 pictures of 32 px, all but a few of them for training."""

@@ -1,3 +1,5 @@
+import dataclasses
+
 import pytest
 from tiny_project import PARAMS, REPOSITORY, make_project
 
@@ -117,6 +119,17 @@ def test_the_mode_decides_what_is_frozen():
     assert training_config(params, "cartoon", "FC-FT").freeze_mapping
     assert not training_config(params, "cartoon", "FT").freeze_mapping
     assert not training_config(params, "cartoon", "scratch").freeze_mapping
+    freeze_d, freeze_g = (training_config(params, "cartoon", mode) for mode in ("FreezeD", "FreezeG"))
+    assert freeze_d == dataclasses.replace(params.finetune, freeze_discriminator_resolution=16)
+    assert freeze_g == dataclasses.replace(params.finetune, freeze_generator_resolution=8)
+
+
+def test_what_a_mode_freezes_can_be_set():
+    settings = "freeze_discriminator_resolution: 8, freeze_generator_resolution: 4"
+    params = parse_params(edited("[FC-FT, FT]}", f"[FC-FT], finetune: {{{settings}}}}}"))
+    config = training_config(params, "cartoon", "FC-FT")
+    assert config.freeze_mapping and config.freeze_discriminator_resolution == 8
+    assert training_config(params, "cartoon", "FreezeG").freeze_generator_resolution == 4
 
 
 def test_a_domain_from_scratch_does_not_share_its_base_s_initial_weights():

@@ -189,6 +189,7 @@ def test_pretrain_writes_a_whole_model(trained):
         "card.json",
         "training.parquet",
         "samples.png",
+        "film-strip.png",
     }
     network, card = read_card(trained.checkpoint("face") / "generator.safetensors")
     assert (network.w_dim, card.mode, card.images_seen) == (8, "scratch", 8)

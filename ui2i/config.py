@@ -11,12 +11,17 @@ import typing
 from collections.abc import Mapping
 from typing import Any, Literal
 
+from PIL import ImageColor
+
 from ui2i.errors import ConfigError
 
 NoiseMode = Literal["const", "random", "none"]
-Precision = Literal["fp32", "bf16"]
+Precision = Literal["fp32", "bf16", "fp16"]
+Augmentation = Literal["none", "ada", "diffaugment"]
 TrunkName = Literal["alex", "vgg", "squeeze", "random"]
 InversionMethod = Literal["closed_form", "directions", "w", "w_plus"]
+Framing = Literal["center", "fit", "face"]
+Resampling = Literal["lanczos", "bicubic", "box"]
 ConfigT = typing.TypeVar("ConfigT")
 
 
@@ -62,7 +67,7 @@ class NetworkConfig:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TrainingConfig:
-    """Optimisation settings of StyleGAN2 training and fine-tuning (paper, section IV-B)."""
+    """Settings of StyleGAN2 training and fine-tuning (paper, section IV-B)."""
 
     total_kimg: float = 192.0  # thousands of real images shown; the paper's 12 000 iterations of 16
     batch_size: int = 16
@@ -78,9 +83,21 @@ class TrainingConfig:
     ema_half_life_kimg: float = 10.0
     ema_rampup: float | None = None  # cap the half-life at this share of the images seen; None: no cap
     freeze_mapping: bool = False  # freeze-FC: the mapping network takes no update (paper, section III-A)
+    # Synthesis blocks from 4 px up to this resolution take no update (FreezeG); None: all do.
+    freeze_generator_resolution: int | None = None
+    # Discriminator blocks from the picture down to this resolution take no update (FreezeD, arXiv 2002.10964).
+    freeze_discriminator_resolution: int | None = None
     mirror: bool = True  # show each picture and its mirror image
+    augment: Augmentation = "none"  # of what the discriminator sees (arXiv 2006.06676, 2006.10738)
+    ada_target: float = 0.6  # of r_t, the mean sign of the logits of real pictures
+    ada_speed_kimg: float = 500.0  # in which the probability can go from 0 to 1
+    ada_interval: int = 4  # steps between adjustments of the probability
     precision: Precision = "fp32"
+    num_micro_batches: int = 1  # parts that a batch is worked off in, to save memory; 0: as few as fit
     snapshot_kimg: float = 4.0  # thousands of images between resumable states and sample grids
+    evaluation_kimg: float | None = None  # between measurements against held-out pictures; None: none
+    evaluation_images: int = 2000  # generated for each measurement
+    patience: int | None = None  # measurements without a better one before training stops and returns to the best
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -91,15 +108,29 @@ class TrainingConfig:
             "r1_interval",
             "path_length_batch_shrink",
             "ema_half_life_kimg",
+            "ada_speed_kimg",
+            "ada_interval",
             "snapshot_kimg",
+            "evaluation_images",
         ):
             _require_positive(name, getattr(self, name))
+        for name in ("evaluation_kimg", "patience"):
+            if getattr(self, name) is not None:
+                _require_positive(name, getattr(self, name))
         if self.path_length_interval < 0:
             raise ConfigError(f"path_length_interval is {self.path_length_interval}, expected 0 (off) or a step count")
+        if self.num_micro_batches < 0:
+            raise ConfigError(f"num_micro_batches is {self.num_micro_batches}, expected 0 (as few as fit) or a count")
         if not 0 <= self.adam_beta2 < 1:
             raise ConfigError(f"adam_beta2 is {self.adam_beta2}, expected a share from 0 to below 1; 0.99 is usual")
         if not 0 <= self.style_mixing_prob <= 1:
             raise ConfigError(f"style_mixing_prob is {self.style_mixing_prob}, expected a probability from 0 to 1")
+        if not -1 <= self.ada_target <= 1:
+            raise ConfigError(f"ada_target is {self.ada_target}, expected a mean sign from -1 to 1; 0.6 is usual")
+        if self.patience is not None and self.evaluation_kimg is None:
+            raise ConfigError(
+                f"patience is {self.patience} without evaluation_kimg, expected measurements to wait for; set both"
+            )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -149,16 +180,42 @@ class IngestConfig:
     """How pictures become a prepared dataset."""
 
     img_resolution: int = 256
+    framing: Framing = "center"  # the centered square; the whole picture, padded; or each face, upright, as in FFHQ
+    face_landmarks: str | None = None  # for the framing face: a model of MediaPipe (.task) or a table (.csv, .parquet)
+    max_faces: int = 1  # pictures to make of one with several faces, the largest first
+    resampling: Resampling = "lanczos"  # filter of resizing; box is that of the published 256 px FFHQ
+    background: str = "white"  # under transparent pixels and beside padded pictures: a name or "#rrggbb"
     max_images: int | None = None  # None: all
+    max_upscale: float = 2.0  # a picture that would have to be enlarged more is too small
+    max_aspect: float = 3.0  # a picture longer than this times its width, or the reverse, is rejected
+    min_contrast: float = 2.0  # standard deviation, in levels of 255, of the liveliest channel; below: near-uniform
+    # Of 256 bits of the perceptual hash, how many may differ between near duplicates; None: these are kept.
+    near_duplicate_bits: int | None = 16
     test_share: float = 0.1  # share of pictures kept from training, chosen by their hash
     max_reject_share: float = 0.2  # a larger share of unusable pictures stops the stage
 
     def __post_init__(self) -> None:
-        _require_positive("img_resolution", self.img_resolution)
+        for name in ("img_resolution", "max_faces", "max_upscale"):
+            _require_positive(name, getattr(self, name))
         if not 0 <= self.test_share < 1:
             raise ConfigError(f"test_share is {self.test_share}, expected a share from 0 to below 1")
         if self.max_images is not None:
             _require_positive("max_images", self.max_images)
+        if not self.max_aspect >= 1:
+            raise ConfigError(f"max_aspect is {self.max_aspect}, expected the ratio of the sides, at least 1")
+        if not self.min_contrast >= 0:
+            raise ConfigError(f"min_contrast is {self.min_contrast}, expected levels from 0 (all pass)")
+        if self.near_duplicate_bits is not None and not 0 <= self.near_duplicate_bits <= 32:
+            raise ConfigError(
+                f"near_duplicate_bits is {self.near_duplicate_bits}, expected 0 to 32 of 256 bits, or null; beyond 32 "
+                "different pictures pass for duplicates"
+            )
+        try:
+            ImageColor.getrgb(self.background)
+        except ValueError as error:
+            raise ConfigError(
+                f'background is {self.background!r}, expected a colour such as white or "#808080"; correct it'
+            ) from error
 
 
 def from_mapping(config_type: type[ConfigT], values: Mapping[str, Any], *, section: str) -> ConfigT:

@@ -34,16 +34,19 @@ def r1_penalty(real_img: Tensor, real_logits: Tensor) -> Tensor:
     return gradient.square().sum(dim=(1, 2, 3)).mean()
 
 
-def path_lengths(fake_img: Tensor, ws: Tensor) -> Tensor:
+def path_lengths(fake_img: Tensor, ws: Tensor, noise: Tensor | None = None, *, create_graph: bool = True) -> Tensor:
     """Length of J_w^T y for image noise y, one an image (Karras et al., arXiv 1912.04958, Eq. 4).
 
     Args:
         ws: requires a gradient, and `fake_img` was computed from it. With a frozen mapping network it has no gradient
             of its own: make it a leaf that requires one.
+        noise: y, of the shape of `fake_img` and unit variance; None draws it.
+        create_graph: False: the lengths are only to be known, not to be optimised.
 
     Returns:
         [N].
     """
-    noise = torch.randn_like(fake_img) / math.sqrt(fake_img.shape[2] * fake_img.shape[3])
-    (gradient,) = torch.autograd.grad((fake_img * noise).sum(), ws, create_graph=True)
+    noise = torch.randn_like(fake_img) if noise is None else noise
+    noise = noise / math.sqrt(fake_img.shape[2] * fake_img.shape[3])
+    (gradient,) = torch.autograd.grad((fake_img * noise).sum(), ws, create_graph=create_graph)
     return gradient.square().sum(dim=2).mean(dim=1).sqrt()

@@ -92,6 +92,19 @@ class Perceptual(nn.Module):
         x = x.to(self.heads[0].dtype, memory_format=torch.channels_last)
         return [_unit_length(maps) for maps in self.trunk(self.scaling(x))]
 
+    def embed(self, x: Tensor) -> Tensor:
+        """Return what the trunk's last maps hold on average over the pixels [N, C]; for statistics over many pictures.
+
+        Args:
+            x: as in `features`.
+
+        Raises:
+            DataError: as `features`.
+        """
+        self._check(x)
+        x = x.to(self.heads[0].dtype, memory_format=torch.channels_last)
+        return self.trunk(self.scaling(x))[-1].mean(dim=(2, 3))
+
     def distance_from_features(self, fx: Sequence[Tensor], fy: Sequence[Tensor]) -> Tensor:
         """Return LPIPS [N] between the pictures whose `features` are `fx` and `fy`."""
         terms = [

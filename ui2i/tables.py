@@ -96,7 +96,7 @@ TRANSLATION_SCHEMA = _schema(
 
 TRAINING_SCHEMA = _schema(
     "training",
-    1,
+    2,
     [
         _required("kimg", _FLOAT),  # thousands of real images shown so far
         _required("loss_generator", _FLOAT),
@@ -105,7 +105,14 @@ TRAINING_SCHEMA = _schema(
         _required("logits_fake", _FLOAT),
         pa.field("path_length", _FLOAT),  # null: not computed since the row before
         pa.field("r1", _FLOAT),  # null: not computed since the row before
+        _required("real_sign", _FLOAT),  # mean sign of the logits of real pictures, the r_t of adaptive augmentation
+        pa.field("augment_probability", _FLOAT),  # null: no adaptive augmentation
+        pa.field("diversity", _FLOAT),  # how much samples differ from each other; null: no snapshot in this row
+        pa.field("fd", _FLOAT),  # Frechet distance to held-out pictures, see the card; null: not measured
+        pa.field("kd", _FLOAT),  # kernel distance, likewise
+        _required("memory_gib", _FLOAT),  # the most so far
         _required("seconds", _FLOAT),  # since the row before
+        _required("data_seconds", _FLOAT),  # of these, waiting for pictures
         _required("images_per_second", _FLOAT),
     ],
 )

@@ -5,7 +5,6 @@ sees exactly what an uninterrupted one would have seen, with no state to save.
 """
 
 import functools
-import io
 import os
 from pathlib import Path
 from typing import Any, Literal
@@ -14,9 +13,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from jaxtyping import Bool, Int64, UInt8
-from PIL import Image
 
 from ui2i.datasets.manifest import Manifest, Shard, read_manifest
+from ui2i.datasets.png_store import PngStore
 from ui2i.errors import ConfigError, DataError
 from ui2i.files import sha256_file
 
@@ -55,8 +54,8 @@ class PreparedDataset:
         self.split = split
         self.manifest: Manifest = read_manifest(self.path)
         self._memory_budget_bytes = memory_budget_bytes
-        self._shards = [self._open(shard, verify) for shard in self.manifest.shards]
-        index = pa.concat_tables(shard.read(["id", "split"]) for shard in self._shards)
+        shards = [self._open(shard, verify) for shard in self.manifest.shards]
+        index = pa.concat_tables(shard.read(["id", "split"]) for shard in shards)
         ids = index["id"].to_numpy()
         if split is not None:
             ids = ids[index["split"].to_numpy() == split]
@@ -66,7 +65,8 @@ class PreparedDataset:
                 "add pictures or change test_share"
             )
         self.ids: Int64[np.ndarray, " n"] = ids
-        self._first_ids = np.cumsum([0] + [shard.num_images for shard in self.manifest.shards])
+        paths = [self.path / shard.name for shard in self.manifest.shards]
+        self._pngs = PngStore([(path, shard.metadata) for path, shard in zip(paths, shards, strict=True)])
 
     @property
     def name(self) -> str:
@@ -105,32 +105,29 @@ class PreparedDataset:
             return self._decoded[chosen]
         return self._decode(self.ids[chosen])
 
+    @property
+    def fits_in_memory(self) -> bool:
+        """Whether all pictures are, or on first use will be, decoded into memory."""
+        return len(self) * self.resolution**2 * 3 <= self._memory_budget_bytes
+
+    def decode_into(self, index: int, image: UInt8[np.ndarray, "h w 3"], *, mirrored: bool = False) -> None:
+        """Read picture number `index` of the split into `image`, even if it is in memory; threads may do so at once.
+
+        Raises:
+            DataError: the picture is damaged.
+        """
+        self._pngs.decode(int(self.ids[index]), image, mirrored=mirrored)
+
     @functools.cached_property
     def _decoded(self) -> UInt8[np.ndarray, "n h w 3"] | None:
         """All pictures of the split, or None if they take too much memory."""
-        if len(self) * self.resolution**2 * 3 > self._memory_budget_bytes:
-            return None
-        return self._decode(self.ids)
+        return self._decode(self.ids) if self.fits_in_memory else None
 
     def _decode(self, ids: Int64[np.ndarray, " n"]) -> UInt8[np.ndarray, "n h w 3"]:
         images = np.empty((len(ids), self.resolution, self.resolution, 3), np.uint8)
-        group_key: tuple[int, int] | None = None
-        group: Any = None
-        # In the order of ids, so that each row group is read once.
-        for position in np.argsort(ids, kind="stable"):
-            shard_index = int(np.searchsorted(self._first_ids, ids[position], side="right")) - 1
-            shard = self._shards[shard_index]
-            offset = int(ids[position] - self._first_ids[shard_index])
-            group_size = shard.metadata.row_group(0).num_rows
-            if group_key != (shard_index, offset // group_size):
-                group_key = (shard_index, offset // group_size)
-                group = shard.read_row_group(group_key[1], columns=["png"])["png"]
-            images[position] = self._decode_png(group[offset % group_size].as_py())
+        for position in np.argsort(ids, kind="stable"):  # as they lie on the disk
+            self._pngs.decode(int(ids[position]), images[position])
         return images
-
-    def _decode_png(self, png: bytes) -> UInt8[np.ndarray, "h w 3"]:
-        with Image.open(io.BytesIO(png), formats=("PNG",)) as image:
-            return np.asarray(image)
 
     def _open(self, shard: Shard, verify: bool) -> pq.ParquetFile:
         path = self.path / shard.name
@@ -140,7 +137,7 @@ class PreparedDataset:
         if verify and sha256_file(path) != shard.sha256:
             raise DataError(f"{path} has changed, expected the SHA-256 {shard.sha256[:12]}... of its manifest; {mend}")
         try:
-            return pq.ParquetFile(path, memory_map=True)
+            return pq.ParquetFile(path)
         except (pa.ArrowInvalid, OSError) as error:
             raise DataError(f"{path} cannot be read ({error}), expected a Parquet file; {mend}") from error
 

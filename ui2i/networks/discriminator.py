@@ -58,6 +58,10 @@ class Discriminator(nn.Module):
             setattr(self, f"b{resolution}", DiscriminatorBlock(config, resolution))
         self.b4 = DiscriminatorEpilogue(config)
 
+    def block(self, resolution: int) -> nn.Module:
+        """Return the block at `resolution` pixels; the one at 4 px is the epilogue."""
+        return getattr(self, f"b{resolution}")
+
     def forward(self, img: Tensor, *, dtype: torch.dtype = torch.float32) -> Tensor:
         """Args:
             dtype: of the activations above 4 px; the returned logits are float32.

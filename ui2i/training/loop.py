@@ -1,33 +1,52 @@
 """The training loop: batches in, resumable state and sample grids out.
 
-A run lives in one folder. `state.pt` is replaced atomically at every snapshot and holds all that the next step
-depends on, so a killed run continues as if nothing had happened: on a CPU the result is bit-identical.
+A run lives in one folder. Its states (see `snapshots`) hold all that the next step depends on, so a killed run
+continues as if nothing had happened: on a CPU the result is bit-identical.
 """
 
-import json
-import time
-from collections import defaultdict
-from collections.abc import Mapping
+import contextlib
+import dataclasses
+import math
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from ui2i.config import NetworkConfig, TrainingConfig, to_mapping
+from ui2i.config import NetworkConfig, TrainingConfig
+from ui2i.datasets.loading import BatchLoader
 from ui2i.datasets.prepared import BatchSampler, PreparedDataset
-from ui2i.errors import DataError, TrainingError
-from ui2i.files import atomic_file
+from ui2i.errors import ConfigError, DataError, TrainingError
 from ui2i.images import grid, save_png, to_tensor, to_uint8
 from ui2i.networks.discriminator import Discriminator
 from ui2i.networks.generator import Generator
 from ui2i.progress import Progress, no_progress
-from ui2i.training.state import TrainingState, initial_state, restore_state, state_to_dict
+from ui2i.training.memory import largest_fitting_batch, stopped_by_memory
+from ui2i.training.processes import from_first_process, joined_processes, process_count, process_rank, wait_for_all
+from ui2i.training.sharding import Sharding
+from ui2i.training.snapshots import STATE_FILE, restore_best, resume_state, run_identity, save_state, set_aside
+from ui2i.training.state import TrainingState, initial_state
 from ui2i.training.step import train_step
+from ui2i.training.watching import (
+    Events,
+    LogWindow,
+    best_distance,
+    describe,
+    diversity,
+    fixed_samples,
+    sample_grid,
+    samples_path,
+    save_film_strip,
+)
+
+__all__ = ["sample_grid", "train"]
 
 LOG_ROWS_PER_SNAPSHOT = 10
-NUM_SAMPLES = 36
+COLLAPSED_SHARE = 0.1
+"""A generator whose samples differ by less than this share of the most they ever did has collapsed."""
+
+Evaluator = Callable[[Generator], Mapping[str, float]]
+"""Measures a generator: `fd`, lower is better, and other values for the log."""
 
 
 def train(
@@ -39,100 +58,222 @@ def train(
     base: tuple[Generator, Discriminator | None] | None = None,
     base_hash: str | None = None,
     device: torch.device | str = "cpu",
+    evaluator: Evaluator | None = None,
+    restart: bool = False,
     progress: Progress = no_progress,
 ) -> TrainingState:
     """Train until `config.total_kimg`, going on from the state in `run_dir` if one fits.
 
     A state made with other settings, data or base is set aside as `state-superseded.pt`. Settings that only say how
-    long to train and how often to save may differ: a finished run can be prolonged.
+    long to train and what to keep of it may differ: a finished run can be prolonged, and one that is longer than asked
+    for starts afresh. Started by `torchrun`, all processes train one model together; the first alone writes.
 
     Args:
-        run_dir: gets `state.pt` and `samples-<kimg>.png` (generator_ema at fixed latents, psi 1).
+        run_dir: gets the states, `samples-<kimg>.png` (generator_ema at fixed latents, psi 1), `film-strip.png` and
+            TensorBoard's events.
         base: generator and discriminator to fine-tune; None trains from scratch.
         base_hash: identity of the base, to notice that it changed.
+        evaluator: called every `config.evaluation_kimg`; needed if that is set.
+        restart: set a saved state aside and start afresh.
+
+    Returns:
+        The last state; with `config.patience` the best, whose log is that of the whole run.
 
     Raises:
         DataError: the pictures have another resolution than the network, or are fewer than one batch.
         CheckpointError: the base has another architecture.
-        TrainingError: a loss is not finite; `run_dir` keeps the last good state.
+        ConfigError: the batch cannot be divided as asked, or measurements are wanted without an evaluator.
+        TrainingError: a loss is not finite, the generator collapsed, or the memory did not suffice; the message names
+            the last good state.
     """
-    _check_dataset(dataset, network_config, config)
-    state = initial_state(network_config, config, base=base, device=device)
-    identity = _identity(dataset, network_config, config, base_hash)
-    run_dir.mkdir(parents=True, exist_ok=True)
-    note = _resume(state, run_dir / "state.pt", identity)
+    _check(dataset, network_config, config, evaluator)
+    identity = run_identity(dataset, network_config, config, base_hash)
 
-    sampler = BatchSampler(len(dataset), config.batch_size, config.seed)
-    num_steps = -(-int(config.total_kimg * 1000) // config.batch_size)
-    log_steps = max(1, round(config.snapshot_kimg * 1000 / config.batch_size / LOG_ROWS_PER_SNAPSHOT))
-    snapshot_steps = log_steps * LOG_ROWS_PER_SNAPSHOT
-    window = _LogWindow(config.batch_size)
-    progress(state.num_steps * config.batch_size, num_steps * config.batch_size, note)
-    while state.num_steps < num_steps:
-        window.add(train_step(state, _real_batch(dataset, sampler, state, config), config))
-        if state.num_steps % log_steps == 0 or state.num_steps == num_steps:
-            state.log.append(window.close(state.num_steps))
-            progress(state.num_steps * config.batch_size, num_steps * config.batch_size, _note(state.log[-1]))
-        if state.num_steps % snapshot_steps == 0 or state.num_steps == num_steps:
-            _save_state(state, run_dir / "state.pt", identity)
-            kimg = state.num_steps * config.batch_size / 1000
-            save_png(run_dir / f"samples-{kimg:08.1f}.png", sample_grid(state.generator_ema))
-    return state
+    def fresh_state() -> TrainingState:
+        return initial_state(network_config, config, base=base, device=device)
 
-
-@torch.no_grad()
-def sample_grid(generator: Generator, *, num_images: int = NUM_SAMPLES, truncation_psi: float = 1.0) -> np.ndarray:
-    """Generate at fixed latents (seed 0) and return one picture [H, W, 3] uint8 of them in a square grid."""
-    latents = np.random.RandomState(0).randn(num_images, generator.config.z_dim)
-    z = torch.from_numpy(latents).float().to(generator.w_avg.device)
-    images = torch.cat([generator(part, truncation_psi=truncation_psi) for part in z.split(16)])
-    return grid(to_uint8(images), num_columns=round(num_images**0.5))
+    with joined_processes(device):
+        state = fresh_state()
+        run_dir.mkdir(parents=True, exist_ok=True)
+        if restart:
+            _start_afresh(run_dir)
+        run = _Run(dataset, run_dir, config, identity, state, evaluator, progress)
+        note = _with_base(run.resume(fresh_state), base)
+        num_micro_batches = config.num_micro_batches or 1
+        while not run.goes_on_to_the_end(num_micro_batches, note):
+            num_micro_batches = _smaller_parts(run, config, num_micro_batches)
+            run.state = fresh_state()  # what the failed step left behind is not to be trusted
+            note = f"{run.resume(fresh_state)}, in {num_micro_batches} micro-batches to fit the memory"
+        if config.patience:
+            restore_best(run.state, run_dir, identity)
+    return run.state
 
 
-class _LogWindow:
-    """Means of the step's scalars since the last log row."""
+@dataclasses.dataclass
+class _Run:
+    """One training under way."""
 
-    def __init__(self, batch_size: int):
-        self.batch_size = batch_size
-        self._reset()
+    dataset: PreparedDataset
+    run_dir: Path
+    config: TrainingConfig
+    identity: str
+    state: TrainingState
+    evaluator: Evaluator | None
+    progress: Progress
 
-    def _reset(self) -> None:
-        self.values: dict[str, list[float]] = defaultdict(list)
-        self.num_steps = 0
-        self.start = time.perf_counter()
+    def __post_init__(self) -> None:
+        config = self.config
+        self.is_writer = process_rank() == 0
+        self.num_steps = -(-int(config.total_kimg * 1000) // config.batch_size)
+        self.log_steps = max(1, round(config.snapshot_kimg * 1000 / config.batch_size / LOG_ROWS_PER_SNAPSHOT))
+        self.snapshot_steps = self.log_steps * LOG_ROWS_PER_SNAPSHOT
 
-    def add(self, scalars: Mapping[str, Tensor]) -> None:
-        self.num_steps += 1
-        for name, value in scalars.items():
-            self.values[name].append(value.item())
+    def resume(self, fresh_state: Callable[[], TrainingState]) -> str:
+        """Take up the saved state of this run unless it is beyond the end; return in a few words what was done."""
+        note = resume_state(self.state, self.run_dir, self.identity)
+        if self.state.num_steps <= self.num_steps:
+            return note
+        _start_afresh(self.run_dir)
+        self.state = fresh_state()
+        return "start afresh: the saved state is of a longer training, and was set aside"
 
-    def close(self, num_steps: int) -> dict[str, float]:
-        """Return one row and start the next."""
-        seconds = time.perf_counter() - self.start
-        row: dict[str, float] = {name: sum(values) / len(values) for name, values in self.values.items()}
-        row["kimg"] = num_steps * self.batch_size / 1000
-        row["seconds"] = seconds
-        row["images_per_second"] = self.num_steps * self.batch_size / seconds
-        self._reset()
-        return row
+    def goes_on_to_the_end(self, num_micro_batches: int, note: str) -> bool:
+        """Train to the end, from wherever the state is; False: the memory did not suffice."""
+        try:
+            self._go_on(num_micro_batches, note)
+        except Exception as error:
+            if not stopped_by_memory(error):
+                raise
+            return False
+        return True
+
+    def _go_on(self, num_micro_batches: int, note: str) -> None:
+        state, config = self.state, self.config
+        sharding = Sharding(rank=process_rank(), num_processes=process_count(), num_micro_batches=num_micro_batches)
+        self._report(note)
+        if self._is_over():
+            return
+        with self._events() as events, self._loader(sharding) as loader:
+            window = LogWindow(config.batch_size, state.device, loader)
+            for images in loader:
+                real_img = to_tensor(images).to(state.device, memory_format=torch.channels_last)
+                window.add(self._step(real_img, sharding))
+                is_last = state.num_steps == self.num_steps
+                if state.num_steps % self.log_steps and not is_last:
+                    continue
+                state.log.append(window.close(state.num_steps))
+                self._complete_row()
+                self._report(describe(state.log[-1], (self.num_steps - state.num_steps) * config.batch_size))
+                if state.num_steps % self.snapshot_steps == 0 or is_last:
+                    self._snapshot(events)
+                if events is not None:
+                    events.add_row(state.log[-1])
+                if self._is_over():
+                    break
+        if self.is_writer:
+            save_film_strip(self.run_dir, self.dataset.resolution)
+
+    def _step(self, real_img: Tensor, sharding: Sharding) -> dict[str, Tensor]:
+        try:
+            return train_step(self.state, real_img, self.config, sharding)
+        except TrainingError as error:
+            raise TrainingError(f"{error}; {self._last_good()}") from error
+
+    def _complete_row(self) -> None:
+        """Add to the newest log row what is no mean over steps."""
+        row = self.state.log[-1]
+        if self.config.augment == "ada":
+            row["augment_probability"] = self.state.augment_probability
+
+    def _snapshot(self, events: Events | None) -> None:
+        """Measure, save, and show samples; the state is saved only if the generator is still alive."""
+        state, row = self.state, self.state.log[-1]
+        images = fixed_samples(state.generator_ema)
+        row["diversity"] = diversity(images)
+        self._require_diversity()
+        best = best_distance(state.log)
+        if self._is_evaluation_due():
+            row |= from_first_process(self._evaluate)
+        if not self.is_writer:
+            return
+        try:
+            save_state(state, self.run_dir, self.identity, is_best=row.get("fd", math.inf) < best)
+        except TrainingError as error:
+            raise TrainingError(f"{error}; {self._last_good()}") from error
+        picture = grid(to_uint8(images), num_columns=round(len(images) ** 0.5))
+        save_png(samples_path(self.run_dir, row["kimg"]), picture)
+        if events is not None:
+            events.add_samples(picture, row["kimg"])
+
+    def _evaluate(self) -> dict[str, float]:
+        assert self.evaluator is not None  # or `_check` had refused
+        return dict(self.evaluator(self.state.generator_ema))
+
+    def _is_evaluation_due(self) -> bool:
+        """Tell whether a multiple of the interval lies between the snapshot before and this one, or the end is here."""
+        if self.config.evaluation_kimg is None:
+            return False
+        interval = max(1, round(self.config.evaluation_kimg * 1000))
+        steps, size = self.state.num_steps, self.config.batch_size
+        before, now = (steps - self.snapshot_steps) * size, steps * size
+        return steps == self.num_steps or before // interval < now // interval
+
+    def _is_over(self) -> bool:
+        """Tell whether all images were shown, or the measurements have not improved for too long."""
+        if self.state.num_steps >= self.num_steps:
+            return True
+        distances = [row["fd"] for row in self.state.log if "fd" in row]
+        if self.config.patience is None or not distances:
+            return False
+        return len(distances) - 1 - distances.index(min(distances)) >= self.config.patience
+
+    def _require_diversity(self) -> None:
+        values = [row["diversity"] for row in self.state.log if "diversity" in row]
+        if values[-1] < COLLAPSED_SHARE * max(values):
+            raise TrainingError(
+                f"the generator collapsed at step {self.state.num_steps}: its samples differ by {values[-1]:.4f}, "
+                f"expected at least {COLLAPSED_SHARE:.0%} of the {max(values):.4f} they differed by before; resume "
+                f"with a lower learning_rate, a higher r1_gamma or augment: ada; {self._last_good()}"
+            )
+
+    def _last_good(self) -> str:
+        kimg = max((row["kimg"] for row in self.state.log if "diversity" in row), default=None)
+        if kimg is None or not (self.run_dir / STATE_FILE).exists():
+            return "no state was saved before"
+        return f"the last good state is {self.run_dir / STATE_FILE}"
+
+    def _report(self, note: str) -> None:
+        if self.is_writer:
+            size = self.config.batch_size
+            self.progress(self.state.num_steps * size, self.num_steps * size, note)
+
+    @contextlib.contextmanager
+    def _events(self) -> Iterator[Events | None]:
+        if not self.is_writer:
+            yield None
+            return
+        events = Events(self.run_dir, self.state.num_steps * self.config.batch_size / 1000)
+        try:
+            yield events
+        finally:
+            events.close()
+
+    def _loader(self, sharding: Sharding) -> BatchLoader:
+        """Return this process's part of each batch to come."""
+        config, state = self.config, self.state
+        return BatchLoader(
+            self.dataset,
+            BatchSampler(len(self.dataset), config.batch_size, config.seed),
+            state.num_steps,
+            self.num_steps,
+            mirror=config.mirror,
+            positions=sharding.positions(config.batch_size, state.generator.config.mbstd_group_size).numpy(),
+        )
 
 
-def _note(row: Mapping[str, float]) -> str:
-    losses = f"G {row['loss_generator']:.2f} D {row['loss_discriminator']:.2f}"
-    return f"{losses}, {row['images_per_second']:.0f} images/s"
-
-
-def _real_batch(
-    dataset: PreparedDataset, sampler: BatchSampler, state: TrainingState, config: TrainingConfig
-) -> Tensor:
-    images = dataset.images(sampler.indices(state.num_steps))
-    if config.mirror:
-        flags = sampler.mirror_flags(state.num_steps)
-        images = np.where(flags[:, None, None, None], images[:, :, ::-1], images)
-    return to_tensor(images).to(state.device, memory_format=torch.channels_last)
-
-
-def _check_dataset(dataset: PreparedDataset, network_config: NetworkConfig, config: TrainingConfig) -> None:
+def _check(
+    dataset: PreparedDataset, network_config: NetworkConfig, config: TrainingConfig, evaluator: Evaluator | None
+) -> None:
     if dataset.resolution != network_config.img_resolution:
         raise DataError(
             f"the dataset {dataset.name} has {dataset.resolution} px, expected the network's "
@@ -143,55 +284,46 @@ def _check_dataset(dataset: PreparedDataset, network_config: NetworkConfig, conf
             f"the dataset {dataset.name} has {len(dataset)} training pictures, expected at least one batch of "
             f"{config.batch_size}; add pictures or lower batch_size"
         )
+    if config.evaluation_kimg is not None and evaluator is None:
+        raise ConfigError(
+            f"evaluation_kimg is {config.evaluation_kimg} without an evaluator, expected one to measure with; pass "
+            "evaluator or leave evaluation_kimg out"
+        )
+    Sharding(rank=process_rank(), num_processes=process_count(), num_micro_batches=config.num_micro_batches or 1).parts(
+        config.batch_size, network_config.mbstd_group_size
+    )
 
 
-def _identity(
-    dataset: PreparedDataset, network_config: NetworkConfig, config: TrainingConfig, base_hash: str | None
-) -> str:
-    """Everything that decides what step n computes, as canonical JSON."""
-    training = to_mapping(config)
-    for name in ("total_kimg", "snapshot_kimg"):
-        training.pop(name)
-    parts: dict[str, Any] = {
-        "dataset": dataset.hash,
-        "network": to_mapping(network_config),
-        "training": training,
-        "base": base_hash,
-    }
-    return json.dumps(parts, sort_keys=True)
+def _with_base(note: str, base: tuple[Generator, Discriminator | None] | None) -> str:
+    missing = base is not None and base[1] is None
+    return f"{note}; the base has no discriminator: a fresh one" if missing and note.startswith("start") else note
 
 
-def _save_state(state: TrainingState, path: Path, identity: str) -> None:
-    _require_finite_weights(state)
-    with atomic_file(path) as temporary:
-        torch.save({"identity": identity, **state_to_dict(state)}, temporary)
+def _start_afresh(run_dir: Path) -> None:
+    set_aside(run_dir)
+    wait_for_all()
 
 
-def _require_finite_weights(state: TrainingState) -> None:
-    """Refuse to replace a good state by a broken one: losses are those before the update, and may not show it yet."""
-    for network_name in ("generator", "discriminator", "generator_ema"):
-        for name, value in getattr(state, network_name).state_dict().items():
-            if not torch.isfinite(value).all():
-                raise TrainingError(
-                    f"{network_name} {name} became infinite or NaN at step {state.num_steps}, expected finite weights; "
-                    "resume from the last saved state with a lower learning_rate or a higher r1_gamma"
-                )
+def _smaller_parts(run: _Run, config: TrainingConfig, num_micro_batches: int) -> int:
+    """Return into how many more parts a batch must be divided to fit, if that is left to be chosen.
+
+    Raises:
+        TrainingError: it is not; or none would fit.
+    """
+    smaller = largest_fitting_batch(run.state, config, num_micro_batches)
+    if config.num_micro_batches or smaller is None:
+        raise _out_of_memory(config, smaller)
+    return smaller
 
 
-def _resume(state: TrainingState, path: Path, identity: str) -> str:
-    """Take up the state at `path` if it is of this run, else set it aside; return in a few words what was done."""
-    if not path.exists():
-        return "start"
-    try:
-        values = torch.load(path, map_location="cpu", weights_only=True)
-        # Compared as values: 5 and 5.0 are the same setting.
-        is_same_run = isinstance(values, dict) and json.loads(values["identity"]) == json.loads(identity)
-    except (OSError, MemoryError):  # says nothing about the file
-        raise
-    except Exception:  # truncated, damaged or something else: torch.load raises a dozen types for these
-        is_same_run = False
-    if is_same_run:
-        restore_state(state, values)
-        return "resumed"
-    path.replace(path.with_name("state-superseded.pt"))
-    return "start afresh: the saved state is of other settings or data, and was set aside"
+def _out_of_memory(config: TrainingConfig, num_micro_batches: int | None) -> TrainingError:
+    came = f"a batch of {config.batch_size} does not fit the memory"
+    if num_micro_batches is None:
+        return TrainingError(
+            f"{came}, nor does one minibatch-stddev group at a time, expected a smaller model; lower the resolution, "
+            "channel_base or channel_max, or use precision bf16"
+        )
+    return TrainingError(
+        f"{came}, expected at most {config.batch_size // num_micro_batches} images at a time; set num_micro_batches: "
+        f"{num_micro_batches} (the same effective batch), or 0 to have it chosen, or lower batch_size"
+    )

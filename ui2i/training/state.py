@@ -1,4 +1,4 @@
-"""What training carries from one step to the next, and what freeze-FC leaves out of it."""
+"""What training carries from one step to the next, and what is frozen in it."""
 
 import copy
 import dataclasses
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ui2i.config import NetworkConfig, TrainingConfig
-from ui2i.errors import CheckpointError
+from ui2i.errors import CheckpointError, ConfigError
 from ui2i.networks.discriminator import Discriminator
 from ui2i.networks.generator import Generator
 
@@ -23,6 +23,8 @@ class TrainingState:
     generator_optimizer: torch.optim.Adam
     discriminator_optimizer: torch.optim.Adam
     path_length_mean: Tensor  # moving mean that path lengths are drawn to, a scalar
+    augment_probability: float = 0.0  # of ADA, 0 to 1
+    real_signs: Tensor  # signs of the logits of real pictures since ADA's last adjustment: their sum and count [2]
     num_steps: int = 0
     log: list[dict[str, float]] = dataclasses.field(default_factory=list)
 
@@ -55,7 +57,7 @@ def initial_state(
         generator.load_state_dict(base[0].state_dict())
         if base[1] is not None:
             discriminator.load_state_dict(base[1].state_dict())
-    generator.mapping.requires_grad_(not config.freeze_mapping)
+    freeze(generator, discriminator, config)
     generator.to(device)
     discriminator.to(device)
     return TrainingState(
@@ -65,7 +67,28 @@ def initial_state(
         generator_optimizer=_lazy_adam(generator, config, config.path_length_interval),
         discriminator_optimizer=_lazy_adam(discriminator, config, config.r1_interval),
         path_length_mean=torch.zeros([], device=device),
+        real_signs=torch.zeros(2, device=device),
     )
+
+
+def freeze(generator: Generator, discriminator: Discriminator, config: TrainingConfig) -> None:
+    """Switch off, for good, the gradients of what takes no update: it enters no optimiser and no moving average.
+
+    Raises:
+        ConfigError: a resolution is not one of the network's blocks, or nothing is left to train.
+    """
+    generator.mapping.requires_grad_(not config.freeze_mapping)
+    resolutions = generator.config.block_resolutions
+    for name in ("freeze_generator_resolution", "freeze_discriminator_resolution"):
+        frozen = getattr(config, name)
+        allowed = resolutions[:-1] if name == "freeze_generator_resolution" else resolutions[1:]
+        if frozen is not None and frozen not in allowed:
+            raise ConfigError(f"{name} is {frozen}, expected one of {', '.join(map(str, allowed))} or null; correct it")
+    for resolution in resolutions:
+        if resolution <= (config.freeze_generator_resolution or 0):
+            generator.synthesis.block(resolution).requires_grad_(False)
+        if config.freeze_discriminator_resolution is not None and resolution >= config.freeze_discriminator_resolution:
+            discriminator.block(resolution).requires_grad_(False)
 
 
 def check_architecture(base: NetworkConfig, wanted: NetworkConfig) -> None:
@@ -94,10 +117,12 @@ def state_to_dict(state: TrainingState) -> dict[str, Any]:
         "generator_optimizer": state.generator_optimizer.state_dict(),
         "discriminator_optimizer": state.discriminator_optimizer.state_dict(),
         "path_length_mean": state.path_length_mean,
+        "augment_probability": state.augment_probability,
+        "real_signs": state.real_signs,
         "num_steps": state.num_steps,
         "log": state.log,
         "rng_cpu": torch.get_rng_state(),
-        "rng_cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        "rng_device": _device_rng_state(state.device),
     }
 
 
@@ -109,11 +134,18 @@ def restore_state(state: TrainingState, values: dict[str, Any]) -> None:
     state.generator_optimizer.load_state_dict(values["generator_optimizer"])
     state.discriminator_optimizer.load_state_dict(values["discriminator_optimizer"])
     state.path_length_mean.copy_(values["path_length_mean"])
+    state.augment_probability = values["augment_probability"]
+    state.real_signs.copy_(values["real_signs"])
     state.num_steps = values["num_steps"]
     state.log = values["log"]
     torch.set_rng_state(values["rng_cpu"])
-    if torch.cuda.is_available() and values["rng_cuda"]:
-        torch.cuda.set_rng_state_all(values["rng_cuda"])
+    if values["rng_device"] is not None and state.device.type != "cpu":
+        getattr(torch, state.device.type).set_rng_state(values["rng_device"])
+
+
+def _device_rng_state(device: torch.device) -> Tensor | None:
+    """Return the random state of an accelerator; every process of a run has the same."""
+    return None if device.type == "cpu" else getattr(torch, device.type).get_rng_state()
 
 
 def _lazy_adam(module: nn.Module, config: TrainingConfig, interval: int) -> torch.optim.Adam:

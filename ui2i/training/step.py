@@ -6,116 +6,191 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from ui2i.augmentation import AugmentationDraws, augment, draw_augmentation, update_probability
 from ui2i.config import TrainingConfig
 from ui2i.errors import TrainingError
 from ui2i.losses import discriminator_loss, generator_loss, path_lengths, r1_penalty
-from ui2i.networks.generator import Generator
+from ui2i.training.draws import LatentDraws, NoiseDraws, draw_latents, draw_noise
+from ui2i.training.sharding import Part, Sharding
 from ui2i.training.state import TrainingState, trainable_parameters
 
-DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
-def train_step(state: TrainingState, real_img: Tensor, config: TrainingConfig) -> dict[str, Tensor]:
-    """Advance `state` by one step.
-
-    The order is StyleGAN2's: generator loss, path length, discriminator loss, R1, moving average.
+def train_step(
+    state: TrainingState, real_img: Tensor, config: TrainingConfig, sharding: Sharding | None = None
+) -> dict[str, Tensor]:
+    """Advance `state` by one batch and return the step's scalars, means over the whole batch.
 
     Args:
-        real_img: [N, 3, R, R] in [-1, 1] on the state's device.
-
-    Returns:
-        Detached scalars: `loss_generator`, `loss_discriminator`, `logits_real`, `logits_fake`, and `path_length` and
-        `r1` on the steps that compute them.
+        real_img: [n, 3, R, R] in [-1, 1]: the images that this process computes, `sharding.positions` of the batch.
+        sharding: None: this process computes the whole batch at once.
 
     Raises:
-        TrainingError: a loss is not finite.
+        TrainingError: a loss is not finite; `state` is not to be used any more.
+        ConfigError: the batch cannot be cut as `sharding` asks.
     """
-    scalars = _update_generator(state, len(real_img), config)
+    step = _Step(state, config, sharding or Sharding())
+    scalars = step.update_generator()
     if config.path_length_interval and state.num_steps % config.path_length_interval == 0:
-        scalars |= _regularize_generator(state, len(real_img), config)
-    scalars |= _update_discriminator(state, real_img, config)
+        scalars |= step.regularize_generator()
+    scalars |= step.update_discriminator(real_img)
     if state.num_steps % config.r1_interval == 0:
-        scalars |= _regularize_discriminator(state, real_img, config)
+        scalars |= step.regularize_discriminator(real_img)
     state.num_steps += 1
-    _update_ema(state, len(real_img), config)
+    _update_ema(state, config)
+    _adjust_augmentation(state, config)
     _require_finite(scalars, state.num_steps)
     return scalars
 
 
-def sample_ws(generator: Generator, num_images: int, config: TrainingConfig, *, update_w_avg: bool = False) -> Tensor:
-    """Map random z to ws [N, num_ws, w_dim], mixing two codes at a random layer (arXiv 1812.04948, section 3.1)."""
-    device = generator.w_avg.device
-    z = torch.randn(2, num_images, generator.config.z_dim, device=device)
-    num_ws = generator.config.num_ws
-    cutoff = num_ws
-    if torch.rand([]).item() < config.style_mixing_prob:
-        cutoff = int(torch.randint(1, num_ws, []).item())
-    if cutoff == num_ws:
-        w = generator.mapping(z[0])
-        ws = generator.broadcast(w)
-    else:
-        w, w_mixed = generator.mapping(z.flatten(0, 1)).unflatten(0, (2, num_images))
-        is_mixed = (torch.arange(num_ws, device=device) >= cutoff)[:, None]
-        ws = torch.where(is_mixed, w_mixed[:, None], w[:, None])
-    if update_w_avg and not config.freeze_mapping:
-        generator.mapping.update_w_avg(w)
-    return ws
+class _Step:
+    """The four updates of one step. Each draws its random numbers for the whole batch and computes its parts of it."""
 
+    def __init__(self, state: TrainingState, config: TrainingConfig, sharding: Sharding):
+        self.state = state
+        self.config = config
+        self.sharding = sharding
+        self.network = state.generator.config
+        self.dtype = DTYPES[config.precision]
+        self.parts = sharding.parts(config.batch_size, self.network.mbstd_group_size)
 
-def _update_generator(state: TrainingState, num_images: int, config: TrainingConfig) -> dict[str, Tensor]:
-    dtype = DTYPES[config.precision]
-    with _frozen(state.discriminator):
-        ws = sample_ws(state.generator, num_images, config, update_w_avg=True)
-        fake_img = state.generator.synthesis(ws, noise_mode="random", dtype=dtype)
-        loss = generator_loss(state.discriminator(fake_img, dtype=dtype))
-        loss.backward()
-    _apply(state.generator_optimizer)
-    return {"loss_generator": loss.detach()}
+    def update_generator(self) -> dict[str, Tensor]:
+        """Lower the generator's loss, and move the truncation mean."""
+        state, num_images = self.state, self.config.batch_size
+        latents, noise, draws = self._latents(num_images), self._noise(num_images), self._augmentation()
 
+        def backward(part: Part) -> dict[str, Tensor]:
+            w, ws = latents.map(state.generator, part.positions)
+            fake_img = self._synthesize(ws, noise.take(part.positions))
+            loss = generator_loss(self._logits(fake_img, draws, part))
+            (loss * part.share).backward()
+            return {"loss_generator": loss, "w": w.mean(dim=0)}
 
-def _regularize_generator(state: TrainingState, num_images: int, config: TrainingConfig) -> dict[str, Tensor]:
-    ws = sample_ws(state.generator, max(1, num_images // config.path_length_batch_shrink), config)
-    # Under freeze-FC no gradient reaches the mapping network, and ws must become a leaf that takes one.
-    ws = ws.detach().requires_grad_() if config.freeze_mapping else ws.contiguous()
-    fake_img = state.generator.synthesis(ws, noise_mode="random", dtype=DTYPES[config.precision])
-    lengths = path_lengths(fake_img, ws)
-    mean = state.path_length_mean.lerp(lengths.detach().mean(), config.path_length_decay)
-    state.path_length_mean.copy_(mean)
-    penalty = (lengths - mean).square().mean()
-    (penalty * (config.path_length_weight * config.path_length_interval)).backward()
-    _apply(state.generator_optimizer)
-    return {"path_length": lengths.detach().mean()}
+        with _frozen(state.discriminator):
+            means = self.sharding.mean(self.parts, backward)
+        w_mean = means.pop("w")
+        if not self.config.freeze_mapping:
+            state.generator.mapping.update_w_avg(w_mean[None])
+        self._apply(state.generator_optimizer)
+        return means
 
+    def regularize_generator(self) -> dict[str, Tensor]:
+        """Draw the path lengths of some images to their moving mean."""
+        state, config = self.state, self.config
+        num_images = max(1, config.batch_size // config.path_length_batch_shrink)
+        latents, noise = self._latents(num_images), self._noise(num_images)
+        res = self.network.img_resolution
+        img_noise = torch.randn(num_images, 3, res, res, device=state.device)
+        parts = self.sharding.parts(num_images)
 
-def _update_discriminator(state: TrainingState, real_img: Tensor, config: TrainingConfig) -> dict[str, Tensor]:
-    dtype = DTYPES[config.precision]
-    with torch.no_grad():
-        ws = sample_ws(state.generator, len(real_img), config)
-        fake_img = state.generator.synthesis(ws, noise_mode="random", dtype=dtype)
-    fake_logits = state.discriminator(fake_img, dtype=dtype)
-    real_logits = state.discriminator(real_img, dtype=dtype)
-    loss = discriminator_loss(real_logits, fake_logits)
-    loss.backward()
-    _apply(state.discriminator_optimizer)
-    return {
-        "loss_discriminator": loss.detach(),
-        "logits_real": real_logits.detach().mean(),
-        "logits_fake": fake_logits.detach().mean(),
-    }
+        def lengths(part: Part, *, create_graph: bool) -> Tensor:
+            _, ws = latents.map(state.generator, part.positions)
+            # Under freeze-FC no gradient reaches the mapping network, and ws must become a leaf that takes one.
+            ws = ws.detach().requires_grad_() if config.freeze_mapping else ws.contiguous()
+            fake_img = self._synthesize(ws, noise.take(part.positions))
+            part_noise = img_noise[part.positions.to(img_noise.device)]
+            return path_lengths(fake_img, ws, part_noise, create_graph=create_graph)
 
+        # All lengths must be known before the first penalty. Several parts are worth a second pass: one alone keeps
+        # its graph, and all of them together would take the memory that parts are there to save.
+        known = {id(part): lengths(part, create_graph=len(parts) == 1) for part in parts}
+        means = self.sharding.mean(parts, lambda part: {"path_length": known[id(part)].mean()})
+        mean = state.path_length_mean.lerp(means["path_length"], config.path_length_decay)
+        state.path_length_mean.copy_(mean)
+        for part in parts:
+            part_lengths = known[id(part)] if len(parts) == 1 else lengths(part, create_graph=True)
+            penalty = (part_lengths - mean).square().mean()
+            (penalty * (part.share * config.path_length_weight * config.path_length_interval)).backward()
+        self._apply(state.generator_optimizer)
+        return means
 
-def _regularize_discriminator(state: TrainingState, real_img: Tensor, config: TrainingConfig) -> dict[str, Tensor]:
-    real_img = real_img.detach().requires_grad_()
-    penalty = r1_penalty(real_img, state.discriminator(real_img, dtype=DTYPES[config.precision]))
-    (penalty * (config.r1_gamma / 2 * config.r1_interval)).backward()
-    _apply(state.discriminator_optimizer)
-    return {"r1": penalty.detach()}
+    def update_discriminator(self, real_img: Tensor) -> dict[str, Tensor]:
+        """Lower the discriminator's loss, and count the signs that adaptive augmentation goes by."""
+        state, num_images = self.state, self.config.batch_size
+        latents, noise = self._latents(num_images), self._noise(num_images)
+        fake_draws, real_draws = self._augmentation(), self._augmentation()
+
+        def backward(part: Part) -> dict[str, Tensor]:
+            with torch.no_grad():
+                _, ws = latents.map(state.generator, part.positions)
+                fake_img = self._synthesize(ws, noise.take(part.positions))
+            fake_logits = self._logits(fake_img, fake_draws, part)
+            real_logits = self._logits(self._own(real_img, part), real_draws, part)
+            loss = discriminator_loss(real_logits, fake_logits)
+            (loss * part.share).backward()
+            return {
+                "loss_discriminator": loss,
+                "logits_real": real_logits.mean(),
+                "logits_fake": fake_logits.mean(),
+                "real_sign": real_logits.sign().mean(),
+            }
+
+        means = self.sharding.mean(self.parts, backward)
+        state.real_signs += torch.stack([means["real_sign"], torch.ones_like(means["real_sign"])])
+        self._apply(state.discriminator_optimizer)
+        return means
+
+    def regularize_discriminator(self, real_img: Tensor) -> dict[str, Tensor]:
+        """Lower R1, at the pictures as the discriminator sees them: augmented, if they are."""
+        config, draws = self.config, self._augmentation()
+
+        def backward(part: Part) -> dict[str, Tensor]:
+            img = self._augmented(self._own(real_img, part), draws, part).detach().requires_grad_()
+            penalty = r1_penalty(img, self.state.discriminator(img, dtype=self.dtype))
+            (penalty * (part.share * config.r1_gamma / 2 * config.r1_interval)).backward()
+            return {"r1": penalty}
+
+        means = self.sharding.mean(self.parts, backward)
+        self._apply(self.state.discriminator_optimizer)
+        return means
+
+    def _latents(self, num_images: int) -> LatentDraws:
+        return draw_latents(self.network, num_images, self.config.style_mixing_prob, self.state.device)
+
+    def _noise(self, num_images: int) -> NoiseDraws:
+        return draw_noise(self.network, num_images, self.state.device)
+
+    def _augmentation(self) -> AugmentationDraws | None:
+        if self.config.augment == "none":
+            return None
+        return draw_augmentation(
+            self.config.augment,
+            self.config.batch_size,
+            resolution=self.network.img_resolution,
+            probability=self.state.augment_probability,
+            device=self.state.device,
+        )
+
+    def _synthesize(self, ws: Tensor, noise: list[Tensor] | None) -> Tensor:
+        return self.state.generator.synthesis(ws, noise_mode="random", noise=noise, dtype=self.dtype)
+
+    def _augmented(self, img: Tensor, draws: AugmentationDraws | None, part: Part) -> Tensor:
+        return img if draws is None else augment(img, draws[part.positions])
+
+    def _logits(self, img: Tensor, draws: AugmentationDraws | None, part: Part) -> Tensor:
+        return self.state.discriminator(self._augmented(img, draws, part), dtype=self.dtype)
+
+    def _own(self, real_img: Tensor, part: Part) -> Tensor:
+        """Return a part's images from those of this process, which lie in the order of its parts."""
+        start = sum(len(earlier) for earlier in self.parts[: self.parts.index(part)])
+        return real_img[start : start + len(part)]
+
+    def _apply(self, optimizer: torch.optim.Optimizer) -> None:
+        parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+        self.sharding.sum_gradients(parameters)
+        if self.dtype == torch.float16:  # a gradient that overflows is cut instead of spoiling the weights
+            for parameter in parameters:
+                if parameter.grad is not None:
+                    torch.nan_to_num_(parameter.grad, nan=0.0, posinf=1e5, neginf=-1e5)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
 
 
 @torch.no_grad()
-def _update_ema(state: TrainingState, num_images: int, config: TrainingConfig) -> None:
+def _update_ema(state: TrainingState, config: TrainingConfig) -> None:
     """Move the averaged generator; frozen parameters are not touched, so they stay bit-identical to the source's."""
-    half_life = config.ema_half_life_kimg * 1000
+    half_life, num_images = config.ema_half_life_kimg * 1000, config.batch_size
     if config.ema_rampup is not None:
         half_life = min(half_life, state.num_steps * num_images * config.ema_rampup)
     weight = 1 - 0.5 ** (num_images / max(half_life, 1e-8))
@@ -124,6 +199,22 @@ def _update_ema(state: TrainingState, num_images: int, config: TrainingConfig) -
     torch._foreach_lerp_(averaged, current, weight)
     if not config.freeze_mapping:
         state.generator_ema.mapping.w_avg.copy_(state.generator.mapping.w_avg)
+
+
+def _adjust_augmentation(state: TrainingState, config: TrainingConfig) -> None:
+    """Move ADA's probability towards its target, every few steps (arXiv 2006.06676, section 3)."""
+    if state.num_steps % config.ada_interval:
+        return
+    if config.augment == "ada":
+        total, count = state.real_signs.tolist()
+        state.augment_probability = update_probability(
+            state.augment_probability,
+            total / max(count, 1),
+            target=config.ada_target,
+            num_images=config.ada_interval * config.batch_size,
+            speed_kimg=config.ada_speed_kimg,
+        )
+    state.real_signs.zero_()
 
 
 @contextmanager
@@ -137,11 +228,6 @@ def _frozen(module: nn.Module) -> Iterator[None]:
     finally:
         for parameter in parameters:
             parameter.requires_grad_(True)
-
-
-def _apply(optimizer: torch.optim.Optimizer) -> None:
-    optimizer.step()
-    optimizer.zero_grad(set_to_none=True)
 
 
 def _require_finite(scalars: dict[str, Tensor], num_steps: int) -> None:

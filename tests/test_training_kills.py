@@ -1,0 +1,76 @@
+"""Killed for real, again and again, a run ends as if nothing had happened."""
+
+import dataclasses
+import multiprocessing
+import os
+import random
+import signal
+from pathlib import Path
+
+import pytest
+import torch
+from training_run import CONFIG, differences, snapshot
+
+from ui2i.config import NetworkConfig, TrainingConfig
+from ui2i.datasets.prepared import PreparedDataset
+from ui2i.training import loop
+from ui2i.training.loop import train
+
+NUM_KILLS = 20
+NUM_STEPS = 70
+LONG = dataclasses.replace(
+    CONFIG, total_kimg=NUM_STEPS * CONFIG.batch_size / 1000, augment="ada", ada_speed_kimg=0.5, evaluation_kimg=0.05
+)
+
+
+@pytest.fixture(autouse=True)
+def dense_snapshots(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One log row a step, a snapshot every third."""
+    monkeypatch.setattr(loop, "LOG_ROWS_PER_SNAPSHOT", 3)
+
+
+def brightness(generator: torch.nn.Module) -> dict[str, float]:
+    """Stands for a measurement: a number that depends on the generator alone."""
+    return {"fd": float(generator(torch.ones(1, 10)).mean()) + 10}
+
+
+def test_20_kills_at_random_steps(tiny_dataset: PreparedDataset, network_config: NetworkConfig, tmp_path: Path) -> None:
+    """Optimisers, averages, augmentation, order of pictures, measurements, best state: all of it survives SIGKILL."""
+    tiny_dataset.images([0])  # decodes all of them, so that forked processes need no thread of their parent
+    undisturbed = train(tiny_dataset, tmp_path / "a", network_config, LONG, evaluator=brightness)
+    assert undisturbed.augment_probability > 0
+    steps = random.Random(7)
+    for _ in range(NUM_KILLS):
+        process = multiprocessing.get_context("fork").Process(
+            target=train_and_die, args=(tiny_dataset, tmp_path / "b", network_config, LONG, steps.randint(1, 5))
+        )
+        process.start()
+        process.join(60)
+        assert process.exitcode == -signal.SIGKILL
+    reached = torch.load(tmp_path / "b" / "state.pt", weights_only=True)["num_steps"]
+    assert 0 < reached < NUM_STEPS
+    killed = train(tiny_dataset, tmp_path / "b", network_config, LONG, evaluator=brightness)
+    assert differences(snapshot(undisturbed), snapshot(killed)) == []
+    best = [torch.load(tmp_path / run / "state-best.pt", weights_only=True) for run in "ab"]
+    assert differences(*best) == []
+    pictures = [sorted(path.name for path in (tmp_path / run).glob("*.png")) for run in "ab"]
+    assert pictures[0] == pictures[1]
+
+
+def train_and_die(
+    dataset: PreparedDataset, run_dir: Path, network_config: NetworkConfig, config: TrainingConfig, num_steps: int
+) -> None:
+    """Resume, and die without notice in the middle of the step after `num_steps` more."""
+    torch.manual_seed(os.getpid())  # another process starts with another random state
+    train_step, count = loop.train_step, 0
+
+    def last_step(*args: object) -> object:
+        nonlocal count
+        count += 1
+        result = train_step(*args)  # type: ignore[arg-type]
+        if count > num_steps:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return result
+
+    loop.train_step = last_step  # type: ignore[assignment]
+    train(dataset, run_dir, network_config, config, evaluator=brightness)

@@ -1,0 +1,127 @@
+"""The encoded pictures of a prepared dataset: any of them at any time, from any number of threads.
+
+Parquet's unit of reading is the row group, 16 pictures, while training asks for one here and one there. But ingest
+stores PNGs as they are: uncompressed and in plain encoding, which is the length in four bytes and then the bytes, with
+nothing in between but now and then the header of a page. So the place of every picture is found once, on opening, by
+going from length to length; from then on a picture costs one read of its own bytes. They are read, not mapped, since
+the pages of a mapped file count as the process's own memory, and in time that would be all of the dataset.
+"""
+
+import io
+import os
+import weakref
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+from jaxtyping import UInt8
+from PIL import Image
+
+from ui2i.errors import DataError
+
+_COLUMN = "png"
+_SIGNATURE = b"\x89PNG\r\n\x1a\n"  # every PNG begins with it
+_LENGTH_BYTES = 4  # little-endian, before each value
+_WINDOW_BYTES = 128  # a page header (some 30 bytes), a length and a signature fit
+
+
+class PngStore:
+    """The pictures of a dataset's shards, by id: 0, 1, ... through all shards.
+
+    The shards stay open, so that a dataset which is replaced on disk goes on as it was.
+    """
+
+    def __init__(self, shards: Sequence[tuple[Path, pq.FileMetaData]]) -> None:
+        """Open the shards and find where each picture lies (about a second for 300,000 pictures).
+
+        Raises:
+            DataError: a shard stores its pictures in another way.
+        """
+        self._paths = [path for path, _ in shards]
+        self._descriptors: list[int] = []
+        weakref.finalize(self, _close_all, self._descriptors)
+        places: list[tuple[int, int]] = []
+        self._first_ids = [0]
+        for path, metadata in shards:
+            self._descriptors.append(os.open(path, os.O_RDONLY))
+            places += _locate(self._descriptors[-1], metadata, path)
+            self._first_ids.append(len(places))
+        self._starts, self._lengths = np.array(places, dtype=np.int64).reshape(-1, 2).T
+
+    def decode(self, picture_id: int, image: UInt8[np.ndarray, "h w 3"], *, mirrored: bool = False) -> None:
+        """Decode a picture into `image`, left and right exchanged if `mirrored`.
+
+        Pillow releases the interpreter lock while it decodes, so threads do this side by side.
+
+        Raises:
+            DataError: the picture is damaged, or of another size than `image`.
+        """
+        png = self._read(picture_id)
+        try:
+            with Image.open(io.BytesIO(png), formats=("PNG",)) as picture:
+                upright = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if mirrored else picture
+                pixels = np.asarray(upright)
+        # Given damaged bytes, Pillow raises whatever comes up: OSError, SyntaxError, struct.error, ...
+        except Exception as error:
+            raise self._damaged(picture_id, str(error)) from error
+        if pixels.shape != image.shape:
+            raise self._damaged(picture_id, f"its shape is {list(pixels.shape)}, not {list(image.shape)}")
+        image[:] = pixels
+
+    def _read(self, picture_id: int) -> bytes:
+        """Return the PNG's bytes."""
+        length = int(self._lengths[picture_id])
+        try:
+            png = os.pread(self._descriptors[self._shard(picture_id)], length, int(self._starts[picture_id]))
+        except OSError as error:
+            raise self._damaged(picture_id, str(error)) from error
+        if len(png) != length:
+            raise self._damaged(picture_id, "the file has become shorter")
+        return png
+
+    def _shard(self, picture_id: int) -> int:
+        return int(np.searchsorted(self._first_ids, picture_id, side="right")) - 1
+
+    def _damaged(self, picture_id: int, what: str) -> DataError:
+        return DataError(
+            f"picture {picture_id} in {self._paths[self._shard(picture_id)]} is damaged ({what}), expected the PNG "
+            "that ingest wrote; fetch the dataset or ingest it again"
+        )
+
+
+def _locate(descriptor: int, metadata: pq.FileMetaData, path: Path) -> list[tuple[int, int]]:
+    """Return the first byte and the length of every picture of a shard, in order.
+
+    Raises:
+        DataError: the pictures do not follow one another as described at the top.
+    """
+    column = [metadata.schema.column(index).path for index in range(metadata.num_columns)].index(_COLUMN)
+    places = []
+    for group in range(metadata.num_row_groups):
+        chunk = metadata.row_group(group).column(column)
+        position = chunk.data_page_offset
+        for _ in range(chunk.num_values):
+            window = os.pread(descriptor, _WINDOW_BYTES, position)
+            start = window.find(_SIGNATURE)
+            if start < _LENGTH_BYTES:
+                raise _foreign(path)
+            length = int.from_bytes(window[start - _LENGTH_BYTES : start], "little")
+            places.append((position + start, length))
+            position += start + length
+        # That the walk ends where the column does shows that every length was one.
+        if position != chunk.data_page_offset + chunk.total_compressed_size:
+            raise _foreign(path)
+    return places
+
+
+def _foreign(path: Path) -> DataError:
+    return DataError(
+        f"{path} stores its pictures in another way than ingest, expected PNGs uncompressed and in plain encoding; "
+        "ingest the dataset again"
+    )
+
+
+def _close_all(descriptors: list[int]) -> None:
+    for descriptor in descriptors:
+        os.close(descriptor)

@@ -1,0 +1,258 @@
+"""A picture file of any kind -> upright 8-bit sRGB.
+
+Everything here starts from bytes that may be damaged or hostile: what a file claims is checked before it is believed,
+and whatever a decoder raises becomes a `PictureError` with a word for what is wrong. Resizing and tensors are in
+`ui2i.images`.
+"""
+
+import functools
+import importlib.util
+import io
+import os
+import re
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+import numpy as np
+from PIL import ExifTags, Image, ImageCms
+
+from ui2i.errors import DataError
+from ui2i.file_signatures import is_cut_short, recognize
+
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF", "AVIF")  # no other decoder is ever offered a file
+HEIF_EXTRA = "pillow-heif"  # decodes HEIF; not among the packages that always come
+SUFFIXES = (
+    *(".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".tif", ".tiff", ".gif"),
+    *(".avif", ".heic", ".heif"),
+)
+MAX_PIXELS = 80_000_000  # larger pictures are refused before they are decoded; below Pillow's own limit of 89 million
+
+# How to undo each EXIF orientation; 1 is upright.
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_PROFILE_MODES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK"}
+
+
+class PictureError(DataError):
+    """One picture cannot be used; `fault` says in which way, in a word.
+
+    From this module: "unreadable" (missing, or no picture at all), "truncated" (it ends before its end), "damaged" (it
+    is complete but cannot be decoded), "unsupported" (a kind of picture that is not read here) and
+    "decompression_bomb" (too many pixels).
+    """
+
+    def __init__(self, message: str, fault: str) -> None:
+        super().__init__(message)
+        self.fault = fault
+
+
+class Decoded(NamedTuple):
+    """A picture, and what its file was."""
+
+    image: Image.Image  # upright, RGB
+    file_format: str  # as Pillow names it
+    mode: str  # of the pixels in the file, as Pillow names it
+
+
+def load_image(
+    source: str | os.PathLike[str] | bytes | BinaryIO, *, name: str | None = None, background: str = "white"
+) -> Image.Image:
+    """Read a picture as upright 8-bit sRGB.
+
+    EXIF rotation is applied, colours are converted to sRGB when a profile is embedded, transparency is laid on
+    `background`, 16-bit grey is scaled to 8 bits, and of an animation the first frame is taken.
+
+    Args:
+        source: a path, the file's bytes, or an open binary file.
+        name: what to call the picture in errors; None: its path, or "the picture".
+        background: a colour as Pillow takes it, such as "white" or "#808080".
+
+    Returns:
+        A Pillow image of mode RGB.
+
+    Raises:
+        PictureError: (a DataError) there is no such file, it is none of `FORMATS`, it is damaged or cut short, or it
+            has more than `MAX_PIXELS` pixels.
+    """
+    data, default_name = _read(source)
+    return decode(data, name=name or default_name, background=background).image
+
+
+def decode(data: bytes, *, name: str = "the picture", background: str = "white") -> Decoded:
+    """Read a picture from its file's bytes; see `load_image`.
+
+    Raises:
+        PictureError: as `load_image`.
+    """
+    image = _open(data, name)
+    try:
+        image.load()
+        # Read after load(), which already turns a TIFF upright.
+        turn = _UPRIGHT.get(_orientation(image))
+        mode = image.mode
+        rgb = _to_srgb(image, background)
+        return Decoded(rgb if turn is None else rgb.transpose(turn), image.format or "", mode)
+    except PictureError:
+        raise
+    # Given damaged bytes, a decoder raises whatever its plugin happens to: OSError, SyntaxError, struct.error, ...
+    except Exception as error:
+        raise _spoilt(data, name, error) from error
+
+
+def _read(source: str | os.PathLike[str] | bytes | BinaryIO) -> tuple[bytes, str]:
+    """Return the file's bytes and what to call it."""
+    if isinstance(source, bytes):
+        return source, "the picture"
+    if isinstance(source, (str, os.PathLike)):
+        try:
+            return Path(source).read_bytes(), os.fspath(source)
+        except OSError as error:
+            raise PictureError(
+                f"{os.fspath(source)} cannot be read ({error.strerror}), expected a picture file; check the path",
+                "unreadable",
+            ) from error
+    return source.read(), str(getattr(source, "name", "the picture"))
+
+
+def _open(data: bytes, name: str) -> Image.Image:
+    """Read a picture's header and refuse what is no picture or too large to decode."""
+    try:
+        image = Image.open(io.BytesIO(data), formats=_formats(data, name))
+        num_pixels = image.width * image.height
+    except PictureError:
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise _bomb(name, str(error)) from error
+    except Exception as error:  # as above: plugins raise anything on damaged bytes
+        if recognize(data) is not None:
+            raise _spoilt(data, name, error) from error
+        raise PictureError(
+            f"{name} is not a picture that can be read ({len(data)} bytes), expected one of {', '.join(FORMATS)}; "
+            "convert or remove it",
+            "unreadable",
+        ) from error
+    if num_pixels > MAX_PIXELS:
+        raise _bomb(name, f"{image.width} x {image.height} pixels")
+    return image
+
+
+def _formats(data: bytes, name: str) -> tuple[str, ...]:
+    """Return the decoders that may be offered a file; that of HEIF is loaded with the first file that needs it."""
+    if recognize(data) != "HEIF":
+        return FORMATS
+    if not _has_heif():
+        raise PictureError(
+            f"{name} is a HEIF picture, expected one of {', '.join(FORMATS)}, or {HEIF_EXTRA} to be installed; "
+            'convert it, or pip install "ui2i[heif]"',
+            "unsupported",
+        )
+    return ("HEIF",)
+
+
+@functools.cache
+def _has_heif() -> bool:
+    """Whether HEIF can be decoded; if so, Pillow is told how."""
+    if importlib.util.find_spec("pillow_heif") is None:
+        return False
+    import pillow_heif
+
+    pillow_heif.register_heif_opener()
+    return True
+
+
+def _spoilt(data: bytes, name: str, error: Exception) -> PictureError:
+    """Say of a file that begins as a picture why it cannot be decoded to its end."""
+    what = re.sub(r"<.* at 0x.*>", "the file", str(error))  # Pillow names an object by its place in memory
+    if is_cut_short(data) or "truncated" in what.lower():
+        return PictureError(
+            f"{name} is cut short at {len(data)} bytes ({what}), expected a complete {recognize(data)} picture; "
+            "fetch it again or remove it",
+            "truncated",
+        )
+    return PictureError(
+        f"{name} is damaged ({what}), expected a complete {recognize(data)} picture; replace or remove it", "damaged"
+    )
+
+
+def _bomb(name: str, what: str) -> PictureError:
+    return PictureError(
+        f"{name} is too large ({what}), expected at most {MAX_PIXELS} pixels; make it smaller or remove it",
+        "decompression_bomb",
+    )
+
+
+def _orientation(image: Image.Image) -> int:
+    """Return the EXIF orientation, 1 (upright) where there is none that can be read."""
+    try:
+        return image.getexif().get(ExifTags.Base.Orientation, 1)
+    except Exception:  # damaged EXIF raises as damaged pictures do, and the picture is good without it
+        return 1
+
+
+def _to_srgb(image: Image.Image, background: str) -> Image.Image:
+    """Return a decoded picture of any mode as 8-bit sRGB on `background`."""
+    profile = image.info.get("icc_profile")
+    alpha = None
+    if image.mode[0] in "IF":
+        image = _reduce_depth(image)
+    elif image.has_transparency_data:
+        image = image.convert("RGBA")
+        alpha = image.getchannel("A")
+        image = image.convert("RGB")
+    rgb = _apply_profile(image, profile) if profile else image.convert("RGB")
+    if alpha is None:
+        return rgb
+    ground = Image.new("RGB", rgb.size, background)
+    ground.paste(rgb, mask=alpha)
+    return ground
+
+
+def _reduce_depth(image: Image.Image) -> Image.Image:
+    """Scale 16-bit grey to 8 bits: 65535 becomes 255.
+
+    Raises:
+        PictureError: the values do not fit 16 bits; 32-bit pictures have no agreed white.
+    """
+    levels = np.asarray(image)
+    if image.mode == "F" or levels.min() < 0 or levels.max() > 65535:
+        raise PictureError(
+            f"the picture has 32-bit values of mode {image.mode}, expected 8 or 16 bits; convert it", "unsupported"
+        )
+    return Image.fromarray(np.rint(levels / 257).astype(np.uint8))
+
+
+def _apply_profile(image: Image.Image, icc_profile: bytes) -> Image.Image:
+    """Convert colours from the embedded profile to sRGB; a profile that is broken or for other channels is ignored."""
+    mode = _profile_mode(icc_profile)
+    if mode is None or (image.mode == "CMYK") != (mode == "CMYK"):
+        return image.convert("RGB")
+    try:
+        converted = ImageCms.applyTransform(image.convert(mode), _transform(icc_profile, mode))
+    except (ImageCms.PyCMSError, OSError, ValueError):
+        return image.convert("RGB")
+    assert converted is not None  # only an in-place conversion returns nothing
+    return converted
+
+
+@functools.lru_cache(maxsize=16)
+def _profile_mode(icc_profile: bytes) -> str | None:
+    """Return the Pillow mode of the pictures that a profile is for; None: it is broken, or for no such mode."""
+    try:
+        profile = ImageCms.ImageCmsProfile(io.BytesIO(icc_profile))
+        return _PROFILE_MODES.get(profile.profile.xcolor_space.strip())
+    except (ImageCms.PyCMSError, OSError):
+        return None
+
+
+@functools.lru_cache(maxsize=16)
+def _transform(icc_profile: bytes, mode: str) -> ImageCms.ImageCmsTransform:
+    """Return the conversion to sRGB. Cameras embed the same few profiles, and making one takes longer than using it."""
+    profile = ImageCms.ImageCmsProfile(io.BytesIO(icc_profile))
+    return ImageCms.buildTransform(profile, ImageCms.createProfile("sRGB"), mode, "RGB")

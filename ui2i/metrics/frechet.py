@@ -1,0 +1,119 @@
+"""How far two sets of pictures are apart as distributions: Frechet and kernel distance on an LPIPS trunk.
+
+The formulas are those of FID (Heusel et al., arXiv 1706.08500, Eq. 6) and KID (Binkowski et al., arXiv 1801.01401,
+section 4); the features are the trunk's last maps averaged over the pixels, not Inception's. So the values are called
+`fd_<trunk>` and `kd_<trunk>` and compare with no published FID or KID.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import torch
+from jaxtyping import Float64
+from torch import Tensor
+
+from ui2i.datasets.prepared import PreparedDataset
+from ui2i.errors import DataError
+from ui2i.images import to_tensor
+from ui2i.networks.generator import Generator
+from ui2i.perceptual import Perceptual
+
+Features = Float64[np.ndarray, "n c"]
+
+BATCH_SIZE = 50
+MIN_PICTURES = 2
+
+
+@torch.no_grad()
+def embed(batches: Callable[[slice], Tensor], num_images: int, perceptual: Perceptual) -> Features:
+    """Return the features of pictures that `batches` hands out by position, [3, R, R] each in [-1, 1]."""
+    parts = [
+        perceptual.embed(batches(slice(start, min(start + BATCH_SIZE, num_images))))
+        for start in range(0, num_images, BATCH_SIZE)
+    ]
+    return torch.cat(parts).double().cpu().numpy()
+
+
+def frechet_distance(x: Features, y: Features) -> float:
+    """Return |m_x - m_y|^2 + tr(C_x + C_y - 2 (C_x C_y)^(1/2)), at least 0; below about C pictures biased upwards.
+
+    Raises:
+        DataError: a set has fewer than two pictures.
+    """
+    _check_count(x, y)
+    cov_x, cov_y = np.cov(x, rowvar=False), np.cov(y, rowvar=False)
+    # tr (C_x C_y)^(1/2) is the sum of the singular values of R_x R_y, where R R = C.
+    overlap = np.linalg.svd(_root(cov_x) @ _root(cov_y), compute_uv=False).sum()
+    shift = np.square(x.mean(axis=0) - y.mean(axis=0)).sum()
+    return max(0.0, float(shift + np.trace(cov_x) + np.trace(cov_y) - 2 * overlap))
+
+
+def kernel_distance(x: Features, y: Features) -> float:
+    """Return the unbiased squared MMD with the kernel (x.y / C + 1)^3; around 0, and below it at times, for equal sets.
+
+    Raises:
+        DataError: a set has fewer than two pictures.
+    """
+    _check_count(x, y)
+    within = _mean_off_diagonal(_kernel(x, x)) + _mean_off_diagonal(_kernel(y, y))
+    return float(within - 2 * _kernel(x, y).mean())
+
+
+@dataclasses.dataclass(frozen=True)
+class HeldOutEvaluator:
+    """Measures a generator against pictures that it was not trained on; made by `held_out_evaluator`."""
+
+    reference: Features
+    perceptual: Perceptual
+    num_images: int
+    seed: int
+
+    def __call__(self, generator: Generator) -> Mapping[str, float]:
+        """Return `fd` and `kd` of `num_images` generated pictures (psi 1) to the held-out ones."""
+        z = np.random.RandomState(self.seed).randn(self.num_images, generator.config.z_dim)
+        device = generator.w_avg.device
+
+        def pictures(positions: slice) -> Tensor:
+            return generator(torch.from_numpy(z[positions]).float().to(device)).clamp(-1, 1)
+
+        features = embed(pictures, self.num_images, self.perceptual)
+        return {
+            "fd": frechet_distance(features, self.reference),
+            "kd": kernel_distance(features, self.reference),
+        }
+
+
+def held_out_evaluator(
+    dataset: PreparedDataset, perceptual: Perceptual, *, num_images: int, device: str, seed: int = 1
+) -> HeldOutEvaluator:
+    """Return a measurement against all pictures of `dataset`, a test split; their features are computed here, once."""
+
+    def pictures(positions: slice) -> Tensor:
+        return to_tensor(dataset.images(positions)).to(device)
+
+    reference = embed(pictures, len(dataset), perceptual)
+    _check_count(reference, reference)
+    return HeldOutEvaluator(reference, perceptual, num_images, seed)
+
+
+def _root(covariance: np.ndarray) -> np.ndarray:
+    values, vectors = np.linalg.eigh(np.atleast_2d(covariance))
+    return (vectors * np.sqrt(values.clip(0))) @ vectors.T
+
+
+def _kernel(x: Features, y: Features) -> np.ndarray:
+    return (x @ y.T / x.shape[1] + 1) ** 3
+
+
+def _mean_off_diagonal(matrix: np.ndarray) -> float:
+    count = len(matrix)
+    return float((matrix.sum() - np.trace(matrix)) / (count * (count - 1)))
+
+
+def _check_count(x: Features, y: Features) -> None:
+    if min(len(x), len(y)) < MIN_PICTURES:
+        raise DataError(
+            f"sets of {len(x)} and {len(y)} pictures came, expected at least {MIN_PICTURES} in each, and thousands for "
+            "values worth comparing; add pictures or raise ingest.test_share"
+        )

@@ -1,0 +1,55 @@
+"""What to do when a batch does not fit the memory."""
+
+import gc
+
+import torch
+
+from ui2i.config import TrainingConfig
+from ui2i.errors import ConfigError
+from ui2i.training.sharding import Sharding
+from ui2i.training.state import TrainingState
+from ui2i.training.step import train_step
+
+CPU_ALLOCATOR = "DefaultCPUAllocator"
+
+
+def stopped_by_memory(error: BaseException) -> bool:
+    """Tell whether an exception means that memory did not suffice."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return isinstance(error, RuntimeError) and CPU_ALLOCATOR in str(error)
+
+
+def largest_fitting_batch(state: TrainingState, config: TrainingConfig, num_micro_batches: int) -> int | None:
+    """Return the smallest number of micro-batches above `num_micro_batches`, doubling, in which one whole step fits.
+
+    The steps are tried for real, with every regulariser, on `state`, which is spoilt by it.
+
+    Returns:
+        None: not even one minibatch-stddev group at a time fits.
+    """
+    while True:
+        num_micro_batches *= 2
+        _free(state)
+        try:
+            sharding = Sharding(num_micro_batches=num_micro_batches)
+            size = sum(map(len, sharding.parts(config.batch_size, state.generator.config.mbstd_group_size)))
+            res = state.generator.config.img_resolution
+            state.num_steps = 0  # a step at which every regulariser runs
+            train_step(state, torch.rand(size, 3, res, res, device=state.device) * 2 - 1, config, sharding)
+        except ConfigError:
+            return None
+        except Exception as error:
+            if not stopped_by_memory(error):
+                raise
+            continue
+        _free(state)
+        return num_micro_batches
+
+
+def _free(state: TrainingState) -> None:
+    for network in (state.generator, state.discriminator):
+        network.zero_grad(set_to_none=True)
+    gc.collect()
+    if state.device.type == "cuda":
+        torch.cuda.empty_cache()

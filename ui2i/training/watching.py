@@ -1,0 +1,174 @@
+"""What a run shows while it goes on: log rows, TensorBoard's events, sample grids, a film strip of them."""
+
+import math
+import resource
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from ui2i.contact_sheet import Row, contact_sheet
+from ui2i.datasets.loading import BatchLoader
+from ui2i.images import grid, grid_cells, save_png, to_uint8
+from ui2i.networks.generator import Generator
+
+if TYPE_CHECKING:
+    pass
+
+NUM_SAMPLES = 36
+STRIP_COLUMNS = 8
+STRIP_ROWS = 12
+STRIP_FILE = "film-strip.png"
+EVENTS_DIR = "tensorboard"
+GIB = 1 << 30
+
+
+class LogWindow:
+    """Means of the step's scalars since the last log row."""
+
+    def __init__(self, batch_size: int, device: torch.device, loader: BatchLoader):
+        self.batch_size = batch_size
+        self.device = device
+        self.loader = loader
+        self._reset()
+
+    def _reset(self) -> None:
+        self.values: dict[str, list[Tensor]] = defaultdict(list)
+        self.num_steps = 0
+        self.start = time.perf_counter()
+        self.waited = self.loader.wait_seconds
+
+    def add(self, scalars: Mapping[str, Tensor]) -> None:
+        """Take the scalars of one step."""
+        self.num_steps += 1
+        for name, value in scalars.items():
+            self.values[name].append(value)
+
+    def close(self, num_steps: int) -> dict[str, float]:
+        """Return one row and start the next."""
+        row = {name: torch.stack(values).double().mean().item() for name, values in self.values.items()}
+        seconds = time.perf_counter() - self.start
+        row["kimg"] = num_steps * self.batch_size / 1000
+        row["seconds"] = seconds
+        row["data_seconds"] = self.loader.wait_seconds - self.waited
+        row["images_per_second"] = self.num_steps * self.batch_size / seconds
+        row["memory_gib"] = peak_memory_bytes(self.device) / GIB
+        self._reset()
+        return row
+
+
+class Events:
+    """TensorBoard's view of a run, in `run_dir/tensorboard`: `tensorboard --logdir data/runs` shows all runs.
+
+    Events after the step that a resumed run starts from are withdrawn, so that no curve runs twice.
+    """
+
+    def __init__(self, run_dir: Path, start_kimg: float):
+        from torch.utils.tensorboard import SummaryWriter
+
+        self.writer: SummaryWriter = SummaryWriter(
+            str(run_dir / EVENTS_DIR), purge_step=round(start_kimg * 1000) + 1, flush_secs=30
+        )
+
+    def add_row(self, row: Mapping[str, float]) -> None:
+        """Show the scalars of a log row over the number of images."""
+        for name, value in row.items():
+            if name != "kimg":
+                self.writer.add_scalar(name, value, round(row["kimg"] * 1000))
+
+    def add_samples(self, picture: np.ndarray, kimg: float) -> None:
+        """Show a sample grid [H, W, 3] uint8."""
+        self.writer.add_image("samples", picture, round(kimg * 1000), dataformats="HWC")
+
+    def close(self) -> None:
+        """Write out what is waiting."""
+        self.writer.close()
+
+
+def describe(row: Mapping[str, float], remaining_images: int) -> str:
+    """Return a log row in a few words, with the time left at the row's speed."""
+    parts = [f"G {row['loss_generator']:.2f} D {row['loss_discriminator']:.2f}"]
+    if "fd" in row:
+        parts.append(f"FD {row['fd']:.4g}")
+    if row.get("augment_probability"):
+        parts.append(f"p {row['augment_probability']:.2f}")
+    parts.append(f"{row['images_per_second']:.0f} images/s")
+    if remaining_images > 0:
+        parts.append(f"{duration(remaining_images / row['images_per_second'])} left")
+    return ", ".join(parts)
+
+
+def duration(seconds: float) -> str:
+    """Return a time as people say it: 40 s, 12 min, 3.5 h."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def peak_memory_bytes(device: torch.device) -> int:
+    """Return the most memory that this process has had: of the GPU if it computes there, else resident."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+@torch.no_grad()
+def sample_grid(generator: Generator, *, num_images: int = NUM_SAMPLES, truncation_psi: float = 1.0) -> np.ndarray:
+    """Generate at fixed latents (seed 0) and return one picture [H, W, 3] uint8 of them in a square grid."""
+    images = fixed_samples(generator, num_images=num_images, truncation_psi=truncation_psi)
+    return grid(to_uint8(images), num_columns=round(num_images**0.5))
+
+
+@torch.no_grad()
+def fixed_samples(generator: Generator, *, num_images: int = NUM_SAMPLES, truncation_psi: float = 1.0) -> Tensor:
+    """Generate [N, 3, R, R] at the first latents of seed 0."""
+    latents = np.random.RandomState(0).randn(num_images, generator.config.z_dim)
+    z = torch.from_numpy(latents).float().to(generator.w_avg.device)
+    return torch.cat([generator(part, truncation_psi=truncation_psi) for part in z.split(16)])
+
+
+def diversity(images: Tensor) -> float:
+    """Return how much pictures [N, 3, R, R] differ from each other: the mean over the pixels of their deviation."""
+    return images.std(dim=0).mean().item()
+
+
+def samples_path(run_dir: Path, kimg: float) -> Path:
+    """File of the sample grid at a time of training."""
+    return run_dir / f"samples-{kimg:08.1f}.png"
+
+
+def film_strip(run_dir: Path, resolution: int) -> np.ndarray | None:
+    """Return the run's sample grids as one sheet: a row a time, a column a latent; None: there are none.
+
+    Of many grids some are left out, evenly; the first and the last are there.
+    """
+    paths = sorted(run_dir.glob("samples-*.png"))
+    if not paths:
+        return None
+    chosen = np.unique(np.linspace(0, len(paths) - 1, STRIP_ROWS).round().astype(int))
+    rows = []
+    for path in (paths[index] for index in chosen):
+        with Image.open(path) as image:
+            cells = grid_cells(np.asarray(image.convert("RGB")), resolution)
+        rows.append(Row(f"{float(path.stem.removeprefix('samples-')):g} kimg", cells[:STRIP_COLUMNS]))
+    return contact_sheet(rows, title="The same latents through training")
+
+
+def save_film_strip(run_dir: Path, resolution: int) -> None:
+    """Write the film strip of a run beside its samples."""
+    picture = film_strip(run_dir, resolution)
+    if picture is not None:
+        save_png(run_dir / STRIP_FILE, picture)
+
+
+def best_distance(log: list[dict[str, float]]) -> float:
+    """Return the lowest Frechet distance in a log; infinite if none was measured."""
+    return min((row["fd"] for row in log if "fd" in row), default=math.inf)
