@@ -11,9 +11,10 @@ from tasks.training_plan import describe_plan
 
 def work(job: Job) -> None:
     """Train every mode of `domains.<name>` (paper, section III-A); then write all of them at once."""
-    from tasks.model_folder import GENERATOR_FILE, read_model, write_model
+    from tasks.model_folder import CURVES_FILE, GENERATOR_FILE, read_model, write_model
     from tasks.model_training import train_model
     from ui2i.checkpoints import file_hash
+    from ui2i.curves import save_curves
     from ui2i.files import atomic_folder
 
     domain = find_entry(job.params.domains, job.name, "domains")
@@ -38,6 +39,7 @@ def work(job: Job) -> None:
     with atomic_folder(job.project.checkpoint(job.name)) as folder:
         for model in models:
             write_model(folder / model.card.mode.lower(), model)
+        save_curves(folder / CURVES_FILE, {model.card.mode: model.state.log for model in models})
 
 
 def plan(job: Job) -> str:

@@ -6,6 +6,8 @@ card.json                  the generator's card, architecture and hash, for peop
 training.parquet           losses and measurements over training
 samples.png                pictures of fixed latents
 film-strip.png             some of them through training
+
+Beside the modes of a domain lies curves.png, which sets their training side by side.
 """
 
 import dataclasses
@@ -27,6 +29,7 @@ CARD_FILE = "card.json"
 TRAINING_FILE = "training.parquet"
 SAMPLES_FILE = "samples.png"
 FILM_STRIP_FILE = "film-strip.png"
+CURVES_FILE = "curves.png"
 
 
 def write_model(folder: Path, model: "TrainedModel") -> None:
