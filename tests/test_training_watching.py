@@ -56,7 +56,13 @@ def saved_steps(path: Path) -> int:
 
 
 def test_the_last_two_states_and_the_best_are_kept(run: Callable[..., TrainingState], tmp_path: Path) -> None:
-    state = run(MEASURED, evaluator=distances([2.0, 1.0, 3.0]))
+    notes: list[str] = []
+    state = run(
+        MEASURED,
+        evaluator=distances([2.0, 1.0, 3.0]),
+        progress=lambda _done, _total, note="": notes.append(note),
+    )
+    assert [note.split(", ")[1] for note in notes if "FD" in note] == ["FD 2", "FD 1", "FD 3"]
     assert [row.get("fd") for row in state.log] == [None, None, 2.0, None, None, 1.0, None, None, 3.0]
     kept = {path.name: saved_steps(path) for path in tmp_path.glob("*.pt")}
     assert kept == {"state.pt": 9, "state-previous.pt": 6, "state-best.pt": 6}

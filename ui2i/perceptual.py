@@ -95,15 +95,17 @@ class Perceptual(nn.Module):
     def embed(self, x: Tensor) -> Tensor:
         """Return what the trunk's last maps hold on average over the pixels [N, C]; for statistics over many pictures.
 
+        Each pixel is scaled to a mean square of 1 over the channels, so that values do not depend on the scale of a
+        trunk's activations, which differs between copies of the same network by factors of a hundred.
+
         Args:
             x: as in `features`.
 
         Raises:
             DataError: as `features`.
         """
-        self._check(x)
-        x = x.to(self.heads[0].dtype, memory_format=torch.channels_last)
-        return self.trunk(self.scaling(x))[-1].mean(dim=(2, 3))
+        maps = self.features(x)[-1]
+        return maps.mean(dim=(2, 3)) * math.sqrt(maps.shape[1])
 
     def distance_from_features(self, fx: Sequence[Tensor], fy: Sequence[Tensor]) -> Tensor:
         """Return LPIPS [N] between the pictures whose `features` are `fx` and `fy`."""

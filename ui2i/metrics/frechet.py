@@ -1,8 +1,8 @@
 """How far two sets of pictures are apart as distributions: Frechet and kernel distance on an LPIPS trunk.
 
 The formulas are those of FID (Heusel et al., arXiv 1706.08500, Eq. 6) and KID (Binkowski et al., arXiv 1801.01401,
-section 4); the features are the trunk's last maps averaged over the pixels, not Inception's. So the values are called
-`fd_<trunk>` and `kd_<trunk>` and compare with no published FID or KID.
+section 4); the features are the trunk's last maps, scaled to unit size as in LPIPS and averaged over the pixels, not
+Inception's. So the values are called `fd_<trunk>` and `kd_<trunk>` and compare with no published FID or KID.
 """
 
 import dataclasses

@@ -163,7 +163,7 @@ class _Run:
                     continue
                 state.log.append(window.close(state.num_steps))
                 self._complete_row()
-                self._report(describe(state.log[-1], (self.num_steps - state.num_steps) * config.batch_size))
+                self._report(self._description())
                 if state.num_steps % self.snapshot_steps == 0 or is_last:
                     self._snapshot(events)
                 if events is not None:
@@ -178,6 +178,10 @@ class _Run:
             return train_step(self.state, real_img, self.config, sharding)
         except TrainingError as error:
             raise TrainingError(f"{error}; {self._last_good()}") from error
+
+    def _description(self) -> str:
+        remaining = (self.num_steps - self.state.num_steps) * self.config.batch_size
+        return describe(self.state.log[-1], remaining)
 
     def _complete_row(self) -> None:
         """Add to the newest log row what is no mean over steps."""
@@ -194,6 +198,7 @@ class _Run:
         best = best_distance(state.log)
         if self._is_evaluation_due():
             row |= from_first_process(self._evaluate)
+            self._report(self._description())
         if not self.is_writer:
             return
         try:
