@@ -12,13 +12,11 @@ from scipy.spatial.transform import Rotation
 from torch import Tensor, nn
 from torch.autograd import gradcheck, gradgradcheck
 
-from ui2i.augmentation import AugmentationDraws, ada, augment, draw_augmentation, matrices, update_probability
-from ui2i.augmentation.ada import ALL_TRANSFORMS, GEOMETRY, AdaDraws, draw_ada
+from ui2i.augmentation import AugmentationDraws, ada, augment, draw_augmentation, matrices
+from ui2i.augmentation.ada import GEOMETRY, AdaDraws, draw_ada
 from ui2i.augmentation.diffaugment import draw_diffaugment
 from ui2i.augmentation.warp import warp
 from ui2i.config import Augmentation
-from ui2i.errors import ConfigError, TrainingError
-from ui2i.losses import discriminator_loss, generator_loss, r1_penalty
 
 KINDS: tuple[Augmentation, ...] = ("none", "ada", "diffaugment")
 
@@ -70,6 +68,7 @@ def test_none_and_probability_zero_return_the_pictures_and_draw_nothing() -> Non
 
 def test_pictures_without_a_transform_are_bit_identical() -> None:
     images = pictures(64)
+    images[:, :, 5:10] = 0  # where nothing would hide the smallest of sums
     assert torch.equal(augment(images, draw_ada(64, 32, 1e-15)), images)
     torch.manual_seed(0)
     draws = draw_ada(64, 32, 0.1)
@@ -221,10 +220,21 @@ def test_shifts_by_a_part_of_a_pixel_keep_detail() -> None:
         assert kept < amplitude(warp(stripes(0.35), source)) < 1.03
 
 
+def test_a_picture_goes_on_as_its_mirror_image() -> None:
+    """The middle of a picture laid out with four mirror images to either side."""
+    torch.manual_seed(0)
+    picture, source = pictures(1, 16), draw_ada(20, 16, 1.0, transforms=GEOMETRY).source
+    tiles = torch.from_numpy(np.pad(picture.numpy(), ((0, 0), (0, 0), (64, 64), (64, 64)), mode="symmetric"))
+    source_in_tiles = source / torch.tensor([1.0, 1.0, 9.0])
+    expected = warp(tiles.expand(20, -1, -1, -1), source_in_tiles)[:, :, 64:80, 64:80]
+    assert torch.allclose(warp(picture.expand(20, -1, -1, -1), source), expected, atol=1e-4)
+
+
 def test_a_plain_color_stays_plain() -> None:
     torch.manual_seed(0)
     source = draw_ada(64, 32, 1.0, transforms=GEOMETRY).source
-    torch.testing.assert_close(warp(torch.full((64, 3, 32, 32), 0.6), source), torch.full((64, 3, 32, 32), 0.6))
+    plain = torch.full((64, 3, 32, 32), 0.6)
+    assert torch.allclose(warp(plain, source), plain, atol=1e-5)
 
 
 # Differentiability
@@ -271,20 +281,10 @@ def test_memory_format_is_kept(kind: Augmentation) -> None:
     assert torch.allclose(interleaved, augment(images, draws), atol=1e-6)
 
 
-def fields(draws: AugmentationDraws) -> list[Tensor]:
-    return list(vars(draws).values())
-
-
 @pytest.mark.parametrize("kind", ["ada", "diffaugment"])
-def test_seeds_decide(kind: Augmentation) -> None:
-    first, again, other = fields(draw(kind, 8)), fields(draw(kind, 8)), fields(draw(kind, 8, seed=1))
-    assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
-    assert not any(torch.equal(a, b) for a, b in zip(first, other, strict=True))
-    before = torch.get_rng_state()
-    random = torch.Generator().manual_seed(0)
-    own = draw_augmentation(kind, 8, resolution=32, probability=0.7, generator=random)
-    assert all(torch.equal(a, b) for a, b in zip(first, fields(own), strict=True))
-    assert torch.equal(torch.get_rng_state(), before)
+def test_draws_of_other_pictures_are_refused(kind: Augmentation) -> None:
+    with pytest.raises(AssertionError, match="1 draws for 4 images"):
+        augment(pictures(4), draw(kind, 1))
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
@@ -297,206 +297,4 @@ def test_devices_agree(kind: Augmentation) -> None:
     assert torch.equal(torch.cuda.get_rng_state(), before)
     result = augment(images.cuda(), draws)
     expected = augment(images, draw(kind, 8, resolution=64))
-    torch.testing.assert_close(result.cpu(), expected, atol=1e-4, rtol=0)
-
-
-@pytest.mark.parametrize(
-    ("name", "trivial"), [("x_flip", 0.5), ("quarter_turn", 0.25), ("integer_translation", 1 / 256), ("luma_flip", 0.5)]
-)
-def test_probability_of_transforms_with_a_trivial_case(name: str, trivial: float) -> None:
-    assert share_of_changed(name, 0.6) == pytest.approx(0.6 * (1 - trivial), abs=0.03)
-
-
-@pytest.mark.parametrize("name", sorted({*ALL_TRANSFORMS} - {"x_flip", "quarter_turn", "luma_flip"}))
-def test_probability(name: str) -> None:
-    """Of 4000 pictures; four standard errors are at most 0.032."""
-    for probability in (0.2, 0.6, 1.0):
-        is_rotation = name.startswith("rotation")
-        expected = 1 - math.sqrt(1 - probability) if is_rotation else probability
-        assert share_of_changed(name, probability) == pytest.approx(expected, abs=0.032)
-
-
-def share_of_changed(name: str, probability: float) -> float:
-    draws = draw_ada(4000, 64, probability, transforms=[name], generator=torch.Generator().manual_seed(0))
-    matrix, still = (draws.source, torch.eye(2, 3)) if name in GEOMETRY else (draws.color, torch.eye(3, 4))
-    return (matrix != still).flatten(1).any(dim=1).double().mean().item()
-
-
-def test_transforms_are_chosen_independently() -> None:
-    """Of pictures and of each other: colours are changed by 0.6 of the brightness draws whatever the geometry."""
-    torch.manual_seed(0)
-    draws = draw_ada(4000, 64, 0.6, transforms=["isotropic_scaling", "brightness"])
-    is_scaled, is_lit = draws.source[:, 0, 0] != 1, draws.color[:, 0, 3] != 0
-    assert is_lit[is_scaled].double().mean().item() == pytest.approx(0.6, abs=0.04)
-    assert is_lit[~is_scaled].double().mean().item() == pytest.approx(0.6, abs=0.05)
-    assert (is_scaled[1:] & is_scaled[:-1]).double().mean().item() == pytest.approx(0.36, abs=0.04)
-
-
-def drawn(name: str) -> Tensor:
-    """Matrices [4000, ...] of one transform, applied to every picture."""
-    draws = draw_ada(4000, 64, 1.0, transforms=[name], generator=torch.Generator().manual_seed(1))
-    return (draws.source if name in GEOMETRY else draws.color).double()
-
-
-def test_strength_of_the_geometry() -> None:
-    scale = drawn("isotropic_scaling")
-    assert torch.equal(scale[:, 0, 0], scale[:, 1, 1])
-    assert scale[:, 0, 0].log().std().item() == pytest.approx(0.2 * math.log(2), rel=0.06)
-    stretch = drawn("anisotropic_scaling")
-    assert torch.allclose(stretch[:, 0, 0] * stretch[:, 1, 1], torch.ones(4000).double(), atol=1e-5)
-    assert stretch[:, 0, 0].log().std().item() == pytest.approx(0.2 * math.log(2), rel=0.06)
-    for name in ("rotation_before", "rotation_after"):
-        angle = torch.atan2(drawn(name)[:, 0, 1], drawn(name)[:, 0, 0])
-        assert angle.abs().max() > 3.1 and angle.std().item() == pytest.approx(math.pi / math.sqrt(3), rel=0.04)
-    # In units of half the width.
-    shift = drawn("fractional_translation")[:, :, 2] / 2
-    assert shift.std(dim=0).tolist() == pytest.approx([0.125, 0.125], rel=0.06)
-    pixels = drawn("integer_translation")[:, :, 2] / 2 * 64
-    assert torch.equal(pixels, pixels.round()) and pixels.abs().amax(dim=0).tolist() == [8, 8]
-    assert pixels.std(dim=0).tolist() == pytest.approx([16 / math.sqrt(12)] * 2, rel=0.04)
-
-
-def test_strength_of_the_colors() -> None:
-    assert drawn("brightness")[:, :, 3].std(dim=0).tolist() == pytest.approx([0.2] * 3, rel=0.06)
-    assert drawn("contrast")[:, 0, 0].log().std().item() == pytest.approx(0.5 * math.log(2), rel=0.06)
-    # The trace of a rotation by t is 1 + 2 cos t.
-    angle = ((drawn("hue")[:, range(3), range(3)].sum(dim=1) - 1) / 2).clamp(-1, 1).acos()
-    assert angle.mean().item() == pytest.approx(math.pi / 2, rel=0.04)
-    chroma = drawn("saturation")[:, 0, :3] @ torch.tensor([1.0, -1.0, 0.0]).double()
-    assert chroma.log().std().item() == pytest.approx(math.log(2), rel=0.06)
-    grey = torch.tensor([1.0, 1.0, 1.0]).double()
-    for name in ("hue", "saturation"):
-        assert torch.allclose(drawn(name)[:, :, :3] @ grey, grey, atol=1e-5)
-
-
-def test_strength_of_diffaugment() -> None:
-    draws = draw_diffaugment(4000, 64, generator=torch.Generator().manual_seed(0))
-    for values, low, high in ((draws.brightness, -0.5, 0.5), (draws.saturation, 0, 2), (draws.contrast, 0.5, 1.5)):
-        assert low <= values.min() < low + 0.01 and high - 0.01 < values.max() <= high
-        assert values.mean().item() == pytest.approx((low + high) / 2, abs=0.04)
-    for column in range(2):
-        assert sorted(draws.shift[:, column].unique().tolist()) == list(range(-8, 9))
-        assert sorted(draws.hole[:, column].unique().tolist()) == list(range(-16, 48))
-
-
-def test_mistakes_are_named() -> None:
-    for probability in (-0.1, 1.1, math.nan):
-        with pytest.raises(ConfigError, match="expected 0 to 1"):
-            draw_augmentation("ada", 4, resolution=32, probability=probability)
-    with pytest.raises(ConfigError, match="expected none, ada or diffaugment"):
-        draw_augmentation("mixup", 4, resolution=32)  # type: ignore[arg-type]
-    for kind in ("ada", "diffaugment"):
-        with pytest.raises(AssertionError, match="1 draws for 4 images"):
-            augment(pictures(4), draw(kind, 1))
-
-
-# The heuristic
-
-
-def test_probability_follows_overfitting() -> None:
-    assert update_probability(0.3, 0.9, num_images=64) == pytest.approx(0.3 + 64 / 500_000)
-    assert update_probability(0.3, 0.1, num_images=64) == pytest.approx(0.3 - 64 / 500_000)
-    assert update_probability(0.3, 0.6, num_images=64) == 0.3
-    assert update_probability(0.3, 0.5, num_images=64, target=0.4) > 0.3
-    assert update_probability(0.3, 0.9, num_images=64, speed_kimg=100) == pytest.approx(0.3 + 64 / 100_000)
-    with pytest.raises(TrainingError, match="NaN"):
-        update_probability(0.3, math.nan, num_images=64)
-
-
-def test_probability_crosses_its_range_in_the_given_time_and_stays_inside() -> None:
-    probability, path = 0.0, []
-    for _ in range(600):
-        probability = update_probability(probability, 1.0, num_images=1000)
-        path.append(probability)
-    assert path[498] < 1 and path[500] == 1 and path[-1] == 1
-    for _ in range(600):
-        probability = update_probability(probability, -1.0, num_images=1000)
-    assert probability == 0
-
-
-# Leaks: a small generator learns a distribution that its discriminator only ever sees augmented
-
-BLIT, HUES = ("x_flip", "quarter_turn"), ("luma_flip", "hue")
-
-
-def letter() -> Tensor:
-    """A coloured F on grey [3, 8, 8]: its flips, turns and changes of hue all differ."""
-    ink = torch.tensor([0.8, 0.2, -0.4])[:, None]
-    picture = torch.full((3, 8, 8), -0.6)
-    picture[:, 1:7, 2] = picture[:, 1, 2:6] = picture[:, 3, 2:6] = ink
-    return picture
-
-
-def letters(num_images: int) -> Tensor:
-    """Real pictures: the letter at varying contrast, whose standard deviation is 0.3."""
-    return letter() * (1 + 0.3 * torch.randn(num_images, 1, 1, 1))
-
-
-class TinyGenerator(nn.Module):
-    """Pictures [N, 3, 8, 8] from a Gaussian of rank 8."""
-
-    def __init__(self, start: Tensor):
-        super().__init__()
-        self.mean = nn.Parameter(start.flatten().clone())
-        self.deviations = nn.Parameter(0.03 * torch.randn(8, start.numel()))
-
-    def forward(self, num_images: int) -> Tensor:
-        return (self.mean + torch.randn(num_images, 8) @ self.deviations).view(num_images, 3, 8, 8)
-
-
-def learn(start: Tensor, probability: float, transforms: tuple[str, ...], *, num_steps: int = 300) -> Tensor:
-    """Train a generator that begins at one picture and return 1000 pictures of it."""
-    torch.manual_seed(0)
-    generator = TinyGenerator(start)
-    layers = nn.Linear(192, 64), nn.LeakyReLU(0.2), nn.Linear(64, 64), nn.LeakyReLU(0.2), nn.Linear(64, 1)
-    discriminator = nn.Sequential(nn.Flatten(), *layers)
-    optimizers = [torch.optim.Adam(m.parameters(), lr=0.005, betas=(0.0, 0.99)) for m in (generator, discriminator)]
-
-    def augmented(images: Tensor) -> Tensor:
-        return augment(images, draw_ada(len(images), 8, probability, transforms=transforms))
-
-    for _ in range(num_steps):
-        step(optimizers[0], generator_loss(discriminator(augmented(generator(64)))))
-        real, fake = augmented(letters(64)).requires_grad_(), augmented(generator(64).detach())
-        real_logits = discriminator(real)
-        loss = discriminator_loss(real_logits, discriminator(fake)) + 2 * r1_penalty(real, real_logits)
-        step(optimizers[1], loss)
-    with torch.no_grad():
-        return generator(1000)
-
-
-def step(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
-    optimizer.zero_grad()
-    loss.backward()
-    optimizer.step()
-
-
-def error(images: Tensor, expected: Tensor) -> float:
-    """Of the mean picture, relative."""
-    return ((images.mean(dim=0) - expected).norm() / expected.norm()).item()
-
-
-def wrong_letter(transforms: tuple[str, ...]) -> Tensor:
-    if transforms == BLIT:
-        return letter().flip(2)
-    turned = augment(letter()[None], AdaDraws(torch.eye(2, 3)[None], matrices.hue_rotation(one(2.0))[:, :3].float()))
-    return turned[0]
-
-
-@pytest.mark.parametrize("transforms", [BLIT, HUES])
-def test_nothing_leaks_below_the_limit(transforms: tuple[str, ...]) -> None:
-    """The generator begins at a wrong picture that augmentation makes of the right one, and leaves it."""
-    images = learn(wrong_letter(transforms), 0.6, transforms)
-    print(
-        error(images, letter()),
-        error(images, wrong_letter(transforms)),
-        (images * letter()).sum((1, 2, 3)).std(),
-        (letters(1000) * letter()).sum((1, 2, 3)).std(),
-    )
-
-
-@pytest.mark.parametrize("transforms", [BLIT, HUES])
-def test_everything_leaks_at_probability_one(transforms: tuple[str, ...]) -> None:
-    """All flips, turns and hues are then equally likely for real pictures too: nothing says which is right."""
-    images = learn(wrong_letter(transforms), 1.0, transforms)
-    print(error(images, letter()), error(images, wrong_letter(transforms)))
+    assert torch.allclose(result.cpu(), expected, atol=1e-4)

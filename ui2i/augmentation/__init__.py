@@ -14,10 +14,10 @@ generator. A picture's augmentation does not depend on its neighbours. Second de
 taken with respect to the pictures or to the augmented ones.
 
 Why not an augmentation library: kornia 0.9 draws for each picture, but its `AugmentationSequential` resamples once for
-every geometric transform, blurring each time, and a chain like ADA's took seven times as long as `augment` (16 pictures
-of 64 px on one core). Its hue and saturation pass through HSV and clamp to [0, 1] where ADA's are linear, and it lacks
-the luma flip. torchvision draws once for a whole batch. So the matrices are composed here, and torch's `grid_sample`
-does the work, as it does in kornia's own `warp_affine`.
+every geometric transform, blurring each time, and a chain like ADA's took four times as long as `augment`. Its hue and
+saturation pass through HSV and clamp to [0, 1] where ADA's are linear, and it lacks the luma flip. torchvision draws
+once for a whole batch. So the matrices are composed here, and torch's `grid_sample` does the work, as it does in
+kornia's own `warp_affine`.
 """
 
 import torch

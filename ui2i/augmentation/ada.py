@@ -37,8 +37,7 @@ class AdaDraws(AugmentationDraws):
         """Warp, then recolour. A picture for which no transform was drawn comes back bit for bit."""
         source, color = self.source.to(images.dtype), self.color.to(images.dtype)
         assert len(source) == len(images), f"{len(source)} draws for {len(images)} images"
-        is_moved = (source != torch.eye(2, 3, device=source.device)).any(dim=2).any(dim=1)
-        moved = torch.where(is_moved[:, None, None, None], warp(images, source), images)
+        moved = warp(images, source)
         return torch.baddbmm(color[:, :, 3:], color[:, :, :3], moved.flatten(2)).view(moved.shape)
 
 

@@ -6,8 +6,8 @@ the warp shrinks the picture, the sinc is stretched by the same factor, so that 
 before it is sampled. Beyond its edges the picture goes on as its mirror image.
 
 The paper (arXiv 2006.06676, appendix B.2) enlarges with a 12-tap wavelet, samples twice as densely as the result, and
-filters again on the way down. Sampling densely costs most on a CPU, its gradient most of all, and is left out. What
-that gives up: a picture that shrinks unequally is blurred along both axes as much as along the shorter one, and the
+filters again on the way down. Dense sampling and its gradient would take 1.7 times as long and are left out. What that
+gives up: a picture that shrinks unequally is blurred along both axes as much as along the shorter one, and the
 corners of the spectrum (diagonal detail finer than the pixel spacing) can alias when turned. On drawn faces of 64 px,
 turned and compared with the same turned at 512 px, it reaches 37 dB where plain bilinear sampling reaches 33 dB and the
 dense form 38 dB.
@@ -22,7 +22,7 @@ from torch import Tensor
 
 LANCZOS_LOBES = 3
 LEVELS_PER_OCTAVE = 4  # steps in which the sinc is stretched
-NUM_LEVELS = LEVELS_PER_OCTAVE + 1  # down to half the size; smaller ones are rare (one picture in 100,000) and alias
+NUM_LEVELS = LEVELS_PER_OCTAVE + 1  # down to half the size; smaller ones are rare, and alias a little
 
 
 def warp(images: Tensor, matrices: Tensor) -> Tensor:
@@ -73,7 +73,8 @@ def _filter_bank(resolution: int, device: torch.device, dtype: torch.dtype) -> T
     mirrored = pixels.remainder(2 * resolution)
     inside = torch.minimum(mirrored, 2 * resolution - 1 - mirrored)
     bank = torch.zeros(NUM_LEVELS, len(rows), resolution, dtype=torch.float64).index_add(2, inside, weights)
-    return bank.to(device=device, dtype=dtype)
+    # Zeros of the sinc come out as 1e-17; without them pixels that stay in place stay bit-identical.
+    return bank.where(bank.abs() > 1e-12, 0).to(device=device, dtype=dtype)
 
 
 def _lanczos(x: Tensor) -> Tensor:
