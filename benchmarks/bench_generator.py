@@ -1,25 +1,24 @@
 """How much faster does this library generate than StyleGAN2 as it is usually written?
 
 The paper's generator (256 px, config F: 512 channels up to 64 px) from z to images, without gradients. All forms hold
-the same parameters and must agree to 1e-4 before anything is timed; they run in turns in one process. The usual form
-stands for two, by how its FIR filter is written (see `literal.py`).
-
-Rates are by the clock; `cpu_ratio` compares processor seconds, which other programs on the machine disturb less.
+the same parameters and must agree to 1e-4 before anything is timed; they run in one process, in turns; they differ in
+their networks and, as `turns.py` explains, in their allocator. The usual form stands for two, by how its FIR filter is
+written (see `literal.py`).
 
     python benchmarks/bench_generator.py --json docs/results/bench_generator.json
 """
 
 import argparse
 import copy
+import functools
 import json
-import statistics
-import time
 from pathlib import Path
 from typing import Any
 
 import torch
 from literal import FIR_FORMS, make_literal, require_equal
 from torch import Tensor
+from turns import Form, describe, in_turns, rates
 
 from ui2i.config import NetworkConfig, to_mapping
 from ui2i.files import write_text
@@ -31,7 +30,7 @@ DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 @torch.no_grad()
 def main() -> None:
-    """Compare, print one line a precision, and write the numbers."""
+    """Compare, print one table a precision, and write the numbers."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--resolution", type=int, default=256)
     parser.add_argument("--batch-size", type=int, default=4)
@@ -46,15 +45,15 @@ def main() -> None:
     torch.manual_seed(0)
     config = NetworkConfig(img_resolution=args.resolution)
     generator = Generator(config).eval().to(args.device)
-    forms = {"ours": generator}
-    forms |= {fir_form: make_literal(copy.deepcopy(generator), fir_form) for fir_form in FIR_FORMS}
+    networks = {"ours": generator}
+    networks |= {fir_form: make_literal(copy.deepcopy(generator), fir_form) for fir_form in FIR_FORMS}
     z = torch.randn(args.batch_size, config.z_dim, device=args.device)
-    agreement = max(require_equal("images", generator(z), forms[fir_form](z)) for fir_form in FIR_FORMS)
+    agreement = max(require_equal("images", generator(z), networks[fir_form](z)) for fir_form in FIR_FORMS)
     print(f"images of all forms agree to {agreement:.1e}", flush=True)
     results = []
     for precision in args.precision:
-        results.append(compare(forms, z, precision, args.repeats))
-        print(describe(results[-1]), flush=True)
+        results.append(compare(networks, z, precision, args.repeats))
+        print(describe(precision, results[-1]), flush=True)
     if args.json is not None:
         document = {
             "question": (__doc__ or "").splitlines()[0],
@@ -67,37 +66,19 @@ def main() -> None:
         write_text(args.json, json.dumps(document, indent=2) + "\n")
 
 
-def compare(forms: dict[str, Generator], z: Tensor, precision: str, num_repeats: int) -> dict[str, Any]:
+def compare(networks: dict[str, Generator], z: Tensor, precision: str, num_repeats: int) -> dict[str, Any]:
     """Run all forms in turns and return images a second of each."""
-    wall: dict[str, list[float]] = {name: [] for name in forms}
-    cpu: dict[str, list[float]] = {name: [] for name in forms}
-    for form in forms.values():
-        form(z, dtype=DTYPES[precision])
-    for _ in range(num_repeats):
-        for name, form in forms.items():
-            start, cpu_start = time.perf_counter(), time.process_time()
-            form(z, dtype=DTYPES[precision]).sum().item()  # item waits for an accelerator
-            wall[name].append(time.perf_counter() - start)
-            cpu[name].append(time.process_time() - cpu_start)
-    rates = {name: len(z) / statistics.median(values) for name, values in wall.items()}
-    return {
-        "precision": precision,
-        "images_per_second": rates,
-        "ratio": {name: rates["ours"] / rates[name] for name in FIR_FORMS},
-        "cpu_ratio": {name: min(cpu[name]) / min(cpu["ours"]) for name in FIR_FORMS},
-        "seconds_per_batch": wall,
-    }
+    forms = {}
+    for name, network in networks.items():
+        run = functools.partial(generate, network, z, DTYPES[precision])
+        forms[name] = Form(run, keeps_memory=name == "ours")
+        forms[f"{name}, other allocator"] = Form(run, keeps_memory=name != "ours")
+    return {"precision": precision, **rates(in_turns(forms, num_repeats), len(z))}
 
 
-def describe(result: dict[str, Any]) -> str:
-    """Return one line for a person."""
-    rates = result["images_per_second"]
-    others = [
-        f"{name} {rates[name]:.2f} images/s (ratio {result['ratio'][name]:.2f}, of processor time "
-        f"{result['cpu_ratio'][name]:.2f})"
-        for name in FIR_FORMS
-    ]
-    return f"{result['precision']}: {rates['ours']:.2f} images/s; literal {', '.join(others)}"
+def generate(network: Generator, z: Tensor, dtype: torch.dtype) -> None:
+    """Generate one batch and wait for it."""
+    network(z, dtype=dtype).sum().item()
 
 
 if __name__ == "__main__":

@@ -2,24 +2,23 @@
 
 64 px, widths up to 64, batch 16, all regularisers at their intervals. All forms take the same step of
 `ui2i.training` from the same parameters and the same random numbers, in one process, in turns; they differ in their
-networks alone. The usual form stands for two, by how its FIR filter is written (see `literal.py`). Before anything is
-timed, every scalar of the first step and every image and logit must agree to 1e-4 in fp32.
-
-Rates are by the clock; `cpu_ratio` compares processor seconds, which other programs on the machine disturb less.
+networks and, as `turns.py` explains, in their allocator. The usual form stands for two, by how its FIR filter is
+written (see `literal.py`). Before anything is timed, every scalar of the first step and every image and logit must
+agree to 1e-4 in fp32.
 
     python benchmarks/bench_training.py --json docs/results/bench_training.json
 """
 
 import argparse
+import functools
 import json
-import statistics
-import time
 from pathlib import Path
 from typing import Any
 
 import torch
 from literal import FIR_FORMS, make_literal, require_equal
 from torch import Tensor
+from turns import Form, describe, in_turns, rates
 
 from ui2i.config import NetworkConfig, Precision, TrainingConfig, to_mapping
 from ui2i.files import write_text
@@ -34,7 +33,7 @@ CYCLE_STEPS = 16  # the regularisers' common period: 16 R1, 4 path length
 
 
 def main() -> None:
-    """Compare, print one line a precision, and write the numbers."""
+    """Compare, print one table a precision, and write the numbers."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cycles", type=int, default=2, help=f"timed cycles of {CYCLE_STEPS} steps of each form")
     parser.add_argument("--batch-size", type=int, default=16)
@@ -49,7 +48,7 @@ def main() -> None:
     results = []
     for precision in args.precision:
         results.append(compare(precision, args.batch_size, args.cycles, args.device))
-        print(describe(results[-1]), flush=True)
+        print(describe(precision, results[-1]), flush=True)
     if args.json is not None:
         document = {
             "question": (__doc__ or "").splitlines()[0],
@@ -82,25 +81,12 @@ def compare(precision: Precision, batch_size: int, num_cycles: int, device: str)
     """Train all forms in turns and return images a second of each."""
     config = TrainingConfig(batch_size=batch_size, precision=precision)
     real_img = real_batch(batch_size, device)
-    forms = states(config, device)
-    wall: dict[str, list[float]] = {name: [] for name in forms}
-    cpu: dict[str, list[float]] = {name: [] for name in forms}
-    for state in forms.values():  # warm up with the step that computes everything
-        train_step(state, real_img, config)
-        state.num_steps = 0
-    for _ in range(num_cycles):
-        for name, state in forms.items():
-            seconds, cpu_seconds = timed_cycle(state, real_img, config)
-            wall[name].append(seconds)
-            cpu[name].append(cpu_seconds)
-    rates = {name: CYCLE_STEPS * batch_size / statistics.median(values) for name, values in wall.items()}
-    return {
-        "precision": precision,
-        "images_per_second": rates,
-        "ratio": {name: rates["ours"] / rates[name] for name in FIR_FORMS},
-        "cpu_ratio": {name: min(cpu[name]) / min(cpu["ours"]) for name in FIR_FORMS},
-        "seconds_per_cycle": wall,
-    }
+    forms = {}
+    for name, state in states(config, device).items():
+        run = functools.partial(cycle, state, real_img, config)
+        forms[name] = Form(run, keeps_memory=name == "ours")
+        forms[f"{name}, other allocator"] = Form(run, keeps_memory=name != "ours")
+    return {"precision": precision, **rates(in_turns(forms, num_cycles), CYCLE_STEPS * batch_size)}
 
 
 def states(config: TrainingConfig, device: str) -> dict[str, TrainingState]:
@@ -120,24 +106,11 @@ def real_batch(batch_size: int, device: str) -> Tensor:
     return img.to(device, memory_format=torch.channels_last)
 
 
-def timed_cycle(state: TrainingState, real_img: Tensor, config: TrainingConfig) -> tuple[float, float]:
-    """Return the seconds that one cycle of the regularisers takes, by the clock and of processor time."""
-    start, cpu_start = time.perf_counter(), time.process_time()
+def cycle(state: TrainingState, real_img: Tensor, config: TrainingConfig) -> None:
+    """Take the steps of one cycle of the regularisers."""
     for _ in range(CYCLE_STEPS):
         scalars = train_step(state, real_img, config)
     scalars["loss_generator"].item()  # waits for an accelerator
-    return time.perf_counter() - start, time.process_time() - cpu_start
-
-
-def describe(result: dict[str, Any]) -> str:
-    """Return one line for a person."""
-    rates = result["images_per_second"]
-    others = [
-        f"{name} {rates[name]:.1f} images/s (ratio {result['ratio'][name]:.2f}, of processor time "
-        f"{result['cpu_ratio'][name]:.2f})"
-        for name in FIR_FORMS
-    ]
-    return f"{result['precision']}: {rates['ours']:.1f} images/s; literal {', '.join(others)}"
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ import contextlib
 import dataclasses
 import signal
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import FrameType
@@ -12,10 +11,12 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from flows.checkpoint_cli import base_app, checkpoint_app
+from flows.data_cli import data_app
+from flows.epilog import examples as _examples
 from ui2i.errors import DataError, UI2IError
 
 if TYPE_CHECKING:
-    from flows.display import Display
     from tasks.project import Project
 
 USER_ERROR = 2  # exit status
@@ -29,8 +30,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-data_app = typer.Typer(help="Make pictures.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(data_app, name="data")
+app.add_typer(checkpoint_app, name="checkpoint")
+app.add_typer(base_app, name="base")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,14 +75,12 @@ def run(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _examples(*lines: str) -> str:
-    """Return an epilog that keeps its lines."""
-    return "\n".join(["\b", "Examples:", *(f"  {line}" for line in lines)])
-
-
 _Name = Annotated[str, typer.Argument(metavar="NAME", help="Lower-case letters, digits and dashes.")]
 _Names = Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Domains. Default: all.")]
-_Images = Annotated[Path, typer.Option(metavar="PATH", help="Folder or .zip of pictures; they are copied to data/raw.")]
+_Images = Annotated[
+    Path,
+    typer.Option(metavar="PATH", help="Folder, .zip, .tar, .parquet or list (.txt) of pictures; copied to data/raw."),
+]
 _Kimg = Annotated[
     float | None, typer.Option(metavar="N", help="Thousands of pictures to show in training. Default: params.yaml's.")
 ]
@@ -290,48 +290,18 @@ def mark_crashed(
     print_runs(still_running)
 
 
-@data_app.command(epilog=_examples("ui2i data draw cartoon --num 3000 --out ~/cartoons --seed 2 --workers 4"))
-def draw(
-    style: Annotated[str, typer.Argument(metavar="STYLE", help="face, cartoon, ...")],
-    num: Annotated[int, typer.Option(metavar="N", help="How many pictures.")],
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder to make.")],
-    seed: Annotated[int, typer.Option(metavar="N", help="The same seed draws the same people in every style.")] = 0,
-    resolution: Annotated[int, typer.Option(metavar="N", help="Side in pixels, at least 32.")] = 64,
-    workers: Annotated[int, typer.Option(metavar="N", help="Processes.")] = 1,
-) -> None:
-    """Draw faces of people who do not exist, in a style."""
-    from flows.report import print_paths
-    from ui2i.datasets.procedural import draw_dataset
-
-    display, title = _display(verbose=False), f"draw {style}"
-    started, result = time.monotonic(), "failed"
-    display.start(title)
-    try:
-        draw_dataset(style, num, seed, out, resolution, workers, display.progress)
-        result = "done"
-    finally:
-        display.finish(title, result, time.monotonic() - started)
-    print_paths({"pictures": out.resolve()})
-
-
 @contextlib.contextmanager
 def _session(options: Options, project: "Project") -> Iterator[None]:
     """Let flows run inside, on display."""
-    from flows.display import shown
+    from flows.display import shown, terminal_display
     from flows.session import prefect_session
 
     try:
-        with shown(_display(verbose=options.verbose)), prefect_session(project, verbose=options.verbose):
+        with shown(terminal_display(verbose=options.verbose)), prefect_session(project, verbose=options.verbose):
             yield
     except KeyboardInterrupt:
         print("stopped; the same command goes on from the last saved state", file=sys.stderr)
         raise
-
-
-def _display(*, verbose: bool) -> "Display":
-    from flows.display import BarDisplay, PlainDisplay
-
-    return BarDisplay(verbose=verbose) if sys.stdout.isatty() else PlainDisplay(verbose=verbose)
 
 
 def _domains(project: "Project", names: list[str] | None) -> list[str]:

@@ -5,8 +5,11 @@ the tasks report to `current_display()`.
 """
 
 import contextlib
+import sys
 import time
 from collections.abc import Iterator
+
+from ui2i.progress import Progress
 
 PLAIN_INTERVAL_SECONDS = 15.0
 
@@ -98,6 +101,23 @@ class BarDisplay(Display):
 
     def _print(self, text: str) -> None:
         self.bars.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def terminal_display(*, verbose: bool = False) -> Display:
+    """Return what suits the place that stdout goes to."""
+    return BarDisplay(verbose=verbose) if sys.stdout.isatty() else PlainDisplay(verbose=verbose)
+
+
+@contextlib.contextmanager
+def working(title: str) -> Iterator[Progress]:
+    """Show a piece of work that is no stage, as stages are shown; yield what it reports to."""
+    display, started, result = terminal_display(), time.monotonic(), "failed"
+    display.start(title)
+    try:
+        yield display.progress
+        result = "done"
+    finally:
+        display.finish(title, result, time.monotonic() - started)
 
 
 _current = Display()

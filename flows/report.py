@@ -19,7 +19,7 @@ def print_outcomes(outcomes: "Iterable[StageOutcome]") -> None:
     """Print what each stage took."""
     results = {"ran": "done", "skipped": "up to date"}
     rows = [(outcome.stage, results[outcome.status], duration(outcome.seconds)) for outcome in outcomes]
-    _print_table("Stages", ("stage", "result", "time"), rows)
+    print_table("Stages", ("stage", "result", "time"), rows)
 
 
 def print_results(project: "Project", domain: str) -> None:
@@ -45,12 +45,12 @@ def print_distances(project: "Project", domain: str) -> None:
     from flows.distances import COLUMNS, read_distances
 
     table = read_distances(project, domain)
-    _print_table(table.title, COLUMNS, table.rows)
+    print_table(table.title, COLUMNS, table.rows)
 
 
 def print_runs(runs: "Iterable[Run]") -> None:
     """Print which runs there are."""
-    _print_table("Running", ("run", "name", "since (UTC)"), [(run.id, run.name, run.started) for run in runs])
+    print_table("Running", ("run", "name", "since (UTC)"), [(run.id, run.name, run.started) for run in runs])
 
 
 def print_paths(paths: dict[str, Path]) -> None:
@@ -61,7 +61,8 @@ def print_paths(paths: dict[str, Path]) -> None:
         print(f"{label:<{width}}  {shown}")
 
 
-def _print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print a table."""
     from rich.console import Console
     from rich.table import Table
 

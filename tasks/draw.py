@@ -9,6 +9,7 @@ from tasks.stage_cli import Job, Stage, main
 
 def work(job: Job) -> None:
     """Draw `drawn.<name>`."""
+    from ui2i.datasets.drawing.workers import usable_cores
     from ui2i.datasets.procedural import draw_dataset
 
     drawn = find_entry(job.params.drawn, job.name, "drawn")
@@ -18,7 +19,7 @@ def work(job: Job) -> None:
         drawn.seed,
         job.project.raw(job.name),
         resolution=drawn.resolution,
-        num_workers=1,  # a pool of processes could not be stopped at once: it finishes all that it was given
+        num_workers=usable_cores(),
         progress=job.progress,
     )
 

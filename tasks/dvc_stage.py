@@ -151,7 +151,7 @@ def list_stages(project: Project) -> list[str]:
     stages += [f"pretrain@{name}" for name in params.bases]
     for name in params.domains:
         stages += _own_stages(name)
-    return stages
+    return [*stages, *(f"truth@{name}" for name in params.truth)]
 
 
 def base_stages(project: Project, name: str) -> list[str]:

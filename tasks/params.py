@@ -15,6 +15,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from tasks.project import PARAMS_FILE, Project
+from tasks.truth_params import Truth, check_truth, parse_truth
 from ui2i.config import (
     DistanceConfig,
     IngestConfig,
@@ -116,6 +117,7 @@ class Params:
     bases: Mapping[str, Base]
     imported: Mapping[str, Imported]
     domains: Mapping[str, Domain]
+    truth: Mapping[str, Truth]
 
 
 def load_params(project: Project) -> Params:
@@ -157,8 +159,10 @@ def parse_params(text: str) -> Params:
         bases={name: _base(entry, where) for name, entry, where in _entries(values, "bases")},
         imported={name: _imported(entry, where) for name, entry, where in _entries(values, "imported")},
         domains={name: _domain(entry, where) for name, entry, where in _entries(values, "domains")},
+        truth={name: parse_truth(entry, where) for name, entry, where in _entries(values, "truth")},
     )
     _check_references(params)
+    check_truth(params)
     _check_overrides(params)
     return params
 

@@ -6,10 +6,19 @@ the one way in which files from outside enter `data/`.
 
 import dataclasses
 import shutil
-import zipfile
+import tempfile
 from pathlib import Path
 
 from tasks.dvc_command import ensure_dvc, run_dvc
+from ui2i.datasets.ingestion.folders import folder_source, list_source, read_list
+from ui2i.datasets.ingestion.sources import (
+    ARCHIVE_SUFFIXES,
+    KINDS,
+    LIST_SUFFIX,
+    archive_suffix,
+    is_archive,
+    open_source,
+)
 from ui2i.errors import ConfigError, DataError
 from ui2i.files import atomic_file, atomic_folder, sha256_file, sha256_listing
 from ui2i.images import SUFFIXES
@@ -35,12 +44,21 @@ class Project:
         return self.root / "data"
 
     def raw(self, name: str) -> Path:
-        """Folder of drawn or added pictures; an added zip lies beside it as `<name>.zip`."""
+        """Folder of drawn or added pictures; an added archive lies beside it as `<name>.zip` or the like."""
         return self.data_dir / "raw" / name
 
     def prepared(self, name: str) -> Path:
         """Folder of a prepared dataset."""
         return self.data_dir / "prepared" / name
+
+    def base(self, name: str) -> Path:
+        """Folder of a model that was brought into the project."""
+        return self.data_dir / "base" / name
+
+    @property
+    def downloads(self) -> Path:
+        """Folder of what is being fetched; not tracked."""
+        return self.data_dir / "runs" / "downloads"
 
     def checkpoint(self, name: str) -> Path:
         """Folder of a base's model, or of a domain's, with one folder a mode in it."""
@@ -78,6 +96,27 @@ class Project:
         """Folder of translated pictures."""
         return self.data_dir / "translations" / domain
 
+    def truth_table(self, domain: str) -> Path:
+        """Table of translations against their true counterparts, picture by picture."""
+        return self.data_dir / "tables" / "truth" / f"{domain}.parquet"
+
+    def kept_table(self, domain: str) -> Path:
+        """Table of the attributes that translations kept. No domain's name has a dot."""
+        return self.truth_table(domain).with_suffix(".attributes.parquet")
+
+    def truth_summary(self, domain: str) -> Path:
+        """Both tables' means as JSON, for `dvc metrics`."""
+        return self.truth_table(domain).with_suffix(".json")
+
+    def truth_sheet(self, domain: str) -> Path:
+        """Picture of inputs, translations and counterparts."""
+        return self.truth_table(domain).with_suffix(".png")
+
+    @property
+    def regressors(self) -> Path:
+        """Folder of trained attribute regressors, which domains share; not tracked."""
+        return self.data_dir / "runs" / "regressors"
+
     def lock_path(self, output: Path) -> Path:
         """File that a stage locks while it writes `output`."""
         name = "-".join(output.relative_to(self.data_dir).parts)
@@ -114,20 +153,20 @@ def find_project(start: Path | str | None = None) -> Project:
 
 
 def add_raw(project: Project, name: str, source: Path | str, *, replace: bool = False) -> Path:
-    """Copy pictures into the project as `data/raw/<name>` or `data/raw/<name>.zip` and have DVC track them.
+    """Copy pictures into the project as `data/raw/<name>`, of an archive with its suffix, and have DVC track them.
 
-    Of a folder the pictures are taken, with their subfolders, and nothing else. What is there already and equal is not
-    copied again.
+    Of a folder the pictures are taken, with their subfolders, and nothing else; of a list the files that it names. What
+    is there already and equal is not copied again.
 
     Args:
-        source: a folder or a .zip; may be the place in the project itself.
+        source: a folder, a .zip, .tar or .parquet, or a .txt that lists files; may be the place in the project itself.
         replace: take the place of other pictures of this name instead of refusing.
 
     Returns:
         Where they lie now.
 
     Raises:
-        DataError: the source is missing, no folder and no zip, or without pictures; or other pictures of that name
+        DataError: the source is missing, nothing that holds pictures, or without any; or other pictures of that name
             are there.
         ConfigError: pictures of that name are drawn.
         DvcError: DVC cannot track them.
@@ -140,17 +179,18 @@ def add_raw(project: Project, name: str, source: Path | str, *, replace: bool = 
             "remove that entry"
         )
     source = Path(source).resolve()
-    folder, archive = project.raw(name), project.raw(name).with_name(f"{name}.zip")
-    destination, other = (folder, archive) if source.is_dir() else (archive, folder)
+    suffix = "" if _is_of_files(source) else archive_suffix(source) or ".zip"
+    places = [project.raw(name).with_name(name + kind) for kind in (suffix, "", *ARCHIVE_SUFFIXES)]
+    destination = places[0]
     listing = _listing(source)
     if not _is_equal(destination, listing):
-        existing = next((path for path in (destination, other) if path.exists()), None)
+        existing = next((path for path in places if path.exists()), None)
         if existing is not None and not replace:
             raise DataError(
                 f"{project.relative(existing)} has other pictures than {source}, expected a new name or the same "
                 "pictures; choose another name or ask to replace them"
             )
-        if source.is_dir():
+        if _is_of_files(source):
             with atomic_folder(destination) as temporary:
                 _copy_pictures(source, temporary)
         else:
@@ -162,54 +202,58 @@ def add_raw(project: Project, name: str, source: Path | str, *, replace: bool = 
 
 
 def count_pictures(source: Path | str) -> int:
-    """Return how many files of a folder or .zip look like pictures by their names.
+    """Return how many files of a folder, archive or list look like pictures by their names.
 
     Raises:
-        DataError: it is missing, no folder and no zip, or has none.
+        DataError: it is missing, nothing that holds pictures, or has none.
     """
-    source = Path(source).resolve()
-    _listing(source)
-    if source.is_dir():
-        return len(_picture_names(source))
-    with zipfile.ZipFile(source) as archive:
-        names = [Path(name) for name in archive.namelist()]
-    return sum(name.name.lower().endswith(SUFFIXES) and not _is_hidden(name) for name in names)
+    with tempfile.TemporaryDirectory() as workspace, open_source(source, workspace=Path(workspace)) as opened:
+        return len(opened.members)
 
 
 def _listing(path: Path) -> str:
-    """Return a hash of the pictures of a folder or of the bytes of a zip."""
-    if path.is_dir():
-        names = _picture_names(path)
-        if not names:
+    """Return a hash of the pictures of a folder or list, or of the bytes of an archive."""
+    if _is_of_files(path):
+        files = _picture_files(path)
+        if not files:
             raise DataError(f"{path} contains no pictures, expected files ending in {', '.join(SUFFIXES)}; add some")
-        return sha256_listing((name, sha256_file(path / name)) for name in names)
+        return sha256_listing((name, sha256_file(file)) for name, file in files.items())
     if not path.is_file():
-        raise DataError(f"{path} does not exist, expected a folder or .zip of pictures; check the path")
-    if not zipfile.is_zipfile(path):
-        raise DataError(f"{path} is no zip, expected a folder or .zip of pictures; fetch it again")
+        raise DataError(f"{path} does not exist, expected {KINDS}; check the path")
+    if not is_archive(path):
+        raise DataError(f"{path} is no archive that is known, expected {KINDS}; fetch it again")
     return sha256_file(path)
 
 
 def _is_equal(destination: Path, listing: str) -> bool:
     return (
         destination.exists()
-        and (destination.is_file() or bool(_picture_names(destination)))
+        and (destination.is_file() or bool(_picture_files(destination)))
         and (_listing(destination) == listing)
     )
 
 
-def _picture_names(folder: Path) -> list[str]:
-    """Return the pictures of a folder by relative name, hidden ones left out."""
-    names = (path.relative_to(folder) for path in folder.rglob("*") if path.name.lower().endswith(SUFFIXES))
-    return sorted(name.as_posix() for name in names if not _is_hidden(name) and (folder / name).is_file())
+def _is_of_files(path: Path) -> bool:
+    """Whether pictures lie in files of their own: in a folder, or as a list names them."""
+    return path.is_dir() or (path.is_file() and archive_suffix(path) == LIST_SUFFIX)
 
 
-def _is_hidden(name: Path) -> bool:
-    return any(part.startswith(".") or part == "__MACOSX" for part in name.parts)
+def _picture_files(source: Path) -> dict[str, Path]:
+    """Return the pictures of a folder or list by relative name; of a folder, hidden ones and dead links left out.
+
+    Raises:
+        DataError: a listed file does not exist.
+    """
+    opened = folder_source(source) if source.is_dir() else list_source(read_list(source))
+    files = {member.path: member.key for member in opened.members if member.fault is None}
+    missing = [name for name, file in files.items() if not file.is_file()]
+    if missing and not source.is_dir():
+        raise DataError(f"{source} lists {missing[0]}, which does not exist; correct the list")
+    return {name: file for name, file in files.items() if name not in missing}
 
 
 def _copy_pictures(source: Path, folder: Path) -> None:
-    for name in _picture_names(source):
+    for name, file in _picture_files(source).items():
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source / name, target)
+        shutil.copyfile(file, target)

@@ -1,5 +1,7 @@
 """Networks and pictures small enough for a test, and the place of the shared fixtures."""
 
+import lzma
+import shutil
 from pathlib import Path
 from typing import TypeVar
 
@@ -28,6 +30,18 @@ def shared() -> Path:
     if not path.is_dir():
         pytest.skip("needs ../shared, which is not part of the repository")
     return path
+
+
+@pytest.fixture(scope="session")
+def golden(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder with checkpoints of other tools, and what they must produce; see `tests/golden/README.md`."""
+    folder = tmp_path_factory.mktemp("golden")
+    for path in (Path(__file__).parent / "golden").iterdir():
+        if path.suffix == ".xz":
+            (folder / path.stem).write_bytes(lzma.decompress(path.read_bytes()))
+        else:
+            shutil.copy(path, folder)
+    return folder
 
 
 @pytest.fixture(scope="session")

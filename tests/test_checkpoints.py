@@ -105,6 +105,12 @@ def test_hash_is_the_contents(generator: Generator, saved: Path, tmp_path: Path)
     assert len({file_hash(path) for path in (saved, other_card, other_weights)}) == 3
 
 
+def test_permissions_are_those_of_any_new_file(saved: Path) -> None:
+    other = saved.with_name("other")
+    other.touch()
+    assert saved.stat().st_mode == other.stat().st_mode
+
+
 def test_missing_file(tmp_path: Path) -> None:
     for path in (tmp_path / "nowhere.safetensors", tmp_path):
         assert "does not exist" in refuse(load_generator, path)
@@ -174,6 +180,8 @@ def test_headers_that_are_none(saved: Path, header: str) -> None:
         ("card", None),
         ("card", []),
         ("card", {}),
+        ("card", "face"),
+        ("card", {"domain": "face", "mode": "FT", "provenance": "unknown"}),
         ("card", {"domain": "face", "mode": "FT", "colour": "red"}),
     ],
 )

@@ -25,6 +25,10 @@ COMMANDS = [
     ["demo"],
     ["mark-crashed"],
     ["data", "draw"],
+    ["checkpoint", "show"],
+    ["checkpoint", "convert"],
+    ["checkpoint", "verify"],
+    ["base", "add"],
 ]
 
 

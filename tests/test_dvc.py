@@ -71,8 +71,13 @@ def test_repro_alone_makes_everything(built):
         "tables/distance/cartoon.parquet",
         "tables/distance/cartoon.json",
         "translations/cartoon/contact_sheet.png",
+        "tables/truth/cartoon.parquet",
+        "tables/truth/cartoon.attributes.parquet",
     } <= data
-    assert set(Repo(str(built.root)).metrics.show()[""]["data"]) == {"data/tables/distance/cartoon.json"}
+    assert set(Repo(str(built.root)).metrics.show()[""]["data"]) == {
+        "data/tables/distance/cartoon.json",
+        "data/tables/truth/cartoon.json",
+    }
 
 
 def test_a_second_repro_runs_nothing(built):
@@ -84,14 +89,15 @@ def test_a_second_repro_runs_nothing(built):
     ("path", "value", "stages"),
     [
         ("distance.num_latents", 3, "distance"),
-        ("inversion.num_steps", 3, "translate"),
-        ("translate.num_images", 1, "translate"),
-        ("perceptual.name", "mine", "distance translate"),
-        ("swap.torgb_from", "source", "swap distance translate"),
-        ("finetune.learning_rate", 0.001, "finetune swap distance translate"),
-        ("domains.cartoon.modes", ["FC-FT"], "finetune swap distance translate"),
-        ("drawn.cartoon.seed", 9, "draw ingest finetune swap distance translate"),
-        ("ingest.test_share", 0.2, "ingest finetune swap distance translate"),
+        ("inversion.num_steps", 3, "translate truth"),
+        ("translate.num_images", 1, "translate truth"),
+        ("truth.cartoon.num_draws", 3, "truth"),
+        ("perceptual.name", "mine", "distance translate truth"),
+        ("swap.torgb_from", "source", "swap distance translate truth"),
+        ("finetune.learning_rate", 0.001, "finetune swap distance translate truth"),
+        ("domains.cartoon.modes", ["FC-FT"], "finetune swap distance translate truth"),
+        ("drawn.cartoon.seed", 9, "draw ingest finetune swap distance translate truth"),
+        ("ingest.test_share", 0.2, "ingest finetune swap distance translate truth"),
         ("pretrain.total_kimg", 1, ""),
         ("network.w_dim", 9, ""),
     ],
@@ -155,6 +161,7 @@ def test_the_stages_of_a_domain_are_in_order(project):
 
 
 def test_a_domain_of_own_pictures_from_a_trained_base_needs_no_drawing(project):
+    set_param(project, "truth", {})
     set_param(project, "drawn", {})
     set_param(project, "imported", {})
     set_param(project, "bases.face", {})

@@ -59,9 +59,9 @@ def test_fewer_styles_than_dimensions_still_give_a_whole_basis() -> None:
     assert (values[3:] < 1e-5).all()
 
 
-def test_directions_match_the_fixture(shared: Path) -> None:
-    expected = rosinality_expected(shared)
-    values, rows = directions(style_weights(rosinality_generator(shared, "source"), include_torgb="first"))
+def test_directions_match_the_fixture(golden: Path) -> None:
+    expected = rosinality_expected(golden)
+    values, rows = directions(style_weights(rosinality_generator(golden, "source"), include_torgb="first"))
     torch.testing.assert_close(values, expected["sefa_singular_values"], atol=1e-4, rtol=0)
     cosines = (rows * expected["sefa_directions"]).sum(dim=1).abs()
     torch.testing.assert_close(cosines, torch.ones(64), atol=1e-4, rtol=0)

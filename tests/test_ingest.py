@@ -10,13 +10,16 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from picture_files import bomb_png
 from PIL import Image
-from test_images import bomb_png, holds
+from test_images import holds
 
 from ui2i.config import IngestConfig
 from ui2i.datasets import ingest as ingest_module
 from ui2i.datasets.ingest import ingest, split_of
+from ui2i.datasets.ingestion import members, sheets
 from ui2i.datasets.manifest import read_manifest
+from ui2i.datasets.prepared import PreparedDataset
 from ui2i.errors import DataError
 from ui2i.files import sha256_bytes, sha256_folder
 from ui2i.images import load_image
@@ -98,21 +101,21 @@ def test_every_reason_for_rejection(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         "c-text.png": b"hello",
         "d-empty.png": b"",
         "e-cut.jpg": buffer.getvalue()[:1000],
-        "f-small.png": picture_bytes(1, size=(15, 100)),
-        "g-just-large-enough.png": picture_bytes(2, size=(16, 100)),
+        "f-small.png": picture_bytes(1, size=(15, 45)),
+        "g-just-large-enough.png": picture_bytes(2, size=(16, 48)),
         "h-bomb.png": bomb_png(),
         "i-heavy.png": b"x" * 20_001,
     }
     folder = make_folder(tmp_path / "raw", files)
     (folder / "j-dangling.png").symlink_to(tmp_path / "nowhere.png")
     os.mkfifo(folder / "k-pipe.png")
-    monkeypatch.setattr(ingest_module, "MAX_FILE_BYTES", 20_000)
+    monkeypatch.setattr(members, "MAX_FILE_BYTES", 20_000)
     manifest = ingest(folder, tmp_path / "out", CONFIG, name="dirty")
     assert reasons(tmp_path / "out") == {
         "b-copy.png": "duplicate",
         "c-text.png": "unreadable",
         "d-empty.png": "unreadable",
-        "e-cut.jpg": "damaged",
+        "e-cut.jpg": "truncated",
         "f-small.png": "too_small",
         "h-bomb.png": "decompression_bomb",
         "i-heavy.png": "too_large",
@@ -165,7 +168,7 @@ def test_same_bytes_from_any_number_of_workers_and_from_a_zip(tmp_path: Path, mo
 
 def test_samples_are_drawn_from_all_shards_by_hash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ingest_module, "SHARD_SIZE", 6)
-    monkeypatch.setattr(ingest_module, "_NUM_SAMPLES", 4)
+    monkeypatch.setattr(sheets, "NUM_SAMPLES", 4)
     manifest = ingest(make_folder(tmp_path / "raw", many(16)), tmp_path / "out", CONFIG, name="set")
     sheet = np.asarray(load_image(tmp_path / "out" / "samples.png"))
     rows = [row for shard in manifest.shards for row in table(tmp_path / "out", shard.name)]
@@ -264,6 +267,57 @@ def test_nothing_to_ingest(tmp_path: Path) -> None:
         with pytest.raises(DataError, match=message):
             ingest(source, tmp_path / "out", dataclasses.replace(CONFIG, max_reject_share=1.0), name="none")
     assert not (tmp_path / "out").exists()
+
+
+def test_statistics_of_files_and_pictures(tmp_path: Path) -> None:
+    sizes = {"a.png": (40, 50), "b.png": (60, 40), "c.png": (44, 48)}
+    files = {name: picture_bytes(index, size=size) for index, (name, size) in enumerate(sizes.items())}
+    manifest = ingest(make_folder(tmp_path / "raw", files | {"bad.png": b"bad"}), tmp_path / "out", CONFIG, name="set")
+    statistics = manifest.statistics
+    assert (statistics["formats"], statistics["modes"]) == ({"PNG": 3}, {"RGB": 3})
+    assert statistics["width"] == {"min": 40, "median": 44, "max": 60}
+    assert statistics["height"] == {"min": 40, "median": 48, "max": 50}
+    lengths = sorted(len(data) for data in files.values())
+    assert statistics["size_bytes"] == {"min": lengths[0], "median": lengths[1], "max": lengths[2]}
+    pixels = np.stack([np.asarray(load_image(row["png"])) for row in table(tmp_path / "out")]).reshape(-1, 3)
+    assert np.allclose(statistics["channel_mean"], pixels.mean(axis=0), atol=1e-3)
+    assert np.allclose(statistics["channel_std"], pixels.astype(float).std(axis=0), atol=1e-3)
+
+
+def test_a_dataset_of_schema_version_1_is_read_and_replaced(tmp_path: Path) -> None:
+    folder, out = make_folder(tmp_path / "raw", many(4)), tmp_path / "out"
+    new = ingest(folder, out, CONFIG, name="set")
+    values = json.loads((out / "manifest.json").read_text()) | {"schema_version": 1}
+    for key in ("passed_over", "statistics", "settings", "processing", "tables_sha256"):
+        del values[key]
+    (out / "manifest.json").write_text(json.dumps(values))
+    (out / "details.parquet").unlink()
+    assert read_manifest(out).statistics == {}
+    assert len(PreparedDataset(out, None)) == 4
+    assert ingest(folder, out, CONFIG, name="set") == new
+
+
+def test_the_sheet_of_rejects_shows_them(tmp_path: Path) -> None:
+    ingest(make_folder(tmp_path / "raw", many(3)), tmp_path / "good", CONFIG, name="good")
+    assert not (tmp_path / "good" / "rejects.png").exists()
+    small = picture_bytes(9, size=(12, 12))
+    ingest(make_folder(tmp_path / "raw", {"small.png": small, "bad.png": b"bad"}), tmp_path / "out", CONFIG, name="set")
+    sheet = np.asarray(load_image(tmp_path / "out" / "rejects.png"))
+    enlarged = np.asarray(load_image(small)).repeat(8, axis=0).repeat(8, axis=1)
+    assert holds(sheet, enlarged[1:-1, 1:-1])  # without the line around it
+    assert not holds(sheet, np.asarray(load_image(picture_bytes(1))))
+
+
+def test_near_duplicates_are_shown_with_what_was_kept() -> None:
+    pictures = [picture_bytes(seed, size=(96, 96)) for seed in (1, 2, 3)]
+    sheet = sheets.rejects_sheet(
+        {"near_duplicate": pictures[:2], "damaged": [None]},
+        {"near_duplicate": pictures[2:]},
+        {"near_duplicate": 2, "damaged": 1},
+        "title",
+    )
+    inner = [np.asarray(load_image(data))[1:-1, 1:-1] for data in pictures]
+    assert [holds(sheet, image) for image in inner] == [True, True, True]
 
 
 def test_manifest_has_no_trace_of_time_or_place(tmp_path: Path) -> None:

@@ -110,8 +110,9 @@ def test_swapped_share() -> None:
 
 @pytest.mark.parametrize("swap_resolution", [8, 16, 32])
 def test_feature_swap_gives_the_expected_images(shared: Path, swap_resolution: int) -> None:
-    source, target = rosinality_generator(shared, "source"), rosinality_generator(shared, "target")
-    expected = rosinality_expected(shared)
+    folder = shared / "fixtures"
+    source, target = rosinality_generator(folder, "source"), rosinality_generator(folder, "target")
+    expected = rosinality_expected(folder)
     ws = source.broadcast(source.mapping(expected["z"]))
     swapped = synthesize_feature_swap(source, target, ws, swap_resolution)
     torch.testing.assert_close(swapped, expected[f"feature_swap_{swap_resolution}"], atol=1e-5, rtol=0)

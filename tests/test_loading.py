@@ -23,8 +23,9 @@ from ui2i.config import IngestConfig
 from ui2i.datasets import ingest as ingest_module
 from ui2i.datasets import loading, png_store
 from ui2i.datasets.ingest import ingest
+from ui2i.datasets.ingestion import shards as shards_module
+from ui2i.datasets.ingestion.shards import ShardWriter
 from ui2i.datasets.loading import BatchLoader, default_num_workers
-from ui2i.datasets.manifest import write_shard
 from ui2i.datasets.png_store import PngStore
 from ui2i.datasets.prepared import BatchSampler, PreparedDataset
 from ui2i.errors import ConfigError, DataError
@@ -40,7 +41,7 @@ def shared_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("loading")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ingest_module, "SHARD_SIZE", 10)
-        patch.setattr("ui2i.datasets.manifest.ROW_GROUP_SIZE", 6)
+        patch.setattr(shards_module, "ROW_GROUP_SIZE", 6)
         config = IngestConfig(img_resolution=16, test_share=0.2)
         ingest(make_folder(root / "raw", many(23)), root / "out", config, name="loading")
     return root / "out"
@@ -313,6 +314,17 @@ def test_other_ways_to_store_pictures_are_refused(tmp_path: Path, options: dict[
         shard_with(tmp_path / "shard.parquet", **options)
 
 
+@pytest.mark.parametrize("row", [2, 7])  # in the middle of a row group, and its last
+def test_a_damaged_length(tmp_path: Path, row: int) -> None:
+    path = tmp_path / "shard.parquet"
+    shard_with(path)
+    data = path.read_bytes()
+    place = data.index(pq.read_table(path)["png"][row].as_py()) - 4
+    path.write_bytes(data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
+    with pytest.raises(DataError, match=r"shard\.parquet .* or is damaged"):
+        PngStore([(path, pq.read_metadata(path))])
+
+
 def test_descriptors_are_closed(path: Path) -> None:
     def num_open() -> int:
         return len(list(Path("/proc/self/fd").iterdir()))
@@ -324,11 +336,14 @@ def test_descriptors_are_closed(path: Path) -> None:
     assert num_open() == before
 
 
-def test_shards_of_ingest_suit_the_store(tmp_path: Path) -> None:
-    picture = np.random.default_rng(0).integers(0, 256, (400, 400, 3), dtype=np.uint8)  # 480 kB: several pages a group
-    schema = pa.schema([pa.field("png", pa.binary(), False)])
-    write_shard(tmp_path / "shard.parquet", pa.table([[encode_png(picture)] * 18], schema=schema))
-    store = PngStore([(tmp_path / "shard.parquet", pq.read_metadata(tmp_path / "shard.parquet"))])
+def test_large_pictures_as_ingest_writes_them(tmp_path: Path) -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (400, 400, 3), dtype=np.uint8)  # 480 kB
+    row = {"source_path": "", "sha256": "", "width": 400, "height": 400, "crop": [0, 0, 400, 400], "split": "train"}
+    writer = ShardWriter(tmp_path, 20)
+    for picture_id in range(18):
+        writer.add({**row, "id": picture_id, "png": encode_png(picture if picture_id == 17 else picture[:1])})
+    writer.close()
+    path = tmp_path / writer.shards[0].name
     image = np.empty_like(picture)
-    store.decode(17, image)
+    PngStore([(path, pq.read_metadata(path))]).decode(17, image)
     assert np.array_equal(image, picture)

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from ui2i.config import NetworkConfig
 from ui2i.errors import ConfigError
+from ui2i.losses import generator_loss, path_lengths, r1_penalty
 from ui2i.networks.discriminator import Discriminator, minibatch_stddev
 from ui2i.networks.generator import Generator
 from ui2i.networks.layers import Convolution, SynthesisLayer
@@ -322,8 +323,100 @@ def test_bf16_stays_near(generator: Generator, discriminator: Discriminator) -> 
     assert 1e-4 < relative_rms(rough_logits - logits, logits) < 0.06
 
 
+@pytest.mark.parametrize(("dtype", "bound"), [(torch.bfloat16, 0.4), (torch.float16, 0.1)])
+def test_gradients_in_low_precision_stay_near(
+    generator: Generator, discriminator: Discriminator, dtype: torch.dtype, bound: float
+) -> None:
+    """RMS errors of the losses' gradients in all parameters; docs/results/precision.md has those of wider networks."""
+    ws = generator.broadcast(random(8, 9)).requires_grad_()
+    real_img, noise = random(8, 3, 32, 32, seed=1), random(8, 3, 32, 32, seed=2)
+
+    def gradients(dtype: torch.dtype) -> list[Tensor]:
+        img = generator.synthesis(ws, dtype=dtype)
+        real = real_img.clone().requires_grad_()
+        losses = {
+            "generator": (generator_loss(discriminator(img, dtype=dtype)), generator.synthesis),
+            "path length": (path_lengths(img, ws, noise).square().mean(), generator.synthesis),
+            "r1": (r1_penalty(real, discriminator(real, dtype=dtype)), discriminator),
+        }
+        result = []
+        for loss, network in losses.values():
+            grads = torch.autograd.grad(loss, list(network.parameters()), retain_graph=True, allow_unused=True)
+            result.append(torch.cat([grad.flatten() for grad in grads if grad is not None]))
+        return result
+
+    for rough, exact in zip(gradients(dtype), gradients(torch.float32), strict=True):
+        assert 1e-5 < relative_rms(rough - exact, exact) < bound
+
+
+@torch.no_grad()
+def test_low_precision_at_the_top_alone(generator: Generator, discriminator: Discriminator) -> None:
+    ws = generator.broadcast(random(4, 9))
+    dtypes: dict[str, torch.dtype] = {}
+    for kind, network in (("generator", generator.synthesis), ("discriminator", discriminator)):
+        for name, module in network.named_modules(prefix=kind):
+            if isinstance(module, SynthesisLayer | Convolution):
+                module.register_forward_hook(lambda _, args, __, name=name: dtypes.update({name: args[0].dtype}))
+
+    def run(num: int | None, dtype: torch.dtype = torch.bfloat16) -> tuple[Tensor, Tensor]:
+        img = generator.synthesis(ws, dtype=dtype, num_low_precision_resolutions=num)
+        return img, discriminator(img, dtype=dtype, num_low_precision_resolutions=num)
+
+    exact = run(0, torch.bfloat16)
+    assert torch.equal(exact[0], generator.synthesis(ws)) and set(dtypes.values()) == {torch.float32}
+    for num, resolutions in ((1, {32}), (2, {32, 16}), (3, {32, 16, 8}), (None, {32, 16, 8, 4})):
+        outputs = run(num)
+        low = {int(name.split(".")[1][1:]) for name, dtype in dtypes.items() if dtype == torch.bfloat16}
+        assert low == resolutions and dtypes["discriminator.b4.conv"] == torch.float32
+        for output, expected in zip(outputs, exact, strict=True):
+            assert output.dtype == torch.float32 and 1e-4 < relative_rms(output - expected, expected) < 0.1
+    assert len(dtypes) == 7 + 11
+
+
+@torch.no_grad()
+def test_float16_survives_large_styles(generator: Generator) -> None:
+    for name, parameter in generator.named_parameters():
+        if "conv" in name and "affine" in name:
+            parameter.mul_(1e7)
+    ws = generator.broadcast(random(2, 9))
+    img = generator.synthesis(ws)
+    assert relative_rms(generator.synthesis(ws, dtype=torch.float16) - img, img) < 0.01
+
+
 def relative_rms(error: Tensor, value: Tensor) -> float:
     return float((error.square().mean() / value.square().mean()).sqrt())
+
+
+# -- speed that no one sees -------------------------------------------------------------------------------------------
+
+
+def test_activations_are_channels_last(generator: Generator, discriminator: Discriminator) -> None:
+    """Forwards and backwards, above 4 px: another layout gives the same numbers at half the speed."""
+    layouts: dict[str, bool] = {}
+
+    def note(name: str, value: Tensor) -> None:
+        layouts[name] = value.is_contiguous(memory_format=torch.channels_last)
+
+    def watch(name: str, value: Tensor) -> None:
+        if value.shape[3] > 4:
+            note(name, value)
+            value.register_hook(lambda grad: note(f"gradient of {name}", grad))
+
+    for kind, network in (("generator", generator.synthesis), ("discriminator", discriminator)):
+        for name, module in network.named_modules(prefix=kind):
+            if isinstance(module, SynthesisLayer | Convolution):
+                module.register_forward_hook(lambda _, __, y, name=name: watch(name, y))
+    ws = generator.broadcast(random(3, 9)).requires_grad_()
+    discriminator(generator.synthesis(ws)[:2].contiguous()).sum().backward()
+    assert len(layouts) == 2 * (6 + 8) and all(layouts.values()), [name for name, last in layouts.items() if not last]
+
+
+def test_batches_in_one_pass_have_their_own_groups(discriminator: Discriminator) -> None:
+    batches = [random(4, 3, 32, 32, seed=seed) for seed in range(3)]
+    together = discriminator(torch.cat(batches), num_batches=3)
+    apart = torch.cat([discriminator(batch) for batch in batches])
+    assert torch.allclose(together, apart, rtol=0, atol=1e-5)
+    assert (together - discriminator(torch.cat(batches))).abs().max() > 1e-3
 
 
 # -- errors -----------------------------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """Resampling and modulation against the formulas read literally, with first and second derivatives."""
 
+import functools
 from collections.abc import Callable
 
 import pytest
@@ -9,8 +10,9 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd import gradcheck, gradgradcheck
 
+from ui2i.ops.convolution import conv2d, conv_transpose2d, without_weight_gradients
 from ui2i.ops.modulation import demodulation
-from ui2i.ops.resample import downsample2x, fold_downsampling, fold_upsampling, upsample2x
+from ui2i.ops.resample import blur, downsample2x, upsample2x
 
 TOLERANCE = 1e-10
 SHAPES = [(1, 1, 2, 2), (2, 3, 4, 6), (3, 5, 8, 2), (1, 2, 16, 16)]
@@ -21,19 +23,19 @@ def random(*shape: int, seed: int = 0) -> Tensor:
 
 
 def upsampling_conv2d(x: Tensor, weight: Tensor) -> Tensor:
-    """As `SynthesisLayer` uses the folded weight."""
-    return F.pixel_shuffle(F.conv2d(x, fold_upsampling(weight), padding=1), 2)
+    """As `SynthesisLayer` samples up."""
+    return blur(conv_transpose2d(x, weight.transpose(0, 1), stride=2), padding=1, gain=4.0)
 
 
 def downsampling_conv2d(x: Tensor, weight: Tensor) -> Tensor:
-    """As `Convolution` uses the folded weight."""
-    return F.conv2d(F.pixel_unshuffle(x, 2), fold_downsampling(weight), padding=1)
+    """As `Convolution` samples down."""
+    return conv2d(blur(x, padding=2), weight, stride=2)
 
 
 def modulated_conv2d(x: Tensor, weight: Tensor, styles: Tensor, *, up: bool = False) -> Tensor:
     """As `SynthesisLayer` scales inputs and outputs."""
     x = x * styles[:, :, None, None]
-    y = upsampling_conv2d(x, weight) if up else F.conv2d(x, weight, padding=1)
+    y = upsampling_conv2d(x, weight) if up else conv2d(x, weight, padding=1)
     return y * demodulation(weight, styles)[:, :, None, None]
 
 
@@ -74,11 +76,70 @@ def test_down_is_the_adjoint_of_up() -> None:
 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("num_out", [1, 3, 4])
-def test_folded_convolutions(shape: tuple[int, ...], num_out: int) -> None:
+def test_resampling_convolutions(shape: tuple[int, ...], num_out: int) -> None:
     x, weight = random(*shape), random(num_out, shape[1], 3, 3, seed=1)
     up = largest_difference(upsampling_conv2d(x, weight), reference.upsampling_conv2d(x, weight))
     down = largest_difference(downsampling_conv2d(x, weight), reference.downsampling_conv2d(x, weight))
     assert max(up, down) < TOLERANCE
+
+
+@pytest.mark.parametrize("gain", [1.0, 4.0])
+@pytest.mark.parametrize("padding", [0, 1, 2, 3])
+def test_blur(padding: int, gain: float) -> None:
+    x = random(2, 3, 5, 6)
+    expected = reference.upfirdn2d(x, reference.fir_kernel(gain), pad=(padding, padding))
+    assert largest_difference(blur(x, padding=padding, gain=gain), expected) < TOLERANCE
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_upsampling_by_inserted_zeros(dtype: torch.dtype) -> None:
+    """In low precision on a CPU; the numbers are multiples of 1/16 below 16, so that nothing is rounded."""
+    x = torch.arange(24.0).reshape(1, 2, 3, 4) % 8
+    assert torch.equal(upsample2x(x.to(dtype)).float(), upsample2x(x))
+
+
+@pytest.mark.parametrize("size", [(5, 5), (6, 5), (8, 8)])
+@pytest.mark.parametrize(("kernel_size", "stride", "padding"), [(3, 1, 1), (3, 2, 0), (1, 1, 0), (3, 2, 1)])
+def test_convolution_is_torchs(kernel_size: int, stride: int, padding: int, size: tuple[int, int]) -> None:
+    """Values and two derivatives; with stride 2, sizes that the kernel covers and that it does not."""
+    x = random(2, 3, *size).requires_grad_()
+    weight, bias = random(4, 3, kernel_size, kernel_size, seed=1).requires_grad_(), random(4, seed=2).requires_grad_()
+    inputs = [x, weight, bias]
+    ours = two_derivatives(conv2d(x, weight, bias, stride=stride, padding=padding), inputs)
+    expected = two_derivatives(F.conv2d(x, weight, bias, stride=stride, padding=padding), inputs)
+    assert max(map(relative_difference, ours, expected)) < TOLERANCE
+
+
+def test_transposed_convolution_is_torchs() -> None:
+    x, weight = random(2, 3, 4, 5).requires_grad_(), random(3, 4, 3, 3, seed=1).requires_grad_()
+    ours = two_derivatives(conv_transpose2d(x, weight, stride=2), [x, weight])
+    expected = two_derivatives(F.conv_transpose2d(x, weight, stride=2), [x, weight])
+    assert max(map(relative_difference, ours, expected)) < TOLERANCE
+
+
+@pytest.mark.parametrize("operator", [conv2d, functools.partial(conv_transpose2d, stride=2)])
+def test_without_weight_gradients(operator: Callable[..., Tensor]) -> None:
+    """First derivatives skip the weight, second ones reach it."""
+    x, weight = random(2, 3, 4, 5).requires_grad_(), random(3, 3, 3, 3, seed=1).requires_grad_()
+    with without_weight_gradients():
+        dx, dweight = torch.autograd.grad(operator(x, weight).sum(), [x, weight], create_graph=True, allow_unused=True)
+    assert dweight is None
+    (second,) = torch.autograd.grad(dx.square().sum(), weight)
+    (expected,) = torch.autograd.grad(operator(x, weight).sum(), x, create_graph=True)
+    assert torch.equal(second, torch.autograd.grad(expected.square().sum(), weight)[0])
+    with pytest.raises(ZeroDivisionError), without_weight_gradients():
+        raise ZeroDivisionError
+    assert torch.autograd.grad(operator(x, weight).sum(), weight)[0].abs().max() > 0
+
+
+def relative_difference(a: Tensor, b: Tensor) -> float:
+    return largest_difference(a, b) / float(b.abs().max())
+
+
+def two_derivatives(y: Tensor, inputs: list[Tensor]) -> list[Tensor]:
+    first = torch.autograd.grad(y.pow(3).sum(), inputs, create_graph=True)
+    second = torch.autograd.grad(torch.stack([value.square().sum() for value in first]).sum(), inputs)
+    return [value.detach() for value in (y, *first, *second)]
 
 
 @pytest.mark.parametrize("up", [False, True])
@@ -109,6 +170,9 @@ def test_demodulation_of_nothing_is_finite() -> None:
 OPERATORS: dict[str, tuple[Callable[..., Tensor], list[tuple[int, ...]]]] = {
     "upsample2x": (upsample2x, [(1, 2, 2, 3)]),
     "downsample2x": (downsample2x, [(1, 2, 4, 2)]),
+    "blur": (functools.partial(blur, padding=2), [(1, 2, 3, 2)]),
+    "conv2d": (functools.partial(conv2d, stride=2), [(2, 2, 4, 5), (1, 2, 3, 3), (1,)]),
+    "conv_transpose2d": (functools.partial(conv_transpose2d, stride=2), [(1, 2, 2, 3), (2, 1, 3, 3)]),
     "upsampling_conv2d": (upsampling_conv2d, [(1, 2, 2, 2), (1, 2, 3, 3)]),
     "downsampling_conv2d": (downsampling_conv2d, [(1, 1, 4, 4), (2, 1, 3, 3)]),
     "demodulation": (demodulation, [(2, 2, 3, 3), (2, 2)]),
@@ -122,11 +186,3 @@ def test_derivatives(name: str) -> None:
     inputs = tuple(random(*shape, seed=seed).requires_grad_() for seed, shape in enumerate(shapes))
     assert gradcheck(operator, inputs)
     assert gradgradcheck(operator, inputs)
-
-
-def test_taps_follow_the_dtype() -> None:
-    weight = torch.ones(1, 1, 3, 3)
-    for fold in (fold_upsampling, fold_downsampling):
-        assert fold(weight).dtype == torch.float32
-        assert fold(weight.double()).dtype == torch.float64
-        assert fold(weight.bfloat16()).dtype == torch.bfloat16

@@ -1,6 +1,9 @@
-"""Drawn faces: every style in the registry, the same bytes from any number of workers, true pairs across styles."""
+"""Drawn datasets: every style in the registry, the same bytes however they are drawn, folders that are whole or absent.
 
-from dataclasses import asdict, fields, replace
+What is particular to people and animals is tested in `test_people` and `test_animals`.
+"""
+
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -10,17 +13,6 @@ import pytest
 from PIL import Image
 
 from ui2i.datasets import procedural
-from ui2i.datasets.drawing.attributes import (
-    BACKDROPS,
-    COLLARS,
-    EYEWEAR,
-    FACIAL_HAIR,
-    HAIR_STYLES_OF_MEN,
-    HAIR_STYLES_OF_WOMEN,
-)
-from ui2i.datasets.drawing.clothes import NECKLINES
-from ui2i.datasets.drawing.eyewear import LENSES
-from ui2i.datasets.drawing.hair import HAIR_STYLES
 from ui2i.datasets.procedural import FaceAttributes, draw, draw_dataset, sample_attributes, style_names
 from ui2i.errors import ConfigError, DataError
 
@@ -32,7 +24,7 @@ def _bytes_of(folder: Path) -> dict[str, bytes]:
 @pytest.mark.parametrize("resolution", [32, 64])
 @pytest.mark.parametrize("style", style_names())
 def test_every_style_gives_full_range_pictures(style: str, resolution: int) -> None:
-    images = np.stack([draw(sample_attributes(0, index), style, resolution) for index in range(8)])
+    images = np.stack([draw(sample_attributes(0, index, style), style, resolution) for index in range(8)])
     assert images.dtype == np.uint8
     assert images.shape == (8, resolution, resolution, 3)
     assert images.min() < 25
@@ -42,81 +34,18 @@ def test_every_style_gives_full_range_pictures(style: str, resolution: int) -> N
 
 @pytest.mark.parametrize("style", style_names())
 def test_no_two_of_100_pictures_are_identical(style: str) -> None:
-    assert len({draw(sample_attributes(0, index), style, 32).tobytes() for index in range(100)}) == 100
+    assert len({draw(sample_attributes(0, index, style), style, 32).tobytes() for index in range(100)}) == 100
 
 
 @pytest.mark.parametrize("style", style_names())
 def test_drawing_twice_gives_the_same_bytes(style: str) -> None:
-    attributes = sample_attributes(5, 7)
+    attributes = sample_attributes(5, 7, style)
     assert np.array_equal(draw(attributes, style), draw(attributes, style))
 
 
 def test_a_picture_depends_on_its_seed_and_index_only() -> None:
     assert sample_attributes(3, 4) == sample_attributes(3, 4)
     assert sample_attributes(3, 4) != sample_attributes(4, 3)
-
-
-def _signatures(style: str, people: list[FaceAttributes]) -> np.ndarray:
-    """Brightness in 16 x 16 cells less the style's mean, as unit vectors [N, 256]."""
-    cells = np.stack(
-        [draw(person, style, 64).mean(axis=2).reshape(16, 4, 16, 4).mean(axis=(1, 3)) for person in people]
-    )
-    flat = (cells - cells.mean(axis=0)).reshape(len(people), -1)
-    return flat / np.linalg.norm(flat, axis=1, keepdims=True)
-
-
-def test_a_face_is_recognised_among_its_cartoons() -> None:
-    people = [
-        replace(sample_attributes(0, index), backdrop="gradient", background_hue=0.6, background_value=0.8)
-        for index in range(24)
-    ]
-    similarity = _signatures("face", people) @ _signatures("cartoon", people).T
-    assert (similarity.argmax(axis=1) == np.arange(24)).mean() > 0.8
-
-
-@pytest.mark.parametrize("style", ["face", "cartoon"])
-def test_each_attribute_that_shows_changes_the_picture(style: str) -> None:
-    plain = replace(
-        sample_attributes(0, 0),
-        hair_style="short",
-        glasses="none",
-        facial_hair="none",
-        yaw=0.0,
-        skin_tone=0.2,
-        grey=0.0,
-    )
-    changes: list[dict[str, Any]] = [
-        {"yaw": 0.3}, {"pitch": 0.15}, {"roll": 0.1}, {"smile": -0.5}, {"mouth_open": 1.0}, {"eye_size": 1.3},
-        {"skin_tone": 0.8}, {"grey": 1.0}, {"fringe": 1.0}, {"glasses": "round"}, {"facial_hair": "beard"},
-        {"hair_style": "afro"}, {"iris_colour": "green"}, {"clothes_value": 0.1}, {"brow_angle": 0.3},
-    ]  # fmt: skip
-    before = draw(plain, style).astype(int)
-    for change in changes:
-        assert np.abs(draw(replace(plain, **change), style) - before).max() > 20, change
-
-
-def test_whatever_is_sampled_can_be_drawn() -> None:
-    assert set(HAIR_STYLES_OF_MEN) | set(HAIR_STYLES_OF_WOMEN) == set(HAIR_STYLES)
-    assert set(EYEWEAR) == {"none", *LENSES}
-    assert set(COLLARS) == set(NECKLINES)
-    people = [sample_attributes(1, index) for index in range(600)]
-    for name, kinds in (("backdrop", BACKDROPS), ("facial_hair", FACIAL_HAIR), ("hair_style", HAIR_STYLES)):
-        assert {getattr(person, name) for person in people} == set(kinds)
-
-
-@pytest.mark.parametrize("style", ["face", "cartoon"])
-def test_the_eyes_are_on_the_face(style: str) -> None:
-    """The iris is where the anatomy says: a green one turns that spot greener than a brown one, whatever the pose."""
-    for index in range(12):
-        person = replace(sample_attributes(2, index), glasses="none", eye_openness=1.2, fringe=0.0, hair_style="short")
-        green, brown = (
-            draw(replace(person, iris_colour=colour), style, 64).astype(int) for colour in ("green", "dark_brown")
-        )
-        rows, columns = np.nonzero(np.abs(green - brown).max(axis=2) > 15)
-        assert 0.34 < rows.mean() / 64 < 0.58
-        assert columns.min() < 31 < columns.max() + 8
-        assert columns.min() > 8
-        assert columns.max() < 56
 
 
 @pytest.fixture(scope="module")
@@ -220,27 +149,3 @@ def test_numbers_out_of_range_are_refused(tmp_path: Path, change: dict[str, Any]
     with pytest.raises(ConfigError, match=message):
         draw_dataset("face", out_dir=tmp_path / "out", **arguments)
     assert not (tmp_path / "out").exists()
-
-
-GOLDEN = {
-    "cartoon": [
-        [207.4, 155.6, 142.6, 207.4],
-        [211.0, 96.8, 59.3, 212.1],
-        [204.8, 68.9, 79.9, 214.0],
-        [183.4, 111.7, 124.6, 183.9],
-    ],
-    "face": [
-        [171.4, 122.6, 104.8, 128.7],
-        [136.4, 117.5, 64.3, 119.2],
-        [114.9, 76.2, 61.7, 113.4],
-        [122.1, 107.6, 106.8, 127.2],
-    ],
-}
-
-
-@pytest.mark.parametrize("style", sorted(GOLDEN))
-def test_the_look_stays_the_one_that_models_are_trained_on(style: str) -> None:
-    """Mean grey of 4 x 4 cells of one picture, to within what another version of Pillow may round differently."""
-    image = draw(sample_attributes(0, 3), style, 64)
-    cells = image.mean(axis=2).reshape(4, 16, 4, 16).mean(axis=(1, 3))
-    assert np.abs(cells - GOLDEN[style]).max() < 1.0

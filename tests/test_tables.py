@@ -15,13 +15,30 @@ from filelock import FileLock
 
 from ui2i import tables
 from ui2i.errors import DataError
-from ui2i.tables import DISTANCE_SCHEMA, TRAINING_SCHEMA, TRANSLATION_SCHEMA, append_rows, read_table, write_table
+from ui2i.tables import (
+    DISTANCE_SCHEMA,
+    KEPT_SCHEMA,
+    TRAINING_SCHEMA,
+    TRANSLATION_SCHEMA,
+    TRUTH_SCHEMA,
+    append_rows,
+    read_table,
+    write_table,
+)
 
-SCHEMAS = {"distance": DISTANCE_SCHEMA, "translation": TRANSLATION_SCHEMA, "training": TRAINING_SCHEMA}
+SCHEMAS = {
+    "distance": DISTANCE_SCHEMA,
+    "translation": TRANSLATION_SCHEMA,
+    "truth": TRUTH_SCHEMA,
+    "kept": KEPT_SCHEMA,
+    "training": TRAINING_SCHEMA,
+}
 # Of names, types and nullability. A schema that changes needs another version, and then another line here.
 FINGERPRINTS = {
     ("distance", 1): "96586a0863c016b4",
     ("translation", 1): "9bf53b3b1ef4b17e",
+    ("truth", 1): "aac5083b118fbe7c",
+    ("kept", 1): "da69f29a6ccf0955",
     ("training", 2): "8dabf700af57114c",
 }
 

@@ -31,6 +31,7 @@ OPTIONS = {
     "swap": "--domain",
     "distance": "--domain",
     "translate": "--domain",
+    "truth": "--domain",
 }
 
 

@@ -1,16 +1,15 @@
-"""Small generators for tests: random ones, and the fixtures in rosinality's format."""
+"""Small generators for tests: random ones, and reference checkpoints in rosinality's format."""
 
-import argparse
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from conftest import randomize
-from rosinality import generator_state
 from torch import Tensor
 
 from ui2i.config import NetworkConfig
+from ui2i.converters.formats import read_checkpoint
 from ui2i.networks.generator import Generator
 
 
@@ -40,25 +39,12 @@ def random_ws(generator: Generator, num_images: int, seed: int = 0) -> Tensor:
     return generator.broadcast(generator.w_avg + torch.randn(num_images, generator.config.w_dim, generator=random))
 
 
-def rosinality_generator(shared: Path, side: str) -> Generator:
-    """The fixture `source` or `target`."""
-    with torch.serialization.safe_globals([argparse.Namespace]):
-        checkpoint = torch.load(shared / "fixtures" / f"rosinality-{side}-32.pt", weights_only=True)
-    state = generator_state(checkpoint["g_ema"], checkpoint["latent_avg"])
-    config = NetworkConfig(
-        img_resolution=32,
-        z_dim=state["mapping.fc0.weight"].shape[1],
-        w_dim=state["mapping.fc0.weight"].shape[0],
-        num_mapping_layers=sum(name.endswith("weight") and name.startswith("mapping") for name in state),
-        channel_base=32 * state["synthesis.b32.conv1.weight"].shape[0],
-        channel_max=state["synthesis.b4.conv1.weight"].shape[0],
-    )
-    generator = Generator(config)
-    generator.load_state_dict(state)
-    return generator.eval().requires_grad_(False)
+def rosinality_generator(folder: Path, side: str) -> Generator:
+    """The reference checkpoint `source` or `target` in a folder."""
+    return read_checkpoint(folder / f"rosinality-{side}-32.pt").generator
 
 
-def rosinality_expected(shared: Path) -> dict[str, Tensor]:
-    """What the fixtures must produce."""
-    with np.load(shared / "fixtures" / "rosinality-32-expected.npz") as arrays:
+def rosinality_expected(folder: Path) -> dict[str, Tensor]:
+    """What the reference checkpoints in a folder must produce."""
+    with np.load(folder / "rosinality-32-expected.npz") as arrays:
         return {name: torch.from_numpy(arrays[name]) for name in arrays}

@@ -36,6 +36,8 @@ datasets:
 bases: {}
 imported:
   face: {checkpoint: data/base/face}
+truth:
+  cartoon: {base: face, regressor: {num_drawings: 12, num_held_out: 6, num_epochs: 1, batch_size: 6, width: 4}}
 domains:
   cartoon: {base: face, modes: [FC-FT, FT]}
 """

@@ -1,24 +1,29 @@
 """The native checkpoint: safetensors with a JSON header. Nothing in such a file is ever executed.
 
 A generator and its discriminator are separate files, so that a generator can be shared alone. The header holds the
-architecture and a `ModelCard`; the tensors carry the networks' parameter names, float32.
+architecture and a `ModelCard`; the tensors carry the networks' parameter names, float32, among them the truncation
+mean `mapping.w_avg`. `ui2i.converters` reads and writes the formats of other tools.
 """
 
+import copy
 import dataclasses
 import json
+import os
 import struct
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors.torch import save_file
 from torch import Tensor
 
 from ui2i import __version__
 from ui2i.config import NetworkConfig, from_mapping, to_mapping
 from ui2i.errors import CheckpointError, ConfigError
-from ui2i.files import sha256_file, write_bytes
+from ui2i.files import atomic_file, sha256_file
+from ui2i.networks.blank import blank_network
 from ui2i.networks.discriminator import Discriminator
 from ui2i.networks.generator import Generator
 
@@ -31,7 +36,7 @@ class ModelCard:
     """What a model is and where it comes from."""
 
     domain: str
-    mode: str  # scratch, FT, FC-FT, or one of these with -LS8, -LS16, -LS32
+    mode: str  # scratch, FT, FC-FT, or one of these with -LS8, -LS16, -LS32; imported: somebody else's
     base: str | None = None  # source domain; None: trained from scratch
     base_hash: str | None = None  # sha256 of the source generator's file
     dataset_hash: str | None = None
@@ -53,22 +58,33 @@ def save_discriminator(path: Path, discriminator: Discriminator, card: ModelCard
     _save(path, discriminator, card, kind="discriminator")
 
 
-def load_generator(path: Path, *, device: torch.device | str = "cpu") -> tuple[Generator, ModelCard]:
+def load_generator(
+    path: Path, *, device: torch.device | str = "cpu", share_file: bool = False
+) -> tuple[Generator, ModelCard]:
     """Read a generator, in evaluation mode and without gradients.
 
+    Args:
+        share_file: take the file's bytes as the tensors' memory, until they are written to, instead of copying them.
+            The file must then not be truncated meanwhile.
+
     Raises:
         CheckpointError: the file is missing, damaged, not in this format, or holds something else.
     """
-    return _load(path, Generator, kind="generator", device=device)
+    return _load(path, Generator, kind="generator", device=device, share_file=share_file)
 
 
-def load_discriminator(path: Path, *, device: torch.device | str = "cpu") -> tuple[Discriminator, ModelCard]:
+def load_discriminator(
+    path: Path, *, device: torch.device | str = "cpu", share_file: bool = False
+) -> tuple[Discriminator, ModelCard]:
     """Read a discriminator, in evaluation mode and without gradients.
 
+    Args:
+        share_file: as for `load_generator`.
+
     Raises:
         CheckpointError: the file is missing, damaged, not in this format, or holds something else.
     """
-    return _load(path, Discriminator, kind="discriminator", device=device)
+    return _load(path, Discriminator, kind="discriminator", device=device, share_file=share_file)
 
 
 def read_card(path: Path) -> tuple[NetworkConfig, ModelCard]:
@@ -79,6 +95,20 @@ def read_card(path: Path) -> tuple[NetworkConfig, ModelCard]:
     """
     header, _ = _read_header(path)
     return _parse_header(header, path)
+
+
+def card_from_mapping(values: Mapping[str, Any]) -> ModelCard:
+    """Build a card from plain values.
+
+    Raises:
+        ConfigError: the values are no mapping, a field is unknown or has the wrong type.
+        TypeError: a field is missing.
+    """
+    plain = dict(values) if isinstance(values, Mapping) else values
+    provenance = plain.pop("provenance", {}) if isinstance(plain, dict) else {}
+    if not isinstance(provenance, dict):
+        raise ConfigError(f"card.provenance is {type(provenance).__name__}, expected values by name; write {{}}")
+    return dataclasses.replace(from_mapping(ModelCard, plain, section="card"), provenance=provenance)
 
 
 def file_hash(path: Path) -> str:
@@ -94,26 +124,49 @@ def _save(path: Path, network: Generator | Discriminator, card: ModelCard, *, ki
         "card": dataclasses.asdict(card),
     }
     tensors = {name: value.detach().float().cpu().contiguous() for name, value in network.state_dict().items()}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_bytes(path, save(tensors, metadata={"ui2i": json.dumps(header, sort_keys=True)}))
+    with atomic_file(path) as temporary:
+        save_file(tensors, temporary, metadata={"ui2i": json.dumps(header, sort_keys=True)})
+        temporary.chmod(_usual_mode())  # safetensors makes files for their owner alone
+
+
+def _usual_mode() -> int:
+    """Return the permissions of new files."""
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return 0o666 & ~mask
 
 
 def _load(
-    path: Path, network_type: type[NetworkT], *, kind: str, device: torch.device | str
+    path: Path, network_type: type[NetworkT], *, kind: str, device: torch.device | str, share_file: bool
 ) -> tuple[NetworkT, ModelCard]:
     header, tensors = _read_header(path, with_tensors=True)
     if header.get("kind") != kind:
         raise CheckpointError(f"{path} holds a {header.get('kind')}, expected a {kind}; name the {kind}'s file")
     config, card = _parse_header(header, path)
-    network = network_type(config)
+    _check_plausible(path, config, tensors, kind)
+    network = blank_network(network_type, config)  # the header may say anything: nothing is allocated by it
     try:
-        network.load_state_dict(tensors)
+        network.load_state_dict(tensors, assign=True)
     except RuntimeError as error:
         raise CheckpointError(
             f"{path} has tensors that do not fit its own header ({_first_line(error)}), expected a {kind} of "
             f"{config.img_resolution} px; the file is damaged: fetch or train it again"
         ) from error
+    network = network if share_file else copy.deepcopy(network)
     return network.eval().requires_grad_(False).to(device), card
+
+
+def _check_plausible(path: Path, config: NetworkConfig, tensors: Mapping[str, Tensor], kind: str) -> None:
+    """Refuse a header whose network could not possibly be in the file, before a network is made of it."""
+    other_types = {str(tensor.dtype) for tensor in tensors.values()} - {"torch.float32"}
+    num_values = sum(tensor.numel() for tensor in tensors.values())
+    lengths = (config.z_dim, config.w_dim, *(config.num_channels(size) for size in config.block_resolutions))
+    if other_types or max(lengths) > num_values or config.num_mapping_layers > len(tensors):
+        what = f"tensors of {other_types.pop()}" if other_types else f"{num_values:,} values in {len(tensors)} tensors"
+        raise CheckpointError(
+            f"{path} has {what}, expected a {kind} of {config.img_resolution} px in float32, as its header says; the "
+            "file is damaged: fetch or train it again"
+        )
 
 
 def _read_header(path: Path, *, with_tensors: bool = False) -> tuple[dict[str, Any], dict[str, Tensor]]:
@@ -125,7 +178,7 @@ def _read_header(path: Path, *, with_tensors: bool = False) -> tuple[dict[str, A
             tensors = {name: file.get_tensor(name) for name in file.keys()} if with_tensors else {}  # noqa: SIM118
     except KeyError:
         raise CheckpointError(f"{path} has no ui2i header, expected a checkpoint that ui2i wrote") from None
-    except (SafetensorError, ValueError, OSError, struct.error) as error:
+    except (SafetensorError, ValueError, OSError, struct.error, RecursionError) as error:
         raise CheckpointError(
             f"{path} is not a readable checkpoint ({_first_line(error)}), expected safetensors; fetch or train it again"
         ) from error
@@ -140,7 +193,7 @@ def _parse_header(header: dict[str, Any], path: Path) -> tuple[NetworkConfig, Mo
             f"{path} has format version {header.get('format_version')}, expected {FORMAT_VERSION}; update ui2i"
         )
     try:
-        return from_mapping(NetworkConfig, header["network"], section="network"), ModelCard(**header["card"])
+        return from_mapping(NetworkConfig, header["network"], section="network"), card_from_mapping(header["card"])
     except (ConfigError, KeyError, TypeError) as error:
         raise CheckpointError(f"{path} has an unusable header ({error}), expected one that ui2i wrote") from error
 

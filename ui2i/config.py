@@ -176,6 +176,32 @@ class InversionConfig:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class RegressorConfig:
+    """A network that reads the attributes of drawn pictures, and the drawings it is trained on."""
+
+    num_drawings: int = 12_000
+    num_held_out: int = 1000  # further drawings, which say how well each attribute is read
+    num_epochs: int = 10
+    batch_size: int = 64
+    learning_rate: float = 0.002
+    width: int = 32  # channels of the first layer
+    noise: float = 0.1  # the most that is added to a picture in [-1, 1], as a standard deviation
+    precision: Literal["fp32", "bf16"] = "bf16"  # of training; reading is fp32
+    seed: int = 1_000_000  # of the drawings and the training; no pictures that are judged may have it
+
+    def __post_init__(self) -> None:
+        for name in ("num_drawings", "num_held_out", "num_epochs", "batch_size", "learning_rate", "width"):
+            _require_positive(name, getattr(self, name))
+        if min(self.num_drawings, self.num_held_out, self.batch_size) < 2:
+            raise ConfigError(
+                f"num_drawings is {self.num_drawings}, num_held_out {self.num_held_out} and batch_size "
+                f"{self.batch_size}, expected at least 2 each; raise them"
+            )
+        if self.noise < 0 or self.seed < 0:
+            raise ConfigError(f"noise is {self.noise} and seed {self.seed}, expected 0 or more; correct them")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class IngestConfig:
     """How pictures become a prepared dataset."""
 

@@ -98,12 +98,17 @@ def decode(data: bytes, *, name: str = "the picture", background: str = "white")
         turn = _UPRIGHT.get(_orientation(image))
         mode = image.mode
         rgb = _to_srgb(image, background)
+        rgb.info.clear()  # or a profile that no longer holds, with the time it was made, goes into every PNG of it
         return Decoded(rgb if turn is None else rgb.transpose(turn), image.format or "", mode)
-    except PictureError:
-        raise
+    except _DepthError as error:
+        raise PictureError(f"{name} has {error}, expected 8 or 16 bits; convert it", "unsupported") from error
     # Given damaged bytes, a decoder raises whatever its plugin happens to: OSError, SyntaxError, struct.error, ...
     except Exception as error:
         raise _spoilt(data, name, error) from error
+
+
+class _DepthError(Exception):
+    """The levels of a picture have no agreed white."""
 
 
 def _read(source: str | os.PathLike[str] | bytes | BinaryIO) -> tuple[bytes, str]:
@@ -206,7 +211,7 @@ def _to_srgb(image: Image.Image, background: str) -> Image.Image:
         image = image.convert("RGBA")
         alpha = image.getchannel("A")
         image = image.convert("RGB")
-    rgb = _apply_profile(image, profile) if profile else image.convert("RGB")
+    rgb = _apply_profile(image, profile) if profile else _to_rgb(image)
     if alpha is None:
         return rgb
     ground = Image.new("RGB", rgb.size, background)
@@ -214,17 +219,20 @@ def _to_srgb(image: Image.Image, background: str) -> Image.Image:
     return ground
 
 
+def _to_rgb(image: Image.Image) -> Image.Image:
+    """Convert to RGB without a profile; what is RGB already is not copied."""
+    return image if image.mode == "RGB" else image.convert("RGB")
+
+
 def _reduce_depth(image: Image.Image) -> Image.Image:
     """Scale 16-bit grey to 8 bits: 65535 becomes 255.
 
     Raises:
-        PictureError: the values do not fit 16 bits; 32-bit pictures have no agreed white.
+        _DepthError: the values do not fit 16 bits.
     """
     levels = np.asarray(image)
     if image.mode == "F" or levels.min() < 0 or levels.max() > 65535:
-        raise PictureError(
-            f"the picture has 32-bit values of mode {image.mode}, expected 8 or 16 bits; convert it", "unsupported"
-        )
+        raise _DepthError(f"32-bit values of mode {image.mode}")
     return Image.fromarray(np.rint(levels / 257).astype(np.uint8))
 
 
@@ -232,11 +240,11 @@ def _apply_profile(image: Image.Image, icc_profile: bytes) -> Image.Image:
     """Convert colours from the embedded profile to sRGB; a profile that is broken or for other channels is ignored."""
     mode = _profile_mode(icc_profile)
     if mode is None or (image.mode == "CMYK") != (mode == "CMYK"):
-        return image.convert("RGB")
+        return _to_rgb(image)
     try:
         converted = ImageCms.applyTransform(image.convert(mode), _transform(icc_profile, mode))
     except (ImageCms.PyCMSError, OSError, ValueError):
-        return image.convert("RGB")
+        return _to_rgb(image)
     assert converted is not None  # only an in-place conversion returns nothing
     return converted
 

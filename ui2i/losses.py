@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ui2i.ops.convolution import without_weight_gradients
+
 
 def generator_loss(fake_logits: Tensor) -> Tensor:
     """Mean of -log sigmoid(logits) (Goodfellow et al., arXiv 1406.2661, section 3)."""
@@ -30,7 +32,8 @@ def r1_penalty(real_img: Tensor, real_logits: Tensor) -> Tensor:
     Returns:
         A scalar, without the factor gamma / 2.
     """
-    (gradient,) = torch.autograd.grad(real_logits.sum(), real_img, create_graph=True)
+    with without_weight_gradients():
+        (gradient,) = torch.autograd.grad(real_logits.sum(), real_img, create_graph=True)
     return gradient.square().sum(dim=(1, 2, 3)).mean()
 
 
@@ -48,5 +51,6 @@ def path_lengths(fake_img: Tensor, ws: Tensor, noise: Tensor | None = None, *, c
     """
     noise = torch.randn_like(fake_img) if noise is None else noise
     noise = noise / math.sqrt(fake_img.shape[2] * fake_img.shape[3])
-    (gradient,) = torch.autograd.grad((fake_img * noise).sum(), ws, create_graph=create_graph)
+    with without_weight_gradients():
+        (gradient,) = torch.autograd.grad((fake_img * noise).sum(), ws, create_graph=create_graph)
     return gradient.square().sum(dim=2).mean(dim=1).sqrt()

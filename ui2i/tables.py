@@ -94,6 +94,56 @@ TRANSLATION_SCHEMA = _schema(
     ],
 )
 
+TRUTH_SCHEMA = _schema(
+    "truth",
+    1,
+    [
+        _required("index", _INT),  # as in the translations' table, likewise up to checkpoint_hash
+        _required("input_path", _TEXT),
+        _required("domain", _TEXT),
+        _required("variant", _TEXT),
+        _required("checkpoint_hash", _TEXT),
+        _required("style", _TEXT),  # in which the counterpart was drawn, from
+        _required("drawn_seed", _INT),
+        _required("drawn_index", _INT),
+        _required("metric", _TEXT),  # lpips; ssim: distances are 1 - SSIM; rmse: of pictures in [-1, 1]
+        _required("distance", _FLOAT),  # of the translation to its true counterpart
+        _required("copy_distance", _FLOAT),  # of the input to it
+        _required("chance_distance", _FLOAT),  # of random pictures of the domain to it, their mean
+        _required("score", _FLOAT),  # 1 - distance / chance_distance
+        _required("copy_score", _FLOAT),
+        _required("num_draws", _INT),  # random pictures
+        _required("seed", _INT),  # of their choice
+        _required("trunk", _TEXT),
+        _required("trunk_hash", _TEXT),
+        _required("commit", _TEXT),
+    ],
+)
+
+KEPT_SCHEMA = _schema(
+    "kept",
+    1,
+    [
+        _required("domain", _TEXT),
+        _required("variant", _TEXT),
+        _required("checkpoint_hash", _TEXT),
+        _required("style", _TEXT),  # whose regressor read the pictures
+        _required("attribute", _TEXT),
+        _required("kind", _TEXT),  # number, hue, category
+        _required("measure", _TEXT),  # correlation, mean cosine, accuracy
+        _required("agreement", _FLOAT),  # between the true attribute and the one read from the translation
+        _required("ceiling", _FLOAT),  # the same, read from the true counterparts
+        _required("chance", _FLOAT),  # the same, readings shuffled
+        pa.field("kept", _FLOAT),  # (agreement - chance) / (ceiling - chance); null: the ceiling is at chance
+        pa.field("ci95_low", _FLOAT),  # of kept
+        pa.field("ci95_high", _FLOAT),
+        _required("skill", _FLOAT),  # of the regressor on held-out drawings: 0 to 1
+        _required("num_pictures", _INT),
+        _required("regressor", _TEXT),  # hash of what made it
+        _required("commit", _TEXT),
+    ],
+)
+
 TRAINING_SCHEMA = _schema(
     "training",
     2,

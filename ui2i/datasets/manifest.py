@@ -1,9 +1,13 @@
 """What a prepared dataset folder contains: its manifest, its shards' columns, and how both are read and written.
 
-    manifest.json         name, resolution, counts, and the SHA-256 of everything that matters
+    manifest.json         name, resolution, counts, statistics, settings, and the SHA-256 of everything that matters
     images-00000.parquet  about `SHARD_SIZE` pictures each, `SHARD_SCHEMA`
-    rejects.parquet       the pictures that were left out and why, `REJECT_SCHEMA`
+    details.parquet       what else is known of each picture, `DETAIL_SCHEMA`
+    rejects.parquet       the pictures that were left out and why, `INGEST_REJECT_SCHEMA`
     samples.png           a sheet of pictures to look at
+    rejects.png           a sheet of rejects by reason, if there are any
+
+Datasets of schema version 1, which have no details and no statistics, are read as well.
 
 There is no time and no path of a machine in any of them, so equal pictures give equal bytes.
 """
@@ -19,12 +23,15 @@ import pyarrow as pa
 from ui2i.errors import DataError
 from ui2i.files import sha256_bytes, write_text
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+READABLE_VERSIONS = (1, 2)
 SHARD_SIZE = 2000  # pictures per file
 ROW_GROUP_SIZE = 16  # pictures read at once when only a few are wanted
 MANIFEST_NAME = "manifest.json"
+DETAILS_NAME = "details.parquet"
 REJECTS_NAME = "rejects.parquet"
 SAMPLES_NAME = "samples.png"
+REJECTS_SHEET_NAME = "rejects.png"
 
 SHARD_SCHEMA = pa.schema(
     [
@@ -38,6 +45,20 @@ SHARD_SCHEMA = pa.schema(
         pa.field("png", pa.binary(), nullable=False),  # RGB, img_resolution squared
     ]
 )
+DETAIL_SCHEMA = pa.schema(
+    [
+        pa.field("id", pa.int64(), nullable=False),  # as in the shards, row by row
+        pa.field("part", pa.int32(), nullable=False),  # 0, 1, ... of the pictures that were cut from one file
+        pa.field("size_bytes", pa.int64(), nullable=False),  # of the source file
+        pa.field("file_format", pa.string(), nullable=False),  # as Pillow names it
+        pa.field("mode", pa.string(), nullable=False),  # of the source's pixels, as Pillow names it
+        pa.field("phash", pa.binary(32), nullable=False),  # the perceptual hash
+        pa.field("level_sums", pa.list_(pa.int64(), 3), nullable=False),  # of red, green, blue over all pixels
+        pa.field("level_squares", pa.list_(pa.int64(), 3), nullable=False),  # sums of their squares
+        # x and y of the top left, top right, bottom right and bottom left corner, if the square was turned
+        pa.field("corners", pa.list_(pa.float64(), 8)),
+    ]
+)
 REJECT_SCHEMA = pa.schema(
     [
         pa.field("path", pa.string(), nullable=False),
@@ -46,6 +67,22 @@ REJECT_SCHEMA = pa.schema(
         pa.field("sha256", pa.string()),  # null: the bytes were not read
     ]
 )
+INGEST_REJECT_SCHEMA = pa.schema(
+    [
+        *REJECT_SCHEMA,
+        pa.field("width", pa.int32()),  # of the upright picture; null: it was not decoded
+        pa.field("height", pa.int32()),
+        pa.field("duplicate_of", pa.string()),  # path of the picture that was kept instead
+        pa.field("part", pa.int32(), nullable=False),  # of the pictures cut from one file, which one is rejected
+        pa.field("phash", pa.binary(32)),  # of a near duplicate
+        pa.field("file_format", pa.string(), nullable=False),  # empty: it was not decoded
+        pa.field("mode", pa.string(), nullable=False),
+        pa.field("detail", pa.string(), nullable=False),  # the reason in a sentence
+    ]
+)
+SHARD_OPTIONS = {"compression": "none", "use_dictionary": False, "write_statistics": False}
+"""How shards are written: PNGs as they are, one after the other, so that `PngStore` finds each of them. They are
+compressed already, and dictionaries and statistics of distinct bytes only cost."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -73,6 +110,11 @@ class Manifest:
     shards: tuple[Shard, ...]
     schema_version: int
     library_version: str
+    passed_over: dict[str, int] = dataclasses.field(default_factory=dict)  # files by suffix that are no pictures
+    statistics: dict[str, Any] = dataclasses.field(default_factory=dict)
+    settings: dict[str, Any] = dataclasses.field(default_factory=dict)  # `IngestConfig`
+    processing: dict[str, Any] = dataclasses.field(default_factory=dict)  # versions of what decodes and encodes
+    tables_sha256: dict[str, str] = dataclasses.field(default_factory=dict)  # of the other Parquet files
 
     def write(self, folder: Path) -> None:
         """Write `manifest.json` into `folder`."""
@@ -104,8 +146,9 @@ def read_manifest(folder: Path) -> Manifest:
 
 def _parse(values: Any, path: Path) -> Manifest:
     version = values.get("schema_version") if isinstance(values, dict) else None
-    if version != SCHEMA_VERSION:
-        raise DataError(f"{path} has schema version {version!r}, expected {SCHEMA_VERSION}; ingest the dataset again")
+    if version not in READABLE_VERSIONS:
+        expected = " or ".join(map(str, READABLE_VERSIONS))
+        raise DataError(f"{path} has schema version {version!r}, expected {expected}; ingest the dataset again")
     try:
         shards = tuple(Shard(**shard) for shard in values.pop("shards"))
         manifest = Manifest(shards=shards, **values)

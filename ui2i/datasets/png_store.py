@@ -117,8 +117,8 @@ def _locate(descriptor: int, metadata: pq.FileMetaData, path: Path) -> list[tupl
 
 def _foreign(path: Path) -> DataError:
     return DataError(
-        f"{path} stores its pictures in another way than ingest, expected PNGs uncompressed and in plain encoding; "
-        "ingest the dataset again"
+        f"{path} stores its pictures in another way than ingest or is damaged, expected PNGs uncompressed and in plain "
+        "encoding; fetch the dataset or ingest it again"
     )
 
 

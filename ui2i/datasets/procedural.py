@@ -1,31 +1,33 @@
 """A dataset without a camera: pictures of parametric faces, in several styles, free of anyone's rights.
 
-A picture follows from a seed, an index and a style. The same seed and index in two styles show the same person in the
-same pose, so that a translation between the styles can be compared with the truth. How faces are drawn is the business
-of `drawing`; a further style is one more file in `drawing/styles`.
+A picture follows from a seed, an index and a style. The same seed and index in two styles of people show the same
+person in the same pose, and in two styles of animals the same animal, so that a translation between the styles can be
+compared with the truth. How faces are drawn is the business of `drawing`; a further style is one more file in
+`drawing/styles`.
 """
 
 import contextlib
-import multiprocessing
+import itertools
 import re
 import secrets
 import shutil
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ui2i.datasets.drawing.attributes import FaceAttributes, sample_attributes
-from ui2i.datasets.drawing.files import draw_files
-from ui2i.datasets.drawing.registry import find_style, style_names
+from ui2i.datasets.drawing.animals.attributes import AnimalAttributes
+from ui2i.datasets.drawing.attributes import FaceAttributes
+from ui2i.datasets.drawing.files import table_rows
+from ui2i.datasets.drawing.registry import find_style, style_names, subject_of
+from ui2i.datasets.drawing.subjects import Attributes
+from ui2i.datasets.drawing.workers import draw_chunks
 from ui2i.errors import ConfigError, DataError
 from ui2i.progress import Progress, no_progress
 
-__all__ = ["FaceAttributes", "draw", "draw_dataset", "sample_attributes", "style_names"]
+__all__ = ["AnimalAttributes", "FaceAttributes", "draw", "draw_dataset", "sample_attributes", "style_names"]
 
 ATTRIBUTES_FILE = "attributes.parquet"
 MADE_BY = {b"ui2i.made_by": b"ui2i.datasets.procedural"}
@@ -35,11 +37,20 @@ CHUNK = 64
 """Pictures a task of the process pool."""
 
 
-def draw(attributes: FaceAttributes, style: str, resolution: int = 64) -> np.ndarray:
-    """Draw one person in one style.
+def sample_attributes(seed: int, index: int, style: str = "face") -> Attributes:
+    """Attributes of picture `index` of the dataset of `seed`, of a person or an animal as `style` draws one.
+
+    Raises:
+        ConfigError: the style is unknown.
+    """
+    return subject_of(style).sample(seed, index)
+
+
+def draw(attributes: Attributes, style: str, resolution: int = 64) -> np.ndarray:
+    """Draw one person or animal in one style.
 
     Args:
-        attributes: who, in which pose and light; see `sample_attributes`.
+        attributes: who, in which pose and light, of the style's subject; see `sample_attributes`.
         style: one of `style_names()`.
         resolution: side in pixels, at least 32; the drawings are designed for 64.
 
@@ -47,9 +58,15 @@ def draw(attributes: FaceAttributes, style: str, resolution: int = 64) -> np.nda
         uint8 [R, R, 3], RGB. The same arguments give the same bytes.
 
     Raises:
-        ConfigError: the style is unknown or the resolution too small.
+        ConfigError: the style is unknown, draws something else, or the resolution is too small.
     """
     _check_resolution(resolution)
+    expected = subject_of(style).attributes
+    if not isinstance(attributes, expected):
+        raise ConfigError(
+            f"the attributes are {type(attributes).__name__}, style {style!r} expects {expected.__name__}; "
+            f"sample them for it: sample_attributes(seed, index, {style!r})"
+        )
     return find_style(style)(attributes, resolution)
 
 
@@ -74,7 +91,7 @@ def draw_dataset(
         seed: not negative.
         out_dir: the folder to make.
         resolution: side in pixels, at least 32.
-        num_workers: processes; 1 draws in this one.
+        num_workers: processes, each of which draws `CHUNK` pictures at a time; 1 draws in this one.
         progress: told about pictures written.
 
     Returns:
@@ -82,7 +99,7 @@ def draw_dataset(
 
     Raises:
         ConfigError: a number is out of range or the style is unknown.
-        DataError: `out_dir` holds something else than such a dataset.
+        DataError: `out_dir` holds something else than such a dataset, or a process died.
     """
     find_style(style)
     _check_resolution(resolution)
@@ -92,29 +109,13 @@ def draw_dataset(
     out_dir = Path(out_dir)
     _check_replaceable(out_dir)
     with _fresh_folder(out_dir) as unfinished:
-        rows: list[dict[str, Any]] = []
-        for chunk in _draw_chunks(style, num_images, seed, resolution, num_workers, unfinished):
-            rows += chunk
-            progress(len(rows), num_images, style)
-        table = pa.Table.from_pylist(sorted(rows, key=lambda row: int(row["index"])))
+        chunks = [range(start, min(start + CHUNK, num_images)) for start in range(0, num_images, CHUNK)]
+        with contextlib.closing(draw_chunks(style, seed, chunks, resolution, unfinished, num_workers)) as finished:
+            for done in itertools.accumulate(finished):
+                progress(done, num_images, style)
+        table = pa.Table.from_pylist(table_rows(style, seed, num_images))
         pq.write_table(table.replace_schema_metadata(MADE_BY), unfinished / ATTRIBUTES_FILE)
     return out_dir
-
-
-def _draw_chunks(
-    style: str, num_images: int, seed: int, resolution: int, num_workers: int, folder: Path
-) -> Iterator[list[dict[str, Any]]]:
-    """Rows of each run of pictures as it is written, in any order."""
-    chunks = [range(start, min(start + CHUNK, num_images)) for start in range(0, num_images, CHUNK)]
-    if num_workers == 1:
-        for chunk in chunks:
-            yield draw_files(style, seed, chunk, resolution, folder)
-        return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(num_workers, len(chunks)), mp_context=context) as pool:
-        tasks = [pool.submit(draw_files, style, seed, chunk, resolution, folder) for chunk in chunks]
-        for task in as_completed(tasks):
-            yield task.result()
 
 
 def _check_resolution(resolution: int) -> None:

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from ui2i.config import NetworkConfig
 from ui2i.errors import ConfigError
-from ui2i.networks.layers import Convolution, FullyConnected
+from ui2i.networks.layers import Convolution, FullyConnected, dtype_at
 
 
 class DiscriminatorBlock(nn.Module):
@@ -27,7 +27,7 @@ class DiscriminatorBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if hasattr(self, "fromrgb"):
             x = self.fromrgb(x)
-        return self.skip(x) + self.conv1(self.conv0(x))
+        return self.skip(x).add_(self.conv1(self.conv0(x)))
 
 
 class DiscriminatorEpilogue(nn.Module):
@@ -41,9 +41,10 @@ class DiscriminatorEpilogue(nn.Module):
         self.fc = FullyConnected(channels * 16, channels, activate=True)
         self.out = FullyConnected(channels, 1)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, num_batches: int = 1) -> Tensor:
         x = x.float()
-        x = self.conv(torch.cat([x, minibatch_stddev(x, self.group_size)], dim=1))
+        deviation = [minibatch_stddev(batch, self.group_size) for batch in x.chunk(num_batches)]
+        x = self.conv(torch.cat([x, torch.cat(deviation)], dim=1))
         return self.out(self.fc(x.flatten(1)))
 
 
@@ -62,20 +63,32 @@ class Discriminator(nn.Module):
         """Return the block at `resolution` pixels; the one at 4 px is the epilogue."""
         return getattr(self, f"b{resolution}")
 
-    def forward(self, img: Tensor, *, dtype: torch.dtype = torch.float32) -> Tensor:
+    def forward(
+        self,
+        img: Tensor,
+        *,
+        dtype: torch.dtype = torch.float32,
+        num_low_precision_resolutions: int | None = None,
+        num_batches: int = 1,
+    ) -> Tensor:
         """Args:
             dtype: of the activations above 4 px; the returned logits are float32.
+            num_low_precision_resolutions: how many resolutions, from the top, take `dtype`, while those below take
+                float32; None: all above 4 px take it.
+            num_batches: equal batches that stand one after another in `img`, and whose minibatch-stddev groups stay
+                apart: the logits are those of one call for each, in one pass.
 
         Raises:
-            ConfigError: the pictures have another resolution, or the minibatch-stddev groups do not divide the batch.
+            ConfigError: the pictures have another resolution, or the minibatch-stddev groups do not divide a batch.
         """
         res = self.config.img_resolution
         if tuple(img.shape[1:]) != (3, res, res):
             raise ConfigError(f"img has shape {tuple(img.shape)}, expected (N, 3, {res}, {res}); resize the pictures")
-        x = img.to(dtype)
+        assert len(img) % num_batches == 0
+        x = img.contiguous(memory_format=torch.channels_last)
         for resolution in self.resolutions:
-            x = getattr(self, f"b{resolution}")(x)
-        return self.b4(x)
+            x = self.block(resolution)(x.to(dtype_at(resolution, res, dtype, num_low_precision_resolutions)))
+        return self.b4(x, num_batches)
 
 
 def minibatch_stddev(x: Tensor, group_size: int) -> Tensor:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ui2i.config import NetworkConfig, NoiseMode
 from ui2i.errors import ConfigError
-from ui2i.networks.layers import FullyConnected, SynthesisLayer, ToRGB
+from ui2i.networks.layers import FullyConnected, SynthesisLayer, ToRGB, dtype_at
 from ui2i.ops.resample import upsample2x
 
 W_AVG_DECAY = 0.995  # of the moving mean of w, stylegan2-ada-pytorch's value
@@ -101,7 +101,8 @@ class SynthesisBlock(nn.Module):
             Features [N, O, r, r] and the RGB sum [N, 3, r, r].
         """
         if self.resolution == 4:
-            x = self.const.to(dtype).expand(ws.shape[0], -1, -1, -1)
+            const = self.const.to(dtype).expand(ws.shape[0], -1, -1, -1)
+            x = const.contiguous(memory_format=torch.channels_last)
         else:
             assert x is not None
             x = self.conv0(x.to(dtype), ws[:, 0], noise_mode, noise[0])
@@ -159,6 +160,7 @@ class SynthesisNetwork(nn.Module):
         noise_mode: NoiseMode = "const",
         noise: Sequence[Tensor] | None = None,
         dtype: torch.dtype = torch.float32,
+        num_low_precision_resolutions: int | None = None,
     ) -> Tensor:
         """Generate images.
 
@@ -166,6 +168,8 @@ class SynthesisNetwork(nn.Module):
             ws: [N, num_ws, w_dim].
             noise: 2 log2(R) - 3 maps [N or 1, 1, r, r], lowest resolution first; None: as `noise_mode` says.
             dtype: of the activations; the returned image is float32.
+            num_low_precision_resolutions: how many resolutions, from the top, take `dtype`, while those below take
+                float32; None: all take it.
 
         Raises:
             ConfigError: `ws` has another shape than this network takes.
@@ -175,7 +179,12 @@ class SynthesisNetwork(nn.Module):
         x, img = None, None
         for resolution in self.config.block_resolutions:
             x, img = self.block(resolution)(
-                x, img, split_ws[resolution], noise_mode=noise_mode, noise=split_noise[resolution], dtype=dtype
+                x,
+                img,
+                split_ws[resolution],
+                noise_mode=noise_mode,
+                noise=split_noise[resolution],
+                dtype=dtype_at(resolution, self.config.img_resolution, dtype, num_low_precision_resolutions),
             )
         assert img is not None
         return img
@@ -210,7 +219,13 @@ class Generator(nn.Module):
         truncation_psi: float = 1.0,
         noise_mode: NoiseMode = "const",
         dtype: torch.dtype = torch.float32,
+        num_low_precision_resolutions: int | None = None,
     ) -> Tensor:
         """Generate images from z [N, z_dim] ~ N(0, I)."""
         w = self.truncate(self.mapping(z), truncation_psi)
-        return self.synthesis(self.broadcast(w), noise_mode=noise_mode, dtype=dtype)
+        return self.synthesis(
+            self.broadcast(w),
+            noise_mode=noise_mode,
+            dtype=dtype,
+            num_low_precision_resolutions=num_low_precision_resolutions,
+        )

@@ -1,7 +1,9 @@
 """Layers with StyleGAN2's equalised learning rate: weights are stored at unit variance and scaled when used.
 
 Convolutions run in the dtype of their input, so that a caller chooses bf16 by casting the activations; styles,
-demodulation and everything stored stay float32. N: images, I: input channels, O: output channels, r: resolution.
+demodulation and everything stored stay float32. Constant gains ride on what is small (weights, biases, styles), never
+on activations. Every layer is fastest on activations in channels-last layout, and returns that.
+N: images, I: input channels, O: output channels, r: resolution.
 """
 
 import math
@@ -11,11 +13,25 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ui2i.config import NoiseMode
+from ui2i.ops.convolution import conv2d, conv_transpose2d
 from ui2i.ops.modulation import demodulation
-from ui2i.ops.resample import downsample2x, fold_downsampling, fold_upsampling
+from ui2i.ops.resample import blur, downsample2x
 
 LRELU_SLOPE = 0.2
 LRELU_GAIN = math.sqrt(2)
+
+
+def dtype_at(
+    resolution: int, img_resolution: int, dtype: torch.dtype, num_low_precision_resolutions: int | None
+) -> torch.dtype:
+    """Return the dtype of the activations at a resolution.
+
+    Args:
+        dtype: of the topmost `num_low_precision_resolutions` resolutions (None: of all); the others take float32.
+    """
+    if num_low_precision_resolutions is None or resolution << num_low_precision_resolutions > img_resolution:
+        return dtype
+    return torch.float32
 
 
 class FullyConnected(nn.Module):
@@ -37,9 +53,12 @@ class FullyConnected(nn.Module):
         self.weight_gain = lr_multiplier / math.sqrt(in_features)
         self.bias_gain = lr_multiplier
 
-    def forward(self, x: Tensor) -> Tensor:
-        y = F.linear(x, self.weight * self.weight_gain, self.bias * self.bias_gain)
-        return F.leaky_relu(y, LRELU_SLOPE) * LRELU_GAIN if self.activate else y
+    def forward(self, x: Tensor, *, gain: float = 1.0) -> Tensor:
+        """Return the layer's output times `gain`."""
+        if self.activate:  # leaky ReLU is homogeneous
+            gain = gain * LRELU_GAIN
+        y = torch.addmm(self.bias, x, self.weight.t(), beta=self.bias_gain * gain, alpha=self.weight_gain * gain)
+        return F.leaky_relu_(y, LRELU_SLOPE) if self.activate else y
 
 
 class Convolution(nn.Module):
@@ -69,14 +88,14 @@ class Convolution(nn.Module):
         self.padding = kernel_size // 2
 
     def forward(self, x: Tensor) -> Tensor:
-        weight = self.weight * (self.weight_gain * self.output_gain)
+        weight = (self.weight * (self.weight_gain * self.output_gain)).to(x.dtype)
         bias = None if self.bias is None else (self.bias * self.output_gain).to(x.dtype)
         if self.down and self.padding:
-            y = F.conv2d(F.pixel_unshuffle(x, 2), fold_downsampling(weight).to(x.dtype), bias, padding=1)
+            y = conv2d(blur(x, padding=2), weight, bias, stride=2)
         else:
-            y = F.conv2d(downsample2x(x) if self.down else x, weight.to(x.dtype), bias, padding=self.padding)
+            y = conv2d(downsample2x(x) if self.down else x, weight, bias, padding=self.padding)
         if self.activate:
-            y = F.leaky_relu(y, LRELU_SLOPE)
+            y = F.leaky_relu_(y, LRELU_SLOPE)
         return y if self.clamp is None else y.clamp(-self.clamp, self.clamp)
 
 
@@ -114,23 +133,28 @@ class SynthesisLayer(nn.Module):
         w: [N, w_dim].
         noise: [N or 1, 1, r, r], used instead of the stored or a random map; `noise_mode` none still wins.
         """
-        styles = self.affine(w)
-        weight = self.weight * self.weight_gain
-        scale = demodulation(weight, styles) * LRELU_GAIN
-        x = x * styles.to(x.dtype)[:, :, None, None]
-        if self.up:
-            folded = fold_upsampling(weight).to(x.dtype)
-            # The phases of one channel stand side by side, so each shares its channel's scale.
-            y = F.pixel_shuffle(F.conv2d(x, folded, padding=1), 2)
-        else:
-            y = F.conv2d(x, weight.to(x.dtype), padding=1)
-        offset = (self.bias * LRELU_GAIN)[:, None, None]
+        styles = self._styles(w, x.dtype)
+        scale = demodulation(self.weight, styles) * LRELU_GAIN
+        y = self._convolve(x * _per_channel(styles, x), self.weight.to(x.dtype))
+        y = torch.addcmul(_per_channel(self.bias * LRELU_GAIN, y), y, _per_channel(scale, y))
         noise_map = self._noise(x, noise_mode, noise)
         if noise_map is not None:
-            offset = offset + noise_map * (self.noise_strength * LRELU_GAIN)
-        y = torch.addcmul(offset.to(y.dtype), y, scale.to(y.dtype)[:, :, None, None])
-        y = F.leaky_relu(y, LRELU_SLOPE)
+            y = y.add_((noise_map * (self.noise_strength * LRELU_GAIN)).to(y.dtype))
+        y = F.leaky_relu_(y, LRELU_SLOPE)
         return y if self.clamp is None else y.clamp(-self.clamp, self.clamp)
+
+    def _styles(self, w: Tensor, dtype: torch.dtype) -> Tensor:
+        """Scales of the input channels [N, I], the weight's gain among them."""
+        styles = self.affine(w, gain=self.weight_gain)
+        if dtype == torch.float16:
+            # Demodulation cancels any factor, and this one keeps the products in float16's range.
+            styles = styles * (self.weight_gain / styles.detach().abs().amax(dim=1, keepdim=True))
+        return styles
+
+    def _convolve(self, x: Tensor, weight: Tensor) -> Tensor:
+        if self.up:
+            return blur(conv_transpose2d(x, weight.transpose(0, 1), stride=2), padding=1, gain=4.0)
+        return conv2d(x, weight, padding=1)
 
     def _noise(self, x: Tensor, noise_mode: NoiseMode, noise: Tensor | None) -> Tensor | None:
         if noise_mode == "none" or not self.use_noise:
@@ -158,9 +182,15 @@ class ToRGB(nn.Module):
         x: [N, I, r, r].
         w: [N, w_dim].
         """
-        styles = self.affine(w) * self.weight_gain
+        styles = self.affine(w, gain=self.weight_gain)
         # Three output channels are few enough that per-image weights cost less than scaling the input.
-        weight = self.weight[None, :, :, 0, 0] * styles[:, None, :]
-        y = torch.matmul(weight.to(x.dtype), x.flatten(2)).unflatten(2, x.shape[2:])
+        weight = (self.weight[None, :, :, 0, 0] * styles[:, None, :]).to(x.dtype)
+        pixels = x.permute(0, 2, 3, 1).flatten(1, 2)  # of an input in channels-last layout, a view
+        y = torch.matmul(pixels, weight.mT).mT.unflatten(2, x.shape[2:])
         y = y.float() + self.bias[:, None, None]
         return y if self.clamp is None else y.clamp(-self.clamp, self.clamp)
+
+
+def _per_channel(values: Tensor, x: Tensor) -> Tensor:
+    """View [C] or [N, C] so that it broadcasts over the pixels of `x` [N, C, r, r], in the dtype of `x`."""
+    return values.to(x.dtype).reshape(-1, x.shape[1], 1, 1)

@@ -1,1 +1,1 @@
-"""Operators in pure PyTorch: resampling and modulated convolution. No compiled extension."""
+"""Operators in pure PyTorch: convolution, resampling and modulation. No compiled extension."""

@@ -24,6 +24,7 @@ class Proportions:
     brow: float = 1.0
     mouth: float = 1.0
     jaw: float = 1.0
+    chin: float = 1.0
     lash_line: float = 1.0
 
 
@@ -75,7 +76,7 @@ class Anatomy:
     mouth: Mouth
 
 
-def head_outline(attributes: FaceAttributes, pose: Pose, jaw: float = 1.0) -> Points:
+def head_outline(attributes: FaceAttributes, pose: Pose, jaw: float = 1.0, chin: float = 1.0) -> Points:
     """Closed outline of skull and jaw in head units; chin and jaw follow the turn, the skull lags behind."""
     width, jaw = attributes.head_width, attributes.jaw_width * jaw
     cheek = attributes.cheek_width
@@ -83,7 +84,7 @@ def head_outline(attributes: FaceAttributes, pose: Pose, jaw: float = 1.0) -> Po
         [
             (0.0, -1.0), (0.54 * width, -0.885), (0.90 * width, -0.54), (1.0 * width, -0.08),
             (0.955 * width * cheek, 0.32), (0.80 * width * jaw, 0.67),
-            (0.45 * width * jaw, 0.93 + attributes.chin_length), (0.0, 1.01 + attributes.chin_length),
+            (0.45 * width * jaw * chin, 0.93 + attributes.chin_length), (0.0, 1.01 + attributes.chin_length),
         ]
     )  # fmt: skip
     outline = np.concatenate([half, half[-2:0:-1] * (-1, 1)])
@@ -205,7 +206,7 @@ def anatomy_of(attributes: FaceAttributes, proportions: Proportions) -> Anatomy:
     pose = pose_of(attributes)
     return Anatomy(
         pose=pose,
-        head=pose.to_frame(head_outline(attributes, pose, proportions.jaw)),
+        head=pose.to_frame(head_outline(attributes, pose, proportions.jaw, proportions.chin)),
         ears=[pose.to_frame(ear) for ear in _ears(attributes, pose)],
         neck=_neck(attributes, pose),
         eyes=[_eye(attributes, pose, proportions, side) for side in (-1, 1)],

@@ -1,6 +1,8 @@
 """Who is in the picture: semantic attributes, sampled so that picture i depends on (seed, i) alone."""
 
+from bisect import bisect_right
 from dataclasses import dataclass
+from itertools import accumulate
 
 import numpy as np
 
@@ -104,15 +106,15 @@ class FaceAttributes:
     """Seeds what is left to chance in a drawing: strands, grain, bokeh."""
 
 
-def _choice(rng: np.random.Generator, weights: dict[str, int]) -> str:
+def weighted_choice(rng: np.random.Generator, weights: dict[str, int]) -> str:
     """One key, with probability in proportion to its weight."""
-    bounds = np.cumsum(list(weights.values()))
-    return list(weights)[int(np.searchsorted(bounds, rng.random() * bounds[-1], side="right"))]
+    bounds = list(accumulate(weights.values()))
+    return list(weights)[bisect_right(bounds, rng.random() * bounds[-1])]
 
 
-def _normal(rng: np.random.Generator, mean: float, deviation: float) -> float:
+def cut_normal(rng: np.random.Generator, mean: float, deviation: float) -> float:
     """Normal deviate cut at two standard deviations, so that no attribute is a caricature."""
-    return float(mean + deviation * np.clip(rng.standard_normal(), -2, 2))
+    return mean + deviation * min(max(rng.standard_normal(), -2.0), 2.0)
 
 
 def sample_attributes(seed: int, index: int) -> FaceAttributes:
@@ -123,60 +125,60 @@ def sample_attributes(seed: int, index: int) -> FaceAttributes:
     tone = float(rng.random() ** 1.15)
     fair = list(HAIR_COLOURS) if tone < 0.35 else list(HAIR_COLOURS)[:4] if tone < 0.65 else list(HAIR_COLOURS)[:2]
     irises = list(IRIS_COLOURS) if tone < 0.4 else list(IRIS_COLOURS)[:3] if tone < 0.65 else list(IRIS_COLOURS)[:2]
-    smile = float(np.clip(_normal(rng, 0.6, 0.36), -0.3, 1))
+    smile = float(np.clip(cut_normal(rng, 0.6, 0.36), -0.3, 1))
     opened = float(rng.uniform(0.25, 1)) if rng.random() < 0.35 else 0.0
     return FaceAttributes(
-        head_width=_normal(rng, 0.745 if woman else 0.765, 0.022),
-        jaw_width=_normal(rng, 0.90 if woman else 1.0, 0.04),
-        chin_length=_normal(rng, 0.0 if woman else 0.03, 0.025),
-        cheek_width=_normal(rng, 1.0, 0.02),
-        yaw=_normal(rng, 0, 0.19),
-        pitch=_normal(rng, 0, 0.07),
-        roll=_normal(rng, 0, 0.055),
-        shift_x=_normal(rng, 0, 0.014),
-        shift_y=_normal(rng, 0, 0.012),
-        scale=_normal(rng, 1, 0.03),
+        head_width=cut_normal(rng, 0.745 if woman else 0.765, 0.022),
+        jaw_width=cut_normal(rng, 0.90 if woman else 1.0, 0.04),
+        chin_length=cut_normal(rng, 0.0 if woman else 0.03, 0.025),
+        cheek_width=cut_normal(rng, 1.0, 0.02),
+        yaw=cut_normal(rng, 0, 0.19),
+        pitch=cut_normal(rng, 0, 0.07),
+        roll=cut_normal(rng, 0, 0.055),
+        shift_x=cut_normal(rng, 0, 0.014),
+        shift_y=cut_normal(rng, 0, 0.012),
+        scale=cut_normal(rng, 1, 0.03),
         skin_tone=tone,
-        hair_style=_choice(rng, HAIR_STYLES_OF_WOMEN if woman else HAIR_STYLES_OF_MEN),
+        hair_style=weighted_choice(rng, HAIR_STYLES_OF_WOMEN if woman else HAIR_STYLES_OF_MEN),
         hair_colour=str(rng.choice(fair)),
-        hair_volume=_normal(rng, 1, 0.2),
+        hair_volume=cut_normal(rng, 1, 0.2),
         hair_side=int(rng.choice([-1, 1])),
         fringe=float(rng.uniform(0.5, 1)) if rng.random() < 0.35 else 0.0,
         grey=float(np.clip((age - 0.5) * 3.2 + rng.uniform(-0.3, 0.3), 0, 1)) if age > 0.45 else 0.0,
-        eye_size=_normal(rng, 1.06 if woman else 1.0, 0.07),
-        eye_spacing=_normal(rng, 0.335, 0.014),
-        eye_tilt=_normal(rng, 0.05 if woman else 0.02, 0.06),
-        eye_openness=_normal(rng, 1.0, 0.13),
+        eye_size=cut_normal(rng, 1.06 if woman else 1.0, 0.07),
+        eye_spacing=cut_normal(rng, 0.335, 0.014),
+        eye_tilt=cut_normal(rng, 0.05 if woman else 0.02, 0.06),
+        eye_openness=cut_normal(rng, 1.0, 0.13),
         iris_colour=str(rng.choice(irises)),
-        gaze_x=_normal(rng, 0, 0.3),
-        gaze_y=_normal(rng, 0, 0.15),
+        gaze_x=cut_normal(rng, 0, 0.3),
+        gaze_y=cut_normal(rng, 0, 0.15),
         lashes=float(rng.uniform(0.4, 1)) if woman else float(rng.uniform(0, 0.2)),
-        brow_thickness=_normal(rng, 0.82 if woman else 1.15, 0.14),
-        brow_angle=_normal(rng, 0, 0.08),
-        brow_raise=_normal(rng, 0, 0.025),
-        nose_width=_normal(rng, 0.95 if woman else 1.08, 0.1) + 0.12 * tone,
-        nose_length=_normal(rng, 1, 0.07),
-        mouth_width=_normal(rng, 1, 0.08),
-        lip_fullness=_normal(rng, 1.1 if woman else 0.9, 0.14) + 0.2 * tone,
+        brow_thickness=cut_normal(rng, 0.82 if woman else 1.15, 0.14),
+        brow_angle=cut_normal(rng, 0, 0.08),
+        brow_raise=cut_normal(rng, 0, 0.025),
+        nose_width=cut_normal(rng, 0.95 if woman else 1.08, 0.1) + 0.12 * tone,
+        nose_length=cut_normal(rng, 1, 0.07),
+        mouth_width=cut_normal(rng, 1, 0.08),
+        lip_fullness=cut_normal(rng, 1.1 if woman else 0.9, 0.14) + 0.2 * tone,
         smile=smile,
         mouth_open=opened,
         lipstick=float(rng.uniform(0.3, 1)) if woman and rng.random() < 0.55 else 0.0,
         blush=float(rng.uniform(0.2, 1)),
         age=age,
         freckles=bool(tone < 0.25 and rng.random() < 0.15),
-        glasses=_choice(rng, EYEWEAR),
+        glasses=weighted_choice(rng, EYEWEAR),
         glasses_colour=float(rng.random()),
-        facial_hair="none" if woman else _choice(rng, FACIAL_HAIR),
+        facial_hair="none" if woman else weighted_choice(rng, FACIAL_HAIR),
         earrings=bool(woman and rng.random() < 0.4),
         light_x=float(rng.choice([-1, 1]) * rng.uniform(0.2, 0.9)),
         light_y=float(-rng.uniform(0.3, 0.8)),
-        backdrop=_choice(rng, BACKDROPS),
+        backdrop=weighted_choice(rng, BACKDROPS),
         background_hue=float(rng.random()),
         background_saturation=float(rng.uniform(0.15, 0.6)),
         background_value=float(rng.uniform(0.6, 1.0)),
         clothes_hue=float(rng.random()),
         clothes_saturation=float(rng.uniform(0.05, 0.8)),
         clothes_value=float(rng.uniform(0.25, 0.95)),
-        collar=_choice(rng, COLLARS),
+        collar=weighted_choice(rng, COLLARS),
         texture_seed=int(rng.integers(2**31)),
     )

@@ -107,4 +107,13 @@ class Canvas:
         return image, ImageDraw.Draw(image)
 
     def _coverage(self, image: Image.Image) -> Mask:
-        return np.asarray(image.reduce(self.oversampling), dtype=np.float32) * np.float32(1 / 255)
+        """`image` averaged down; only the box of pixels that something was drawn in is worked on."""
+        mask = np.zeros((self.resolution, self.resolution), dtype=np.float32)
+        box = image.getbbox()
+        if box is not None:
+            factor = self.oversampling
+            left, top, right, bottom = box[0] // factor, box[1] // factor, -(-box[2] // factor), -(-box[3] // factor)
+            inked = image.reduce(factor, (left * factor, top * factor, right * factor, bottom * factor))
+            inked_bytes = np.frombuffer(inked.tobytes(), dtype=np.uint8).reshape(inked.height, inked.width)
+            np.multiply(inked_bytes, np.float32(1 / 255), out=mask[top:bottom, left:right])
+        return mask

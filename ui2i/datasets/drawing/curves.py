@@ -58,11 +58,12 @@ def rounded_box(x: float, y: float, radius_x: float, radius_y: float, exponent: 
 
 def ribbon(centre_line: Points, half_widths: np.ndarray | float) -> Points:
     """Closed outline of a stroke along `centre_line` [n, 2] whose half width may change along it."""
-    tangent = np.gradient(centre_line, axis=0)
-    tangent /= np.linalg.norm(tangent, axis=1, keepdims=True) + 1e-9
-    normal = np.stack([-tangent[:, 1], tangent[:, 0]], axis=1) * np.reshape(
-        np.broadcast_to(half_widths, (len(centre_line),)), (-1, 1)
-    )
+    tangent = np.empty_like(centre_line)
+    tangent[1:-1] = (centre_line[2:] - centre_line[:-2]) / 2
+    tangent[0], tangent[-1] = centre_line[1] - centre_line[0], centre_line[-1] - centre_line[-2]
+    tangent /= np.sqrt((tangent * tangent).sum(axis=1, keepdims=True)) + 1e-9
+    normal = np.empty_like(tangent)
+    normal[:, 0], normal[:, 1] = -tangent[:, 1] * half_widths, tangent[:, 0] * half_widths
     return np.concatenate([centre_line + normal, (centre_line - normal)[::-1]])
 
 

@@ -1,13 +1,13 @@
-"""What one worker does: draw a run of pictures and write them. Light to import, for workers are spawned."""
+"""The files of a dataset and the rows of its table. Light to import, for processes that draw are spawned."""
 
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
-from ui2i.datasets.drawing.attributes import sample_attributes
-from ui2i.datasets.drawing.registry import find_style
+from ui2i.datasets.drawing.registry import find_style, subject_of
 
 
 def file_name(index: int) -> str:
@@ -15,12 +15,22 @@ def file_name(index: int) -> str:
     return f"{index:06d}.png"
 
 
-def draw_files(style: str, seed: int, indices: range, resolution: int, folder: Path) -> list[dict[str, Any]]:
-    """Write the pictures of `indices` as PNG files into `folder`; returns their rows of the attribute table."""
-    paint = find_style(style)
-    rows: list[dict[str, Any]] = []
+def draw_files(
+    style: str, seed: int, indices: range, resolution: int, folder: Path, unwanted: Callable[[], bool] = lambda: False
+) -> None:
+    """Write the pictures of `indices` as PNG files into `folder`, or only the first ones once they are `unwanted`."""
+    paint, subject = find_style(style), subject_of(style)
     for index in indices:
-        attributes = sample_attributes(seed, index)
-        Image.fromarray(paint(attributes, resolution)).save(folder / file_name(index), compress_level=4)
-        rows.append({"file": file_name(index), "style": style, "seed": seed, "index": index, **asdict(attributes)})
-    return rows
+        if unwanted():
+            return
+        picture = Image.fromarray(paint(subject.sample(seed, index), resolution))
+        picture.save(folder / file_name(index), compress_level=4)
+
+
+def table_rows(style: str, seed: int, num_images: int) -> list[dict[str, Any]]:
+    """Rows of the attribute table of the first pictures of a dataset."""
+    subject = subject_of(style)
+    return [
+        {"file": file_name(index), "style": style, "seed": seed, "index": index, **asdict(subject.sample(seed, index))}
+        for index in range(num_images)
+    ]

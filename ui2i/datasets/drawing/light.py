@@ -18,7 +18,8 @@ class Light:
         self.u, self.v = pose.to_head(canvas.x, canvas.y)
         direction = np.array([attributes.light_x, attributes.light_y, 0.95])
         self.direction = (direction / np.linalg.norm(direction)).astype(np.float32)
-        self.head = self.lambert(attributes.head_width * 1.12, 1.22, 0.0, 0.05)
+        self.radii = (attributes.head_width * 1.12, 1.22)
+        self.head = self.lambert(*self.radii, 0.0, 0.05)
         self.hair = self.lambert(attributes.head_width * 1.35, 1.30, -0.13 * pose.turn, 0.0, 0.25)
 
     def lambert(self, radius_x: float, radius_y: float, x: float, y: float, lowest: float = 9.0) -> Mask:
@@ -33,6 +34,14 @@ class Light:
         length = np.sqrt(np.maximum(1, square))
         along = (nx * self.direction[0] + ny * self.direction[1]) / length + nz * self.direction[2]
         return np.maximum(0, along)
+
+    def contours(self) -> Mask:
+        """Direction [R, R] in radians of the lines of equal light on the head's ellipsoid, n . l = constant."""
+        nx, ny = self.u / np.float32(self.radii[0]), (self.v - np.float32(0.05)) / np.float32(self.radii[1])
+        nz = np.sqrt(np.maximum(0, 1 - nx * nx - ny * ny))
+        slope_x = (self.direction[0] * nz - self.direction[2] * nx) / np.float32(self.radii[0])
+        slope_y = (self.direction[1] * nz - self.direction[2] * ny) / np.float32(self.radii[1])
+        return np.arctan2(slope_x, -slope_y)
 
     def spot(self, at: Points, radius_x: float, radius_y: float | None = None) -> Mask:
         """Gaussian [R, R] around a point of head units."""

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -29,21 +30,31 @@ class Pose:
         """How far, in head units, the middle of the face moves sideways."""
         return float(np.sin(self.yaw)) * self.head_width
 
+    @cached_property
+    def _cosines(self) -> tuple[Any, Any, Any, Any]:
+        """Cosine and sine of yaw and of pitch."""
+        return np.cos(self.yaw), np.sin(self.yaw), np.cos(self.pitch), np.sin(self.pitch)
+
+    @cached_property
+    def _rolled(self) -> np.ndarray:
+        """Matrix that turns rows by the roll."""
+        c, s = np.cos(self.roll), np.sin(self.roll)
+        return np.array([[c, s], [-s, c]])
+
     def on_face(self, points: PointList, lift: float | np.ndarray = 0.0) -> Points:
         """Points on the face, moved by yaw and pitch as points on an ellipsoid, `lift` units proud of it."""
         flat = np.asarray(points, dtype=np.float64)
         x, y = flat[..., 0], flat[..., 1]
         depth = np.sqrt(np.maximum(0.04, 1 - (x / (1.04 * self.head_width)) ** 2 - (y / 1.25) ** 2))
-        turned = x * np.cos(self.yaw) + (depth * self.head_width + lift) * np.sin(self.yaw)
-        nodded = y * np.cos(self.pitch) + (depth * 0.9 + lift) * np.sin(self.pitch)
+        cos_yaw, sin_yaw, cos_pitch, sin_pitch = self._cosines
         placed = np.empty_like(flat)
-        placed[..., 0], placed[..., 1] = turned, nodded
+        placed[..., 0] = x * cos_yaw + (depth * self.head_width + lift) * sin_yaw
+        placed[..., 1] = y * cos_pitch + (depth * 0.9 + lift) * sin_pitch
         return placed
 
     def to_frame(self, points: PointList) -> Points:
         """Head units to frame units, with the head's roll."""
-        c, s = np.cos(self.roll), np.sin(self.roll)
-        return np.asarray(points, dtype=np.float64) @ np.array([[c, s], [-s, c]]) * self.scale + self.centre
+        return np.asarray(points, dtype=np.float64) @ self._rolled * self.scale + self.centre
 
     def body_to_frame(self, points: PointList) -> Points:
         """Head units to frame units for what does not roll with the head."""

@@ -6,35 +6,39 @@ Every file of that folder is imported on the first look-up, so that a further st
 import importlib
 import pkgutil
 from collections.abc import Callable
+from typing import Any, TypeVar
 
 import numpy as np
 
 from ui2i.datasets.drawing import styles
-from ui2i.datasets.drawing.attributes import FaceAttributes
+from ui2i.datasets.drawing.subjects import SUBJECTS, Subject
 from ui2i.errors import ConfigError
 
-Style = Callable[[FaceAttributes, int], np.ndarray]
-"""Paints a person at a resolution: uint8 [R, R, 3]."""
+Style = Callable[[Any, int], np.ndarray]
+"""Paints the attributes of its subject at a resolution: uint8 [R, R, 3]."""
+StyleT = TypeVar("StyleT", bound=Style)
 
 _styles: dict[str, Style] = {}
+_subjects: dict[str, str] = {}
 
 
-def register_style(name: str) -> Callable[[Style], Style]:
-    """Decorator that files a painting function under `name`."""
+def register_style(name: str, subject: str = "person") -> Callable[[StyleT], StyleT]:
+    """Decorator that files a painting function of a subject, one of `SUBJECTS`, under `name`."""
 
-    def register(style: Style) -> Style:
+    def register(style: StyleT) -> StyleT:
         assert name not in _styles, f"two styles are called {name}"
-        _styles[name] = style
+        assert subject in SUBJECTS, f"style {name} draws the unknown subject {subject}"
+        _styles[name], _subjects[name] = style, subject
         return style
 
     return register
 
 
-def style_names() -> list[str]:
-    """Names of all styles, in alphabetical order."""
+def style_names(subject: str | None = None) -> list[str]:
+    """Names of the styles of a subject, or of all styles, in alphabetical order."""
     for module in pkgutil.iter_modules(styles.__path__):
         importlib.import_module(f"{styles.__name__}.{module.name}")
-    return sorted(_styles)
+    return sorted(name for name in _styles if subject in (None, _subjects[name]))
 
 
 def find_style(name: str) -> Style:
@@ -46,3 +50,13 @@ def find_style(name: str) -> Style:
     if name not in _styles and name not in style_names():
         raise ConfigError(f"style {name!r} is unknown, expected one of {', '.join(style_names())}; choose one of these")
     return _styles[name]
+
+
+def subject_of(style: str) -> Subject:
+    """What a style is a picture of.
+
+    Raises:
+        ConfigError: no style has that name.
+    """
+    find_style(style)
+    return SUBJECTS[_subjects[style]]

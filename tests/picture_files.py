@@ -1,0 +1,55 @@
+"""Picture files for tests, made on the spot: of every kind, whole or spoilt."""
+
+import io
+import struct
+import zlib
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+
+def gradient(width: int = 24, height: int = 16) -> Image.Image:
+    """A smooth picture without symmetry, so that every rotation looks different."""
+    x, y = np.meshgrid(np.linspace(0, 1, width), np.linspace(0, 1, height))
+    levels = np.stack([200 * x + 20, 180 * y + 30, 90 * x + 90 * y + 40], axis=-1)
+    return Image.fromarray(levels.astype(np.uint8))
+
+
+def file_bytes(image: Image.Image, file_format: str, **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, format=file_format, **options)
+    return buffer.getvalue()
+
+
+def png_chunk(kind: bytes, data: bytes) -> bytes:
+    """One part of a PNG file, with its length and checksum."""
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def bomb_png(side: int = 100_000) -> bytes:
+    """A PNG whose header promises side^2 pixels (10^10) and that has none."""
+    header = struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0)
+    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(b"\0" * 10)), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(png_chunk(kind, data) for kind, data in chunks)
+
+
+def noise(width: int = 64, height: int = 64, *, seed: int = 0) -> Image.Image:
+    """Pixels of any colour: the file is long, and cut short it shows."""
+    return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8))
+
+
+def blobs(seed: int, width: int = 48, height: int = 40) -> Image.Image:
+    """A smooth picture that looks like no other seed's."""
+    levels = np.random.default_rng(seed).integers(0, 256, (6, 6, 3), dtype=np.uint8)
+    return Image.fromarray(levels).resize((width, height), Image.Resampling.BICUBIC)
+
+
+def textured(seed: int, width: int = 96, height: int = 80) -> Image.Image:
+    """A picture with detail of every size, the finer the fainter, as photographs have."""
+    random = np.random.default_rng(seed)
+    levels = np.zeros((height, width, 3))
+    for cells in (3, 6, 12, 24, 48):
+        layer = Image.fromarray(random.integers(0, 256, (cells, cells, 3), dtype=np.uint8))
+        levels += (np.asarray(layer.resize((width, height), Image.Resampling.BICUBIC)) - 128.0) * 2 / cells
+    return Image.fromarray(np.clip(128 + levels, 0, 255).astype(np.uint8))

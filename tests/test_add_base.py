@@ -1,0 +1,284 @@
+"""`ui2i base add` and `ui2i checkpoint`: from somebody's file or address to a base that the project knows."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from foreign_files import save_torch, tiny_checkpoint
+from loopback_server import Site, serving
+from ruamel.yaml import YAML
+from tiny_project import files_below, make_project, write_base, write_pictures
+
+from flows import cli
+from tasks import add_base, import_base
+from tasks import project as project_module
+from tasks.params import load_params
+from tasks.project import Project
+from tasks.stage_cli import main
+from ui2i.checkpoints import read_card
+from ui2i.converters.formats import differences, read_checkpoint, write_checkpoint
+
+Ui2i = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    return make_project(tmp_path / "project")
+
+
+@pytest.fixture
+def ui2i(project: Project, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Ui2i:
+    """A function that runs a command line in the project and returns status, stdout and stderr."""
+    monkeypatch.chdir(project.root)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        capsys.readouterr()
+        status = cli.run([str(argument) for argument in arguments])
+        return status, *capsys.readouterr()
+
+    return run
+
+
+@pytest.fixture
+def added(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
+    """What DVC was asked to do; asking it takes seconds, and one test does."""
+    asked: list[tuple[str, ...]] = []
+    for module in (add_base, project_module):
+        monkeypatch.setattr(module, "ensure_dvc", lambda root: None)
+        monkeypatch.setattr(module, "run_dvc", lambda root, *arguments: asked.append(arguments))
+    return asked
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    write_checkpoint(tmp_path / "model.pt", tiny_checkpoint())
+    return tmp_path / "model.pt"
+
+
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def entry(project: Project, section: str, name: str) -> object:
+    return YAML(typ="safe", pure=True).load(project.params_path.read_text())[section].get(name)
+
+
+# -- base add ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_file(project: Project, ui2i: Ui2i, added: list[tuple[str, ...]], file: Path) -> None:
+    status, out, err = ui2i("base", "add", "ffhq", file, "--license", "CC BY-NC 4.0", "--sha256", sha256(file))
+    assert (status, err) == (0, "")
+    folder = project.base("ffhq")
+    assert files_below(folder) == {"card.json", "discriminator.safetensors", "generator.safetensors"}
+    assert differences(read_checkpoint(folder), tiny_checkpoint()) == []
+    card = read_card(folder / "generator.safetensors")[1]
+    assert (card.domain, card.license) == ("ffhq", "CC BY-NC 4.0")
+    assert json.loads((folder / "card.json").read_text())["card"]["domain"] == "ffhq"
+    assert added == [("add", "--quiet", "data/base/ffhq")]
+    assert entry(project, "imported", "ffhq") == {"checkpoint": "data/base/ffhq"}
+    assert entry(project, "datasets", "ffhq") == {"images": "data/raw/ffhq"}
+    assert "data/raw/ffhq" in out and "ui2i new-domain NAME --images PATH --base ffhq" in out
+    assert "ingest.img_resolution" not in out and "no discriminator" not in out
+
+
+def test_somebody_else_s_file_says_where_it_comes_from(
+    project: Project, ui2i: Ui2i, added: list[tuple[str, ...]], golden: Path
+) -> None:
+    source = golden / "ada-auto-64.pkl"
+    status, out, _ = ui2i("base", "add", "auto", source)
+    assert status == 0
+    assert "set ingest.img_resolution to 64 in params.yaml (it is 32)" in out and "left out: G" in out
+    card = read_card(project.base("auto") / "generator.safetensors")[1]
+    assert card.provenance["imported"] == {"file": source.name, "format": "ada", "sha256": sha256(source)}
+    assert card.license == "unknown: ask its publisher"
+
+
+def test_an_address_that_breaks_off(project: Project, ui2i: Ui2i, added: list[tuple[str, ...]], file: Path) -> None:
+    site = Site(file.read_bytes(), break_after=[20_000])
+    with serving(site):
+        status, _, err = ui2i("base", "add", "ffhq", f"{site.url}?secret=1", "--sha256", sha256(file))
+    assert (status, err) == (0, "") and site.requests == [None, "bytes=20000-"]
+    assert differences(read_checkpoint(project.base("ffhq")), tiny_checkpoint()) == []
+    assert read_card(project.base("ffhq") / "generator.safetensors")[1].provenance["imported"]["url"] == site.url
+    assert files_below(project.downloads) == set()
+
+
+def test_a_command_that_was_stopped_goes_on(
+    project: Project, ui2i: Ui2i, added: list[tuple[str, ...]], file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stopped behind the download: it is not fetched again."""
+    before = project.params_path.read_bytes()
+    site = Site(file.read_bytes())
+    with serving(site):
+        with monkeypatch.context() as patch:
+            patch.setattr(add_base, "_read", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt()))
+            with pytest.raises(KeyboardInterrupt):
+                add_base.add_base_model(project, "ffhq", site.url)
+        assert project.params_path.read_bytes() == before and not project.base("ffhq").exists()
+        assert ui2i("base", "add", "ffhq", site.url)[0] == 0
+    assert len(site.requests) == 1
+
+
+def test_with_pictures(project: Project, ui2i: Ui2i, added: list[tuple[str, ...]], file: Path, tmp_path: Path) -> None:
+    write_pictures(tmp_path / "pictures", count=3)
+    status, out, _ = ui2i("base", "add", "ffhq", file, "--images", tmp_path / "pictures")
+    assert status == 0 and "put pictures" not in out
+    assert len(files_below(project.raw("ffhq"))) == 3
+
+
+def test_without_a_discriminator(project: Project, ui2i: Ui2i, added: list[tuple[str, ...]], file: Path) -> None:
+    status, out, _ = ui2i("base", "add", "ffhq", file, "--generator-only")
+    assert status == 0 and "there is no discriminator to start from" in out
+    assert "discriminator.safetensors" not in files_below(project.base("ffhq"))
+
+
+def test_the_same_command_twice_needs_replace(
+    project: Project, ui2i: Ui2i, added: list[tuple[str, ...]], file: Path
+) -> None:
+    assert ui2i("base", "add", "ffhq", file)[0] == 0
+    status, _, err = ui2i("base", "add", "ffhq", file)
+    assert status == 2 and "data/base/ffhq is there already" in err
+    write_checkpoint(file, tiny_checkpoint(1))
+    assert ui2i("base", "add", "ffhq", file, "--replace")[0] == 0
+    assert differences(read_checkpoint(project.base("ffhq")), tiny_checkpoint(1)) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["Ffhq", "{file}"], "has the name 'Ffhq'"),
+        (["../ffhq", "{file}"], "has the name '../ffhq'"),
+        (["cartoon", "{file}"], "params.yaml has domains.cartoon already"),
+        (["ffhq", "nowhere.pt"], "nowhere.pt does not exist"),
+        (["ffhq", "ftp://host/m.pt"], "expected one that begins with https://"),
+        (["ffhq", "{file}", "--sha256", "12"], "expected 64 hexadecimal digits"),
+        (["ffhq", "{file}", "--sha256", "ab" * 32], "expected abab"),
+        (["ffhq", "{broken}"], "expected"),
+    ],
+)
+def test_a_mistake_is_one_line_and_changes_nothing(
+    project: Project, ui2i: Ui2i, added: list[tuple[str, ...]], file: Path, arguments: list[str], message: str
+) -> None:
+    broken = file.with_name("broken.pt")
+    broken.write_bytes(file.read_bytes()[:-3000])
+    before = project.params_path.read_bytes(), files_below(project.root)
+    filled = [argument.format(file=file, broken=broken) for argument in arguments]
+    status, _, err = ui2i("base", "add", *filled)
+    assert status == 2 and err.startswith("error: ") and err.count("\n") == 1 and message in err
+    assert (project.params_path.read_bytes(), files_below(project.root)) == before and added == []
+
+
+def test_the_import_stage_takes_what_was_added(
+    project: Project, ui2i: Ui2i, added: list[tuple[str, ...]], file: Path
+) -> None:
+    assert ui2i("base", "add", "ffhq", file)[0] == 0
+    assert main(import_base.STAGE, ["--base", "ffhq"]) == 0
+    assert (project.checkpoint("ffhq") / "samples.png").is_file()
+    assert differences(read_checkpoint(project.checkpoint("ffhq")), tiny_checkpoint()) == []
+
+
+def test_dvc_tracks_it(project: Project, ui2i: Ui2i, file: Path) -> None:
+    assert ui2i("base", "add", "ffhq", file)[0] == 0
+    tracked = YAML(typ="safe", pure=True).load((project.root / "data/base/ffhq.dvc").read_text())
+    assert tracked["outs"][0]["path"] == "ffhq" and tracked["outs"][0]["nfiles"] == 3
+    assert "ffhq" in load_params(project).imported
+
+
+# -- checkpoint -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["ada-auto-64.pkl", "rosinality-source-32.pt"])
+def test_show(ui2i: Ui2i, golden: Path, name: str) -> None:
+    status, out, err = ui2i("checkpoint", "show", golden / name)
+    assert (status, err) == (0, "")
+    expected = {"ada": ["64 px", "256", "16 at 64"], "rosinality": ["32 px", "8, learning rate x 0.01"]}[
+        name.split("-")[0]
+    ]
+    for word in (*expected, "left out", sha256(golden / name), f"{(golden / name).stat().st_size:,} bytes"):
+        assert word in out
+
+
+def test_show_a_folder(project: Project, ui2i: Ui2i) -> None:
+    status, out, _ = ui2i("checkpoint", "show", write_base(project))
+    assert status == 0 and "scratch" in out and "ui2i" in out
+
+
+def test_what_a_file_says_cannot_steer_the_terminal(ui2i: Ui2i, tmp_path: Path) -> None:
+    content = torch.load(written(tmp_path / "m.pt"), weights_only=True)
+    content["ui2i"]["card"]["domain"] = "\x1b[31m[bold]red[/bold]\n"
+    status, out, _ = ui2i("checkpoint", "show", save_torch(tmp_path / "m.pt", content))
+    assert status == 0 and "\x1b" not in out and "\\x1b[31m[bold]red[/bold]\\n" in out
+
+
+def written(path: Path) -> Path:
+    write_checkpoint(path, tiny_checkpoint())
+    return path
+
+
+def test_convert_and_verify(ui2i: Ui2i, tmp_path: Path) -> None:
+    source = written(tmp_path / "m.pt")
+    for name in ("m.pkl", "folder", "g.safetensors"):
+        status, out, err = ui2i("checkpoint", "convert", source, tmp_path / name, "--name", "cats", "--license", "CC0")
+        assert (status, err) == (0, "") and "verified: read again and equal, bit for bit" in out
+        read = read_checkpoint(tmp_path / name)
+        assert (read.card.domain, read.card.license) == ("cats", "CC0")
+    status, out, err = ui2i(
+        "checkpoint", "verify", tmp_path / "m.pkl", "--against", source, "--sha256", sha256(tmp_path / "m.pkl")
+    )
+    assert (status, err) == (0, "")
+    for word in ("all finite", "standard deviations", "pictures", "logits", "every bit"):
+        assert word in out
+
+
+def test_verify_says_what_differs(ui2i: Ui2i, tmp_path: Path) -> None:
+    source = written(tmp_path / "m.pt")
+    write_checkpoint(tmp_path / "other.pt", tiny_checkpoint(1))
+    status, _, err = ui2i("checkpoint", "verify", source, "--against", tmp_path / "other.pt")
+    assert status == 2 and "differs from" in err and "generator mapping.w_avg" in err
+    status, _, err = ui2i("checkpoint", "verify", source, "--sha256", "ab" * 32)
+    assert status == 2 and "has the SHA-256" in err
+
+
+def test_verify_finds_dead_networks(ui2i: Ui2i, tmp_path: Path) -> None:
+    dead = tiny_checkpoint()
+    for size in (4, 8, 16, 32):
+        torgb = dead.generator.synthesis.block(size).torgb
+        torgb.weight.zero_()
+        torgb.bias.zero_()
+    write_checkpoint(tmp_path / "dead", dead)
+    status, _, err = ui2i("checkpoint", "verify", tmp_path / "dead")
+    assert status == 2 and "makes no pictures" in err
+    broken = tiny_checkpoint()
+    broken.generator.w_avg[0] = torch.inf
+    write_checkpoint(tmp_path / "broken", broken)
+    status, _, err = ui2i("checkpoint", "verify", tmp_path / "broken")
+    assert status == 2 and "values in mapping.w_avg that are not finite" in err
+
+
+def test_verify_doubts_a_mean_of_another_network(ui2i: Ui2i, tmp_path: Path) -> None:
+    model = tiny_checkpoint()
+    model.generator.w_avg.add_(100)
+    write_checkpoint(tmp_path / "m", model)
+    status, out, _ = ui2i("checkpoint", "verify", tmp_path / "m")
+    assert status == 0 and "truncation pulls to another place" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["convert", "{file}", "{file}"], "is there already, expected a new name"),
+        (["convert", "{file}", "new.onnx"], "ends in .onnx, expected .pt"),
+        (["convert", "nowhere.pt", "new.pkl"], "nowhere.pt cannot be read"),
+        (["show", "nowhere.pt"], "nowhere.pt cannot be read"),
+        (["verify", "nowhere.pt"], "nowhere.pt cannot be read"),
+    ],
+)
+def test_mistakes_of_checkpoint_are_one_line(ui2i: Ui2i, file: Path, arguments: list[str], message: str) -> None:
+    status, _, err = ui2i("checkpoint", *(argument.format(file=file) for argument in arguments))
+    assert status == 2 and err.startswith("error: ") and err.count("\n") == 1 and message in err

@@ -1,0 +1,57 @@
+"""The GPU benchmark where there is no GPU: it refuses, counts right, and its dry run goes through."""
+
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import torch
+
+from ui2i.ops.convolution import conv2d, without_weight_gradients
+
+SCRIPT = Path(__file__).parents[1] / "benchmarks" / "bench_gpu.py"
+
+
+@pytest.fixture(scope="module")
+def bench_gpu() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("bench_gpu", SCRIPT)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_refuses_without_a_gpu(bench_gpu: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        bench_gpu.main([])
+    assert stop.value.code == 2
+    assert "no CUDA device, expected one to measure; run it where" in capsys.readouterr().err
+
+
+def test_counts_convolutions_and_their_derivatives(bench_gpu: ModuleType) -> None:
+    x, weight = torch.randn(2, 3, 8, 8).requires_grad_(), torch.randn(5, 3, 3, 3).requires_grad_()
+    forwards = 2 * 2 * 5 * 3 * 9 * 8 * 8  # a multiply-add counts as two
+
+    def second_derivative() -> None:
+        y = conv2d(x, weight, padding=1)
+        with without_weight_gradients():
+            (gradient,) = torch.autograd.grad(y.square().sum(), x, create_graph=True)
+        gradient.square().sum().backward()
+
+    assert bench_gpu.count_flops(lambda: conv2d(x, weight, padding=1)) == forwards
+    # y; dx of dy; then backwards through dx to dy and weight, and through y to x and weight.
+    assert bench_gpu.count_flops(second_derivative) == 6 * forwards
+
+
+def test_dry_run(tmp_path: Path) -> None:
+    command = [sys.executable, str(SCRIPT), "--dry-run", "--json", str(tmp_path / "result.json")]
+    run = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "s for 1000 images" in run.stdout
+    result = json.loads((tmp_path / "result.json").read_text())
+    assert result["device"] == "cpu" and result["share_of_peak"] is None
+    assert result["seconds_per_1000_images"] > 0 and result["share_of_matrix_product"] > 0
+    assert result["network"]["num_mapping_layers"] == 2 and result["network"]["conv_clamp"] == 256

@@ -1,0 +1,111 @@
+"""The perceptual hash, and the search for near ones."""
+
+import io
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from picture_files import file_bytes, noise, textured
+from PIL import Image, ImageEnhance
+
+from ui2i.datasets.ingestion import duplicates
+from ui2i.datasets.ingestion.duplicates import HASH_BITS, NearDuplicates, hash_bytes, perceptual_hash
+
+
+def distance(one: Image.Image, other: Image.Image) -> int:
+    return (perceptual_hash(one) ^ perceptual_hash(other)).bit_count()
+
+
+def recompressed(image: Image.Image, quality: int) -> Image.Image:
+    return Image.open(io.BytesIO(file_bytes(image, "JPEG", quality=quality)))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_copies_are_near_and_others_far(seed: int) -> None:
+    image = textured(seed, 96, 96)
+    copies = [
+        recompressed(image, 90),
+        recompressed(image, 60),
+        image.resize((48, 48), Image.Resampling.LANCZOS),
+        image.resize((200, 200), Image.Resampling.BICUBIC),
+        ImageEnhance.Brightness(image).enhance(0.85),
+        ImageEnhance.Contrast(image).enhance(0.85),
+        image.convert("L").convert("RGB"),
+    ]
+    assert max(distance(image, copy) for copy in copies) <= 16
+    others = [textured(seed + 100, 96, 96), image.rotate(90), image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)]
+    assert min(distance(image, other) for other in others) > 64
+
+
+def test_the_hash_is_that_of_a_literal_transform() -> None:
+    image = textured(9, 32, 32)
+    levels = np.asarray(image.convert("L")).astype(int)
+    cosines = [[round(4096 * math.cos(math.pi * k * (2 * n + 1) / 64)) for n in range(32)] for k in range(16)]
+    spectrum = [
+        sum(cosines[row][y] * cosines[column][x] * int(levels[y, x]) for y in range(32) for x in range(32))
+        for row in range(16)
+        for column in range(16)
+    ]
+    median = sorted(spectrum[1:])[127]
+    expected = int("".join("1" if value > median else "0" for value in spectrum), 2)
+    assert perceptual_hash(image) == expected
+
+
+def test_the_hash_is_pinned() -> None:
+    # Datasets compare hashes that earlier versions wrote.
+    assert hash_bytes(perceptual_hash(textured(0, 96, 96))).hex()[:32] == "cc5ad88a3e2d0ee0495b5e2d448ea8d2"
+    assert len(hash_bytes(perceptual_hash(noise()))) * 8 == HASH_BITS
+
+
+def test_a_symmetric_picture_has_the_same_hash_as_its_mirror_image() -> None:
+    # In floating point, the signs of its odd frequencies would be those of rounding errors.
+    half = textured(3, 32, 64)
+    symmetric = Image.new("RGB", (64, 64))
+    symmetric.paste(half, (0, 0))
+    symmetric.paste(half.transpose(Image.Transpose.FLIP_LEFT_RIGHT), (32, 0))
+    assert distance(symmetric, symmetric.transpose(Image.Transpose.FLIP_LEFT_RIGHT)) == 0
+
+
+@st.composite
+def families(draw: st.DrawFn) -> list[int]:
+    """Hashes of which some differ from others in a few bits."""
+    hashes = draw(st.lists(st.integers(0, 2**HASH_BITS - 1), min_size=1, max_size=8))
+    for _ in range(draw(st.integers(0, 12))):
+        flips = draw(st.lists(st.integers(0, HASH_BITS - 1), max_size=24))
+        relative = draw(st.sampled_from(hashes))
+        for bit in flips:
+            relative ^= 1 << bit
+        hashes.append(relative)
+    return hashes
+
+
+@given(families(), st.integers(0, 32))
+def test_the_search_finds_what_comparing_all_finds(hashes: list[int], max_distance: int) -> None:
+    search = NearDuplicates(max_distance)
+    for count, phash in enumerate(hashes):
+        distances = [(phash ^ other).bit_count() for other in hashes[:count]]
+        nearest = min(distances, default=HASH_BITS)
+        expected = distances.index(nearest) if nearest <= max_distance else None
+        assert search.find(phash) == expected
+        search.add(phash)
+
+
+def test_few_pictures_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    compared = 0
+    with_value = duplicates._Chains.with_value
+
+    def counting(chains: duplicates._Chains, value: int) -> list[int]:
+        nonlocal compared
+        found = with_value(chains, value)
+        compared += len(found)
+        return found
+
+    monkeypatch.setattr(duplicates._Chains, "with_value", counting)
+    random, search, total = np.random.default_rng(0), NearDuplicates(16), 5000
+    for _ in range(total):
+        phash = int.from_bytes(random.bytes(32), "big")
+        search.find(phash)
+        search.add(phash)
+    assert compared < total * (total - 1) / 2 / 500

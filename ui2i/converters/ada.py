@@ -1,0 +1,217 @@
+"""Reading the `.pkl` files of stylegan2-ada-pytorch, and of the StyleGAN2 networks in stylegan3's code.
+
+A file is a dictionary of modules (`G`, `D`, `G_ema`, `augment_pipe`), each with class name, attributes and the source
+text that NVIDIA's code would run. The text is left where it is; parameters, buffers and the attributes that decide
+what a layer computes are read. Parameter names are this project's already.
+"""
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ui2i.converters.architecture import WHOLE_BATCH, build, discriminator_config, generator_config, mean_w
+from ui2i.converters.foreign import ForeignModel, check_filter, zeros
+from ui2i.converters.inert import PersistentObject, RefusedError, shown
+from ui2i.converters.note import KEY, Note, read_note
+from ui2i.converters.tensor_views import TensorView
+from ui2i.networks.discriminator import Discriminator
+from ui2i.networks.generator import Generator
+
+FORMAT = "ada"
+MAX_MODULES = 2000  # a generator of 1024 px has about 80
+_FILTER = "resample_filter"
+_RESOLUTIONS = {str(4 << level): 4 << level for level in range(9)}  # of blocks, up to 1024 px
+
+
+def is_ada(tree: Any) -> bool:
+    """Whether a file's content is of this format."""
+    return type(tree) is PersistentObject or (type(tree) is dict and type(tree.get("G_ema")) is PersistentObject)
+
+
+def read_ada(tree: Any, *, generator_only: bool = False) -> ForeignModel:
+    """Return the networks of a file: the averaged generator and, if it is there, the discriminator.
+
+    Raises:
+        RefusedError: the networks are not ones that this project makes.
+    """
+    if type(tree) is PersistentObject:  # a generator that was saved by itself
+        tree = {"G_ema": tree}
+    note = read_note(tree)
+    generator, remarks = _generator(_Network(tree["G_ema"], "G_ema"), note)
+    discriminator = None
+    is_untrained = note is not None and note.discriminator is None  # it only fills the place that the format demands
+    if type(tree.get("D")) is PersistentObject and not generator_only and not is_untrained:
+        discriminator = _discriminator(_Network(tree["D"], "D"), generator, note)
+    ignored = [name for name in ("G", "augment_pipe") if tree.get(name) is not None]
+    if ignored and KEY not in tree:
+        remarks.append(f"left out: {', '.join(ignored)}")
+    return ForeignModel(
+        format=FORMAT, generator=generator, discriminator=discriminator, note=note, remarks=tuple(remarks)
+    )
+
+
+class _Network:
+    """A network as it is described: all modules and tensors in it by their dotted names."""
+
+    def __init__(self, root: PersistentObject, name: str):
+        self.name = name
+        self.modules: dict[str, PersistentObject] = {}
+        self.views: dict[str, TensorView] = {}
+        for prefix, module in _walk(root):
+            self.modules[prefix] = module
+            for kind in ("_parameters", "_buffers"):
+                for leaf, view in _mapping(module, kind).items():
+                    if type(view) is TensorView:
+                        self.views[_join(prefix, leaf)] = view
+        for key in [key for key in self.views if key.endswith(_FILTER)]:
+            check_filter(key, self.views.pop(key))
+
+    def only(self, name: str, *parts: str) -> Any:
+        """Return the attribute that all modules agree on whose last name is one of `parts`.
+
+        Raises:
+            RefusedError: they do not, there are none, or it is no plain value.
+        """
+        found = [module.state[name] for module in self.named(*parts) if name in module.state]
+        plain = [value for value in found if type(value) in (int, float, str, bool, type(None))]
+        if not plain or len(plain) < len(found) or any(value != plain[0] for value in plain):
+            raise RefusedError(
+                f"has {name} {shown(found)} in the layers of {self.name}, expected one value for all of them; it "
+                "cannot be converted"
+            )
+        return plain[0]
+
+    def named(self, *parts: str) -> list[PersistentObject]:
+        """Return the modules whose last name is one of `parts`."""
+        return [module for path, module in self.modules.items() if path.rsplit(".", 1)[-1] in parts]
+
+    def check(self, name: str, expected: str, *parts: str) -> None:
+        """Raise RefusedError unless an attribute of the modules named has the only value that is supported."""
+        value = self.only(name, *parts)
+        if value != expected:
+            raise RefusedError(
+                f"has {self.name} with {name} {shown(value)}, expected {expected!r}, the StyleGAN2 default; take "
+                "or train a checkpoint with the default networks"
+            )
+
+
+def _walk(root: PersistentObject) -> Iterator[tuple[str, PersistentObject]]:
+    """Yield every module below `root` with its dotted name. Shared modules come as often as they are named."""
+    waiting = [("", root)]
+    for _ in range(MAX_MODULES):
+        if not waiting:
+            return
+        path, module = waiting.pop()
+        yield path, module
+        for name, child in _mapping(module, "_modules").items():
+            if type(child) is PersistentObject:
+                waiting.append((_join(path, name), child))
+    raise RefusedError(f"has more than {MAX_MODULES} modules in a network, expected about 80; it is forged")
+
+
+def _mapping(module: PersistentObject, kind: str) -> Mapping[str, Any]:
+    value = module.state.get(kind)
+    if type(value) is not dict or any(type(key) is not str for key in value):
+        raise RefusedError(f"has a module without {kind}, expected one of torch; it is damaged")
+    return value
+
+
+def _join(prefix: str, name: str) -> str:
+    return f"{prefix}.{name}" if prefix else name
+
+
+def _generator(network: _Network, note: Note | None) -> tuple[Generator, list[str]]:
+    _check_kind(network)
+    mapping = [path.rsplit(".", 1)[-1] for path in network.modules if path.startswith("mapping.fc")]
+    network.check("architecture", "skip", *_block_names(network))
+    network.check("activation", "lrelu", "conv0", "conv1", *mapping)
+    views, remarks = dict(network.views), []
+    use_noise = network.only("use_noise", "conv0", "conv1") is not False
+    settings = {
+        "conv_clamp": _clamp(network, "conv0", "conv1", "torgb"),
+        "mapping_lr_multiplier": _positive("bias_gain", network.only("bias_gain", *mapping)),
+        "use_noise": use_noise,
+    }
+    if not use_noise:
+        views = _unused_noise(network) | views
+    has_mean = "mapping.w_avg" in views
+    config = generator_config(views, note=None if note is None else note.generator, **settings)
+    generator = build(Generator, config, views if has_mean else views | {"mapping.w_avg": zeros(config.w_dim)})
+    if not has_mean:
+        generator.mapping.w_avg = mean_w(generator)
+        remarks.append("has no w_avg: the mean of w was taken over 10,000 fixed latents")
+    return generator, remarks
+
+
+def _discriminator(network: _Network, generator: Generator, note: Note | None) -> Discriminator:
+    _check_conditions(network)
+    network.check("architecture", "resnet", *_block_names(network))
+    network.check("activation", "lrelu", "fromrgb", "conv0", "conv1", "conv", "fc")
+    if network.only("num_channels", "mbstd") != 1:
+        raise RefusedError(
+            "has a discriminator with other minibatch-stddev channels, expected 1; it cannot be converted"
+        )
+    group = network.only("group_size", "mbstd")
+    if group is not None and type(group) is not int:
+        raise RefusedError(
+            f"has minibatch-stddev groups of {shown(group)}, expected a number of images; fetch it again"
+        )
+    config = discriminator_config(
+        network.views,
+        generator.config,
+        note=None if note is None else note.discriminator,
+        conv_clamp=_clamp(network, "fromrgb", "conv0", "conv1", "conv"),
+        mbstd_group_size=WHOLE_BATCH if group is None else group,
+    )
+    return build(Discriminator, config, network.views)
+
+
+def _check_kind(network: _Network) -> None:
+    """Refuse, by name, what looks like a generator of StyleGAN2 and is none."""
+    if "synthesis.input" in network.modules:
+        raise RefusedError(
+            "is a StyleGAN3 generator, whose layers are others, expected a StyleGAN2; take the StyleGAN2 checkpoint of "
+            "the same pictures (stylegan3's code trains one with --cfg=stylegan2)"
+        )
+    if "mapping" not in network.modules or "synthesis" not in network.modules:
+        raise RefusedError(
+            f"has {shown(network.modules[''].class_name)} as {network.name}, expected a generator of "
+            "stylegan2-ada-pytorch with mapping and synthesis; check which file it is"
+        )
+    _check_conditions(network)
+
+
+def _check_conditions(network: _Network) -> None:
+    if network.modules[""].state.get("c_dim") not in (0, None):
+        raise RefusedError(
+            f"has a conditional {network.name} (c_dim {shown(network.modules[''].state['c_dim'])}), expected c_dim 0; "
+            "train it without --cond, or take an unconditional checkpoint"
+        )
+
+
+def _block_names(network: _Network) -> list[str]:
+    names = (path.rsplit(".", 1)[-1] for path in network.modules)
+    return [name for name in names if name[:1] == "b" and name[1:].isdecimal()]
+
+
+def _clamp(network: _Network, *parts: str) -> float | None:
+    value = network.only("conv_clamp", *parts)
+    return None if value is None else _positive("conv_clamp", value)
+
+
+def _positive(name: str, value: Any) -> float:
+    if type(value) not in (int, float) or not 0 < value < math.inf:
+        raise RefusedError(f"has {name} {shown(value)}, expected a number above 0; it is damaged")
+    return float(value)
+
+
+def _unused_noise(network: _Network) -> dict[str, TensorView]:
+    """Return zeros for the noise inputs that a network was trained without."""
+    result = {}
+    for path in network.modules:
+        block, _, layer = path.rpartition(".")
+        size = _RESOLUTIONS.get(block.removeprefix("synthesis.b"))
+        if layer in ("conv0", "conv1") and size:
+            result[f"{path}.noise_strength"] = zeros()
+            result[f"{path}.noise_const"] = zeros(size, size)
+    return result

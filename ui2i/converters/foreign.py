@@ -1,0 +1,80 @@
+"""A model as it came out of a foreign file."""
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+
+from ui2i.converters.inert import RefusedError, shown
+from ui2i.converters.note import Note
+from ui2i.converters.tensor_views import Storage, TensorView, tensor_view
+from ui2i.networks.discriminator import Discriminator
+from ui2i.networks.generator import Generator
+from ui2i.ops.resample import FIR_TAPS
+
+FILTER_TOLERANCE = 1e-4
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ForeignModel:
+    """Networks, and what people should know of how they were read."""
+
+    format: str  # rosinality or ada
+    generator: Generator
+    discriminator: Discriminator | None
+    note: Note | None
+    remarks: tuple[str, ...] = ()
+
+
+def normalized_filter() -> torch.Tensor:
+    """Return the 4x4 resampling filter with sum 1, as NVIDIA's files repeat it in every layer."""
+    taps = torch.tensor(FIR_TAPS) / sum(FIR_TAPS)
+    return torch.outer(taps, taps)
+
+
+def check_filter(name: str, view: Any, gain: float = 1.0) -> None:
+    """Raise RefusedError unless a filter in a file is the one that this project's operators have built in."""
+    if type(view) is not TensorView or view.shape != (4, 4):
+        matches = False
+    else:
+        matches = bool((view.to_tensor(name) - gain * normalized_filter()).abs().max() < FILTER_TOLERANCE)
+    if not matches:
+        raise RefusedError(
+            f"has another resampling filter in {shown(name)}, expected [1, 3, 3, 1]; it cannot be converted"
+        )
+
+
+def random_noise(resolution: int, seed: int) -> TensorView:
+    """Return a noise map [r, r] of fixed random numbers, for files without noise maps."""
+    return _view(np.random.RandomState(seed).randn(resolution, resolution))
+
+
+def zeros(*shape: int) -> TensorView:
+    """Return zeros, for what a file lacks."""
+    return _view(np.zeros(shape))
+
+
+def _view(values: np.ndarray) -> TensorView:
+    storage = Storage(torch.float32, values.size)
+    storage.attach(memoryview(bytearray(values.astype("<f4").tobytes())))
+    strides = tuple(math.prod(values.shape[axis + 1 :]) for axis in range(values.ndim))
+    return tensor_view(storage, 0, values.shape, strides)
+
+
+def tensors(name: str, state: Any) -> Mapping[str, TensorView]:
+    """Return a state_dict's tensors by name.
+
+    Raises:
+        RefusedError: it is none.
+    """
+    if type(state) is not dict or not state:
+        raise RefusedError(f"has {shown(state)} under {shown(name)}, expected a network's tensors by name; save its state_dict")
+    for key, value in state.items():
+        if type(key) is not str or type(value) is not TensorView:
+            raise RefusedError(
+                f"has {shown(value)} as {shown(key)} of {shown(name)}, expected a tensor; save its state_dict"
+            )
+    return {key.removeprefix("module."): value for key, value in state.items()}  # of DataParallel

@@ -1,0 +1,200 @@
+"""One way in and one way out for every format: this project's own, rosinality's and stylegan2-ada-pytorch's.
+
+What is read is told by content, what is written by the name of the new file. A written file is read again and
+compared bit for bit before it takes its place.
+"""
+
+import dataclasses
+from pathlib import Path
+from typing import Literal
+
+import torch
+
+from ui2i.checkpoints import ModelCard, load_discriminator, load_generator, save_discriminator, save_generator
+from ui2i.converters import ada, rosinality
+from ui2i.converters.ada_file import write_ada
+from ui2i.converters.foreign import ForeignModel
+from ui2i.converters.inert import RefusedError, shown
+from ui2i.converters.note import Note
+from ui2i.converters.torch_files import map_file, read_tree, release
+from ui2i.errors import CheckpointError
+from ui2i.files import atomic_file, atomic_folder, sha256_file
+from ui2i.networks.discriminator import Discriminator
+from ui2i.networks.generator import Generator
+
+Format = Literal["ui2i", "rosinality", "ada"]
+GENERATOR_FILE, DISCRIMINATOR_FILE = "generator.safetensors", "discriminator.safetensors"
+IMPORTED_MODE = "imported"
+UNKNOWN_LICENSE = "unknown: ask its publisher"
+
+_SUFFIXES: dict[str, Format] = {
+    "": "ui2i",
+    ".safetensors": "ui2i",
+    ".pt": "rosinality",
+    ".pth": "rosinality",
+    ".pkl": "ada",
+}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """A model from a file of any format. Its tensors may be the file's own bytes: do not truncate it meanwhile."""
+
+    format: Format
+    generator: Generator
+    discriminator: Discriminator | None
+    card: ModelCard
+    remarks: tuple[str, ...] = ()  # what was left out or filled in, in words
+
+
+def read_checkpoint(path: Path, *, generator_only: bool = False) -> Checkpoint:
+    """Read a model from a file, or from a folder of this project. Nothing that it contains is run.
+
+    Args:
+        generator_only: leave a discriminator where it is, so that one that does not fit is no hindrance.
+
+    Raises:
+        CheckpointError: it is missing, damaged, of another kind or architecture, or contains more than data.
+    """
+    path = Path(path)
+    try:
+        if path.is_dir():
+            return _read_folder(path, generator_only=generator_only)
+        data = map_file(path)
+        if _is_safetensors(data):
+            generator, card = load_generator(path, share_file=True)
+            return Checkpoint(format="ui2i", generator=generator, discriminator=None, card=card)
+        foreign = _read_foreign(data, generator_only=generator_only)
+        release(data)
+    except RefusedError as error:
+        raise CheckpointError(f"{path} {error}") from error
+    card = foreign.note.card if foreign.note else _imported_card(path, foreign.format)
+    return Checkpoint(
+        format="ada" if foreign.format == ada.FORMAT else "rosinality",
+        generator=foreign.generator,
+        discriminator=foreign.discriminator,
+        card=card,
+        remarks=foreign.remarks,
+    )
+
+
+def write_checkpoint(path: Path, checkpoint: Checkpoint, format_: Format | None = None) -> tuple[str, ...]:
+    """Write a model atomically, after it was read again and found equal bit for bit.
+
+    Args:
+        path: a `.pt`, `.pkl` or `.safetensors` (the generator alone), or a folder (this project's).
+        format_: None: as the path's ending says.
+
+    Returns:
+        What the file has not, or what other tools will do differently, in words.
+
+    Raises:
+        CheckpointError: the format cannot hold the model, or the written file is not equal.
+    """
+    path, format_ = Path(path), format_ or format_of(path)
+    try:
+        if format_ == "ui2i" and path.suffix != ".safetensors":
+            with atomic_folder(path) as folder:
+                write_folder(folder, checkpoint)
+            return ()
+        with atomic_file(path) as temporary:
+            remarks = _write_file(temporary, checkpoint, format_)
+            expected = checkpoint
+            if format_ == "ui2i":
+                expected = dataclasses.replace(checkpoint, discriminator=None)
+            _verify(temporary, expected)
+    except RefusedError as error:
+        raise CheckpointError(f"the model {error}") from error
+    return remarks
+
+
+def write_folder(folder: Path, checkpoint: Checkpoint) -> None:
+    """Write a model into a folder that is there, in this project's format, and read it again to compare."""
+    save_generator(folder / GENERATOR_FILE, checkpoint.generator, checkpoint.card)
+    if checkpoint.discriminator is not None:
+        save_discriminator(folder / DISCRIMINATOR_FILE, checkpoint.discriminator, checkpoint.card)
+    _verify(folder, checkpoint)
+
+
+def format_of(path: Path) -> Format:
+    """Return the format that a new file's name asks for.
+
+    Raises:
+        CheckpointError: its ending is unknown.
+    """
+    if path.suffix.lower() not in _SUFFIXES:
+        raise CheckpointError(
+            f"{path} ends in {path.suffix}, expected .pt (rosinality), .pkl (stylegan2-ada-pytorch), .safetensors or a "
+            "folder (ui2i); rename it"
+        )
+    return _SUFFIXES[path.suffix.lower()]
+
+
+def differences(first: Checkpoint, second: Checkpoint) -> list[str]:
+    """Return in what two models differ, in words; every tensor is compared bit for bit."""
+    found = []
+    for name in ("generator", "discriminator"):
+        one, other = getattr(first, name), getattr(second, name)
+        if one is None or other is None:
+            if one is not other:
+                found.append(f"only one has a {name}")
+            continue
+        if one.config != other.config:
+            found.append(f"the {name}s' architectures")
+        state, other_state = one.state_dict(), other.state_dict()
+        found += [f"{name} {key}" for key in state if not _is_equal(state[key], other_state.get(key))]
+        found += [f"{name} {key}" for key in other_state if key not in state]
+    return found
+
+
+def _is_equal(one: torch.Tensor, other: torch.Tensor | None) -> bool:
+    if other is None or one.shape != other.shape or one.dtype != other.dtype:
+        return False
+    return torch.equal(one.contiguous().view(torch.int32), other.contiguous().view(torch.int32))
+
+
+def _is_safetensors(data: memoryview) -> bool:
+    return len(data) > 9 and data[8] == ord("{") and int.from_bytes(data[:8], "little") <= len(data)
+
+
+def _read_folder(folder: Path, *, generator_only: bool) -> Checkpoint:
+    generator, card = load_generator(folder / GENERATOR_FILE, share_file=True)
+    discriminator = None
+    if (folder / DISCRIMINATOR_FILE).exists() and not generator_only:
+        discriminator, _ = load_discriminator(folder / DISCRIMINATOR_FILE, share_file=True)
+    return Checkpoint(format="ui2i", generator=generator, discriminator=discriminator, card=card)
+
+
+def _read_foreign(data: memoryview, *, generator_only: bool) -> ForeignModel:
+    tree = read_tree(data)
+    if ada.is_ada(tree):
+        return ada.read_ada(tree, generator_only=generator_only)
+    if type(tree) is dict and rosinality.is_rosinality(tree):
+        return rosinality.read_rosinality(tree, generator_only=generator_only)
+    keys = list(tree) if type(tree) is dict else type(tree).__name__
+    raise RefusedError(
+        f"contains {shown(keys)}, expected g_ema (rosinality) or G_ema (stylegan2-ada-pytorch); check which file it is"
+    )
+
+
+def _imported_card(path: Path, format_: str) -> ModelCard:
+    origin = {"file": path.name, "format": format_, "sha256": sha256_file(path)}
+    return ModelCard(domain=path.stem, mode=IMPORTED_MODE, license=UNKNOWN_LICENSE, provenance={"imported": origin})
+
+
+def _write_file(path: Path, checkpoint: Checkpoint, format_: Format) -> tuple[str, ...]:
+    generator, discriminator, card = checkpoint.generator, checkpoint.discriminator, checkpoint.card
+    if format_ == "ui2i":
+        save_generator(path, generator, card)
+        return () if discriminator is None else ("the discriminator is left out: name a folder to keep it",)
+    note = Note(
+        generator=generator.config, discriminator=None if discriminator is None else discriminator.config, card=card
+    )
+    write = write_ada if format_ == "ada" else rosinality.write_rosinality
+    with path.open("wb") as file:
+        return write(file, generator, discriminator, note)
+
+
+def _verify(path: Path, expected: Checkpoint) -> None:
+    found = differences(expected, read_checkpoint(path))
+    assert not found, f"the written file differs from the model: {found[:3]}"

@@ -1,0 +1,1 @@
+"""The parts of `ui2i.datasets.ingest`, one idea a file."""

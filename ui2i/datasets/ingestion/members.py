@@ -1,0 +1,100 @@
+"""The files of a source, whatever holds them: in one order, read one at a time, never unpacked under their names.
+
+A `Source` lists its `Member`s once; their bytes are read when it is their turn. What is wrong with a member that can be
+told without reading it (its name leads out of its folder, it is a link, it is too large) is noted in the listing and
+raised on reading, so that it ends among the rejects like everything else.
+"""
+
+import abc
+import collections
+import contextlib
+from collections.abc import Iterable, Sequence
+from pathlib import PurePosixPath, PureWindowsPath
+from typing import Any, Self
+
+from ui2i.decoding import SUFFIXES, PictureError
+
+MAX_FILE_BYTES = 1 << 28  # 256 MiB: larger files are refused before they are read
+
+
+class Member:
+    """One file that may be a picture."""
+
+    __slots__ = ("fault", "key", "num_bytes", "path")
+
+    def __init__(self, path: str, num_bytes: int, key: Any = None, fault: str | None = None) -> None:
+        self.path = path  # relative to the source, with forward slashes
+        self.num_bytes = num_bytes
+        self.key = key  # how its source finds it
+        self.fault = fault  # why it is not to be read; None: it may be
+
+
+class Source(contextlib.AbstractContextManager["Source"], abc.ABC):
+    """The files of a source that may be pictures, in the order of their paths.
+
+    `passed_over` counts the other files by their suffix, hidden ones left out.
+    """
+
+    def __init__(self, members: Iterable[Member], passed_over: collections.Counter[str] | None = None) -> None:
+        # Stable: of two members with one name the earlier stays first.
+        self.members: Sequence[Member] = sorted(members, key=lambda member: member.path)
+        self.passed_over: collections.Counter[str] = passed_over or collections.Counter()
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def close(self) -> None:
+        """Close what is open."""
+
+    def read(self, member: Member) -> bytes:
+        """Return a member's bytes.
+
+        Raises:
+            PictureError: it is not to be read, or cannot be.
+        """
+        if member.fault is not None:
+            raise PictureError(f"{member.path}: {member.fault}", member.fault)
+        if member.num_bytes > MAX_FILE_BYTES:
+            raise PictureError(f"{member.path} has {member.num_bytes} bytes, over {MAX_FILE_BYTES}", "too_large")
+        try:
+            return self._read(member)
+        except PictureError:
+            raise
+        except (OSError, RuntimeError) as error:  # links and rights; encryption and unknown methods of zips
+            raise PictureError(f"{member.path} cannot be read ({error})", "unreadable") from error
+        except Exception as error:  # a damaged archive: BadZipFile, zlib.error, LZMAError and others share no base
+            raise PictureError(f"{member.path} is damaged ({error})", "damaged") from error
+
+    @abc.abstractmethod
+    def _read(self, member: Member) -> bytes:
+        """Return the bytes, or raise whatever comes up."""
+
+
+def is_hidden(path: str) -> bool:
+    """Whether a file is not meant to be seen: a name on its path begins with a dot, or macOS added it to an archive."""
+    parts = PurePosixPath(path).parts
+    return "__MACOSX" in parts or any(part.startswith(".") and not part.startswith("..") for part in parts)
+
+
+def looks_like_picture(path: str) -> bool:
+    """Whether a file counts as a picture: by its suffix alone."""
+    return path.lower().endswith(SUFFIXES)
+
+
+def suffix_of(path: str) -> str:
+    """Return the suffix under which a file that is passed over is counted."""
+    return PurePosixPath(path).suffix.lower() or "none"
+
+
+def printable(path: str) -> str:
+    """Escape what is not valid UTF-8 in a file name, and drop the `./` that some archives begin names with."""
+    return path.removeprefix("./").encode("utf-8", "backslashreplace").decode()
+
+
+def is_unsafe(path: str) -> bool:
+    """Whether a name would leave its folder if it were unpacked, on any system."""
+    windows = PureWindowsPath(path)
+    return bool(windows.drive or windows.root) or ".." in windows.parts

@@ -1,0 +1,92 @@
+"""Why pictures are left out, and the list of those that were. Nothing is dropped without a row in it."""
+
+import collections
+from pathlib import Path
+from typing import Any
+
+from ui2i.datasets.ingestion.duplicates import hash_bytes
+from ui2i.datasets.ingestion.examine import Examined, Picture
+from ui2i.datasets.ingestion.table_writer import TableWriter
+from ui2i.datasets.manifest import INGEST_REJECT_SCHEMA, REJECTS_NAME
+from ui2i.errors import DataError
+
+REASONS = {
+    "unsafe_name": "its name would leave the archive's folder",
+    "link": "it is a link to somewhere else",
+    "too_large": "its file is over 256 MiB",
+    "decompression_bomb": "it unpacks to more than a picture does",
+    "unreadable": "it is no picture, or cannot be read",
+    "truncated": "it is cut short",
+    "damaged": "it is complete but cannot be decoded",
+    "unsupported": "a kind of picture that is not read here",
+    "too_small": "it would have to be enlarged too much",
+    "extreme_aspect": "it is too long for its width, or the reverse",
+    "no_face": "no face was found in it",
+    "near_uniform": "it is of one colour",
+    "duplicate": "the same file came before",
+    "near_duplicate": "a picture that looks the same came before",
+}
+"""What each reason means, in the order in which they are shown."""
+
+
+class RejectLog:
+    """Writes `rejects.parquet` and counts."""
+
+    def __init__(self, folder: Path) -> None:
+        self._writer = TableWriter(folder / REJECTS_NAME, INGEST_REJECT_SCHEMA, compression="zstd")
+        self._counts: collections.Counter[str] = collections.Counter()
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return self._counts.total()
+
+    @property
+    def by_reason(self) -> dict[str, int]:
+        """How many there are for each reason, by name."""
+        return dict(sorted(self._counts.items()))
+
+    def add(self, file: Examined, reason: str, detail: str, *, duplicate_of: str | None = None) -> None:
+        """Note a whole file."""
+        self._add(file, reason, detail, duplicate_of, part=0, phash=None)
+
+    def add_picture(self, file: Examined, part: int, picture: Picture, *, duplicate_of: str) -> None:
+        """Note one of a file's pictures as a near duplicate."""
+        detail = f"{file.path} looks like {duplicate_of}"
+        self._add(file, "near_duplicate", detail, duplicate_of, part=part, phash=hash_bytes(picture.phash))
+
+    def close(self) -> None:
+        """Complete the file."""
+        self._writer.close()
+
+    def check_share(self, num_images: int, max_share: float, where: str) -> None:
+        """Raise DataError if too large a share was rejected, or everything."""
+        total = self.count + num_images
+        if num_images and self.count <= max_share * total:
+            return
+        counts = ", ".join(f"{count} {reason}" for reason, count in self.by_reason.items())
+        raise DataError(
+            f"{self.count} of {total} pictures in {where} cannot be used ({counts}), expected at most a share of "
+            f"{max_share:g}; mend or remove them, or raise max_reject_share"
+        )
+
+    def _add(
+        self, file: Examined, reason: str, detail: str, duplicate_of: str | None, *, part: int, phash: bytes | None
+    ) -> None:
+        assert reason in REASONS, reason
+        self._counts[reason] += 1
+        row: dict[str, Any] = {
+            "path": file.path,
+            "reason": reason,
+            "size_bytes": file.num_bytes,
+            "sha256": file.sha256,
+            "width": file.width or None,
+            "height": file.height or None,
+            "duplicate_of": duplicate_of,
+            "part": part,
+            "phash": phash,
+            "file_format": file.file_format,
+            "mode": file.mode,
+            "detail": detail,
+        }
+        self._writer.add(row)

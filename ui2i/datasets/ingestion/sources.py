@@ -1,0 +1,84 @@
+"""Where pictures come from: a folder, a zip, a tar, a Parquet file, or a list of files."""
+
+import os
+import tarfile
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from ui2i.datasets.ingestion.folders import folder_source, list_source, read_list
+from ui2i.datasets.ingestion.members import Source
+from ui2i.decoding import SUFFIXES
+from ui2i.errors import DataError
+from ui2i.progress import Progress, no_progress
+
+ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".parquet")
+LIST_SUFFIX = ".txt"
+KINDS = "a folder, a .zip, .tar or .parquet of pictures, or a .txt that lists them"
+
+Pictures = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
+"""A folder, an archive or a list in a file by its path, or the paths of picture files."""
+
+
+def open_source(pictures: Pictures, *, workspace: Path, progress: Progress = no_progress) -> Source:
+    """Open a source and list its pictures; close it by leaving a `with`.
+
+    Args:
+        workspace: folder in which a compressed tar may be decompressed.
+
+    Raises:
+        DataError: there is no such source, it cannot be read, or it has no pictures.
+    """
+    source = _open(pictures, workspace, progress)
+    if not source.members:
+        source.close()
+        raise DataError(
+            f"{describe(pictures)} contains no pictures, expected files ending in {', '.join(SUFFIXES)}; add some"
+        )
+    return source
+
+
+def archive_suffix(path: Path) -> str | None:
+    """Return the suffix that makes a file an archive or a list of pictures; None: it is neither."""
+    name = path.name.lower()
+    return next((suffix for suffix in (*ARCHIVE_SUFFIXES, LIST_SUFFIX) if name.endswith(suffix)), None)
+
+
+def is_archive(path: Path) -> bool:
+    """Whether a file begins as the archive that its suffix says; one of an unknown suffix is taken for a zip."""
+    suffix = archive_suffix(path) or ".zip"
+    if suffix == ".zip":
+        return zipfile.is_zipfile(path)
+    if suffix == ".parquet":
+        with path.open("rb") as handle:
+            return handle.read(4) == b"PAR1"
+    return suffix != LIST_SUFFIX and tarfile.is_tarfile(path)
+
+
+def describe(pictures: Pictures) -> str:
+    """Return what to call a source in a message."""
+    return os.fspath(pictures) if isinstance(pictures, (str, os.PathLike)) else f"the list of {len(pictures)} files"
+
+
+def _open(pictures: Pictures, workspace: Path, progress: Progress) -> Source:
+    if not isinstance(pictures, (str, os.PathLike)):
+        return list_source(pictures)
+    path = Path(pictures)
+    if path.is_dir():
+        return folder_source(path)
+    if not path.is_file():
+        raise DataError(f"{path} does not exist, expected {KINDS}; check the path")
+    suffix = archive_suffix(path)
+    if suffix == ".parquet":
+        from ui2i.datasets.ingestion.parquets import ParquetSource
+
+        return ParquetSource(path)
+    if suffix == LIST_SUFFIX:
+        return list_source(read_list(path))
+    if suffix is None or suffix == ".zip":
+        from ui2i.datasets.ingestion.zips import ZipSource
+
+        return ZipSource(path)
+    from ui2i.datasets.ingestion.tars import TarSource
+
+    return TarSource(path, workspace, progress)

@@ -1,0 +1,137 @@
+"""Convolutions whose derivatives of every order are convolutions again.
+
+With y = conv(x, w), the adjoint in x is a transposed convolution and the adjoint in w correlates x with y:
+
+    dx = transposed(dy, w)        dw = weight_gradient(x, dy)
+
+All three are linear in both arguments, and each one's derivatives are the other two. PyTorch's own second derivatives
+take a detour by swapping images and channels; R1 and path length differentiate twice and pay for it. Geometry is that
+of StyleGAN2: square kernels, no dilation, no groups.
+
+A function written in Python is not told which of its gradients the caller of `torch.autograd.grad` asked for. Where
+that is the gradient of activations alone, `without_weight_gradients` spares those of the weights.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd import Function
+
+_DILATION = [1, 1]
+
+_weight_gradients = True  # of the whole process: on a GPU, gradients are computed in a thread of their own
+
+
+def conv2d(x: Tensor, weight: Tensor, bias: Tensor | None = None, *, stride: int = 1, padding: int = 0) -> Tensor:
+    """Convolve `x` [N, I, H, W] with `weight` [O, I, k, k] and add `bias` [O]."""
+    return _Convolution.apply(x, weight, bias, stride, padding)
+
+
+def conv_transpose2d(x: Tensor, weight: Tensor, *, stride: int) -> Tensor:
+    """Return the adjoint of `conv2d` with `weight` [I, O, k, k] and no padding: [N, I, H, W] -> [N, O, H', W']."""
+    return _Transposed.apply(x, weight, stride, 0, (0, 0))
+
+
+@contextmanager
+def without_weight_gradients() -> Iterator[None]:
+    """Within, differentiate convolutions in their inputs alone; weights and biases get no gradient.
+
+    A graph created within still leads back to the weights, so a second derivative outside reaches them.
+    """
+    global _weight_gradients
+    before, _weight_gradients = _weight_gradients, False
+    try:
+        yield
+    finally:
+        _weight_gradients = before
+
+
+class _Convolution(Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, stride: int, padding: int) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        ctx.geometry = stride, padding
+        return torch.convolution(
+            x, weight, bias, [stride] * 2, [padding] * 2, _DILATION, transposed=False, output_padding=[0, 0], groups=1
+        )
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        (x, weight), (stride, padding), (dy,) = ctx.saved_tensors, ctx.geometry, grads
+        dx = dw = db = None
+        if ctx.needs_input_grad[0]:
+            dx = _Transposed.apply(dy, weight, stride, padding, _leftover(x, weight, stride, padding))
+        if ctx.needs_input_grad[1] and _weight_gradients:
+            dw = _WeightGradient.apply(x, dy, weight.shape, stride, padding)
+        if ctx.needs_input_grad[2] and _weight_gradients:
+            db = dy.sum(dim=(0, 2, 3))
+        return dx, dw, db, None, None
+
+
+class _Transposed(Function):
+    @staticmethod
+    def forward(
+        ctx: Any, y: Tensor, weight: Tensor, stride: int, padding: int, output_padding: tuple[int, int]
+    ) -> Tensor:
+        ctx.save_for_backward(y, weight)
+        ctx.geometry = stride, padding
+        return torch.convolution(
+            y,
+            weight,
+            None,
+            [stride] * 2,
+            [padding] * 2,
+            _DILATION,
+            transposed=True,
+            output_padding=output_padding,
+            groups=1,
+        )
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        (y, weight), (stride, padding), (dx,) = ctx.saved_tensors, ctx.geometry, grads
+        dy = dw = None
+        if ctx.needs_input_grad[0]:
+            dy = _Convolution.apply(dx, weight, None, stride, padding)
+        if ctx.needs_input_grad[1] and _weight_gradients:
+            dw = _WeightGradient.apply(dx, y, weight.shape, stride, padding)
+        return dy, dw, None, None, None
+
+
+class _WeightGradient(Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, y: Tensor, shape: torch.Size, stride: int, padding: int) -> Tensor:
+        ctx.save_for_backward(x, y)
+        ctx.geometry = stride, padding
+        return torch.ops.aten.convolution_backward(
+            y,
+            x,
+            x.new_empty(shape),  # its values do not matter
+            None,
+            [stride] * 2,
+            [padding] * 2,
+            _DILATION,
+            False,
+            [0, 0],
+            1,
+            [False, True, False],
+        )[1]
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        (x, y), (stride, padding), (dw,) = ctx.saved_tensors, ctx.geometry, grads
+        dx = dy = None
+        if ctx.needs_input_grad[0]:
+            dx = _Transposed.apply(y, dw, stride, padding, _leftover(x, dw, stride, padding))
+        if ctx.needs_input_grad[1]:
+            dy = _Convolution.apply(x, dw, None, stride, padding)
+        return dx, dy, None, None, None
+
+
+def _leftover(x: Tensor, weight: Tensor, stride: int, padding: int) -> tuple[int, int]:
+    """Rows and columns at the far border of `x` that the strided kernel never reaches."""
+    height, width = ((size + 2 * padding - weight.shape[2]) % stride for size in x.shape[2:])
+    return height, width
