@@ -64,7 +64,8 @@ def test_rows_come_back(tmp_path: Path, schema: pa.Schema) -> None:
     frame = read_table(tmp_path / "new" / "table.parquet", schema)
     assert list(frame.columns) == schema.names
     assert frame.to_dict("records") == rows
-    assert pq.read_schema(tmp_path / "new" / "table.parquet").metadata[b"schema_version"] == schema.metadata[b"schema_version"]
+    written = pq.read_schema(tmp_path / "new" / "table.parquet").metadata
+    assert written[b"schema_version"] == schema.metadata[b"schema_version"]
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["table.parquet"]
 
 
