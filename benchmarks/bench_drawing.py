@@ -19,7 +19,6 @@ import dataclasses
 import json
 import math
 import os
-import platform
 import tempfile
 import time
 from collections.abc import Callable
@@ -114,11 +113,12 @@ def main() -> None:
     print(
         "style      draw  +write  2 workers  same bytes   nearest: min   1 %    5 %    50 %   itself turned: 50 %  95 %"
     )
+    setting = {"cores": os.cpu_count(), "trunk": perceptual.name, "trunk_hash": perceptual.weights_hash}
     results: dict[str, Any] = {}
     for style in options.styles:
         with tempfile.TemporaryDirectory() as folder:
             row = speed(style, Path(folder)) | {"same_bytes": same_bytes(style, Path(folder))}
-        row |= variety(style, options.num, perceptual)
+        row |= variety(style, options.num, perceptual) | {"load": os.getloadavg()[0]}
         results[style] = row
         distances = "  ".join(f"{value:.3f}" for value in row["nearest_neighbour"])
         print(
@@ -127,16 +127,9 @@ def main() -> None:
             f"{distances}                {row['turned'][0]:.3f} {row['turned'][1]:.3f}",
             flush=True,
         )
-    if options.json:
-        setting = {
-            "cores": os.cpu_count(),
-            "load": os.getloadavg()[0],
-            "machine": platform.machine(),
-            "trunk": perceptual.name,
-            "trunk_hash": perceptual.weights_hash,
-            "num_images": options.num,
-        }
-        options.json.write_text(json.dumps({"setting": setting, "styles": results}, indent=1) + "\n")
+        if options.json:
+            numbers = {"setting": setting | {"num_images": options.num}, "styles": results}
+            options.json.write_text(json.dumps(numbers, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from foreign_files import save_torch, tiny_checkpoint
+from foreign_files import ada_content, save_torch, tiny_checkpoint, write_ada_content
 from loopback_server import Site, serving
 from ruamel.yaml import YAML
 from tiny_project import files_below, make_project, write_base, write_pictures
@@ -181,6 +181,16 @@ def test_the_import_stage_takes_what_was_added(
     assert main(import_base.STAGE, ["--base", "ffhq"]) == 0
     assert (project.checkpoint("ffhq") / "samples.png").is_file()
     assert differences(read_checkpoint(project.checkpoint("ffhq")), tiny_checkpoint()) == []
+
+
+def test_the_import_stage_takes_a_configuration_with_other_groups(
+    project: Project, ui2i: Ui2i, added: list[tuple[str, ...]], tmp_path: Path
+) -> None:
+    """paper256, which FFHQ at 256 px was trained with, has groups of 8."""
+    content = ada_content(tiny_checkpoint(mbstd_group_size=8, conv_clamp=256.0))
+    assert ui2i("base", "add", "ffhq", write_ada_content(tmp_path / "m.pkl", content))[0] == 0
+    assert main(import_base.STAGE, ["--base", "ffhq"]) == 0
+    assert read_card(project.checkpoint("ffhq") / "generator.safetensors")[0].mbstd_group_size == 8
 
 
 def test_dvc_tracks_it(project: Project, ui2i: Ui2i, file: Path) -> None:

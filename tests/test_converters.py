@@ -268,6 +268,29 @@ def test_ada_attributes_become_settings(tmp_path: Path) -> None:
     assert torch.equal(read.generator(torch.ones(2, 12)), original.generator(torch.ones(2, 12)))
 
 
+@pytest.mark.parametrize("name", GOLDEN)
+def test_both_networks_have_one_architecture(golden: Path, name: str) -> None:
+    """As training demands."""
+    checkpoint = read_checkpoint(golden / name)
+    assert checkpoint.discriminator is not None and checkpoint.discriminator.config == checkpoint.generator.config
+
+
+def test_the_generator_takes_on_what_the_discriminator_needs(tmp_path: Path) -> None:
+    original = tiny_checkpoint(mbstd_group_size=8, conv_clamp=256.0)
+    checkpoint = read_checkpoint(write_ada_content(tmp_path / "m.pkl", ada_content(original)))
+    assert checkpoint.generator.config.mbstd_group_size == 8
+    assert checkpoint.discriminator is not None and checkpoint.discriminator.config == checkpoint.generator.config
+
+
+def test_a_discriminator_that_is_clamped_otherwise(tmp_path: Path) -> None:
+    content = ada_content(tiny_checkpoint(conv_clamp=256.0))
+    for module in all_modules(content["D"]):
+        module_state(module).pop("conv_clamp", None) and module_state(module).update(conv_clamp=None)
+    path = write_ada_content(tmp_path / "m.pkl", content)
+    assert "conv_clamp None, expected the generator's (256.0)" in refuse(path)
+    assert read_checkpoint(path, generator_only=True).generator.config.conv_clamp == 256
+
+
 def test_a_group_of_the_whole_batch(tmp_path: Path) -> None:
     content = ada_content(tiny_checkpoint())
     module_state(content["D"], "b4.mbstd")["group_size"] = None
@@ -636,17 +659,17 @@ def test_a_forged_note(tmp_path: Path) -> None:
         return refuse(save_torch(tmp_path / "m.pt", content | {"ui2i": changed}))
 
     for deep in ({"num_mapping_layers": 10**9}, {"img_resolution": 1024}, {"channel_max": 10**12}):
-        assert "note of a network of" in refuse_note(note | {"generator": note["generator"] | deep})
+        assert "note of a network of" in refuse_note(note | {"network": note["network"] | deep})
     for changed in (
         7,
         "text",
         {},
         note | {"version": 9},
-        note | {"generator": {}, "card": {}},
+        note | {"network": {}, "card": {}},
         note | {"card": note["card"] | {"domain": ["x"]}},
         note | {"card": "text"},
-        note | {"discriminator": "text"},
-        note | {"generator": note["generator"] | {"z_dim": "8"}},
+        note | {"network": "text"},
+        note | {"network": note["network"] | {"z_dim": "8"}},
     ):
         assert "note" in refuse_note(changed)
 

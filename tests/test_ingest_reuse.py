@@ -185,6 +185,19 @@ def test_a_spoilt_dataset_is_not_taken_up(tmp_path: Path, decoded: list[str], na
     assert is_as_if_fresh(tmp_path)
 
 
+def test_a_picture_that_changed_on_the_disk_is_not_taken_over(tmp_path: Path, decoded: list[str]) -> None:
+    write(tmp_path / "raw", OLD)
+    run(tmp_path)
+    path = tmp_path / "out" / "images-00001.parquet"
+    data = bytearray(path.read_bytes())
+    data[data.index(b"IDAT") + 30] ^= 1
+    path.write_bytes(data)
+    decoded.clear()
+    run(tmp_path)
+    assert len(decoded) == len(OLD)
+    assert is_as_if_fresh(tmp_path)
+
+
 def test_a_fresh_start_may_be_asked_for(tmp_path: Path, decoded: list[str]) -> None:
     write(tmp_path / "raw", OLD)
     run(tmp_path)

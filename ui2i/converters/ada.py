@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ui2i.converters.architecture import WHOLE_BATCH, build, discriminator_config, generator_config, mean_w
+from ui2i.converters.architecture import WHOLE_BATCH, build, check_discriminator, generator_config, mean_w
 from ui2i.converters.foreign import ForeignModel, check_filter, zeros
 from ui2i.converters.inert import PersistentObject, RefusedError, shown
 from ui2i.converters.note import KEY, Note, read_note
@@ -37,11 +37,11 @@ def read_ada(tree: Any, *, generator_only: bool = False) -> ForeignModel:
     if type(tree) is PersistentObject:  # a generator that was saved by itself
         tree = {"G_ema": tree}
     note = read_note(tree)
-    generator, remarks = _generator(_Network(tree["G_ema"], "G_ema"), note)
-    discriminator = None
-    is_untrained = note is not None and note.discriminator is None  # it only fills the place that the format demands
-    if type(tree.get("D")) is PersistentObject and not generator_only and not is_untrained:
-        discriminator = _discriminator(_Network(tree["D"], "D"), generator, note)
+    is_untrained = note is not None and not note.has_discriminator  # it only fills the place that the format demands
+    has_discriminator = type(tree.get("D")) is PersistentObject and not generator_only and not is_untrained
+    second = _Network(tree["D"], "D") if has_discriminator else None
+    generator, remarks = _generator(_Network(tree["G_ema"], "G_ema"), note, second)
+    discriminator = None if second is None else _discriminator(second, generator)
     ignored = [name for name in ("G", "augment_pipe") if tree.get(name) is not None]
     if ignored and KEY not in tree:
         remarks.append(f"left out: {', '.join(ignored)}")
@@ -120,7 +120,8 @@ def _join(prefix: str, name: str) -> str:
     return f"{prefix}.{name}" if prefix else name
 
 
-def _generator(network: _Network, note: Note | None) -> tuple[Generator, list[str]]:
+def _generator(network: _Network, note: Note | None, second: _Network | None) -> tuple[Generator, list[str]]:
+    """Return the generator and remarks; its settings take in those of the discriminator, `second`, to train with."""
     _check_kind(network)
     mapping = [path.rsplit(".", 1)[-1] for path in network.modules if path.startswith("mapping.fc")]
     network.check("architecture", "skip", *_block_names(network))
@@ -131,11 +132,11 @@ def _generator(network: _Network, note: Note | None) -> tuple[Generator, list[st
         "conv_clamp": _clamp(network, "conv0", "conv1", "torgb"),
         "mapping_lr_multiplier": _positive("bias_gain", network.only("bias_gain", *mapping)),
         "use_noise": use_noise,
-    }
+    } | ({} if second is None else {"mbstd_group_size": _group_size(second)})
     if not use_noise:
         views = _unused_noise(network) | views
     has_mean = "mapping.w_avg" in views
-    config = generator_config(views, note=None if note is None else note.generator, **settings)
+    config = generator_config(views, note=note, **settings)
     generator = build(Generator, config, views if has_mean else views | {"mapping.w_avg": zeros(config.w_dim)})
     if not has_mean:
         generator.mapping.w_avg = mean_w(generator)
@@ -143,7 +144,7 @@ def _generator(network: _Network, note: Note | None) -> tuple[Generator, list[st
     return generator, remarks
 
 
-def _discriminator(network: _Network, generator: Generator, note: Note | None) -> Discriminator:
+def _discriminator(network: _Network, generator: Generator) -> Discriminator:
     _check_conditions(network)
     network.check("architecture", "resnet", *_block_names(network))
     network.check("activation", "lrelu", "fromrgb", "conv0", "conv1", "conv", "fc")
@@ -151,19 +152,21 @@ def _discriminator(network: _Network, generator: Generator, note: Note | None) -
         raise RefusedError(
             "has a discriminator with other minibatch-stddev channels, expected 1; it cannot be converted"
         )
-    group = network.only("group_size", "mbstd")
-    if group is not None and type(group) is not int:
+    check_discriminator(network.views, generator.config)
+    clamp = _clamp(network, "fromrgb", "conv0", "conv1", "conv")
+    if clamp != generator.config.conv_clamp:
         raise RefusedError(
-            f"has minibatch-stddev groups of {shown(group)}, expected a number of images; fetch it again"
+            f"has a discriminator with conv_clamp {clamp}, expected the generator's ({generator.config.conv_clamp}), "
+            "to train them together; convert the generator alone with --generator-only"
         )
-    config = discriminator_config(
-        network.views,
-        generator.config,
-        note=None if note is None else note.discriminator,
-        conv_clamp=_clamp(network, "fromrgb", "conv0", "conv1", "conv"),
-        mbstd_group_size=WHOLE_BATCH if group is None else group,
-    )
-    return build(Discriminator, config, network.views)
+    return build(Discriminator, generator.config, network.views)
+
+
+def _group_size(network: _Network) -> int:
+    group = network.only("group_size", "mbstd")
+    if group is not None and (type(group) is not int or group < 1):
+        raise RefusedError(f"has minibatch-stddev groups of {shown(group)}, expected a number; fetch it again")
+    return WHOLE_BATCH if group is None else group
 
 
 def _check_kind(network: _Network) -> None:

@@ -4,7 +4,6 @@ Both formats are read into this project's tensor names first; what tensors canno
 comes from the format.
 """
 
-import dataclasses
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
@@ -14,6 +13,7 @@ from torch import Tensor
 
 from ui2i.config import NetworkConfig
 from ui2i.converters.inert import RefusedError, shown
+from ui2i.converters.note import Note
 from ui2i.converters.tensor_views import TensorView
 from ui2i.errors import ConfigError
 from ui2i.networks.blank import blank_network
@@ -23,11 +23,13 @@ from ui2i.networks.generator import Generator
 WHOLE_BATCH = 1 << 16  # mbstd_group_size that no batch exceeds: one group of all images
 MEAN_LATENTS, MEAN_SEED = 10_000, 123  # of the codes whose mean stylegan2-ada-pytorch's projector takes
 
+_VISIBLE = ("img_resolution", "z_dim", "w_dim", "num_mapping_layers")  # in the shapes of tensors
+
 _Views = Mapping[str, TensorView]
 NetworkT = TypeVar("NetworkT", Generator, Discriminator)
 
 
-def generator_config(views: _Views, *, note: NetworkConfig | None = None, **settings: Any) -> NetworkConfig:
+def generator_config(views: _Views, *, note: Note | None = None, **settings: Any) -> NetworkConfig:
     """Read a generator's architecture from its tensors.
 
     Args:
@@ -59,21 +61,11 @@ def generator_config(views: _Views, *, note: NetworkConfig | None = None, **sett
         num_mapping_layers=layers,
         **settings,
     )
-    return _noted(config, note, ("img_resolution", "z_dim", "w_dim", "num_mapping_layers"))
+    return config if note is None else _noted(config, note.network)
 
 
-def discriminator_config(
-    views: _Views, generator: NetworkConfig, *, note: NetworkConfig | None = None, **settings: Any
-) -> NetworkConfig:
-    """Read a discriminator's architecture from its tensors; what it has no part in is the generator's.
-
-    Args:
-        note: as for `generator_config`.
-        settings: as for `generator_config`.
-
-    Raises:
-        RefusedError: it does not fit the generator.
-    """
+def check_discriminator(views: _Views, generator: NetworkConfig) -> None:
+    """Raise RefusedError unless a discriminator's tensors have the sizes and widths of the generator's."""
     sizes = [size for size in generator.block_resolutions if f"b{size}.conv0.weight" in views]
     widths = {size: _shape(views, f"b{size}.conv0.weight", 4)[0] for size in sizes}
     widths[4] = _shape(views, "b4.conv.weight", 4)[0]
@@ -83,7 +75,6 @@ def discriminator_config(
             f"has a discriminator of the widths {_widths(widths)}, expected the generator's ({_widths(expected)}); "
             "convert the generator alone with --generator-only"
         )
-    return _noted(dataclasses.replace(generator, **settings), note, ("img_resolution",))
 
 
 def build(network_type: type[NetworkT], config: NetworkConfig, views: _Views) -> NetworkT:
@@ -123,18 +114,16 @@ def _config(widths: Mapping[int, int], **settings: Any) -> NetworkConfig:
         raise RefusedError(f"has a network that this project does not make: {error}") from error
 
 
-def _noted(found: NetworkConfig, note: NetworkConfig | None, visible: tuple[str, ...]) -> NetworkConfig:
-    """Return what this project noted, if it agrees with the tensors in what they show; without a note, `found`."""
-    if note is None:
-        return found
-    if any(getattr(note, name) != getattr(found, name) for name in visible) or any(
-        note.num_channels(size) != found.num_channels(size) for size in found.block_resolutions
+def _noted(found: NetworkConfig, noted: NetworkConfig) -> NetworkConfig:
+    """Return what this project noted, which must agree with the tensors in what they show."""
+    if any(getattr(noted, name) != getattr(found, name) for name in _VISIBLE) or any(
+        noted.num_channels(size) != found.num_channels(size) for size in found.block_resolutions
     ):
         raise RefusedError(
-            f"has a note of a network of {_described(note)}, expected what its tensors are ({_described(found)}); "
+            f"has a note of a network of {_described(noted)}, expected what its tensors are ({_described(found)}); "
             "it is damaged: fetch it again"
         )
-    return note
+    return noted
 
 
 def _channels(widths: Mapping[int, int]) -> tuple[int, int]:

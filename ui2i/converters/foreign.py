@@ -71,7 +71,9 @@ def tensors(name: str, state: Any) -> Mapping[str, TensorView]:
         RefusedError: it is none.
     """
     if type(state) is not dict or not state:
-        raise RefusedError(f"has {shown(state)} under {shown(name)}, expected a network's tensors by name; save its state_dict")
+        raise RefusedError(
+            f"has {shown(state)} under {shown(name)}, expected a network's tensors by name; save its state_dict"
+        )
     for key, value in state.items():
         if type(key) is not str or type(value) is not TensorView:
             raise RefusedError(

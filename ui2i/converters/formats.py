@@ -187,9 +187,7 @@ def _write_file(path: Path, checkpoint: Checkpoint, format_: Format) -> tuple[st
     if format_ == "ui2i":
         save_generator(path, generator, card)
         return () if discriminator is None else ("the discriminator is left out: name a folder to keep it",)
-    note = Note(
-        generator=generator.config, discriminator=None if discriminator is None else discriminator.config, card=card
-    )
+    note = Note(network=generator.config, has_discriminator=discriminator is not None, card=card)
     write = write_ada if format_ == "ada" else rosinality.write_rosinality
     with path.open("wb") as file:
         return write(file, generator, discriminator, note)

@@ -20,18 +20,18 @@ NOTE_VERSION = 1
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Note:
-    """Architectures and card as this project knows them."""
+    """Architecture and card as this project knows them."""
 
-    generator: NetworkConfig
-    discriminator: NetworkConfig | None  # None: the file has none, or one that is untrained
+    network: NetworkConfig
+    has_discriminator: bool  # False: there is none, or one that is untrained
     card: ModelCard
 
     def to_mapping(self) -> dict[str, Any]:
         """Return it as numbers, texts and dictionaries."""
         return {
             "version": NOTE_VERSION,
-            "generator": to_mapping(self.generator),
-            "discriminator": None if self.discriminator is None else to_mapping(self.discriminator),
+            "network": to_mapping(self.network),
+            "has_discriminator": self.has_discriminator,
             "card": json.loads(json.dumps(dataclasses.asdict(self.card))),  # no other types than JSON's
         }
 
@@ -47,13 +47,11 @@ def read_note(tree: Mapping[Any, Any]) -> Note | None:
         return None
     try:
         if values["version"] != NOTE_VERSION:
-            raise RefusedError(
-                f"has a note of version {shown(values['version'])}, expected {NOTE_VERSION}; update ui2i"
-            )
-        discriminator = values["discriminator"]
+            version = shown(values["version"])
+            raise RefusedError(f"has a note of version {version}, expected {NOTE_VERSION}; update ui2i")
         return Note(
-            generator=from_mapping(NetworkConfig, values["generator"], section="generator"),
-            discriminator=None if discriminator is None else from_mapping(NetworkConfig, discriminator, section=KEY),
+            network=from_mapping(NetworkConfig, values["network"], section="network"),
+            has_discriminator=bool(values["has_discriminator"]),
             card=card_from_mapping(values["card"]),
         )
     except (ConfigError, KeyError, TypeError) as error:

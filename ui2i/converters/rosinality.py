@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ui2i.config import NetworkConfig
-from ui2i.converters.architecture import WHOLE_BATCH, build, discriminator_config, generator_config, mean_w
+from ui2i.converters.architecture import WHOLE_BATCH, build, check_discriminator, generator_config, mean_w
 from ui2i.converters.foreign import ForeignModel, check_filter, normalized_filter, random_noise, tensors, zeros
 from ui2i.converters.inert import RefusedError, shown
 from ui2i.converters.note import KEY, Note, read_note
@@ -59,7 +59,9 @@ def read_rosinality(tree: Mapping[Any, Any], *, generator_only: bool = False) ->
         remarks.append("has no latent_avg: the mean of w was taken over 10,000 fixed latents")
     discriminator = None
     if "d" in tree and not generator_only:
-        discriminator = _discriminator(tensors("d", tree["d"]), config, note)
+        views = _ours(tensors("d", tree["d"]), discriminator_names(config), discriminator_kernels(config))
+        check_discriminator(views, config)
+        discriminator = build(Discriminator, config, views)
     return ForeignModel(
         format=FORMAT, generator=generator, discriminator=discriminator, note=note, remarks=tuple(remarks)
     )
@@ -142,8 +144,7 @@ def _generator_views(
     if not any(name.startswith("noises.") for name in state):
         views |= _random_noises(depths)
         remarks.append("has no noise maps: fixed random ones were taken")
-    noted = None if note is None else note.generator
-    return generator_config(views, note=noted, mbstd_group_size=MINIBATCH_GROUP), views
+    return generator_config(views, note=note, mbstd_group_size=MINIBATCH_GROUP), views
 
 
 def _random_noises(config: NetworkConfig) -> dict[str, TensorView]:
@@ -152,13 +153,6 @@ def _random_noises(config: NetworkConfig) -> dict[str, TensorView]:
         size = config.block_resolutions[(index + 1) // 2]
         result[f"{layer}.noise_const"] = random_noise(size, seed=index)
     return result
-
-
-def _discriminator(state: _Views, config: NetworkConfig, note: Note | None) -> Discriminator:
-    views = _ours(state, discriminator_names(config), discriminator_kernels(config))
-    noted = None if note is None else note.discriminator
-    found = discriminator_config(views, config, note=noted)
-    return build(Discriminator, found, views)
 
 
 def _ours(state: _Views, names: Mapping[str, Name], kernels: Mapping[str, float]) -> dict[str, TensorView]:

@@ -48,8 +48,8 @@ class TorchVocabulary:
             )
         if _canonical(name) not in _BUILDERS and name not in _LABELS:
             raise RefusedError(
-                f"names {shown(str(name))}, expected only tensors and plain containers; it may be meant to run code. If "
-                "it is your own, save the networks' state_dict, else do not load it with other tools either"
+                f"names {shown(str(name))}, expected only tensors and plain containers; it may be meant to run code. "
+                "If it is your own, save the networks' state_dict, else do not load it with other tools either"
             )
 
     def build(self, name: Global, arguments: tuple[Any, ...]) -> Any:

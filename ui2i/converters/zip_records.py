@@ -15,9 +15,7 @@ MAX_RECORDS = 20_000  # a training checkpoint of 1024 px with its optimisers has
 _END = struct.Struct("<4s4H2IH")  # end of central directory
 _END64_LOCATOR = struct.Struct("<4sIQI")
 _END64 = struct.Struct("<4sQ2H2I4Q")
-_ENTRY = struct.Struct(
-    "<4s6H3I5H2I"
-)  # of the central directory
+_ENTRY = struct.Struct("<4s6H3I5H2I")  # of the central directory
 _LOCAL = struct.Struct("<4s5H3I2H")  # header in front of a record
 _EXTRA = struct.Struct("<HH")
 _MAX_COMMENT = 65_535

@@ -1,7 +1,6 @@
 """The files of a dataset and the rows of its table. Light to import, for processes that draw are spawned."""
 
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +30,6 @@ def table_rows(style: str, seed: int, num_images: int) -> list[dict[str, Any]]:
     """Rows of the attribute table of the first pictures of a dataset."""
     subject = subject_of(style)
     return [
-        {"file": file_name(index), "style": style, "seed": seed, "index": index, **asdict(subject.sample(seed, index))}
+        {"file": file_name(index), "style": style, "seed": seed, "index": index, **vars(subject.sample(seed, index))}
         for index in range(num_images)
     ]
