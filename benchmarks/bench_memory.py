@@ -32,7 +32,7 @@ from ui2i.training.state import initial_state
 from ui2i.training.step import train_step
 
 MB = 1e6
-SHARE_OF_FREE_MEMORY = 0.85
+SHARE_OF_FREE_MEMORY = 0.6
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 SMALL = {"resolution": 64, "batch_size": 16, "channel_max": 64, "precision": "fp32", "repeats": 3}
 
@@ -52,7 +52,7 @@ SWEEPS = {
 def main() -> None:
     """Run the cases, print one line each, and write the numbers."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", choices=["paper", *SWEEPS], help="one group of cases")
+    parser.add_argument("--only", nargs="+", choices=["paper", *SWEEPS], help="some groups of cases")
     parser.add_argument("--case", help=argparse.SUPPRESS)  # of a child process, as JSON
     parser.add_argument("--json", type=Path, help="write the numbers to this file")
     args = parser.parse_args()
@@ -62,7 +62,7 @@ def main() -> None:
     groups: dict[str, list[dict[str, Any]]] = {"paper": PAPER, **SWEEPS}
     results = {}
     for name, cases in groups.items():
-        if args.only in (None, name):
+        if args.only is None or name in args.only:
             results[name] = [run_in_child(case) for case in cases]
     if args.json is not None:
         document = {"question": (__doc__ or "").splitlines()[0], "results": results, "provenance": provenance()}

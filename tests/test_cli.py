@@ -158,7 +158,10 @@ def test_help_imports_nothing_heavy():
         ("translate nowhere --domain cartoon --out out", "nowhere is no folder"),
         ("new-domain cat --images {pictures} --base fac", "did you mean 'face'?"),
         ("new-domain cat --images nowhere --base face", "nowhere does not exist"),
-        ("new-domain cat --images {pictures} --base face --mode FCFT", "expected one of FC-FT, FT, scratch"),
+        (
+            "new-domain cat --images {pictures} --base face --mode FCFT",
+            "expected one of FC-FT, FT, FreezeD, FreezeG, scratch",
+        ),
         ("new-domain Cat --images {pictures} --base face", "has the name 'Cat'"),
         ("pretrain cat --images nowhere", "nowhere does not exist"),
         ("data draw cartoo --num 3 --out out", "style 'cartoo' is unknown"),
@@ -182,7 +185,7 @@ def test_an_unknown_key_in_params_is_one_line(ui2i, project, session, arguments)
     status, _, err = ui2i(*arguments.split())
     assert status == 2
     assert err == (
-        "error: finetune has the unknown key 'total_kim', expected one of 18 settings; did you mean 'total_kimg'?\n"
+        "error: finetune has the unknown key 'total_kim', expected one of 28 settings; did you mean 'total_kimg'?\n"
     )
 
 

@@ -1,6 +1,5 @@
 """Generator and discriminator against the literal formulas, reference images, and their own promises."""
 
-import argparse
 import copy
 import dataclasses
 from collections.abc import Callable
@@ -9,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import reference
-import rosinality
 import torch
 from torch import Tensor, nn
 
 from ui2i.config import NetworkConfig
+from ui2i.converters.formats import read_checkpoint
 from ui2i.errors import ConfigError
 from ui2i.losses import generator_loss, path_lengths, r1_penalty
 from ui2i.networks.discriminator import Discriminator, minibatch_stddev
@@ -108,16 +107,13 @@ ROSINALITY_CONFIG = NetworkConfig(img_resolution=32, z_dim=64, w_dim=64, channel
 
 
 @pytest.fixture(scope="module")
-def rosinality_fixture(shared: Path) -> tuple[Generator, Discriminator, dict[str, Tensor]]:
+def rosinality_fixture(golden: Path) -> tuple[Generator, Discriminator, dict[str, Tensor]]:
     """Networks of the reference checkpoint, and what they must give."""
-    with torch.serialization.safe_globals([argparse.Namespace]):
-        checkpoint = torch.load(shared / "fixtures/rosinality-source-32.pt", weights_only=True)
-    with np.load(shared / "fixtures/rosinality-32-expected.npz") as file:
+    with np.load(golden / "rosinality-32-expected.npz") as file:
         expected = {name: torch.from_numpy(file[name]) for name in file.files}
-    generator, discriminator = Generator(ROSINALITY_CONFIG).eval(), Discriminator(ROSINALITY_CONFIG).eval()
-    generator.load_state_dict(rosinality.generator_state(checkpoint["g_ema"], checkpoint["latent_avg"]))
-    discriminator.load_state_dict(rosinality.discriminator_state(checkpoint["d"], 32))
-    return generator, discriminator, expected
+    checkpoint = read_checkpoint(golden / "rosinality-source-32.pt")
+    assert checkpoint.discriminator is not None
+    return checkpoint.generator, checkpoint.discriminator, expected
 
 
 @torch.no_grad()

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.autograd import gradcheck, gradgradcheck
 
 from ui2i.ops.convolution import conv2d, conv_transpose2d, without_weight_gradients
-from ui2i.ops.modulation import demodulation
+from ui2i.ops.modulation import demodulation, map_pixels
 from ui2i.ops.resample import blur, downsample2x, upsample2x
 
 TOLERANCE = 1e-10
@@ -162,6 +162,13 @@ def test_demodulated_weights_have_unit_norm() -> None:
     assert largest_difference(scaled, reference.modulated_weight(weight, styles)) < TOLERANCE
 
 
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+def test_map_pixels_is_a_convolution_with_weights_of_each_image(memory_format: torch.memory_format) -> None:
+    x, weight = random(3, 4, 2, 5), random(3, 2, 4, seed=1)
+    expected = torch.cat([F.conv2d(x[n : n + 1], weight[n, :, :, None, None]) for n in range(3)])
+    assert largest_difference(map_pixels(x.contiguous(memory_format=memory_format), weight), expected) < TOLERANCE
+
+
 def test_demodulation_of_nothing_is_finite() -> None:
     zero = torch.zeros(2, 3)
     assert torch.equal(demodulation(torch.ones(4, 3, 3, 3), zero), torch.full((2, 4), 1e4))
@@ -175,6 +182,7 @@ OPERATORS: dict[str, tuple[Callable[..., Tensor], list[tuple[int, ...]]]] = {
     "conv_transpose2d": (functools.partial(conv_transpose2d, stride=2), [(1, 2, 2, 3), (2, 1, 3, 3)]),
     "upsampling_conv2d": (upsampling_conv2d, [(1, 2, 2, 2), (1, 2, 3, 3)]),
     "downsampling_conv2d": (downsampling_conv2d, [(1, 1, 4, 4), (2, 1, 3, 3)]),
+    "map_pixels": (map_pixels, [(2, 2, 2, 3), (2, 3, 2)]),
     "demodulation": (demodulation, [(2, 2, 3, 3), (2, 2)]),
     "modulated_conv2d": (modulated_conv2d, [(2, 2, 2, 2), (1, 2, 3, 3), (2, 2)]),
 }

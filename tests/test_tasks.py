@@ -90,6 +90,7 @@ def test_draw(project):
 
 def test_ingest_of_a_zip(project):
     write_pictures(project.root / "pictures")
+    set_param(project, "truth", {})  # which is for drawn pictures alone
     set_param(project, "datasets.face.images", "data/raw/face.zip")
     project.raw("face").parent.mkdir(parents=True)
     with zipfile.ZipFile(project.raw("face").with_name("face.zip"), "w") as archive:

@@ -19,7 +19,12 @@ from ui2i.training.loop import train
 NUM_KILLS = 20
 NUM_STEPS = 70
 LONG = dataclasses.replace(
-    CONFIG, total_kimg=NUM_STEPS * CONFIG.batch_size / 1000, augment="ada", ada_speed_kimg=0.5, evaluation_kimg=0.05
+    CONFIG,
+    total_kimg=NUM_STEPS * CONFIG.batch_size / 1000,
+    augment="ada",
+    ada_target=-0.9,
+    ada_speed_kimg=0.5,
+    evaluation_kimg=0.05,
 )
 
 

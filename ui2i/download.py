@@ -21,7 +21,7 @@ from typing import Any, BinaryIO
 
 from ui2i import __version__
 from ui2i.errors import UI2IError
-from ui2i.files import sha256_file, write_text
+from ui2i.files import sha256_bytes, sha256_file, write_text
 from ui2i.progress import Progress, no_progress
 
 CHUNK_BYTES = 1 << 18
@@ -57,7 +57,8 @@ class _Part:
         """Return what identifies the file on the server, if the part is of this address and can go on."""
         try:
             notes = json.loads(self.notes_path.read_text(encoding="utf-8"))
-            return str(notes["validator"]) if notes["url"] == self.url and self.path.stat().st_size else None
+            is_of_address = notes["address"] == self._address_hash()
+            return str(notes["validator"]) if is_of_address and self.path.stat().st_size else None
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
@@ -66,7 +67,11 @@ class _Part:
         if validator is None:
             self.notes_path.unlink(missing_ok=True)
         else:
-            write_text(self.notes_path, json.dumps({"url": self.url, "validator": validator}) + "\n")
+            notes = {"address": self._address_hash(), "validator": validator}
+            write_text(self.notes_path, json.dumps(notes) + "\n")
+
+    def _address_hash(self) -> str:
+        return sha256_bytes(self.url.encode())  # the address itself may have secrets in it
 
     def remove(self) -> None:
         """Forget everything."""

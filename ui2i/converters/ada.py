@@ -7,7 +7,7 @@ what a layer computes are read. Parameter names are this project's already.
 
 import math
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Literal
 
 from ui2i.converters.architecture import WHOLE_BATCH, build, check_discriminator, generator_config, mean_w
 from ui2i.converters.foreign import ForeignModel, check_filter, zeros
@@ -17,7 +17,7 @@ from ui2i.converters.tensor_views import TensorView
 from ui2i.networks.discriminator import Discriminator
 from ui2i.networks.generator import Generator
 
-FORMAT = "ada"
+FORMAT: Literal["ada"] = "ada"
 MAX_MODULES = 2000  # a generator of 1024 px has about 80
 _FILTER = "resample_filter"
 _RESOLUTIONS = {str(4 << level): 4 << level for level in range(9)}  # of blocks, up to 1024 px

@@ -3,7 +3,7 @@
 import dataclasses
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -22,7 +22,7 @@ FILTER_TOLERANCE = 1e-4
 class ForeignModel:
     """Networks, and what people should know of how they were read."""
 
-    format: str  # rosinality or ada
+    format: Literal["rosinality", "ada"]
     generator: Generator
     discriminator: Discriminator | None
     note: Note | None

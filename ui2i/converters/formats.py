@@ -70,7 +70,7 @@ def read_checkpoint(path: Path, *, generator_only: bool = False) -> Checkpoint:
         raise CheckpointError(f"{path} {error}") from error
     card = foreign.note.card if foreign.note else _imported_card(path, foreign.format)
     return Checkpoint(
-        format="ada" if foreign.format == ada.FORMAT else "rosinality",
+        format=foreign.format,
         generator=foreign.generator,
         discriminator=foreign.discriminator,
         card=card,

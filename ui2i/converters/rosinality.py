@@ -7,7 +7,7 @@ closed_form_factorization.py and train.py --ckpt look for; the optimisers are fr
 """
 
 from collections.abc import Mapping
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 
 import torch
 from torch import Tensor
@@ -29,7 +29,7 @@ from ui2i.converters.tensor_views import TensorView, tensor_view
 from ui2i.networks.discriminator import Discriminator
 from ui2i.networks.generator import Generator
 
-FORMAT = "rosinality"
+FORMAT: Literal["rosinality"] = "rosinality"
 MINIBATCH_GROUP = 4  # images per minibatch-stddev group, fixed in that code
 LEARNING_RATE = 0.002
 GENERATOR_INTERVAL, DISCRIMINATOR_INTERVAL = 4, 16  # steps between regularisations, which correct Adam's settings

@@ -105,5 +105,6 @@ def minibatch_stddev(x: Tensor, group_size: int) -> Tensor:
             "change batch_size or mbstd_group_size"
         )
     grouped = x.reshape(group, -1, channels, height, width)
-    deviation = (grouped.var(dim=0, correction=0) + 1e-8).sqrt().mean(dim=(1, 2, 3))
+    variance = (grouped - grouped.mean(dim=0)).square().mean(dim=0)  # Tensor.var takes ten times as long on a CPU
+    deviation = (variance + 1e-8).sqrt().mean(dim=(1, 2, 3))
     return deviation.repeat(group).reshape(num_images, 1, 1, 1).expand(-1, 1, height, width)

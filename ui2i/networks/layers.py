@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from ui2i.config import NoiseMode
 from ui2i.ops.convolution import conv2d, conv_transpose2d
-from ui2i.ops.modulation import demodulation
+from ui2i.ops.modulation import demodulation, map_pixels
 from ui2i.ops.resample import blur, downsample2x
 
 LRELU_SLOPE = 0.2
@@ -136,7 +136,7 @@ class SynthesisLayer(nn.Module):
         styles = self._styles(w, x.dtype)
         scale = demodulation(self.weight, styles) * LRELU_GAIN
         y = self._convolve(x * _per_channel(styles, x), self.weight.to(x.dtype))
-        y = torch.addcmul(_per_channel(self.bias * LRELU_GAIN, y), y, _per_channel(scale, y))
+        y = (y * _per_channel(scale, y)).add_(_per_channel(self.bias * LRELU_GAIN, y))
         noise_map = self._noise(x, noise_mode, noise)
         if noise_map is not None:
             y = y.add_((noise_map * (self.noise_strength * LRELU_GAIN)).to(y.dtype))
@@ -185,9 +185,7 @@ class ToRGB(nn.Module):
         styles = self.affine(w, gain=self.weight_gain)
         # Three output channels are few enough that per-image weights cost less than scaling the input.
         weight = (self.weight[None, :, :, 0, 0] * styles[:, None, :]).to(x.dtype)
-        pixels = x.permute(0, 2, 3, 1).flatten(1, 2)  # of an input in channels-last layout, a view
-        y = torch.matmul(pixels, weight.mT).mT.unflatten(2, x.shape[2:])
-        y = y.float() + self.bias[:, None, None]
+        y = map_pixels(x, weight).float() + self.bias[:, None, None]
         return y if self.clamp is None else y.clamp(-self.clamp, self.clamp)
 
 
