@@ -160,7 +160,7 @@ def test_help_imports_nothing_heavy():
         ("new-domain cat --images nowhere --base face", "nowhere does not exist"),
         (
             "new-domain cat --images {pictures} --base face --mode FCFT",
-            "expected one of FC-FT, FT, FreezeD, FreezeG, scratch",
+            "FC-FT, FT, FreezeD, FreezeG, scratch",
         ),
         ("new-domain Cat --images {pictures} --base face", "has the name 'Cat'"),
         ("pretrain cat --images nowhere", "nowhere does not exist"),

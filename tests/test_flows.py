@@ -65,7 +65,7 @@ def run_stage_here(stage, *, project, force=False, on_progress, on_line):
     kind, name = stage.split("@")
     module = importlib.import_module(f"tasks.{'import_base' if kind == 'import' else kind}").STAGE
     arguments = [f"--{module.option}", name, "--project", str(project.root)]
-    arguments += ["--restart"] if force and module.can_restart else []
+    arguments += ["--restart"] if force and module.trains else []
     return in_this_process(stage, lambda: stage_cli.main(module, arguments), on_progress, on_line)
 
 

@@ -129,10 +129,11 @@ def test_parity_with_rosinality(
         "d_logits": discriminator(expected["image_psi1"]),
     }
     for name, value in ours.items():
-        assert value.shape == expected[name].shape
-        assert (value - expected[name]).abs().max() < 1e-4, name
+        part = value[: len(expected[name])]  # of the truncated images the file holds the first alone
+        assert part.shape == expected[name].shape
+        assert (part - expected[name]).abs().max() < 1e-4, name
     # Fails on images so alike that the comparison above would mean nothing.
-    assert (expected["image_psi1"] - expected["image_psi07"]).abs().max() > 0.1
+    assert (expected["image_psi1"][:1] - expected["image_psi07"][:1]).abs().max() > 0.1
 
 
 # -- shapes, order of codes, truncation -------------------------------------------------------------------------------
