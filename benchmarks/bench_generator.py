@@ -1,7 +1,7 @@
 """How much faster does this library generate than StyleGAN2 as it is usually written?
 
 The paper's generator (256 px, config F: 512 channels up to 64 px) from z to images, without gradients. All forms hold
-the same parameters and must agree to 1e-4 before anything is timed; they run in one process, in turns; they differ in
+the same parameters and must agree before anything is timed; they run in one process, in turns; they differ in
 their networks and, as `turns.py` explains, in their allocator. The usual form stands for two, by how its FIR filter is
 written (see `literal.py`).
 

@@ -4,7 +4,7 @@
 `ui2i.training` from the same parameters and the same random numbers, in one process, in turns; they differ in their
 networks and, as `turns.py` explains, in their allocator. The usual form stands for two, by how its FIR filter is
 written (see `literal.py`). Before anything is timed, every scalar of the first step and every image and logit must
-agree to 1e-4 in fp32.
+agree in fp32, as closely as `literal.py` says.
 
     python benchmarks/bench_training.py --json docs/results/bench_training.json
 """

@@ -18,7 +18,7 @@ from ui2i.config import NoiseMode
 from ui2i.networks.generator import SynthesisBlock
 from ui2i.networks.layers import LRELU_GAIN, LRELU_SLOPE, Convolution, SynthesisLayer, ToRGB
 
-TOLERANCE = 1e-4
+TOLERANCE = 3e-4  # path lengths are gradients of sums over all pixels, in float32
 FirForm = Literal["depthwise", "planes"]
 FIR_FORMS: tuple[FirForm, ...] = get_args(FirForm)
 NetworkT = TypeVar("NetworkT", bound=nn.Module)
@@ -34,12 +34,12 @@ def make_literal(network: NetworkT, fir_form: FirForm) -> NetworkT:
 
 
 def require_equal(name: str, ours: Tensor, literal: Tensor) -> float:
-    """Return the largest difference.
+    """Return the largest difference, as a share of the literal form's largest value where that is above 1.
 
     Raises:
         SystemExit: it is above `TOLERANCE`; two forms of different functions are not worth timing.
     """
-    difference = (ours - literal).abs().max().item()
+    difference = ((ours - literal).abs().max() / literal.abs().max().clamp(min=1)).item()
     if not difference <= TOLERANCE:
         raise SystemExit(f"{name} of the two forms differ by {difference:.1e}, expected at most {TOLERANCE:.0e}")
     return difference
