@@ -3,6 +3,7 @@
 import dataclasses
 import multiprocessing
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +85,7 @@ def test_micro_batches_change_nothing(
 def test_two_processes_change_nothing(network_config: NetworkConfig, tmp_path: Path, num_micro_batches: int) -> None:
     """Two processes with gloo reach the losses, R1, path lengths and weights of one with twice the batch."""
     whole, rows = advance(SHARED, network_config, Sharding())
-    context = multiprocessing.get_context("fork")
+    context = multiprocessing.get_context("spawn")  # a fork would miss the threads that other tests have started
     processes = [
         context.Process(target=one_of_two, args=(rank, tmp_path, network_config, num_micro_batches)) for rank in (0, 1)
     ]
@@ -92,7 +93,8 @@ def test_two_processes_change_nothing(network_config: NetworkConfig, tmp_path: P
         process.start()
     for process in processes:
         process.join(120)
-    assert [process.exitcode for process in processes] == [0, 0]
+    errors = [(tmp_path / f"error-{rank}.txt").read_text() for rank in (0, 1)]
+    assert [process.exitcode for process in processes] == [0, 0], "\n".join(errors)
     results = [torch.load(tmp_path / f"result-{rank}.pt", weights_only=True) for rank in (0, 1)]
     for result in results:
         expect_equal(rows, result["rows"], snapshot(whole), result["state"])
@@ -102,6 +104,9 @@ def test_two_processes_change_nothing(network_config: NetworkConfig, tmp_path: P
 
 def one_of_two(rank: int, folder: Path, network_config: NetworkConfig, num_micro_batches: int) -> None:
     """What each of the processes does; they meet through a file and talk over loopback."""
+    error_file = (folder / f"error-{rank}.txt").open("w", buffering=1)
+    os.dup2(error_file.fileno(), sys.stderr.fileno())  # for the report of a failure
+    torch.set_num_threads(1)
     os.environ["GLOO_SOCKET_IFNAME"] = "lo"
     distributed.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=2)
     sharding = Sharding(rank=rank, num_processes=2, num_micro_batches=num_micro_batches)
