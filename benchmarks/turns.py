@@ -1,7 +1,7 @@
 """Times several forms of one computation in turns, so that whatever else the machine does falls on all of them.
 
-Each form has the allocator that its users have: `train` keeps freed memory in the process (`ui2i.allocator`), a
-program that does not know of it has glibc's defaults, which hand large blocks back to the system. Both settings are
+Each form has the allocator that its users have: stages keep freed memory in the process (`ui2i.allocator`), a program
+that does not know of it has glibc's defaults, which hand large blocks back to the system. Both settings are
 measured for every form, because they are worth as much as the form itself.
 """
 

@@ -19,6 +19,7 @@ from filelock import FileLock, Timeout
 from tasks.params import Params, check_name, load_params
 from tasks.progress import report_progress
 from tasks.project import Project, find_project
+from ui2i.allocator import keep_freed_memory
 from ui2i.errors import ConfigError, UI2IError
 from ui2i.progress import Progress, no_progress
 
@@ -73,6 +74,7 @@ class Stage:
 def main(stage: Stage, arguments: Sequence[str] | None = None) -> int:
     """Run a stage and return its exit status: 0, or 2 after printing one line `error: ...`."""
     options = _parser(stage).parse_args(arguments)
+    keep_freed_memory()
     try:
         if stage.trains and not options.dry_run:
             _share_among_processes(stage, sys.argv[1:] if arguments is None else arguments)

@@ -49,6 +49,14 @@ def test_dry_run_says_what_every_mode_costs_and_makes_nothing(prepared, capsys):
     assert files_below(prepared.root) == before
 
 
+def test_a_stage_keeps_freed_memory(tmp_path, monkeypatch):
+    calls = []
+    monkeypatch.setattr(stage_cli, "keep_freed_memory", lambda: calls.append(True))
+    write_pictures((project := make_project(tmp_path / "project")).raw("face"))
+    assert run(project, "ingest", "--dataset", "face") == 0
+    assert calls == [True]
+
+
 def test_the_plan_knows_a_base_that_is_not_imported_yet(tmp_path):
     project = make_project(tmp_path / "fresh")
     write_base(project)
