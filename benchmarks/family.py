@@ -33,14 +33,14 @@ def main() -> None:
     project = Project(parser.parse_args().project.resolve())
     params = load_params(project)
     RESULTS.mkdir(exist_ok=True)
-    save("data-and-samples.png", contact_sheet(list(data_and_samples(project, params))))
+    save("data-and-samples.webp", contact_sheet(list(data_and_samples(project, params))))
     for base in bases(params):
-        save(f"latents-{base}.png", shared_latents_sheet(models_by_label(project, params, base), seed=SEED))
+        save(f"latents-{base}.webp", shared_latents_sheet(models_by_label(project, params, base), seed=SEED))
     print(distances(project, params))
 
 
 def save(name: str, sheet: np.ndarray) -> None:
-    Image.fromarray(sheet).save(RESULTS / name, optimize=True)
+    Image.fromarray(sheet).save(RESULTS / name, quality=90, method=6)
     print(f"{name}: {(RESULTS / name).stat().st_size / 1000:.0f} kB")
 
 
