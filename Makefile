@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help demo test test-slow check bench format lock clean
+.PHONY: help demo test test-slow test-faults check bench format lock clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -23,10 +23,13 @@ demo: $(READY) ## faces to cartoons through every stage, offline; ends with a ta
 	$(BIN)/ui2i demo
 
 test: $(READY) ## the whole test suite except the slow marker
-	$(BIN)/python -m pytest -m "not slow" --numprocesses 2 --dist loadfile
+	$(BIN)/python -m pytest -m "not slow and not faults" --numprocesses 2 --dist loadfile
 
 test-slow: $(READY) ## the tests that take minutes
 	$(BIN)/python -m pytest -m slow
+
+test-faults: $(READY) ## kill a pipeline at 30 random moments and compare what it makes
+	$(BIN)/python -m pytest -m faults -s
 
 check: $(READY) ## ruff, mypy, import contracts
 	$(BIN)/ruff check .

@@ -1,4 +1,4 @@
-"""What a run leaves in Prefect for people to look at: progress, the distance table, the contact sheet.
+"""What a run leaves in Prefect for people to look at: progress, distances, contact sheet, the revision in DVC.
 
 Artifacts are for looking at. The files that they show are DVC's.
 """
@@ -6,6 +6,7 @@ Artifacts are for looking at. The files that they show are DVC's.
 import re
 import time
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 
 from prefect.artifacts import (
@@ -16,7 +17,10 @@ from prefect.artifacts import (
 )
 
 from flows.distances import read_distances
+from tasks.lock_file import LOCK_FILE, read_outputs
 from tasks.project import Project
+from ui2i.files import sha256_file
+from ui2i.provenance import git_commit
 
 SHEET_NAME = "contact_sheet.png"
 UPDATE_INTERVAL_SECONDS = 5.0  # each update is a request
@@ -70,6 +74,28 @@ def show_contact_sheet(folder: Path, domain: str) -> None:
         key=artifact_key("contact-sheet", domain),
         description=f"{domain}: pictures and their translations by every model, {sheet}",
     )
+
+
+def show_revision(project: Project, name: str, stages: Sequence[str]) -> None:
+    """Leave what leads from this run to its files for ever: the commit, and the hash by which DVC knows each output."""
+    outputs = [output for output in read_outputs(project) if output.stage in stages]
+    lines = [f"**{name}** at commit `{git_commit(project.root)}`, `{LOCK_FILE}` `{_lock_hash(project)}`", ""]
+    lines += ["| stage | output | md5 | MB |", "| --- | --- | --- | --- |"]
+    lines += [f"| {it.stage} | {it.path} | `{it.md5}` | {it.num_bytes / 1e6:.1f} |" for it in outputs]
+    lines += [
+        "",
+        f"Commit `{LOCK_FILE}` and `dvc push` keep them; `git checkout` of that and `dvc pull` bring them back.",
+    ]
+    create_markdown_artifact(
+        "\n".join(lines) + "\n",
+        key=artifact_key("revision", name),
+        description=f"what made the outputs of {name}, as DVC records it",
+    )
+
+
+def _lock_hash(project: Project) -> str:
+    path = project.root / LOCK_FILE
+    return sha256_file(path)[:12] if path.exists() else "none"
 
 
 def artifact_key(kind: str, name: str) -> str:

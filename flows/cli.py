@@ -1,10 +1,9 @@
 """The `ui2i` command. Nothing heavy is imported before a command needs it, so that help comes at once."""
 
-import contextlib
 import dataclasses
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -14,6 +13,11 @@ import typer
 from flows.checkpoint_cli import base_app, checkpoint_app
 from flows.data_cli import data_app
 from flows.epilog import examples as _examples
+from flows.measurement_cli import measurement_app
+from flows.operations_cli import register as register_operations
+from flows.tables_cli import tables_app
+from flows.terminal import session as _session
+from flows.translation_cli import register as register_translation
 from ui2i.errors import DataError, UI2IError
 
 if TYPE_CHECKING:
@@ -33,6 +37,10 @@ app = typer.Typer(
 app.add_typer(data_app, name="data")
 app.add_typer(checkpoint_app, name="checkpoint")
 app.add_typer(base_app, name="base")
+app.add_typer(measurement_app)
+app.add_typer(tables_app, name="tables")
+register_operations(app)
+register_translation(app)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -191,44 +199,6 @@ def re_evaluate(context: typer.Context, names: _Names = None) -> None:
         print_results(project, domain)
 
 
-@app.command(
-    epilog=_examples(
-        "ui2i translate ~/portraits --domain cartoon --out ~/cartoons",
-        "ui2i translate ~/portraits --domain cartoon --out ~/cartoons --variant FC-FT-LS8 --psi 0.8 --steps 1000",
-    )
-)
-def translate(
-    context: typer.Context,
-    images: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of pictures like those of the domain's base.")],
-    domain: Annotated[str, typer.Option(metavar="NAME", help="A domain that has been trained.")],
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder to make.")],
-    variant: Annotated[
-        list[str] | None,
-        typer.Option(metavar="VARIANT", help="FC-FT, FC-FT-LS8, ... Default: the first mode and its variants."),
-    ] = None,
-    psi: Annotated[float | None, typer.Option(metavar="PSI", help="Below 1: nearer to the models' mean.")] = None,
-    method: Annotated[
-        str | None, typer.Option(metavar="METHOD", help="Of inversion: closed_form, directions, w or w_plus.")
-    ] = None,
-    steps: Annotated[int | None, typer.Option(metavar="N", help="Of inversion.")] = None,
-) -> None:
-    """Translate a folder of your pictures. What is not given is taken from params.yaml."""
-    from flows.report import print_outcomes, print_paths
-
-    project = context.obj.project
-    _domains(project, [domain])
-    if not images.is_dir():
-        raise DataError(f"{images} is no folder, expected one with pictures; check the path")
-    with _session(context.obj, project):
-        from flows import pipeline
-
-        outcomes = pipeline.translate(
-            str(images.resolve()), domain, str(out.resolve()), variant, psi, method, steps, project=str(project.root)
-        )
-    print_outcomes(outcomes)
-    print_paths({"translations": out.resolve(), "contact sheet": out.resolve() / "contact_sheet.png"})
-
-
 @app.command(epilog=_examples("ui2i distances", "ui2i distances cartoon"))
 def distances(
     context: typer.Context,
@@ -290,20 +260,6 @@ def mark_crashed(
     print_runs(still_running)
 
 
-@contextlib.contextmanager
-def _session(options: Options, project: "Project") -> Iterator[None]:
-    """Let flows run inside, on display."""
-    from flows.display import shown, terminal_display
-    from flows.session import prefect_session
-
-    try:
-        with shown(terminal_display(verbose=options.verbose)), prefect_session(project, verbose=options.verbose):
-            yield
-    except KeyboardInterrupt:
-        print("stopped; the same command goes on from the last saved state", file=sys.stderr)
-        raise
-
-
 def _domains(project: "Project", names: list[str] | None) -> list[str]:
     """Return the domains named, or all; unknown ones raise ConfigError."""
     from tasks.params import find_entry, load_params
@@ -322,11 +278,11 @@ def _report_error(error: UI2IError) -> int:
     """Print an error in one line, after what a stage that crashed said last, and return the exit status."""
     from tasks.dvc_stage import StageFailed
 
-    status = USER_ERROR
+    status, message = USER_ERROR, str(error)
     if isinstance(error, StageFailed) and not error.is_user_error:
         print(*error.lines, sep="\n", file=sys.stderr)
-        status = CRASH
-    print("error: " + " ".join(str(error).split()), file=sys.stderr)
+        status, message = CRASH, message.partition("\n")[0]
+    print("error: " + " ".join(message.split()), file=sys.stderr)
     return status
 
 

@@ -17,8 +17,8 @@ _ALWAYS = {
 }
 # Errors reach the user as exceptions.
 _QUIET = {"PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL", "PREFECT_LOGGING_INTERNAL_LEVEL": "CRITICAL"}
-# Any of these says that the user has a Prefect of their own.
-_USER_CHOICES = ("PREFECT_API_URL", "PREFECT_HOME", "PREFECT_PROFILE")
+# Any of these says that the user has a Prefect of their own; so does another home than the project's.
+_USER_CHOICES = ("PREFECT_API_URL", "PREFECT_PROFILE")
 
 
 def prepare_environment(root: Path, *, verbose: bool = False) -> bool:
@@ -31,12 +31,14 @@ def prepare_environment(root: Path, *, verbose: bool = False) -> bool:
     Returns:
         Whether Prefect is ours to run: the user named no server, home or profile.
     """
-    is_embedded = not any(os.environ.get(name) for name in _USER_CHOICES)
+    home = str(root / PREFECT_FOLDER)
+    has_choices = any(os.environ.get(name) for name in _USER_CHOICES)
+    is_embedded = not has_choices and os.environ.get("PREFECT_HOME") in (None, "", home)
     defaults = dict(_ALWAYS)
     if not verbose:
         defaults |= _QUIET
     if is_embedded:
-        defaults["PREFECT_HOME"] = str(root / PREFECT_FOLDER)
+        os.environ["PREFECT_HOME"] = home
     for name, value in defaults.items():
         os.environ.setdefault(name, value)
     return is_embedded

@@ -8,16 +8,22 @@
 `project` is a folder in the project (None: the current folder) in all of them.
 """
 
+import contextlib
+import functools
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 from prefect import flow
 from prefect.logging import get_run_logger
 
-from flows.artifacts import show_contact_sheet, show_distances
+from flows.artifacts import show_contact_sheet, show_distances, show_revision
+from flows.drift import check_drift
+from flows.holding import making, tell_alive
 from flows.limits import ensure_training_limit
+from flows.parameters import Method, Mode, Name, Overrides, PictureFraming, Psi, Start, Steps, SwapMode
 from flows.registration import DEFAULT_MODES, add_base, add_domain
 from flows.stages import command_task, stage_task
+from flows.task_runners import chosen_task_runner, is_parallel
 from tasks.dvc_stage import StageOutcome, base_stages, domain_stages
 from tasks.params import find_entry, load_params
 from tasks.project import Project, find_project
@@ -31,9 +37,9 @@ class ReEvaluationFailed(UI2IError):  # noqa: N818  # it says what happened, as 
 
 @flow(name="pretrain", flow_run_name="pretrain {name}")
 def pretrain(
-    name: str,
+    name: Name,
     images: str | None = None,
-    overrides: dict[str, Any] | None = None,
+    overrides: Overrides | None = None,
     replace: bool = False,
     project: str | None = None,
 ) -> list[StageOutcome]:
@@ -45,18 +51,23 @@ def pretrain(
         replace: take the place of other pictures or settings of this name.
     """
     found = find_project(project)
-    if images is not None:
-        add_base(found, name, images, overrides=overrides, replace=replace)
-    return _run_stages(found, base_stages(found, name))
+    tell_alive(found)
+    with making(found, name):
+        if images is not None:
+            add_base(found, name, images, overrides=overrides, replace=replace)
+        stages = base_stages(found, name)
+        outcomes = _run_stages(found, stages)
+        show_revision(found, name, stages)
+    return outcomes
 
 
 @flow(name="new-domain", flow_run_name="new-domain {name}")
 def new_domain(
-    name: str,
-    base: str | None = None,
+    name: Name,
+    base: Name | None = None,
     images: str | None = None,
-    modes: list[str] | None = None,
-    overrides: dict[str, Any] | None = None,
+    modes: list[Mode] | None = None,
+    overrides: Overrides | None = None,
     replace: bool = False,
     project: str | None = None,
 ) -> list[StageOutcome]:
@@ -70,17 +81,21 @@ def new_domain(
         replace: take the place of other pictures or settings of this name.
     """
     found = find_project(project)
-    if base is not None:
-        add_domain(found, name, base, images, modes=modes or DEFAULT_MODES, overrides=overrides, replace=replace)
-    outcomes = _run_stages(found, domain_stages(found, name))
-    show_distances(found, name)
-    show_contact_sheet(found.translations(name), name)
+    tell_alive(found)
+    with making(found, name):
+        if base is not None:
+            add_domain(found, name, base, images, modes=modes or DEFAULT_MODES, overrides=overrides, replace=replace)
+        stages = domain_stages(found, name)
+        outcomes = _run_stages(found, stages)
+        _show_results(found, name, stages)
     return outcomes
 
 
-@flow(name="re-evaluate", flow_run_name="re-evaluate")
-def re_evaluate(domains: list[str] | None = None, project: str | None = None) -> list[StageOutcome]:
-    """Measure distances and translate again; one domain's failure does not keep the others from it.
+@flow(name="re-evaluate", flow_run_name="re-evaluate", task_runner=chosen_task_runner())
+def re_evaluate(domains: list[Name] | None = None, project: str | None = None) -> list[StageOutcome]:
+    """Measure distances, evaluate and translate again; one domain's failure does not keep the others from it.
+
+    A distance that has changed by more than chance explains is a failure too (`drift` in `params.yaml`).
 
     Args:
         domains: None: all of the project.
@@ -95,28 +110,54 @@ def re_evaluate(domains: list[str] | None = None, project: str | None = None) ->
         find_entry(params.domains, name, "domains")
     outcomes: list[StageOutcome] = []
     failures: dict[str, UI2IError] = {}
-    for name in chosen:
-        try:
-            outcomes += _run_stages(found, [f"distance@{name}", f"translate@{name}"], force=True)
-            show_distances(found, name)
-            show_contact_sheet(found.translations(name), name)
-        except UI2IError as error:
-            get_run_logger().error("%s: %s", name, error)
-            failures[name] = error
+    tell_alive(found)
+    with contextlib.ExitStack() as held:
+        ensure_training_limit()
+        started: dict[str, list[Callable[[], StageOutcome]]] = {}
+        for name in chosen:
+            with _noted(failures, name):
+                held.enter_context(making(found, name))
+                started[name] = [_start(found, stage) for stage in _evaluation_stages(name)]
+        for name, runs in started.items():
+            with _noted(failures, name):
+                outcomes += [run() for run in runs]
+                _show_results(found, name, _evaluation_stages(name))
+                check_drift(found, name)
     if failures:
         raise ReEvaluationFailed("; ".join(f"{name}: {error}" for name, error in failures.items()))
     return outcomes
 
 
+@flow(name="train-encoder", flow_run_name="train the encoder of {base}")
+def train_encoder(base: Name, project: str | None = None) -> list[StageOutcome]:
+    """Train the encoder of a base that has been trained, as its entry in the section `encoders` says."""
+    found = find_project(project)
+    find_entry(load_params(found).encoders, base, "encoders")
+    tell_alive(found)
+    return _run_stages(found, [f"encode@{base}"])
+
+
 @flow(name="translate", flow_run_name="translate to {domain}")
 def translate(
     images: str,
-    domain: str,
+    domain: Name,
     out: str,
     variants: list[str] | None = None,
-    psi: float | None = None,
-    method: str | None = None,
-    steps: int | None = None,
+    psi: Psi | None = None,
+    method: Method | None = None,
+    steps: Steps | None = None,
+    start: Start | None = None,
+    source: Name | None = None,
+    styles: int | None = None,
+    seed: int | None = None,
+    references: list[str] | None = None,
+    style_layers: int | None = None,
+    swap_resolutions: list[int] | None = None,
+    swap_mode: SwapMode = "weights",
+    directions: list[int] | None = None,
+    strengths: list[float] | None = None,
+    framing: PictureFraming | None = None,
+    force: bool = False,
     project: str | None = None,
 ) -> list[StageOutcome]:
     """Translate a folder of pictures to a domain that has been trained.
@@ -128,18 +169,77 @@ def translate(
         psi: below 1 pulls the codes towards the models' mean; None: as `params.yaml` says, as for the others.
         method: of inversion.
         steps: of inversion.
+        start: of inversion: mean or encoder.
+        source: domain of the pictures, any of the family; None: the base of the target.
+        styles: further versions with sampled appearance.
+        seed: the k-th of these has this + k.
+        references: pictures of the target domain whose appearance further versions take on.
+        style_layers: style inputs that another appearance takes over.
+        swap_resolutions: pixels up to which the base's layers are swapped in, for variants made now.
+        swap_mode: how.
+        directions: semantic directions along which further versions are moved, 1 the strongest.
+        strengths: how far, in standard deviations.
+        framing: the centered square of a picture, or all of it on white.
+        force: translate between models of two families.
     """
     found = find_project(project)
-    find_entry(load_params(found).domains, domain, "domains")
+    params = load_params(found)
+    targets = params.domains if source is None else {**params.bases, **params.imported, **params.domains}
+    find_entry(targets, domain, "domains")
     folder = Path(out).resolve()
-    command = translation_command(
-        found, domain, Path(images).resolve(), folder, variants=variants or (), psi=psi, method=method, num_steps=steps
-    )
+    options = {
+        "variant": variants,
+        "psi": psi,
+        "method": method,
+        "steps": steps,
+        "start": start,
+        "from": source,
+        "styles": styles,
+        "seed": seed,
+        "reference": [str(Path(path).resolve()) for path in references or ()],
+        "style-layers": style_layers,
+        "swap-resolution": swap_resolutions,
+        "swap-mode": swap_mode,
+        "direction": directions,
+        "strength": strengths,
+        "framing": framing,
+        "force": force,
+    }
+    command = translation_command(found, domain, Path(images).resolve(), folder, options)
+    tell_alive(found)
     outcome = command_task(f"translate to {domain}", command, found.root)
     show_contact_sheet(folder, domain)
     return [outcome]
 
 
-def _run_stages(project: Project, stages: list[str], *, force: bool = False) -> list[StageOutcome]:
+def _run_stages(project: Project, stages: list[str]) -> list[StageOutcome]:
     ensure_training_limit()
-    return [stage_task(stage, project.root, force=force) for stage in stages]
+    return [stage_task(stage, project.root) for stage in stages]
+
+
+def _evaluation_stages(domain: str) -> list[str]:
+    return [f"distance@{domain}", f"evaluate@{domain}", f"translate@{domain}"]
+
+
+def _start(project: Project, stage: str) -> Callable[[], StageOutcome]:
+    """Start a stage anew if the task runner has others run beside it; return what waits for its end, or runs it."""
+    if is_parallel():
+        return stage_task.submit(stage, project.root, force=True).result
+    # In this thread, which a request to stop reaches.
+    return functools.partial(stage_task, stage, project.root, force=True)
+
+
+@contextlib.contextmanager
+def _noted(failures: dict[str, UI2IError], domain: str) -> Iterator[None]:
+    """Keep one domain's failure from the others."""
+    try:
+        yield
+    except UI2IError as error:
+        get_run_logger().error("%s: %s", domain, error)
+        failures[domain] = error
+
+
+def _show_results(project: Project, domain: str, stages: list[str]) -> None:
+    show_distances(project, domain)
+    show_contact_sheet(project.translations(domain), domain)
+    show_revision(project, domain, stages)

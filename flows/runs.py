@@ -7,13 +7,26 @@ A run that is killed together with whoever watched it (kill -9, a power failure)
 import dataclasses
 import uuid
 from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
 
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterState, FlowRunFilterStateType
-from prefect.client.schemas.objects import StateType
-from prefect.states import Crashed
+from prefect.client.schemas.filters import (
+    FlowRunFilter,
+    FlowRunFilterId,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
+    TaskRunFilter,
+    TaskRunFilterState,
+    TaskRunFilterStateType,
+)
+from prefect.client.schemas.objects import State, StateType
+from prefect.states import Cancelled, Crashed, Scheduled
 
 from ui2i.errors import ConfigError
+
+OPEN = (StateType.RUNNING, StateType.PENDING, StateType.CANCELLING)
+GONE = "its process is gone; run it again, and it goes on where it stopped"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -23,15 +36,28 @@ class Run:
     id: str
     name: str
     started: str  # UTC
+    state: StateType = StateType.RUNNING
+    changed: datetime = dataclasses.field(default_factory=lambda: datetime.now(UTC))  # its state
 
 
 def running_runs() -> list[Run]:
     """Return the runs that Prefect takes for running, the oldest first."""
-    running = FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.RUNNING])))
+    return [run for run in open_runs() if run.state is StateType.RUNNING]
+
+
+def open_runs() -> list[Run]:
+    """Return the runs that Prefect takes for running, about to run, or about to be cancelled, the oldest first."""
+    wanted = FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=list(OPEN))))
     with get_client(sync_client=True) as client:
-        found = client.read_flow_runs(flow_run_filter=running)
+        found = client.read_flow_runs(flow_run_filter=wanted)
     runs = [
-        Run(id=str(run.id), name=run.name, started=f"{run.start_time:%Y-%m-%d %H:%M}" if run.start_time else "")
+        Run(
+            id=str(run.id),
+            name=run.name,
+            started=f"{run.start_time:%Y-%m-%d %H:%M}" if run.start_time else "",
+            state=run.state_type or StateType.RUNNING,
+            changed=run.state.timestamp if run.state else datetime.now(UTC),
+        )
         for run in found
     ]
     return sorted(runs, key=lambda run: run.started)
@@ -43,10 +69,32 @@ def mark_crashed(run_ids: Sequence[str]) -> None:
     Raises:
         ConfigError: one of them is not running; none is changed then.
     """
-    known = {run.id for run in running_runs()}
+    known = {run.id: run for run in running_runs()}
     for run_id in run_ids:
         if run_id not in known:
             raise ConfigError(f"{run_id} is no running run, expected one of: {', '.join(known) or 'none'}; correct it")
+    for run_id in run_ids:
+        close(known[run_id])
+
+
+def close(run: Run) -> str:
+    """Give a run whose process is gone the state that this is; return the state's name.
+
+    A run that had not begun is scheduled again, so that a worker takes it; of one that had, the tasks are closed too.
+    """
+    if run.state is StateType.PENDING:
+        state: State[Any] = Scheduled(message="its worker was gone before it began")
+    elif run.state is StateType.CANCELLING:
+        state = Cancelled(message="its process is gone")
+    else:
+        state = Crashed(message=GONE)
     with get_client(sync_client=True) as client:
-        for run_id in run_ids:
-            client.set_flow_run_state(uuid.UUID(run_id), Crashed(message="its process is gone"), force=True)
+        client.set_flow_run_state(uuid.UUID(run.id), state, force=True)
+        if run.state is not StateType.PENDING:
+            unfinished = TaskRunFilter(
+                state=TaskRunFilterState(type=TaskRunFilterStateType(any_=[StateType.RUNNING, StateType.PENDING]))
+            )
+            of_run = FlowRunFilter(id=FlowRunFilterId(any_=[uuid.UUID(run.id)]))
+            for task_run in client.read_task_runs(flow_run_filter=of_run, task_run_filter=unfinished):
+                client.set_task_run_state(task_run.id, Crashed(message="its process is gone"), force=True)
+    return state.name or state.type.value

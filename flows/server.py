@@ -22,15 +22,19 @@ from pathlib import Path
 from ui2i.errors import UI2IError
 
 LOG_NAME = "server.log"
+STAY = "--stay"  # of `python -m flows.server FD`: do not end with standard input
 START_SECONDS = 180.0
 STOP_SECONDS = 15.0
 
-# What a server for one run needs none of. Expired leases of the training limit are still collected, and from files,
-# so that a run that was killed does not hold its slot for ever.
+# Leases of the training limit are kept in files: in memory they would end with the server, and their slots never.
+LEASES_IN_FILES = {"PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem"}
+
+# What a server for one run needs none of. Expired leases are still collected, so that a run that was killed does not
+# hold its slot for ever.
 _SERVER_ENVIRONMENT = {
     "PREFECT_UI_ENABLED": "false",
     "PREFECT_API_BLOCKS_REGISTER_ON_START": "false",
-    "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
+    **LEASES_IN_FILES,
 } | {
     f"PREFECT_SERVER_SERVICES_{service}_ENABLED": "false"
     for service in ("CANCELLATION_CLEANUP", "FOREMAN", "LATE_RUNS", "PAUSE_EXPIRATIONS", "SCHEDULER", "TRIGGERS")
@@ -65,12 +69,24 @@ def temporary_server(home: Path) -> Iterator[str]:
             start_new_session=True,
             env=os.environ | _SERVER_ENVIRONMENT,
         )
+    try:
+        with named_server(url):
+            yield url
+    finally:
+        _stop(process)
+
+
+@contextlib.contextmanager
+def named_server(url: str) -> Iterator[None]:
+    """Let `PREFECT_API_URL` name a server meanwhile."""
+    before = os.environ.get("PREFECT_API_URL")
     os.environ["PREFECT_API_URL"] = url
     try:
-        yield url
+        yield
     finally:
         del os.environ["PREFECT_API_URL"]
-        _stop(process)
+        if before is not None:
+            os.environ["PREFECT_API_URL"] = before
 
 
 def wait_for_server(url: str, *, timeout_seconds: float = START_SECONDS) -> None:
@@ -90,6 +106,20 @@ def wait_for_server(url: str, *, timeout_seconds: float = START_SECONDS) -> None
         ) from error
 
 
+def let_prefect_schedule() -> None:
+    """Let SQLAlchemy 2.1 take the rows with which Prefect 3.8 schedules runs; a server would fire no cron without it.
+
+    The rows carry the run's `state` too, a hybrid attribute, which SQLAlchemy 2.0 passed over and 2.1 refuses unless it
+    is told how to set it in bulk. There is nothing to set: Prefect writes the states with its next statement.
+    """
+    import sqlalchemy
+    from prefect.server.database.orm_models import FlowRun
+
+    state = sqlalchemy.inspect(FlowRun).all_orm_descriptors["state"]
+    if getattr(state, "bulk_dml_setter", "none needed") is None:
+        state.bulk_dml_setter = lambda _class, _row, _state: None  # type: ignore[attr-defined]
+
+
 def _stop(process: "subprocess.Popen[bytes]") -> None:
     assert process.stdin is not None
     process.stdin.close()
@@ -100,10 +130,11 @@ def _stop(process: "subprocess.Popen[bytes]") -> None:
         process.wait()
 
 
-def _serve(listener: socket.socket) -> None:
-    """Run Prefect's server on `listener` until standard input ends."""
+def _serve(listener: socket.socket, *, stays: bool) -> None:
+    """Run Prefect's server on `listener` until it is told to end, or, unless it stays, standard input ends."""
     import uvicorn
 
+    let_prefect_schedule()
     server = uvicorn.Server(
         uvicorn.Config(
             "prefect.server.api.server:create_app",
@@ -118,7 +149,8 @@ def _serve(listener: socket.socket) -> None:
         sys.stdin.buffer.read()
         server.should_exit = True
 
-    threading.Thread(target=exit_at_end_of_input, daemon=True).start()
+    if not stays:
+        threading.Thread(target=exit_at_end_of_input, daemon=True).start()
     server.run(sockets=[listener])
     sys.stderr.flush()
     # The server has shut down in good order; taking the interpreter apart would cost seconds more.
@@ -126,4 +158,4 @@ def _serve(listener: socket.socket) -> None:
 
 
 if __name__ == "__main__":
-    _serve(socket.socket(fileno=int(sys.argv[1])))
+    _serve(socket.socket(fileno=int(sys.argv[1])), stays=sys.argv[2:] == [STAY])

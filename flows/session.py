@@ -7,18 +7,22 @@ from pathlib import Path
 
 from flows.display import current_display
 from flows.environment import prepare_environment
-from flows.server import temporary_server, wait_for_server
+from flows.server import named_server, temporary_server, wait_for_server
+from flows.services import is_loopback_url, running_server
 from tasks.project import Project
 
 REACH_SECONDS = 20.0
 
 
 @contextlib.contextmanager
-def prefect_session(project: Project, *, verbose: bool = False) -> Iterator[None]:
-    """Let flows run inside: on the user's server if there is one, else on a temporary one.
+def prefect_session(project: Project, *, verbose: bool = False) -> Iterator[bool]:
+    """Let flows run inside: on the user's server if there is one, else on that of `ui2i up`, else on a temporary one.
 
     Args:
         verbose: let Prefect write its own log to the terminal.
+
+    Yields:
+        Whether the server is the project's own and nobody but this machine reaches it.
 
     Raises:
         ServerError: there is no server and none can be started.
@@ -26,7 +30,12 @@ def prefect_session(project: Project, *, verbose: bool = False) -> Iterator[None
     if not prepare_environment(project.root, verbose=verbose):
         if url := os.environ.get("PREFECT_API_URL"):
             wait_for_server(url, timeout_seconds=REACH_SECONDS)
-        yield
+        yield False
+        return
+    if (url := running_server(project)) is not None:
+        wait_for_server(url, timeout_seconds=REACH_SECONDS)
+        with named_server(url):
+            yield is_loopback_url(url)
         return
     current_display().message("starting a temporary Prefect server")
     with temporary_server(Path(os.environ["PREFECT_HOME"])) as url:
@@ -34,7 +43,7 @@ def prefect_session(project: Project, *, verbose: bool = False) -> Iterator[None
 
         wait_for_server(url)
         try:
-            yield
+            yield True
         finally:
             _send_rest()
 

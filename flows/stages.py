@@ -12,16 +12,25 @@ from prefect.logging import get_run_logger
 
 from flows.artifacts import StageProgress
 from flows.display import current_display
+from flows.holding import running_stage
 from flows.limits import training_slot
 from tasks.dvc_stage import StageFailed, StageOutcome, run_command, run_stage
 from tasks.project import Project
 from ui2i.progress import Progress
 
-TRAININGS = ("pretrain", "finetune")
+TRAININGS = ("pretrain", "finetune", "encode")
 RETRIES = 1
 RETRY_DELAY_SECONDS = 10
 
+STATE_LINES = 15  # of a stage that crashed, in its state's message
+
 _Work = Callable[[Progress, Callable[[str], None]], StageOutcome]
+
+
+def _with_last_lines(error: StageFailed) -> StageFailed:
+    """Return the error of a stage that crashed with its last lines in the message, which becomes the state's."""
+    message = "\n".join([str(error), *error.lines[-STATE_LINES:]])
+    return StageFailed(message, stage=error.stage, lines=error.lines, is_user_error=False)
 
 
 def _may_pass(_task: Any, _run: Any, state: Any) -> bool:
@@ -49,10 +58,14 @@ def stage_task(stage: str, root: Path, *, force: bool = False) -> StageOutcome:
     Raises:
         StageFailed: its message becomes that of the run's state.
     """
+    project = Project(root)
 
     def work(on_progress: Progress, on_line: Callable[[str], None]) -> StageOutcome:
-        with training_slot(stage) if stage.split("@")[0] in TRAININGS else contextlib.nullcontext():
-            return run_stage(stage, project=Project(root), force=force, on_progress=on_progress, on_line=on_line)
+        with (
+            running_stage(project, stage),
+            training_slot(stage) if stage.split("@")[0] in TRAININGS else contextlib.nullcontext(),
+        ):
+            return run_stage(stage, project=project, force=force, on_progress=on_progress, on_line=on_line)
 
     return _watched(stage, work)
 
@@ -101,5 +114,7 @@ def _watched(stage: str, work: _Work) -> StageOutcome:
         outcome = work(on_progress, on_line)
         result = "done" if outcome.status == "ran" else "up to date"
         return outcome
+    except StageFailed as error:
+        raise error if error.is_user_error else _with_last_lines(error) from error
     finally:
         display.finish(stage, result, time.monotonic() - started)

@@ -23,6 +23,13 @@ class Model:
     generator: "Generator"
     card: "ModelCard"
 
+    @property
+    def hash(self) -> str:
+        """SHA-256 of the checkpoint."""
+        from ui2i.checkpoints import file_hash
+
+        return file_hash(self.path)
+
 
 def base_model(project: Project, params: Params, domain: str, *, device: str) -> Model:
     """Return the base that a domain was fine-tuned from.
@@ -46,6 +53,34 @@ def target_models(project: Project, params: Params, domain: str, *, device: str)
     paths = [project.mode_checkpoint(domain, mode) / GENERATOR_FILE for mode in modes]
     paths += [project.variant(domain, resolution) for resolution in params.swap.resolutions]
     return [_read(None, domain, path, device) for path in paths]
+
+
+def named_model(project: Project, params: Params, name: str, *, device: str) -> Model:
+    """Return a model by the name that tables give it (`face`, `cartoon/FC-FT-LS8`), or by its file.
+
+    Raises:
+        ConfigError: there is no model of that name.
+        CheckpointError: its file is missing or damaged.
+    """
+    from ui2i.checkpoints import read_card
+    from ui2i.errors import ConfigError
+
+    if name.endswith(".safetensors"):
+        path = Path(name).resolve()
+        return _read(name, read_card(path)[1].domain, path, device)
+    domain, _, mode = name.partition("/")
+    if not mode:
+        find_entry({**params.bases, **params.imported}, domain, "bases or imported")
+        return _read(domain, domain, project.checkpoint(domain) / GENERATOR_FILE, device)
+    modes = find_entry(params.domains, domain, "domains").modes
+    paths = {each: project.mode_checkpoint(domain, each) / GENERATOR_FILE for each in modes}
+    paths |= {f"{modes[0]}-LS{r}": project.variant(domain, r) for r in params.swap.resolutions}
+    if mode not in paths:
+        raise ConfigError(
+            f"{domain} has no model {mode!r}, expected one of {', '.join(paths)}; correct the name, or add the mode or "
+            "resolution to params.yaml and run the domain again"
+        )
+    return _read(name, domain, paths[mode], device)
 
 
 def _read(name: str | None, domain: str, path: Path, device: str) -> Model:

@@ -7,6 +7,7 @@ and, whatever happens, ended together with everything it started.
 import collections
 import contextlib
 import dataclasses
+import functools
 import os
 import queue
 import signal
@@ -14,13 +15,15 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import IO, Literal
+from typing import IO, Any, Literal
 
 from tasks.dvc_command import DVC, dvc_environment, dvc_message, ensure_dvc
+from tasks.lock_file import is_cut_off, keep_copy, mend
 from tasks.params import Params, find_entry, load_params
 from tasks.progress import parse_progress
 from tasks.project import Project
 from tasks.stage_cli import RESTART_VARIABLE
+from tasks.tether import tethered
 from ui2i.errors import ConfigError, UI2IError
 from ui2i.progress import Progress, no_progress
 
@@ -53,6 +56,11 @@ class StageFailed(UI2IError):  # noqa: N818  # it says what happened, as the flo
         self.stage = stage
         self.lines = lines
         self.is_user_error = is_user_error
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let it be sent between processes, as task runners do."""
+        make = functools.partial(StageFailed, stage=self.stage, lines=self.lines, is_user_error=self.is_user_error)
+        return make, (str(self),)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,10 +112,15 @@ def run_stage(
             on_line(line)
 
     for attempt in range(BUSY_RETRIES + 1):
+        keep_copy(project)
         exit_status, lines = _listen(command, project, environment, on_progress, note_line)
         if exit_status == 0:
             return StageOutcome(stage, "ran" if has_run else "skipped", time.monotonic() - start, lines)
-        if has_run or attempt == BUSY_RETRIES or not _is_busy(lines):
+        if has_run or attempt == BUSY_RETRIES:
+            break
+        if is_cut_off(lines) and mend(project):
+            continue
+        if not _is_busy(lines):
             break
         wait(wait_seconds)
         wait_seconds = min(2 * wait_seconds, BUSY_LONGEST_WAIT_SECONDS)
@@ -151,7 +164,9 @@ def list_stages(project: Project) -> list[str]:
     stages += [f"pretrain@{name}" for name in params.bases]
     for name in params.domains:
         stages += _own_stages(name)
-    return [*stages, *(f"truth@{name}" for name in params.truth)]
+    stages += [f"truth@{name}" for name in params.truth]
+    stages += [f"encode@{name}" for name in params.encoders]
+    return [*stages, *(f"table@{number}" for number in params.tables)]
 
 
 def base_stages(project: Project, name: str) -> list[str]:
@@ -189,7 +204,7 @@ def _data_stages(params: Params, project: Project, name: str) -> list[str]:
 
 
 def _own_stages(domain: str) -> list[str]:
-    return [f"{kind}@{domain}" for kind in ("finetune", "swap", "distance", "translate")]
+    return [f"{kind}@{domain}" for kind in ("finetune", "swap", "distance", "evaluate", "translate")]
 
 
 def _check_stage(project: Project, stage: str) -> None:
@@ -226,12 +241,12 @@ def _listen(
 def _process_group(
     command: Sequence[str], project: Project, environment: dict[str, str]
 ) -> Iterator[subprocess.Popen[str]]:
-    """Start a process in a group of its own; at the end nothing of that group lives."""
+    """Start a process in a group of its own; at the end nothing of that group lives, even if this process is killed."""
     process = subprocess.Popen(
-        command,
+        tethered(command),
         cwd=project.root,
         env=environment,
-        stdin=subprocess.DEVNULL,
+        stdin=subprocess.PIPE,  # never written to: see tasks.tether
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -239,10 +254,12 @@ def _process_group(
         errors="replace",
         start_new_session=True,
     )
+    assert process.stdin is not None
     try:
         yield process
     finally:
         _stop_group(process)
+        process.stdin.close()
 
 
 def _stop_group(process: subprocess.Popen[str]) -> None:

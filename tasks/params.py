@@ -14,10 +14,13 @@ from typing import Any, Literal, TypeVar
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
+from tasks.encoder_params import check_encoders, parse_encoder
+from tasks.measurement_params import Drift, Evaluation, PaperTable, parse_tables
 from tasks.project import PARAMS_FILE, Project
 from tasks.truth_params import Truth, check_truth, parse_truth
 from ui2i.config import (
     DistanceConfig,
+    EncoderConfig,
     IngestConfig,
     InversionConfig,
     NetworkConfig,
@@ -34,7 +37,10 @@ blocks nearest to the picture; all but the generator's coarsest blocks; everythi
 FREEZE_G_RESOLUTION = 8  # pixels; what FreezeG freezes unless finetune.freeze_generator_resolution says otherwise
 SCRATCH_SEED_OFFSET = 10_000  # a domain trained from scratch must not start from its base's initial weights
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
+NAME_PATTERN = "[a-z0-9][a-z0-9-]*"
+"""Of datasets, bases and domains."""
+
+_NAME = re.compile(NAME_PATTERN)
 _T = TypeVar("_T")
 
 
@@ -112,12 +118,16 @@ class Params:
     distance: DistanceConfig
     inversion: InversionConfig
     translate: TranslateParams
+    evaluation: Evaluation
+    drift: Drift
     drawn: Mapping[str, Drawn]
     datasets: Mapping[str, Dataset]
     bases: Mapping[str, Base]
     imported: Mapping[str, Imported]
     domains: Mapping[str, Domain]
     truth: Mapping[str, Truth]
+    encoders: Mapping[str, EncoderConfig]  # by base
+    tables: Mapping[str, PaperTable]
 
 
 def load_params(project: Project) -> Params:
@@ -154,15 +164,20 @@ def parse_params(text: str) -> Params:
         distance=from_mapping(DistanceConfig, values["distance"], section="distance"),
         inversion=from_mapping(InversionConfig, values["inversion"], section="inversion"),
         translate=_translate(values["translate"]),
+        evaluation=from_mapping(Evaluation, values["evaluation"], section="evaluation"),
+        drift=from_mapping(Drift, values["drift"], section="drift"),
         drawn={name: _entry(Drawn, entry, where) for name, entry, where in _entries(values, "drawn")},
         datasets={name: _dataset(entry, where) for name, entry, where in _entries(values, "datasets")},
         bases={name: _base(entry, where) for name, entry, where in _entries(values, "bases")},
         imported={name: _imported(entry, where) for name, entry, where in _entries(values, "imported")},
         domains={name: _domain(entry, where) for name, entry, where in _entries(values, "domains")},
         truth={name: parse_truth(entry, where) for name, entry, where in _entries(values, "truth")},
+        encoders={name: parse_encoder(entry, where) for name, entry, where in _entries(values, "encoders")},
+        tables=parse_tables(values["tables"]),
     )
     _check_references(params)
     check_truth(params)
+    check_encoders(params)
     _check_overrides(params)
     return params
 

@@ -88,6 +88,64 @@ class Project:
         """The latest distances as JSON, for `dvc metrics`."""
         return self.distance_table(domain).with_suffix(".json")
 
+    def unfinished_distances(self, domain: str) -> Path:
+        """State of a measurement of distances that was interrupted; not tracked."""
+        return self.data_dir / "runs" / "distance" / f"{domain}.npz"
+
+    @property
+    def measured_distances(self) -> Path:
+        """Table of distances that somebody asked for, between any models; no stage's. No domain's name has a dot."""
+        return self.data_dir / "tables" / "distance" / "measured.any.parquet"
+
+    def evaluation_table(self, domain: str) -> Path:
+        """Table of how a domain's models translate, to which every run appends."""
+        return self.data_dir / "tables" / "evaluation" / f"{domain}.parquet"
+
+    def evaluation_summary(self, domain: str) -> Path:
+        """The latest evaluation as JSON, for `dvc metrics`."""
+        return self.evaluation_table(domain).with_suffix(".json")
+
+    def measured_evaluations(self, domain: str) -> Path:
+        """Table of folders of outputs that somebody had evaluated, of any system; no stage's."""
+        return self.data_dir / "tables" / "evaluation" / f"measured.{domain}.parquet"
+
+    def swap_choice(self, domain: str) -> Path:
+        """Table of how a swap's resolution and mode trade fidelity for similarity, with .png and .md beside it."""
+        return self.data_dir / "tables" / "swap" / f"{domain}.parquet"
+
+    def paper_table(self, number: str) -> Path:
+        """Table I, II or III of the paper, with .csv and .md beside it."""
+        return self.data_dir / "tables" / "paper" / f"table{number}.parquet"
+
+    def inversion_table(self, base: str) -> Path:
+        """Table of inversion methods compared on a base's pictures."""
+        return self.data_dir / "tables" / "inversion" / f"{base}.parquet"
+
+    def inverted_table(self, base: str) -> Path:
+        """The same, picture by picture. No base's name has a dot."""
+        return self.inversion_table(base).with_suffix(".pictures.parquet")
+
+    def style_layers_table(self, domain: str) -> Path:
+        """Table of diversity and similarity over the number of style layers, with .png beside it."""
+        return self.data_dir / "tables" / "styles" / f"{domain}.parquet"
+
+    def encoder_folder(self, base: str) -> Path:
+        """Folder of a base's encoder."""
+        return self.data_dir / "encoders" / base
+
+    def encoder(self, base: str) -> Path:
+        """File of a base's encoder."""
+        return self.encoder_folder(base) / "encoder.safetensors"
+
+    def encoder_state(self, base: str) -> Path:
+        """State of an encoder's training that was stopped; not tracked."""
+        return self.data_dir / "runs" / "encoders" / f"{base}.pt"
+
+    @property
+    def latents(self) -> Path:
+        """Store of codes that were found, which all translations share; not tracked."""
+        return self.data_dir / "runs" / "latents"
+
     def shared_samples(self, domain: str) -> Path:
         """Picture of the same latents in all models of a domain."""
         return self.distance_table(domain).with_suffix(".png")

@@ -85,6 +85,11 @@ def register_domain(
     return _register(project, name, {**_dataset_entry(project, images), "domains": entry}, replace=replace)
 
 
+def register_encoder(project: Project, name: str, settings: Mapping[str, Any], *, replace: bool = False) -> Params:
+    """Add `encoders.<name>`, an encoder of a base; otherwise as `register_dataset`."""
+    return _register(project, name, {"encoders": dict(settings)}, replace=replace)
+
+
 def _dataset_entry(project: Project, images: Path | str | None) -> dict[str, Any]:
     return {} if images is None else {"datasets": {"images": _inside(project, images)}}
 

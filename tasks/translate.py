@@ -14,17 +14,19 @@ if TYPE_CHECKING:
 def work(job: Job) -> None:
     """Translate with the domain's first mode and every variant of it (paper, Eq. 4)."""
     from tasks.domain_models import base_model, target_models
+    from tasks.inversion_models import encoder_of, latent_store
     from ui2i.checkpoints import file_hash
     from ui2i.datasets.prepared import PreparedDataset
     from ui2i.perceptual import load_perceptual
-    from ui2i.translation import translate_folder
+    from ui2i.translation import TranslationConfig, translate_folder
 
     device, settings = default_device(), job.params.translate
     base = base_model(job.project, job.params, job.name, device=device)
     models = target_models(job.project, job.params, job.name, device=device)
     targets = [model for model in models if model == models[0] or model.card.swap_resolution is not None]
+    encoder, encoder_hash = encoder_of(job.project, base, job.params.inversion, device=device)
     translate_folder(
-        _first_pictures(PreparedDataset(job.project.prepared(base.name), "test"), settings.num_images),
+        first_pictures(PreparedDataset(job.project.prepared(base.name), "test"), settings.num_images),
         base.generator,
         {model.card.mode: model.generator for model in targets},
         load_perceptual(job.params.perceptual, device),
@@ -33,14 +35,21 @@ def work(job: Job) -> None:
         domain=job.name,
         source_hash=file_hash(base.path),
         target_hashes={model.card.mode: file_hash(model.path) for model in targets},
-        truncation_psi=settings.truncation_psi,
-        num_styles=settings.num_styles,
-        num_style_layers=settings.num_style_layers,
+        source_domain=base.name,
+        config=TranslationConfig(
+            truncation_psi=settings.truncation_psi,
+            num_styles=settings.num_styles,
+            num_style_layers=settings.num_style_layers,
+        ),
+        encoder=encoder,
+        encoder_hash=encoder_hash,
+        store=latent_store(job.project),
+        force=True,  # params.yaml says that the domain is translated from this base, whatever its mode made of it
         progress=job.progress,
     )
 
 
-def _first_pictures(dataset: "PreparedDataset", count: int) -> "NamedImages":
+def first_pictures(dataset: "PreparedDataset", count: int) -> "NamedImages":
     """Return the first pictures of a split under the names and hashes of the files they were made from."""
     import pyarrow as pa
     import pyarrow.parquet as pq

@@ -70,12 +70,16 @@ def test_repro_alone_makes_everything(built):
         "variants/cartoon/ls16.safetensors",
         "tables/distance/cartoon.parquet",
         "tables/distance/cartoon.json",
+        "tables/evaluation/cartoon.parquet",
+        "tables/paper/table1.md",
+        "tables/paper/table2.csv",
         "translations/cartoon/contact_sheet.png",
         "tables/truth/cartoon.parquet",
         "tables/truth/cartoon.attributes.parquet",
     } <= data
     assert set(Repo(str(built.root)).metrics.show()[""]["data"]) == {
         "data/tables/distance/cartoon.json",
+        "data/tables/evaluation/cartoon.json",
         "data/tables/truth/cartoon.json",
     }
 
@@ -89,15 +93,17 @@ def test_a_second_repro_runs_nothing(built):
     ("path", "value", "stages"),
     [
         ("distance.num_latents", 3, "distance"),
+        ("evaluation.num_images", 5, "evaluate"),
+        ("drift.max_sems", 5, ""),
         ("inversion.num_steps", 3, "translate truth"),
         ("translate.num_images", 1, "translate truth"),
         ("truth.cartoon.num_draws", 3, "truth"),
-        ("perceptual.name", "mine", "distance translate truth"),
-        ("swap.torgb_from", "source", "swap distance translate truth"),
-        ("finetune.learning_rate", 0.001, "finetune swap distance translate truth"),
-        ("domains.cartoon.modes", ["FC-FT"], "finetune swap distance translate truth"),
-        ("drawn.cartoon.seed", 9, "draw ingest finetune swap distance translate truth"),
-        ("ingest.test_share", 0.2, "ingest finetune swap distance translate truth"),
+        ("perceptual.name", "mine", "distance evaluate translate truth"),
+        ("swap.torgb_from", "source", "swap distance evaluate translate truth"),
+        ("finetune.learning_rate", 0.001, "finetune swap distance evaluate translate truth"),
+        ("domains.cartoon.modes", ["FC-FT"], "finetune swap distance evaluate translate truth"),
+        ("drawn.cartoon.seed", 9, "draw ingest finetune swap distance evaluate translate truth"),
+        ("ingest.test_share", 0.2, "ingest finetune swap distance evaluate translate truth"),
         ("pretrain.total_kimg", 1, ""),
         ("network.w_dim", 9, ""),
     ],
@@ -151,6 +157,7 @@ def test_the_stages_of_a_domain_are_in_order(project):
         "finetune@cartoon",
         "swap@cartoon",
         "distance@cartoon",
+        "evaluate@cartoon",
         "translate@cartoon",
     ]
     assert base_stages(project, "face") == ["draw@face", "ingest@face", "import@face"]

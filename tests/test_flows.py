@@ -9,6 +9,7 @@ import inspect
 import io
 
 import pytest
+import torch
 from prefect import flow
 from prefect.artifacts import Artifact
 from prefect.client.orchestration import get_client
@@ -28,6 +29,7 @@ from flows.runs import mark_crashed, running_runs
 from tasks import stage_cli, translate_folder
 from tasks.dvc_stage import StageFailed, StageOutcome
 from tasks.params import load_params
+from ui2i.checkpoints import load_generator, save_generator
 from ui2i.errors import ConfigError
 from ui2i.tables import DISTANCE_SCHEMA, read_table
 
@@ -143,8 +145,8 @@ def test_pretrain(made):
 
 def test_new_domain(made):
     project, _, domain = made
-    order = ["ingest@blob", "pretrain@blob", "ingest@cat", "finetune@cat", "swap@cat", "distance@cat", "translate@cat"]
-    assert stage_names(domain) == order
+    order = ["ingest@blob", "pretrain@blob", "ingest@cat", "finetune@cat", "swap@cat", "distance@cat"]
+    assert stage_names(domain) == [*order, "evaluate@cat", "translate@cat"]
     registered = load_params(project).domains["cat"]
     assert (registered.base, registered.modes, registered.finetune) == ("blob", ("FC-FT", "FT"), {"total_kimg": 0.004})
 
@@ -185,6 +187,29 @@ def test_re_evaluate_refuses_an_unknown_domain_before_any_work(made):
     with pytest.raises(ConfigError, match="did you mean 'cat'"):
         pipeline.re_evaluate(["cat", "catt"], project=str(project.root))
     assert project.distance_table("cat").stat().st_size == size
+
+
+def test_re_evaluate_fails_on_a_distance_that_drifted_and_says_why(made):
+    project, *_ = made
+    place = {"project": str(project.root)}
+    pipeline.re_evaluate(["cat"], **place)
+    assert "0 of 10 distances changed" in artifact("drift", "cat").data
+    path = project.mode_checkpoint("cat", "FT") / "generator.safetensors"
+    before = path.read_bytes()
+    generator, card = load_generator(path)
+    with torch.no_grad():
+        for parameter in generator.synthesis.parameters():
+            parameter.mul_(-1)
+    save_generator(path, generator, card)
+    try:
+        state = pipeline.re_evaluate(["cat"], return_state=True, **place)
+        assert state.is_failed()
+        assert "cat: 4 of 10 distances changed by more than 4 standard errors" in state.message
+        assert "other target checkpoint: " in state.message
+        assert "| cat/FT |" in artifact("drift", "cat").data
+        pipeline.re_evaluate(["cat"], **place)  # once known, the new values are what is expected
+    finally:
+        path.write_bytes(before)
 
 
 def test_translate(made, tmp_path):
@@ -335,7 +360,6 @@ def test_deployments_are_unique_and_fit_their_flows():
     names = [deployment["name"] for deployment in deployments]
     assert names == ["new-domain", "re-evaluate", "translate"]
     for deployment in deployments:
-        path, function = deployment["entrypoint"].split(":")
-        deployed = load_flow_from_entrypoint(f"{REPOSITORY / path}:{function}")
+        deployed = load_flow_from_entrypoint(deployment["entrypoint"])
         assert deployed.name == deployment["name"]
         assert set(deployment.get("parameters", {})) <= set(inspect.signature(deployed.fn).parameters)

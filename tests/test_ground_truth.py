@@ -179,7 +179,7 @@ def test_distances_are_those_of_the_metrics(
     scores = score_translations(faces[:1], {"x": output}, truth[:1], others[7:8], perceptual)
     x, y, target = (to_tensor(images) for images in (output, truth[:1], others[7:8]))
     options = {"channel_axis": 0, "gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
-    similarity = structural_similarity(x[0].numpy(), y[0].numpy(), data_range=2.0, **options)
+    similarity = structural_similarity(x[0].numpy() + 1, y[0].numpy() + 1, data_range=2.0, **options)
     assert means(scores, "x", "lpips", "distance") == pytest.approx(perceptual.distance(x, y).item(), rel=1e-4)
     assert means(scores, "x", "lpips", "chance_distance") == pytest.approx(
         perceptual.distance(target, y).item(), rel=1e-4

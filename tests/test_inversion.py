@@ -17,7 +17,9 @@ from ui2i.metrics.ssim import ssim
 from ui2i.networks.generator import Generator
 from ui2i.perceptual import Perceptual, load_perceptual
 
-METHODS: tuple[InversionMethod, ...] = typing.get_args(InversionMethod)
+ALL_METHODS: tuple[InversionMethod, ...] = typing.get_args(InversionMethod)
+METHODS = tuple(method for method in ALL_METHODS if method not in ("encoder", "in_domain"))  # these need an encoder
+PER_LAYER = ("w_plus", "closed_form_plus", "in_domain")
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +38,8 @@ def images(model: Generator) -> Tensor:
 
 
 def config(method: InversionMethod = "w", num_steps: int = 4, **settings: object) -> InversionConfig:
-    settings = {"learning_rate": 0.1} | settings  # so that the defaults can be tuned without these tests
+    # So that the defaults can be tuned without these tests, and that codes alone make an image.
+    settings = {"learning_rate": 0.1, "latent_noise": 0.0, "optimize_noise": False} | settings
     return InversionConfig(method=method, num_steps=num_steps, **settings)  # type: ignore[arg-type]
 
 
@@ -47,7 +50,7 @@ def test_a_generated_image_is_found_again(
     result = invert(images, model, perceptual, config(method, 60))
     assert (result.losses[0] > 8 * result.loss).all(), result.losses[0] / result.loss
     assert result.ws.shape == (3, model.config.num_ws, 8)
-    if method != "w_plus":
+    if method not in PER_LAYER:
         assert torch.equal(result.ws, result.ws[:, :1].expand_as(result.ws))
     if method == "w":
         assert (model.synthesis(result.ws) - images).abs().mean() < 0.01
@@ -59,21 +62,27 @@ def test_a_generated_image_is_found_again(
 def test_a_picture_does_not_depend_on_its_neighbours(
     model: Generator, images: Tensor, perceptual: Perceptual, method: InversionMethod
 ) -> None:
-    together = invert(images, model, perceptual, config(method, batch_size=3))
+    noisy: dict[str, object] = {"latent_noise": 0.05, "optimize_noise": True}
+    together = invert(images, model, perceptual, config(method, batch_size=3, **noisy))
     # In another order, so that a picture's place does not matter either.
     for order, batch_size in (([2, 0, 1], 1), ([1, 2, 0], 2)):
-        apart = invert(images[order], model, perceptual, config(method, batch_size=batch_size))
+        apart = invert(images[order], model, perceptual, config(method, batch_size=batch_size, **noisy))
         torch.testing.assert_close(apart.ws, together.ws[order], atol=1e-4, rtol=0)
+        for maps, together_maps in zip(apart.noise, together.noise, strict=True):
+            torch.testing.assert_close(maps, together_maps[order], atol=1e-3, rtol=0)
         torch.testing.assert_close(apart.losses, together.losses[:, order], atol=1e-4, rtol=0)
     assert (together.ws - model.w_avg).abs().max() > 0.01  # it did move
 
 
 def test_equal_calls_give_equal_codes(model: Generator, images: Tensor, perceptual: Perceptual) -> None:
-    first = invert(images, model, perceptual, config())
+    noisy = config(latent_noise=0.05, optimize_noise=True, seed=3)
+    first = invert(images, model, perceptual, noisy)
     torch.manual_seed(99)
-    again = invert(images, model, perceptual, config())
+    again = invert(images, model, perceptual, noisy)
     assert torch.equal(first.ws, again.ws)
     assert torch.equal(first.losses, again.losses)
+    other = invert(images, model, perceptual, dataclasses.replace(noisy, seed=4))
+    assert not torch.equal(first.losses[0], other.losses[0])  # the codes are jittered from the first step on
 
 
 def test_the_best_code_is_kept_picture_by_picture(model: Generator, images: Tensor, perceptual: Perceptual) -> None:
@@ -141,7 +150,7 @@ def test_spaces_start_at_the_mean_and_reach_every_code(model: Generator, method:
     space = latent_space(method, model)
     start = space.start(2)
     assert torch.equal(space.to_ws(start), model.w_avg.expand(2, model.config.num_ws, 8))
-    assert start.shape == (2, model.config.num_ws if method == "w_plus" else 1, 8)
+    assert start.shape == (2, model.config.num_ws if method in PER_LAYER else 1, 8)
     basis = torch.eye(8) if space.basis is None else space.basis
     assert torch.linalg.matrix_rank(basis) == 8
 
@@ -174,7 +183,7 @@ def test_the_rate_rises_stays_and_falls() -> None:
 
 
 def test_every_method_has_its_rate(model: Generator, images: Tensor, perceptual: Perceptual) -> None:
-    assert set(DEFAULT_LEARNING_RATES) == set(METHODS)
+    assert set(DEFAULT_LEARNING_RATES) == set(ALL_METHODS) - {"encoder"}
     result = invert(images[:1], model, perceptual, config("w_plus", 1, learning_rate=None))
     assert (result.learning_rate, result.method, result.num_steps) == (DEFAULT_LEARNING_RATES["w_plus"], "w_plus", 1)
     assert result.seconds > 0

@@ -33,7 +33,7 @@ def test_the_project_s_own_params_are_valid_and_consistent():
 def test_every_key_of_the_project_s_own_params_has_a_comment():
     lines = (REPOSITORY / "params.yaml").read_text().splitlines()
     sections = [index for index, line in enumerate(lines) if line and line[0].isalpha()]
-    assert len(sections) == 15
+    assert len(sections) == 19
     for index in sections:
         assert lines[index - 1].startswith("#"), f"{lines[index]} has no comment above it"
 
@@ -85,6 +85,10 @@ def test_values_reach_their_classes():
         ("checkpoint: data/base/face", "checkpoint: 3", "imported.face.checkpoint"),
         ("seed: 1, ", "", "drawn.face lacks 'seed'"),
         ("num_images: 2}", "num_images: 0}", "translate.num_images"),
+        ("num_images: 4}", "num_images: 3}", "evaluation.num_images is 3"),
+        ("drift: {}", "drift: {max_sems: 0}", "drift.max_sems is 0"),
+        ('"1": {source: distance}', '"4": {source: distance}', "tables.4 is"),
+        ('"1": {source: distance}', '"1": {source: evaluation}', 'expected some of "1": {source: distance}'),
         ("bases: {}", "bases: {", "params.yaml line"),
         ("bases: {}", "bases: {}\nbases: {}", "duplicate key"),
         (PARAMS, "- a\n- b\n", "params.yaml is ['a', 'b']"),

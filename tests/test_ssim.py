@@ -15,11 +15,12 @@ def pictures(*shape: int, seed: int) -> Tensor:
 
 
 def reference(x: Tensor, y: Tensor) -> Tensor:
+    """Of the pictures as files hold them: levels from 0 to 255."""
     values = [
         structural_similarity(
-            a.permute(1, 2, 0).double().numpy(),
-            b.permute(1, 2, 0).double().numpy(),
-            data_range=2,
+            (a.permute(1, 2, 0).double().numpy() + 1) * 127.5,
+            (b.permute(1, 2, 0).double().numpy() + 1) * 127.5,
+            data_range=255,
             channel_axis=2,
             gaussian_weights=True,
             sigma=1.5,
@@ -42,6 +43,12 @@ def test_equals_scikit_image(shape: tuple[int, ...], noise: float) -> None:
 def test_flat_pictures_lose_no_precision() -> None:
     x, y = torch.full((1, 3, 16, 16), 0.9), torch.full((1, 3, 16, 16), 0.9) + 1e-3
     torch.testing.assert_close(ssim(x, y).double(), reference(x, y).double(), atol=1e-4, rtol=0)
+
+
+def test_opposite_signs_around_grey_are_nothing_special() -> None:
+    # As levels from 0 these two greys are nearly the same; of [-1, 1] itself the ratio of means would be below 0.
+    x, y = torch.full((1, 3, 16, 16), 0.05), torch.full((1, 3, 16, 16), -0.05)
+    assert ssim(x, y).item() > 0.99
 
 
 def test_equal_pictures_give_one_and_order_does_not_matter() -> None:

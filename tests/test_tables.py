@@ -17,7 +17,11 @@ from ui2i import tables
 from ui2i.errors import DataError
 from ui2i.tables import (
     DISTANCE_SCHEMA,
+    EVALUATION_SCHEMA,
     KEPT_SCHEMA,
+    LATENT_DISTANCE_SCHEMA,
+    PAPER_TABLE_SCHEMA,
+    SWAP_CHOICE_SCHEMA,
     TRAINING_SCHEMA,
     TRANSLATION_SCHEMA,
     TRUTH_SCHEMA,
@@ -32,21 +36,30 @@ SCHEMAS = {
     "truth": TRUTH_SCHEMA,
     "kept": KEPT_SCHEMA,
     "training": TRAINING_SCHEMA,
+    "latent-distance": LATENT_DISTANCE_SCHEMA,
+    "evaluation": EVALUATION_SCHEMA,
+    "swap-choice": SWAP_CHOICE_SCHEMA,
+    "paper-table": PAPER_TABLE_SCHEMA,
 }
 # Of names, types and nullability. A schema that changes needs another version, and then another line here.
 FINGERPRINTS = {
-    ("distance", 1): "96586a0863c016b4",
-    ("translation", 1): "9bf53b3b1ef4b17e",
+    ("distance", 2): "82fa380089d19f1b",
+    ("translation", 2): "085e6a95faa8ac42",
     ("truth", 1): "aac5083b118fbe7c",
     ("kept", 1): "da69f29a6ccf0955",
     ("training", 2): "8dabf700af57114c",
+    ("latent-distance", 1): "0f19c74b36b34239",
+    ("evaluation", 1): "f4ab3fbb3272305d",
+    ("swap-choice", 1): "c61f99afe805a782",
+    ("paper-table", 1): "d4c54b2f5b866292",
 }
 
 
 def value(field: pa.Field, index: int) -> Any:
     if pa.types.is_timestamp(field.type):
         return datetime(2020, 1, 1, 12, 0, index, tzinfo=UTC)
-    return {pa.string(): f"{field.name} {index}", pa.int64(): index, pa.float64(): index + 0.5}[field.type]
+    values = {pa.string(): f"{field.name} {index}", pa.int64(): index, pa.float64(): index + 0.5}
+    return (values | {pa.bool_(): index % 2 == 0})[field.type]
 
 
 def row(schema: pa.Schema, index: int = 0, **changes: Any) -> dict[str, Any]:
@@ -213,10 +226,52 @@ def test_reading_does_not_depend_on_the_folders_name(tmp_path: Path) -> None:
     assert read_table(path, DISTANCE_SCHEMA)["domain"].tolist() == ["domain 0"]
 
 
+def fingerprint(schema: pa.Schema) -> str:
+    description = "\n".join(f"{field.name} {field.type} {field.nullable}" for field in schema)
+    return hashlib.sha256(description.encode()).hexdigest()[:16]
+
+
 def test_schema_changes_with_its_version() -> None:
-    found = {}
-    for name, schema in SCHEMAS.items():
-        description = "\n".join(f"{field.name} {field.type} {field.nullable}" for field in schema)
-        version = int(schema.metadata[b"schema_version"])
-        found[name, version] = hashlib.sha256(description.encode()).hexdigest()[:16]
+    found = {(name, int(schema.metadata[b"schema_version"])): fingerprint(schema) for name, schema in SCHEMAS.items()}
     assert found == FINGERPRINTS
+
+
+# Older versions
+
+
+def first_distance_schema() -> pa.Schema:
+    """Version 1 of the distance table, as files of it have it."""
+    added = {"source_mode", "swap_mode", "source_dataset_hash", "device_name", "num_models"}
+    fields = [field for field in DISTANCE_SCHEMA if field.name not in added]
+    return pa.schema(fields, metadata={"table": "distance", "schema_version": "1"})
+
+
+def test_an_older_table_is_read_and_appended_to_without_losing_a_value(tmp_path: Path) -> None:
+    path, old = tmp_path / "table.parquet", first_distance_schema()
+    assert fingerprint(old) == "96586a0863c016b4", "as the first release wrote it"
+    write_table(path, [row(old, index) for index in range(2)], old)
+    before = path.read_bytes()
+    frame = read_table(path, DISTANCE_SCHEMA)
+    assert path.read_bytes() == before, "reading changes no file"
+    assert list(frame.columns) == DISTANCE_SCHEMA.names
+    assert frame[old.names].to_dict("records") == [row(old, index) for index in range(2)]
+    assert frame["source_mode"].isna().all() and frame["num_models"].isna().all()
+    append_rows(path, [row(DISTANCE_SCHEMA, 2)], DISTANCE_SCHEMA)
+    assert pq.read_schema(path).metadata[b"schema_version"] == b"2"
+    after = read_table(path, DISTANCE_SCHEMA)
+    assert after[old.names].iloc[:2].equals(frame[old.names])
+    assert after.iloc[2].to_dict() == row(DISTANCE_SCHEMA, 2)
+
+
+@pytest.mark.parametrize("change", ["lacks a column", "has another type", "has a column too many"])
+def test_what_only_calls_itself_an_older_version_is_refused(tmp_path: Path, change: str) -> None:
+    old = first_distance_schema()
+    place = old.get_field_index("mean")
+    changed = {
+        "lacks a column": lambda: old.remove(place),
+        "has another type": lambda: old.set(place, pa.field("mean", pa.string(), nullable=False)),
+        "has a column too many": lambda: old.append(pa.field("extra", pa.int64())),
+    }[change]()
+    write_table(tmp_path / "table.parquet", [row(changed)], changed)
+    with pytest.raises(DataError, match="is a distance table of schema version 1, expected a distance table"):
+        read_table(tmp_path / "table.parquet", DISTANCE_SCHEMA)

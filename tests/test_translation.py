@@ -1,5 +1,7 @@
 """Translation into a folder: which files, what is in them, and what an error leaves behind."""
 
+import copy
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,12 +21,21 @@ from ui2i.images import to_tensor, to_uint8
 from ui2i.inversion import invert
 from ui2i.perceptual import Perceptual, load_perceptual
 from ui2i.tables import TRANSLATION_SCHEMA, read_table
-from ui2i.translation import LATENTS_SCHEMA, NamedImages, mix_styles, sample_style, translate_folder
+from ui2i.translation import (
+    LATENTS_SCHEMA,
+    NamedImages,
+    TranslationConfig,
+    mix_styles,
+    sample_style,
+    translate_folder,
+)
 from ui2i.translation.inputs import StemNamer
 
-CONFIG = InversionConfig(method="w", num_steps=2, batch_size=2, seed=5)
+CONFIG = InversionConfig(method="w", num_steps=2, batch_size=2, seed=5, optimize_noise=False)
 SOURCE = random_generator(1)
 TARGETS = {"FC-FT": random_generator(2), "ls8": random_generator(3)}
+for target in TARGETS.values():  # a family: fine-tuned with the mapping network frozen
+    target.mapping.load_state_dict(SOURCE.mapping.state_dict() | {"w_avg": target.w_avg})
 HASHES = {"FC-FT": "f" * 64, "ls8": "8" * 64}
 
 
@@ -56,10 +67,12 @@ def pictures(tmp_path: Path, images: np.ndarray) -> Path:
 @pytest.fixture
 def run(perceptual: Perceptual, tmp_path: Path) -> Callable[..., list[dict[str, Any]]]:
     def translate(inputs: Any, **changes: Any) -> list[dict[str, Any]]:
-        options = {"domain": "anime", "source_hash": "0" * 64, "target_hashes": HASHES} | changes
+        made = {field.name for field in dataclasses.fields(TranslationConfig)} & changes.keys()
+        translation = TranslationConfig(**{name: changes.pop(name) for name in made})
+        options = {"domain": "anime", "source_hash": "0" * 64, "target_hashes": HASHES, "config": translation} | changes
         source, targets = options.pop("source", SOURCE), options.pop("targets", TARGETS)
-        config, out_dir = options.pop("config", CONFIG), options.pop("out_dir", tmp_path / "out")
-        return translate_folder(inputs, source, targets, perceptual, config, out_dir, **options)
+        inversion, out_dir = options.pop("inversion", CONFIG), options.pop("out_dir", tmp_path / "out")
+        return translate_folder(inputs, source, targets, perceptual, inversion, out_dir, **options)
 
     return translate
 
@@ -85,7 +98,7 @@ def test_a_folder_is_translated(
         "b-reconstruction.png",
     ]
     table = read_table(out / "manifest.parquet", TRANSLATION_SCHEMA)
-    assert table.to_dict("records") == rows
+    assert pq.ParquetFile(out / "manifest.parquet").read().to_pylist() == rows
     # Position 1 is the damaged file.
     assert table.groupby("input_path")["index"].first().to_dict() == {"a.png": 0, "b.png": 2, "sub/a.JPG": 3}
     assert table["input_sha256"].tolist() == [sha256_file(pictures / path) for path in table["input_path"]]
@@ -141,7 +154,7 @@ def test_the_contact_sheet_shows_at_most_24(
     monkeypatch.setattr(folder_module, "contact_sheet", note_down)
     names = [f"{number:02d}" for number in range(26)]
     many = NamedImages(names=names, images=np.resize(images, (26, 32, 32, 3)))
-    run(many, config=InversionConfig(method="w", num_steps=1, batch_size=16))
+    run(many, inversion=InversionConfig(method="w", num_steps=1, batch_size=16))
     assert [row.label for row in drawn["rows"]] == names[:24]
     assert drawn["labels"] == ["input", "reconstruction", "FC-FT", "ls8"]
     assert drawn["upscale"] == 4  # 32 px shown as 128
@@ -233,7 +246,7 @@ def test_progress_counts_pictures_times_steps(run: Callable, pictures: Path) -> 
     calls: list[tuple[int, int]] = []
     run(pictures, progress=lambda done, total, _note="": calls.append((done, total)))
     # Two batches: a and b with the reject between them, then sub/a.JPG.
-    assert calls == [(4, 8), (6, 8), (7, 8), (8, 8), (8, 8)]
+    assert calls == [(4, 8), (6, 8), (6, 8), (7, 8), (8, 8), (8, 8)]
 
 
 def test_an_earlier_translation_is_replaced_as_a_whole(run: Callable, pictures: Path, tmp_path: Path) -> None:
@@ -249,7 +262,7 @@ def test_an_error_leaves_the_earlier_translation_and_nothing_else(
 ) -> None:
     run(pictures)
     before = sha256_folder(tmp_path)
-    broken = random_generator(3)
+    broken = copy.deepcopy(TARGETS["FC-FT"])
     broken.synthesis.forward = lambda *_args, **_kwargs: 1 / 0  # type: ignore[method-assign]
     with pytest.raises(ZeroDivisionError):
         run(pictures, targets={"FC-FT": broken})
@@ -304,8 +317,11 @@ def test_folders_of_other_things_are_never_replaced(run: Callable, pictures: Pat
     run(pictures)
 
 
-def test_models_and_variants_must_fit(run: Callable, pictures: Path) -> None:
+def test_models_and_variants_must_fit(run: Callable, pictures: Path, tmp_path: Path) -> None:
     wider = random_generator(w_dim=6)
+    with pytest.raises(CheckpointError, match="ls8 has another mapping network than the source"):
+        run(pictures, targets={"ls8": random_generator(3)})
+    assert not (tmp_path / "out").exists()
     with pytest.raises(CheckpointError, match="ls8 takes codes of 8 x 6, expected the source's 8 x 8"):
         run(pictures, targets={"ls8": wider})
     with pytest.raises(ConfigError, match="there are no targets"):

@@ -27,6 +27,8 @@ perceptual: {trunk: random}
 distance: {num_latents: 4, batch_size: 4}
 inversion: {num_steps: 2}
 translate: {num_images: 2}
+evaluation: {num_images: 4}
+drift: {}
 drawn:
   face: {style: face, num_images: 24, seed: 1, resolution: 32}
   cartoon: {style: cartoon, num_images: 24, seed: 2, resolution: 32}
@@ -38,6 +40,10 @@ imported:
   face: {checkpoint: data/base/face}
 truth:
   cartoon: {base: face, regressor: {num_drawings: 12, num_held_out: 6, num_epochs: 1, batch_size: 6, width: 4}}
+encoders: {}
+tables:
+  "1": {source: distance}
+  "2": {source: evaluation}
 domains:
   cartoon: {base: face, modes: [FC-FT, FT]}
 """

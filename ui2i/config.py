@@ -19,7 +19,7 @@ NoiseMode = Literal["const", "random", "none"]
 Precision = Literal["fp32", "bf16", "fp16"]
 Augmentation = Literal["none", "ada", "diffaugment"]
 TrunkName = Literal["alex", "vgg", "squeeze", "random"]
-InversionMethod = Literal["closed_form", "directions", "w", "w_plus"]
+InversionMethod = Literal["closed_form", "directions", "w", "w_plus", "closed_form_plus", "encoder", "in_domain"]
 Framing = Literal["center", "fit", "face"]
 Resampling = Literal["lanczos", "bicubic", "box"]
 ConfigT = typing.TypeVar("ConfigT")
@@ -163,16 +163,62 @@ class InversionConfig:
     """Latent optimisation (paper, Eq. 5 to 9)."""
 
     method: InversionMethod = "closed_form"
-    num_steps: int = 1000
+    num_steps: int = 1000  # the method encoder takes none
     learning_rate: float | None = None  # None: the method's own tuned rate
+    start: Literal["mean", "encoder"] = "mean"  # of the search; in_domain starts at the encoder's code anyway
     batch_size: int = 16
     l1_weight: float = 1.0
     perceptual_weight: float = 1.0
+    # lpips, as the paper's code does; features: the trunk's without LPIPS' learned weights, as Eq. 5 has it.
+    perceptual_loss: Literal["lpips", "features"] = "lpips"
+    domain_weight: float = 0.1  # of the method in_domain, on the way from the code to the encoder's of its own image
+    # Of the noise that is added to codes and fades, in lengths of w; None: 0.05 (StyleGAN2's) from the mean, else none.
+    latent_noise: float | None = None
+    optimize_noise: bool = True  # search for the noise maps too, where the generator has any
+    noise_regularization: float = 1e5  # weight that keeps them white noise (arXiv 1912.04958, appendix D)
+    seed: int = 0  # of the fading noise
+
+    def __post_init__(self) -> None:
+        for name in ("num_steps", "batch_size"):
+            _require_positive(name, getattr(self, name))
+        for name in ("l1_weight", "perceptual_weight", "domain_weight", "latent_noise", "noise_regularization"):
+            value = getattr(self, name)
+            if value is not None and not value >= 0:
+                raise ConfigError(f"inversion.{name} is {value}, expected 0 or more; correct it in params.yaml")
+
+    @property
+    def needs_encoder(self) -> bool:
+        """Whether there must be an encoder of the generator."""
+        return self.method in ("encoder", "in_domain") or self.start == "encoder"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class EncoderConfig:
+    """The network that reads codes from pictures, and its training."""
+
+    total_kimg: float = 400.0  # thousands of pictures shown, generated and real ones together
+    batch_size: int = 16
+    real_share: float = 0.5  # of a batch: pictures of the dataset, whose codes are not known
+    learning_rate: float = 0.002
+    channel_base: int | None = None  # as NetworkConfig's, of the encoder; None: the generator's
+    channel_max: int | None = None
+    latent_weight: float = 1.0  # on the squared error of the code, in variances of w
+    l1_weight: float = 1.0  # on the image of the code, as for the next
+    perceptual_weight: float = 1.0
+    truncation_psi: float = 1.0  # of the generated pictures
+    precision: Literal["fp32", "bf16"] = "bf16"  # of training on a device that has it; reading is fp32
+    snapshot_kimg: float = 10.0  # thousands of pictures between saved states and rows of the log
+    num_held_out: int = 64  # pictures of each kind that say how well codes are read
     seed: int = 0
 
     def __post_init__(self) -> None:
-        _require_positive("num_steps", self.num_steps)
-        _require_positive("batch_size", self.batch_size)
+        for name in ("total_kimg", "batch_size", "learning_rate", "snapshot_kimg", "num_held_out"):
+            _require_positive(name, getattr(self, name))
+        for name in ("channel_base", "channel_max"):
+            if getattr(self, name) is not None:
+                _require_positive(name, getattr(self, name))
+        if not 0 <= self.real_share < 1:
+            raise ConfigError(f"real_share is {self.real_share}, expected a share from 0 to below 1; 0.5 is usual")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

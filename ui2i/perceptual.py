@@ -104,8 +104,11 @@ class Perceptual(nn.Module):
         Raises:
             DataError: as `features`.
         """
-        maps = self.features(x)[-1]
-        return maps.mean(dim=(2, 3)) * math.sqrt(maps.shape[1])
+        return self.embed_features(self.features(x))
+
+    def embed_features(self, fx: Sequence[Tensor]) -> Tensor:
+        """Return what `embed` gives of the pictures whose `features` are `fx` [N, C]."""
+        return fx[-1].mean(dim=(2, 3)) * math.sqrt(fx[-1].shape[1])
 
     def distance_from_features(self, fx: Sequence[Tensor], fy: Sequence[Tensor]) -> Tensor:
         """Return LPIPS [N] between the pictures whose `features` are `fx` and `fy`."""

@@ -1,6 +1,7 @@
 """What made a result: commit, versions, device. Every table and card carries it."""
 
 import functools
+import os
 import platform
 import subprocess
 from datetime import UTC, datetime
@@ -25,11 +26,12 @@ def provenance(device: str = "cpu") -> dict[str, Any]:
     }
 
 
-def git_commit() -> str:
-    """Return the current directory's commit, with `-dirty` if tracked files were changed; `unknown` outside git."""
+def git_commit(folder: str | os.PathLike[str] = ".") -> str:
+    """Return the commit of a folder, with `-dirty` if tracked files were changed; `unknown` outside git."""
     command = ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
     try:
-        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=20).stdout.strip()
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True, timeout=20)
+        return done.stdout.strip()
     except (OSError, subprocess.SubprocessError):
         return "unknown"
 

@@ -1,12 +1,13 @@
-"""The Parquet tables of results: one schema each, written atomically, appended to without losing a row.
+"""The Parquet tables of results: written atomically, appended to without losing a row. Columns: `ui2i.schemas`.
 
-A schema's metadata hold its name and version. A file of another version is refused, never converted or replaced on the
-way, because a column that changed its meaning is worse than a missing one. Raise the version with every change.
+A file of an older version is read as the current one where `MIGRATIONS` says how, which it does for columns that were
+added and may be null. Any other version is refused, never converted or replaced on the way, because a column that
+changed its meaning is worse than a missing one.
 """
 
 import operator
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,156 +17,41 @@ from filelock import FileLock, Timeout
 
 from ui2i.errors import DataError
 from ui2i.files import atomic_file
+from ui2i.schemas import DISTANCE_SCHEMA as DISTANCE_SCHEMA  # what reads tables finds their columns here
+from ui2i.schemas import EVALUATION_SCHEMA as EVALUATION_SCHEMA
+from ui2i.schemas import INVERSION_SCHEMA as INVERSION_SCHEMA
+from ui2i.schemas import INVERTED_SCHEMA as INVERTED_SCHEMA
+from ui2i.schemas import KEPT_SCHEMA as KEPT_SCHEMA
+from ui2i.schemas import LATENT_DISTANCE_SCHEMA as LATENT_DISTANCE_SCHEMA
+from ui2i.schemas import PAPER_TABLE_SCHEMA as PAPER_TABLE_SCHEMA
+from ui2i.schemas import STYLE_LAYERS_SCHEMA as STYLE_LAYERS_SCHEMA
+from ui2i.schemas import SWAP_CHOICE_SCHEMA as SWAP_CHOICE_SCHEMA
+from ui2i.schemas import TRAINING_SCHEMA as TRAINING_SCHEMA
+from ui2i.schemas import TRANSLATION_SCHEMA as TRANSLATION_SCHEMA
+from ui2i.schemas import TRUTH_SCHEMA as TRUTH_SCHEMA
 
 if TYPE_CHECKING:
     import pandas as pd
 
 LOCK_TIMEOUT_SECONDS = 60.0
 
-_TEXT, _INT, _FLOAT = pa.string(), pa.int64(), pa.float64()
+
+def _add_columns(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """Give a table the columns that it lacks, without values; return it as it is if that does not make it one."""
+    fits = all(field in list(schema) for field in table.schema)
+    if not fits or any(field.name not in table.schema.names and not field.nullable for field in schema):
+        return table
+    arrays = [
+        table[field.name] if field.name in table.schema.names else pa.nulls(len(table), field.type) for field in schema
+    ]
+    return pa.Table.from_arrays(arrays, schema=schema)
 
 
-def _required(name: str, kind: pa.DataType) -> pa.Field:
-    return pa.field(name, kind, nullable=False)
-
-
-def _schema(table: str, version: int, fields: Sequence[pa.Field]) -> pa.Schema:
-    return pa.schema(fields, metadata={"table": table, "schema_version": str(version)})
-
-
-DISTANCE_SCHEMA = _schema(
-    "distance",
-    1,
-    [
-        _required("run_id", _TEXT),
-        _required("measured_at", pa.timestamp("us", tz="UTC")),
-        _required("domain", _TEXT),
-        _required("source", _TEXT),  # name of the first generator
-        _required("target", _TEXT),  # name of the second, with its variant: cartoon/FC-FT-LS8
-        _required("source_domain", _TEXT),
-        _required("target_domain", _TEXT),
-        _required("mode", _TEXT),  # of the target: scratch, FT, FC-FT, FC-FT-LS8, ...
-        pa.field("swap_resolution", _INT),  # pixels; null: no layers swapped
-        pa.field("swapped_share", _FLOAT),  # of the synthesis blocks, 0 to 1; null: no layers swapped
-        _required("mean", _FLOAT),  # LPIPS (paper, Eq. 1)
-        _required("std", _FLOAT),  # of single latents
-        _required("sem", _FLOAT),
-        _required("ci95_low", _FLOAT),
-        _required("ci95_high", _FLOAT),
-        _required("num_latents", _INT),
-        _required("seed", _INT),
-        _required("truncation_psi", _FLOAT),
-        _required("noise_mode", _TEXT),
-        _required("latent_space", _TEXT),  # z; or w: the mapping networks are equal, so w was shared too
-        _required("trunk", _TEXT),
-        _required("trunk_hash", _TEXT),
-        _required("img_resolution", _INT),  # pixels
-        _required("source_hash", _TEXT),  # sha256 of the checkpoint
-        _required("target_hash", _TEXT),
-        pa.field("dataset_hash", _TEXT),  # of the target's training pictures; null: not known
-        _required("commit", _TEXT),
-        _required("device", _TEXT),
-        _required("seconds", _FLOAT),  # for the whole measurement
-        _required("versions", _TEXT),  # JSON: package -> version
-    ],
-)
-
-TRANSLATION_SCHEMA = _schema(
-    "translation",
-    1,
-    [
-        _required("index", _INT),  # of the picture in the dataset or folder
-        _required("input_path", _TEXT),
-        _required("input_sha256", _TEXT),
-        _required("output_file", _TEXT),  # relative to the table
-        _required("method", _TEXT),  # of inversion
-        _required("domain", _TEXT),
-        _required("variant", _TEXT),  # FT, FC-FT, FC-FT-LS8, ...
-        _required("checkpoint_hash", _TEXT),  # of the target generator
-        _required("base_hash", _TEXT),  # of the generator that the picture was inverted with
-        _required("seed", _INT),
-        _required("ssim", _FLOAT),  # between the picture and its reconstruction by the base
-        _required("lpips", _FLOAT),
-        _required("loss", _FLOAT),
-        _required("seconds_per_image", _FLOAT),
-        _required("steps", _INT),
-        _required("trunk", _TEXT),
-        _required("commit", _TEXT),
-    ],
-)
-
-TRUTH_SCHEMA = _schema(
-    "truth",
-    1,
-    [
-        _required("index", _INT),  # as in the translations' table, likewise up to checkpoint_hash
-        _required("input_path", _TEXT),
-        _required("domain", _TEXT),
-        _required("variant", _TEXT),
-        _required("checkpoint_hash", _TEXT),
-        _required("style", _TEXT),  # in which the counterpart was drawn, from
-        _required("drawn_seed", _INT),
-        _required("drawn_index", _INT),
-        _required("metric", _TEXT),  # lpips; ssim: distances are 1 - SSIM; rmse: of pictures in [-1, 1]
-        _required("distance", _FLOAT),  # of the translation to its true counterpart
-        _required("copy_distance", _FLOAT),  # of the input to it
-        _required("chance_distance", _FLOAT),  # of random pictures of the domain to it, their mean
-        _required("score", _FLOAT),  # 1 - distance / chance_distance
-        _required("copy_score", _FLOAT),
-        _required("num_draws", _INT),  # random pictures
-        _required("seed", _INT),  # of their choice
-        _required("trunk", _TEXT),
-        _required("trunk_hash", _TEXT),
-        _required("commit", _TEXT),
-    ],
-)
-
-KEPT_SCHEMA = _schema(
-    "kept",
-    1,
-    [
-        _required("domain", _TEXT),
-        _required("variant", _TEXT),
-        _required("checkpoint_hash", _TEXT),
-        _required("style", _TEXT),  # whose regressor read the pictures
-        _required("attribute", _TEXT),
-        _required("kind", _TEXT),  # number, hue, category
-        _required("measure", _TEXT),  # correlation, mean cosine, accuracy
-        _required("agreement", _FLOAT),  # between the true attribute and the one read from the translation
-        _required("ceiling", _FLOAT),  # the same, read from the true counterparts
-        _required("chance", _FLOAT),  # the same, readings shuffled
-        pa.field("kept", _FLOAT),  # (agreement - chance) / (ceiling - chance); null: the ceiling is at chance
-        pa.field("ci95_low", _FLOAT),  # of kept
-        pa.field("ci95_high", _FLOAT),
-        _required("skill", _FLOAT),  # of the regressor on held-out drawings: 0 to 1
-        _required("num_pictures", _INT),
-        _required("regressor", _TEXT),  # hash of what made it
-        _required("commit", _TEXT),
-    ],
-)
-
-TRAINING_SCHEMA = _schema(
-    "training",
-    2,
-    [
-        _required("kimg", _FLOAT),  # thousands of real images shown so far
-        _required("loss_generator", _FLOAT),
-        _required("loss_discriminator", _FLOAT),
-        _required("logits_real", _FLOAT),
-        _required("logits_fake", _FLOAT),
-        pa.field("path_length", _FLOAT),  # null: not computed since the row before
-        pa.field("r1", _FLOAT),  # null: not computed since the row before
-        _required("real_sign", _FLOAT),  # mean sign of the logits of real pictures, the r_t of adaptive augmentation
-        pa.field("augment_probability", _FLOAT),  # null: no adaptive augmentation
-        pa.field("diversity", _FLOAT),  # how much samples differ from each other; null: no snapshot in this row
-        pa.field("fd", _FLOAT),  # Frechet distance to held-out pictures, see the card; null: not measured
-        pa.field("kd", _FLOAT),  # kernel distance, likewise
-        _required("memory_gib", _FLOAT),  # the most so far
-        _required("seconds", _FLOAT),  # since the row before
-        _required("data_seconds", _FLOAT),  # of these, waiting for pictures
-        _required("images_per_second", _FLOAT),
-    ],
-)
+MIGRATIONS: dict[tuple[str, str], Callable[[pa.Table, pa.Schema], pa.Table]] = {
+    ("distance", "1"): _add_columns,  # version 2 says more of the source, the swap and the machine
+    ("translation", "1"): _add_columns,  # version 2 says more of the code and of what was done with it
+}
+"""How a table of an older version, by name and version, becomes one of the current schema."""
 
 
 def write_table(path: str | os.PathLike[str], rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> None:
@@ -213,7 +99,7 @@ def read_table(path: str | os.PathLike[str], schema: pa.Schema) -> "pd.DataFrame
 
     if not Path(path).is_file():
         raise DataError(f"{path} does not exist, expected a {_title(schema)}; run the stage that makes it")
-    return _read(path, schema).to_pandas(types_mapper={_INT: pd.Int64Dtype()}.get)
+    return _read(path, schema).to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
 
 
 def _to_arrow(rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
@@ -260,6 +146,9 @@ def _read(path: str | os.PathLike[str], schema: pa.Schema) -> pa.Table:
         raise DataError(
             f"{path} cannot be read ({error}), expected a {_title(schema)}; delete it or fetch it again with dvc"
         ) from error
+    migrate = MIGRATIONS.get(_identity(table.schema))
+    if migrate is not None and _identity(table.schema)[0] == _identity(schema)[0]:
+        table = migrate(table, schema)
     if not table.schema.equals(schema, check_metadata=True):
         raise DataError(
             f"{path} is a {_title(table.schema)}, expected a {_title(schema)}"
@@ -269,9 +158,13 @@ def _read(path: str | os.PathLike[str], schema: pa.Schema) -> pa.Table:
     return table
 
 
-def _title(schema: pa.Schema) -> str:
+def _identity(schema: pa.Schema) -> tuple[str, str]:
     metadata = schema.metadata or {}
-    table, version = (metadata.get(key, b"unknown").decode() for key in (b"table", b"schema_version"))
+    return metadata.get(b"table", b"unknown").decode(), metadata.get(b"schema_version", b"unknown").decode()
+
+
+def _title(schema: pa.Schema) -> str:
+    table, version = _identity(schema)
     return f"{table} table of schema version {version}"
 
 

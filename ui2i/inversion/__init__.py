@@ -1,6 +1,45 @@
-"""From pictures to codes: latent optimisation in the spaces that the paper compares (Eq. 5 and 9, Table III)."""
+"""From pictures to codes, in the spaces that the paper compares and by an encoder (Eq. 5 and 9, Table III)."""
 
-from ui2i.inversion.optimize import InversionResult, invert
+from ui2i.inversion.codes import CodeSpread, code_spread
+from ui2i.inversion.comparison import (
+    Contestant,
+    compare_inversions,
+    default_contest,
+    generated_contestant,
+    interval,
+    summarize_inversions,
+)
+from ui2i.inversion.encoder import Encoder
+from ui2i.inversion.encoder_file import load_encoder, save_encoder
+from ui2i.inversion.encoder_training import TrainedEncoder, measure_encoder, train_encoder
+from ui2i.inversion.latents import LATENTS_SCHEMA, Inverter, Latent, latent_from_row, stack_latents
+from ui2i.inversion.optimize import InversionResult, invert, learning_rate
 from ui2i.inversion.spaces import DEFAULT_LEARNING_RATES, LatentSpace, latent_space
 
-__all__ = ["DEFAULT_LEARNING_RATES", "InversionResult", "LatentSpace", "invert", "latent_space"]
+__all__ = [
+    "DEFAULT_LEARNING_RATES",
+    "LATENTS_SCHEMA",
+    "CodeSpread",
+    "Contestant",
+    "Encoder",
+    "InversionResult",
+    "Inverter",
+    "Latent",
+    "LatentSpace",
+    "TrainedEncoder",
+    "code_spread",
+    "compare_inversions",
+    "default_contest",
+    "generated_contestant",
+    "interval",
+    "invert",
+    "latent_from_row",
+    "latent_space",
+    "learning_rate",
+    "load_encoder",
+    "measure_encoder",
+    "save_encoder",
+    "stack_latents",
+    "summarize_inversions",
+    "train_encoder",
+]

@@ -1,9 +1,9 @@
 """The coordinates in which a code is searched for. A method of inversion is one of these and a learning rate.
 
-All of them reach the same images (`w_plus` more of them): what differs is the geometry in which Adam, which is not
-rotation-invariant, takes its steps. Every search starts at w_avg and is kept as an offset u from there,
-w = w_avg + u V. Where v_0 V = w_avg, that is the optimisation of v = v_0 + u in w = v V, for Adam does not see where
-the origin lies; it needs no inverse of V.
+All of them reach the same images (those with one code a layer more of them): what differs is the geometry in which
+Adam, which is not rotation-invariant, takes its steps. A search starts at w_avg, or at an encoder's codes, and is kept
+as an offset u from there, w = w_avg + u V. Where v_0 V = w_avg, that is the optimisation of v = v_0 + u in w = v V, for
+Adam does not see where the origin lies; it needs no inverse of V.
 
 To add a method: one function here, its entry in `_SPACES` and in `DEFAULT_LEARNING_RATES`, its name in `config.py`.
 """
@@ -15,40 +15,58 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ui2i.config import InversionMethod
+from ui2i.errors import ConfigError
 from ui2i.factorization import directions, gram, style_weights
 from ui2i.networks.generator import Generator
 
 # Adam's rate at the top of the ramp, in units of the method's own coordinates: the smallest loss of a sweep in factors
-# of 2 over 8 held-out photographs, 200 steps, with a 64 px model (w_dim 96) after 48,000 images of training.
+# of 2 over 8 held-out photographs, 200 steps, with a 64 px model (w_dim 96) after 48,000 images of training. The last
+# two were not swept.
 DEFAULT_LEARNING_RATES: dict[InversionMethod, float] = {
     "closed_form": 0.2,
     "directions": 0.4,
     "w": 0.4,
     "w_plus": 0.2,
+    "closed_form_plus": 0.1,
+    "in_domain": 0.2,
 }
+"""The method encoder takes no steps."""
 
 
 @dataclasses.dataclass(frozen=True)
 class LatentSpace:
     """Coordinates of codes: offsets u from `origin`, with w = origin + u basis."""
 
-    origin: Float[Tensor, " w_dim"]
+    origin: Float[Tensor, " w_dim"] | Float[Tensor, "n 1 w_dim"]  # one for all pictures or one each
     basis: Float[Tensor, "w_dim w_dim"] | None  # one coordinate a row; None: the coordinates of W itself
     num_ws: int  # style inputs of the synthesis network
     per_layer: bool = False  # one code a style input instead of one code for all
 
     def start(self, num_images: int) -> Float[Tensor, "n num_codes w_dim"]:
         """Return the offsets at which a search starts, all zero; num_codes is num_ws or 1."""
-        return self.origin.new_zeros(num_images, self.num_ws if self.per_layer else 1, len(self.origin))
+        return self.origin.new_zeros(num_images, self.num_ws if self.per_layer else 1, self.origin.shape[-1])
+
+    def at(self, w: Float[Tensor, "n w_dim"]) -> "LatentSpace":
+        """Return the same coordinates for a search that starts at these codes, one a picture."""
+        return dataclasses.replace(self, origin=w[:, None])
+
+    def to_codes(self, offsets: Float[Tensor, "n num_codes w_dim"]) -> Float[Tensor, "n num_codes w_dim"]:
+        """Return the codes that are searched for, one a picture or one a style input."""
+        return self.origin + (offsets if self.basis is None else offsets @ self.basis)
 
     def to_ws(self, offsets: Float[Tensor, "n num_codes w_dim"]) -> Float[Tensor, "n num_ws w_dim"]:
         """Return the codes that the synthesis network takes."""
-        steps = offsets if self.basis is None else offsets @ self.basis
-        return (self.origin + steps).expand(-1, self.num_ws, -1)
+        return self.to_codes(offsets).expand(-1, self.num_ws, -1)
 
 
 def latent_space(method: InversionMethod, generator: Generator) -> LatentSpace:
-    """Return the coordinates of `method` in the latent space of `generator`, on its device."""
+    """Return the coordinates of `method` in the latent space of `generator`, on its device.
+
+    Raises:
+        ConfigError: the method takes no steps.
+    """
+    if method not in _SPACES:
+        raise ConfigError(f"the method {method} searches nowhere, expected one of {', '.join(_SPACES)}; name one")
     return _SPACES[method](generator)
 
 
@@ -73,11 +91,18 @@ def _w_plus(generator: Generator) -> LatentSpace:
     return dataclasses.replace(_space(generator, None), per_layer=True)
 
 
+def _closed_form_plus(generator: Generator) -> LatentSpace:
+    """Eq. 9 once for each style input."""
+    return dataclasses.replace(_closed_form(generator), per_layer=True)
+
+
 _SPACES: dict[InversionMethod, Callable[[Generator], LatentSpace]] = {
     "closed_form": _closed_form,
     "directions": _directions,
     "w": _w,
     "w_plus": _w_plus,
+    "closed_form_plus": _closed_form_plus,
+    "in_domain": _w_plus,  # from the encoder's code, with a term that keeps it in the domain
 }
 
 

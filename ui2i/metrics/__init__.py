@@ -1,1 +1,1 @@
-"""Metrics: the model distance of Eq. 1, and SSIM."""
+"""Metrics: model distance (Eq. 1), fidelity, diversity and similarity of outputs (Table II), SSIM, drift."""

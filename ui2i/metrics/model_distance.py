@@ -7,14 +7,16 @@ the same truncation psi. Codes and maps come from a stream of their own, one lat
 batch size nor the number or order of the generators changes a value. One pass over the codes serves every pair: K
 generators cost K passes through the generator and the trunk, and memory holds one batch of features a generator.
 
+With a `state_file` an interrupted measurement goes on where it stopped, bit for bit.
+
 What is not done here: no table is written, no time measured. Standard error and interval describe the choice of codes,
 not what another training of the same model would give.
 """
 
 import dataclasses
 import itertools
-import math
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -23,12 +25,14 @@ from torch import Tensor
 
 from ui2i.config import DistanceConfig
 from ui2i.errors import CheckpointError, ConfigError
+from ui2i.metrics.moments import Moments
+from ui2i.metrics.unfinished import Pair as Pair
+from ui2i.metrics.unfinished import Unfinished, fingerprint
 from ui2i.networks.generator import Generator
 from ui2i.perceptual import Perceptual
 from ui2i.progress import Progress, no_progress
 
 LatentSpace = Literal["z", "w"]
-Pair = tuple[str, str]
 _LATENT_STREAM, _NOISE_STREAM = 0, 1
 
 
@@ -56,6 +60,7 @@ def model_distances(
     pairs: Sequence[Pair] | None = None,
     progress: Progress = no_progress,
     keep_values: bool = False,
+    state_file: Path | None = None,
 ) -> list[PairDistance]:
     """Measure the distance of every pair of generators (paper, Eq. 1).
 
@@ -67,6 +72,7 @@ def model_distances(
         pairs: names of (source, target); None: every pair once, in the order of `generators`.
         progress: called after each batch with the number of latents done.
         keep_values: also return each latent's own distance.
+        state_file: where an unfinished measurement is kept and taken up; removed at the end. None: nowhere.
 
     Returns:
         One estimate a pair, in the order of `pairs`.
@@ -80,14 +86,18 @@ def model_distances(
     used = _used_generators(generators, pairs)
     _check_compatible(used)
     first = next(iter(used.values()))
-    moments = {pair: _Moments(keep_values=keep_values) for pair in pairs}
-    done = 0
-    for z, noise in _inputs(config, first):
+    moments = {pair: Moments(keep_values=keep_values) for pair in pairs}
+    decides = "" if state_file is None else fingerprint(used, perceptual, config, pairs, keep_values=keep_values)
+    unfinished = Unfinished(state_file, decides)
+    done = unfinished.restore(moments)
+    for z, noise in _inputs(config, first, start=done):
         for pair, values in _batch_distances(used, perceptual, config, list(moments), z, noise):
             moments[pair].add(values)
         done += len(z)
         progress(done, config.num_latents, f"{len(pairs)} pairs")
-    return [moments[a, b].summary(source=a, target=b, latent_space=_latent_space(used[a], used[b])) for a, b in pairs]
+        unfinished.save(moments)
+    unfinished.remove()
+    return [_summary(a, b, moments[a, b], _latent_space(used[a], used[b])) for a, b in pairs]
 
 
 def latents(config: DistanceConfig, z_dim: int) -> Tensor:
@@ -123,17 +133,24 @@ def _batch_distances(
         features = {kept: maps for kept, maps in features.items() if any(kept in pair for pair in pending)}
 
 
-def _inputs(config: DistanceConfig, generator: Generator) -> Iterator[tuple[Tensor, list[Tensor] | None]]:
-    """Yield batches of z [N, z_dim] and the noise maps [N or 1, 1, r, r], lowest resolution first."""
+def _inputs(
+    config: DistanceConfig, generator: Generator, *, start: int = 0
+) -> Iterator[tuple[Tensor, list[Tensor] | None]]:
+    """Yield batches of z [N, z_dim] and the noise maps [N or 1, 1, r, r], lowest resolution first.
+
+    Args:
+        start: latents that are passed over, whole batches of them.
+    """
     device = generator.w_avg.device
     z_stream, noise_stream = _stream(config, _LATENT_STREAM), _stream(config, _NOISE_STREAM)
     noise = _draw_noise(noise_stream, 1, generator) if config.noise_mode == "const" else None
-    for start in range(0, config.num_latents, config.batch_size):
-        num_latents = min(config.batch_size, config.num_latents - start)
+    for place in range(0, config.num_latents, config.batch_size):
+        num_latents = min(config.batch_size, config.num_latents - place)
         z = _draw(z_stream, num_latents, generator.config.z_dim).to(device)
         if config.noise_mode == "random":
             noise = _draw_noise(noise_stream, num_latents, generator)
-        yield z, noise
+        if place >= start:
+            yield z, noise
 
 
 def _draw_noise(stream: np.random.RandomState, num_latents: int, generator: Generator) -> list[Tensor]:
@@ -158,45 +175,17 @@ def _draw(stream: np.random.RandomState, num_rows: int, num_columns: int) -> Ten
     return torch.from_numpy(stream.standard_normal((num_rows, num_columns))).float()
 
 
-class _Moments:
-    """Mean and sum of squared deviations of a stream of batches, in float64 (Chan et al. 1979, Eq. 2.1)."""
-
-    def __init__(self, *, keep_values: bool):
-        self.count = 0
-        self.mean = 0.0
-        self.squares = 0.0
-        self.kept: list[np.ndarray] | None = [] if keep_values else None
-
-    def add(self, values: np.ndarray) -> None:
-        """Take in a batch [N] float64."""
-        mean = float(values.mean())
-        delta = mean - self.mean
-        total = self.count + len(values)
-        self.squares += float(np.square(values - mean).sum()) + delta**2 * self.count * len(values) / total
-        self.mean += delta * len(values) / total
-        self.count = total
-        if self.kept is not None:
-            self.kept.append(values)
-
-    def summary(self, *, source: str, target: str, latent_space: LatentSpace) -> PairDistance:
-        """Return the estimate; needs at least two values."""
-        from scipy.special import stdtrit  # type: ignore[import-untyped]
-
-        std = math.sqrt(self.squares / (self.count - 1))
-        sem = std / math.sqrt(self.count)
-        half_width = float(stdtrit(self.count - 1, 0.975)) * sem
-        return PairDistance(
-            source=source,
-            target=target,
-            mean=self.mean,
-            std=std,
-            sem=sem,
-            ci95_low=self.mean - half_width,
-            ci95_high=self.mean + half_width,
-            num_latents=self.count,
-            latent_space=latent_space,
-            values=None if self.kept is None else np.concatenate(self.kept),
-        )
+def _summary(source: str, target: str, moments: Moments, latent_space: LatentSpace) -> PairDistance:
+    estimate = dataclasses.asdict(moments.estimate())
+    num_latents = estimate.pop("count")
+    return PairDistance(
+        source=source,
+        target=target,
+        num_latents=num_latents,
+        latent_space=latent_space,
+        values=moments.values,
+        **estimate,
+    )
 
 
 def _used_generators(generators: Mapping[str, Generator], pairs: Sequence[Pair]) -> dict[str, Generator]:

@@ -1,7 +1,8 @@
 """SSIM, the structural similarity of two pictures (Wang et al., IEEE TIP 2004), as Table III of the paper reports it.
 
 The window is Wang's: a Gaussian of 11 x 11 pixels with sigma 1.5; only places where it fits entirely count. Each colour
-channel is compared by itself and the channels are averaged. Pictures are NCHW float32 RGB in [-1, 1].
+channel is compared by itself and the channels are averaged. Pictures are NCHW float32 RGB in [-1, 1], and are compared
+as levels from 0: the term for luminance is a ratio of means and not what Wang et al. defined where black is not 0.
 """
 
 import torch
@@ -13,12 +14,15 @@ from ui2i.errors import DataError
 WINDOW_SIZE = 11
 SIGMA = 1.5
 DATA_RANGE = 2.0  # of pictures in [-1, 1]
+BLACK = -1.0
 C1 = (0.01 * DATA_RANGE) ** 2
 C2 = (0.03 * DATA_RANGE) ** 2
 
 
 def ssim(x: Tensor, y: Tensor) -> Tensor:
     """Return the mean SSIM of each pair of pictures [N], at most 1 (equal pictures) (Wang et al., Eq. 13 and 17).
+
+    Equals the SSIM of the same pictures in [0, 1] or [0, 255] with that range's constants.
 
     Args:
         x: [N, C, H, W] in [-1, 1], H and W at least 11; differentiable.
@@ -40,7 +44,8 @@ def ssim(x: Tensor, y: Tensor) -> Tensor:
     mean_x, mean_y, mean_xx, mean_yy, mean_xy = _window_means(torch.stack([x, y, x * x, y * y, x * y]))
     variance_x, variance_y = mean_xx - mean_x.square(), mean_yy - mean_y.square()
     covariance = mean_xy - mean_x * mean_y
-    luminance = (2 * mean_x * mean_y + C1) / (mean_x.square() + mean_y.square() + C1)
+    level_x, level_y = mean_x - BLACK, mean_y - BLACK  # variances are the same with and without
+    luminance = (2 * level_x * level_y + C1) / (level_x.square() + level_y.square() + C1)
     structure = (2 * covariance + C2) / (variance_x + variance_y + C2)
     return (luminance * structure).mean(dim=(1, 2, 3))
 

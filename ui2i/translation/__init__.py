@@ -1,7 +1,30 @@
 """From pictures of the source domain to pictures of the target domain (paper, Eq. 4 and 10)."""
 
-from ui2i.translation.folder import LATENTS_SCHEMA, translate_folder
+from ui2i.inversion import LATENTS_SCHEMA
+from ui2i.translation.edits import semantic_step
+from ui2i.translation.family import check_family, share_mapping
+from ui2i.translation.feature_swap import FeatureSwappedGenerator
+from ui2i.translation.folder import translate_folder
 from ui2i.translation.inputs import NamedImages
+from ui2i.translation.outputs import Output, Reference, TranslationConfig
+from ui2i.translation.references import find_references
+from ui2i.translation.style_layers import measure_style_layers, save_style_layers_plot
 from ui2i.translation.styles import mix_styles, sample_style
 
-__all__ = ["LATENTS_SCHEMA", "NamedImages", "mix_styles", "sample_style", "translate_folder"]
+__all__ = [
+    "LATENTS_SCHEMA",
+    "FeatureSwappedGenerator",
+    "NamedImages",
+    "Output",
+    "Reference",
+    "TranslationConfig",
+    "check_family",
+    "find_references",
+    "measure_style_layers",
+    "mix_styles",
+    "sample_style",
+    "save_style_layers_plot",
+    "semantic_step",
+    "share_mapping",
+    "translate_folder",
+]

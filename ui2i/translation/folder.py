@@ -2,12 +2,17 @@
 
 The folder appears complete or not at all. It holds, for each picture,
 
-    <stem>-reconstruction.png      G_s(Inv(D_s)): what the code kept of the picture
-    <stem>-<variant>.png           one a target
-    <stem>-<variant>-style<k>.png  the same with appearance code k, if styles are asked for (Eq. 10)
+    <stem>-reconstruction.png              G_s(Inv(D_s)): what the code kept of the picture
+    <stem>-<variant>.png                   one a target
+    <stem>-<variant>-style<k>.png          the same with sampled appearance k (Eq. 10)
+    <stem>-<variant>-reference<k>.png      with the appearance of reference picture k
+    <stem>-<variant>-direction<d><+s>.png  moved by s along semantic direction d
 
 and for all of them `contact_sheet.png`, `manifest.parquet` (a row for each of these files), `latents.parquet` (the code
 of each picture) and `rejects.parquet` (the files that could not be read, as in a prepared dataset).
+
+Nearly all time goes into codes. These are kept in a store as soon as they are found, so that a run that was killed goes
+on behind its last batch, and so that other targets, styles or edits of the same pictures need none of it again.
 """
 
 import dataclasses
@@ -17,45 +22,29 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
+from torch import Tensor
 
 from ui2i.config import InversionConfig
 from ui2i.contact_sheet import Row, contact_sheet
 from ui2i.datasets.manifest import REJECT_SCHEMA, REJECTS_NAME
 from ui2i.errors import DataError
 from ui2i.files import atomic_folder
-from ui2i.images import save_png, to_tensor, to_uint8
-from ui2i.inversion import InversionResult, invert
+from ui2i.images import save_png, to_uint8
+from ui2i.inversion import LATENTS_SCHEMA, Encoder, Inverter, Latent, stack_latents
 from ui2i.networks.generator import Generator
 from ui2i.perceptual import Perceptual
 from ui2i.progress import Progress, no_progress
 from ui2i.provenance import git_commit
 from ui2i.tables import TRANSLATION_SCHEMA, write_table
 from ui2i.translation.inputs import Inputs, Listing, Picture, Reject, StemNamer, list_inputs
-from ui2i.translation.outputs import Output, plan_outputs
+from ui2i.translation.outputs import Output, TranslationConfig, plan_outputs
+from ui2i.translation.references import find_references
 
 MANIFEST_NAME = "manifest.parquet"
 LATENTS_NAME = "latents.parquet"
 SHEET_NAME = "contact_sheet.png"
 MAX_SHEET_ROWS = 24
 MIN_CELL_SIZE = 128  # pixels of a picture on the sheet, smaller ones are enlarged
-
-LATENTS_SCHEMA = pa.schema(
-    [
-        pa.field("index", pa.int64(), nullable=False),  # of the picture in the dataset or folder
-        pa.field("input_path", pa.string(), nullable=False),
-        pa.field("input_sha256", pa.string(), nullable=False),
-        pa.field("base_hash", pa.string(), nullable=False),  # of the generator whose code this is
-        pa.field("method", pa.string(), nullable=False),  # of inversion
-        pa.field("learning_rate", pa.float64(), nullable=False),
-        pa.field("loss", pa.float64(), nullable=False),
-        pa.field("num_ws", pa.int64(), nullable=False),
-        pa.field("w_dim", pa.int64(), nullable=False),
-        # num_ws * w_dim values, layer by layer. `element` is what Parquet calls a list's items when read back.
-        pa.field("ws", pa.list_(pa.field("element", pa.float32())), nullable=False),
-    ],
-    metadata={"table": "latents", "schema_version": "1"},
-)
 
 
 @dataclasses.dataclass
@@ -79,9 +68,14 @@ def translate_folder(
     domain: str,
     source_hash: str,
     target_hashes: Mapping[str, str],
-    truncation_psi: float = 1.0,
-    num_styles: int = 0,
-    num_style_layers: int = 4,
+    source_domain: str | None = None,
+    config: TranslationConfig | None = None,
+    references: Inputs | None = None,
+    reference_generator: Generator | None = None,
+    encoder: Encoder | None = None,
+    encoder_hash: str | None = None,
+    store: Path | None = None,
+    force: bool = False,
     progress: Progress = no_progress,
 ) -> list[dict[str, Any]]:
     """Invert each picture once in the source model and generate it with every target; see the module for the files.
@@ -92,15 +86,18 @@ def translate_folder(
     Args:
         inputs: a folder, a list of files, or `NamedImages`.
         source: model of the pictures' domain, in which they are inverted.
-        targets: variant -> model with the same latent space; the variant is part of file names.
+        targets: variant -> model of the same family; the variant is part of file names.
         out_dir: made anew; an earlier result there is replaced once the new one is complete.
         domain: the target domain's name, for the manifest.
         source_hash: SHA-256 of the source's checkpoint.
         target_hashes: the same for each variant.
-        truncation_psi: pulls the inverted codes towards the targets' mean; 1 leaves them. Not for reconstructions.
-        num_styles: further versions of each translation with sampled appearance codes. The k-th, from 1, has the seed
-            `inversion_config.seed + k` for all pictures and targets, which the manifest records.
-        num_style_layers: style inputs that an appearance code takes over, from the image's side.
+        source_domain: the source's name, for the manifest.
+        config: what is made of every code; None: the plain translation.
+        references: pictures of the target domain whose appearance further versions take on.
+        reference_generator: model of the target domain in which they are inverted; None: the first target.
+        encoder: of the source, for the settings of inversion that need one; with its file's hash.
+        store: folder of codes found before and now; None: codes are found anew.
+        force: translate with models of another family.
         progress: counts pictures times inversion steps.
 
     Returns:
@@ -108,49 +105,61 @@ def translate_folder(
 
     Raises:
         DataError: there are no (readable) pictures, or `out_dir` holds something else than a translation.
-        ConfigError: a variant cannot be part of a file name or has no hash, or a number is out of range.
-        CheckpointError: a target has another latent space than the source.
+        ConfigError: a variant cannot be part of a file name or has no hash, a number is out of range, or there is no
+            encoder.
+        CheckpointError: a target is of another family than the source.
     """
-    out_dir = Path(out_dir)
+    out_dir, config = Path(out_dir), config or TranslationConfig()
     _check_place(inputs, out_dir)
-    outputs = plan_outputs(
-        source,
-        targets,
-        source_hash=source_hash,
-        target_hashes=target_hashes,
-        seed=inversion_config.seed,
-        truncation_psi=truncation_psi,
-        num_styles=num_styles,
-        num_style_layers=num_style_layers,
+    # Whatever can be refused is refused before the first code is searched for.
+    plan = {"source_hash": source_hash, "target_hashes": target_hashes, "config": config, "force": force}
+    plan_outputs(source, targets, seed=inversion_config.seed, **plan)  # type: ignore[arg-type]
+    listing = list_inputs(inputs, source.config.img_resolution, config.framing)
+    found = find_references(
+        references,
+        reference_generator or next(iter(targets.values())),
+        perceptual,
+        inversion_config,
+        framing=config.framing,
+        store=store,
     )
-    shared_columns = {"domain": domain, "base_hash": source_hash, "trunk": perceptual.name, "commit": git_commit()}
-    listing = list_inputs(inputs, source.config.img_resolution)
-    tables = _Tables()
+    outputs = plan_outputs(source, targets, seed=inversion_config.seed, references=found, **plan)  # type: ignore[arg-type]
+    inverter = Inverter(
+        source,
+        perceptual,
+        inversion_config,
+        base_hash=source_hash,
+        encoder=encoder,
+        encoder_hash=encoder_hash,
+        store=store,
+    )
+    steps = 1 if inversion_config.method == "encoder" else inversion_config.num_steps
+    advance, tables = _Advance(listing.count, steps, progress), _Tables()
+    names = {"domain": domain, "source_domain": source_domain, "trunk": perceptual.name}
     with atomic_folder(out_dir) as folder:
-        namer = StemNamer([output.variant for output in outputs])
+        writer = _Writer(folder, outputs, config, inverter.columns, names, tables)
         for pictures in _batches(listing, inversion_config.batch_size, tables):
-            advance = _Advance(listing.count, len(pictures), tables, progress)
-            images = to_tensor(np.stack([picture.image for picture in pictures]))
-            result = invert(images, source, perceptual, inversion_config, progress=advance)
-            stems = [namer.name(picture.path) for picture in pictures]
-            _write_batch(folder, stems, pictures, result, outputs, shared_columns, tables)
+            advance.settled, advance.num_pictures = len(tables.rejects) + len(tables.latents), len(pictures)
+            latents = inverter.find(np.stack([picture.image for picture in pictures]), progress=advance)
+            writer.write(pictures, latents, *stack_latents(latents, source))
+            advance(1, 1, f"{inverter.num_reused} codes were at hand" if inverter.num_reused else "")
         _write_tables(folder, tables, outputs, domain)
-    progress(listing.count * inversion_config.num_steps, listing.count * inversion_config.num_steps, "written")
     return tables.manifest
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass
 class _Advance:
     """Turns a batch's progress into that of the whole listing, in pictures times steps."""
 
     num_listed: int
-    num_pictures: int  # in the batch
-    tables: _Tables
+    num_steps: int  # of one picture
     progress: Progress
+    settled: int = 0  # pictures before the batch, unreadable ones among them
+    num_pictures: int = 0  # in the batch
 
     def __call__(self, done: int, total: int, note: str = "") -> None:
-        num_settled = len(self.tables.rejects) + len(self.tables.latents)
-        self.progress(num_settled * total + self.num_pictures * done, self.num_listed * total, note)
+        steps = self.num_pictures * self.num_steps * done // max(1, total)
+        self.progress(self.settled * self.num_steps + steps, self.num_listed * self.num_steps, note)
 
 
 def _batches(listing: Listing, batch_size: int, tables: _Tables) -> Iterator[list[Picture]]:
@@ -176,55 +185,64 @@ def _batches(listing: Listing, batch_size: int, tables: _Tables) -> Iterator[lis
         )
 
 
-def _write_batch(
-    folder: Path,
-    stems: Sequence[str],
-    pictures: Sequence[Picture],
-    result: InversionResult,
-    outputs: Sequence[Output],
-    shared_columns: Mapping[str, str],
-    tables: _Tables,
-) -> None:
-    """Generate and save every output of a batch, and add its rows."""
-    generated = [to_uint8(output.generate(result.ws)) for output in outputs]
-    for position, (stem, picture) in enumerate(zip(stems, pictures, strict=True)):
-        images = [batch[position] for batch in generated]
-        columns = {
-            **shared_columns,
-            **_quality_columns(result, position, len(pictures)),
-            "index": picture.index,
-            "input_path": picture.path,
-            "input_sha256": picture.sha256,
-        }
-        for output, image in zip(outputs, images, strict=True):
+class _Writer:
+    """Generates and saves the outputs of a batch, and adds their rows."""
+
+    def __init__(
+        self,
+        folder: Path,
+        outputs: Sequence[Output],
+        config: TranslationConfig,
+        inverted_with: Mapping[str, Any],
+        names: Mapping[str, str | None],
+        tables: _Tables,
+    ) -> None:
+        self._folder = folder
+        self._outputs = outputs
+        self._config = config
+        self._inverted_with = inverted_with
+        shared = ("base_hash", "method", "start", "encoder_hash", "trunk_hash")
+        self._shared = {**names, **{name: inverted_with[name] for name in shared}, "commit": git_commit()}
+        self._tables = tables
+        self._namer = StemNamer([output.variant for output in outputs])
+
+    def write(
+        self, pictures: Sequence[Picture], latents: Sequence[Latent], ws: Tensor, noise: Sequence[Tensor] | None
+    ) -> None:
+        """Write a batch, whose codes and noise maps are given once picture by picture and once together."""
+        generated = [to_uint8(output.generate(ws, noise)) for output in self._outputs]
+        for place, (picture, latent) in enumerate(zip(pictures, latents, strict=True)):
+            row = {**self._shared, **_columns(picture, latent, self._config)}
+            self._write_picture(picture, [images[place] for images in generated], row)
+            of_picture = {name: row[name] for name in ("index", "input_path", "input_sha256")}
+            self._tables.latents.append({**self._inverted_with, **of_picture, **latent.row()})
+
+    def _write_picture(self, picture: Picture, images: Sequence[np.ndarray], columns: Mapping[str, Any]) -> None:
+        stem = self._namer.name(picture.path)
+        for output, image in zip(self._outputs, images, strict=True):
             output_file = f"{stem}-{output.variant}.png"
-            save_png(folder / output_file, image)
-            own = {"variant": output.variant, "checkpoint_hash": output.checkpoint_hash, "seed": output.seed}
-            tables.manifest.append({**columns, **own, "output_file": output_file})
-        tables.latents.append(_latents_row(columns, result, position))
-        if len(tables.sheet) < MAX_SHEET_ROWS:
-            tables.sheet.append(Row(stem, np.stack([picture.image, *images])))
+            save_png(self._folder / output_file, image)
+            self._tables.manifest.append({**columns, **output.columns(), "output_file": output_file})
+        if len(self._tables.sheet) < MAX_SHEET_ROWS:
+            self._tables.sheet.append(Row(stem, np.stack([picture.image, *images])))
 
 
-def _quality_columns(result: InversionResult, position: int, num_pictures: int) -> dict[str, Any]:
+def _columns(picture: Picture, latent: Latent, config: TranslationConfig) -> dict[str, Any]:
+    """Return what a picture's rows of the manifest have in common."""
+    width, height = picture.size or (None, None)
     return {
-        "method": result.method,
-        "ssim": result.ssim[position].item(),
-        "lpips": result.lpips[position].item(),
-        "loss": result.loss[position].item(),
-        "seconds_per_image": result.seconds / num_pictures,
-        "steps": result.num_steps,
-    }
-
-
-def _latents_row(columns: Mapping[str, Any], result: InversionResult, position: int) -> dict[str, Any]:
-    ws = result.ws[position].cpu().numpy()
-    return {
-        **{name: columns[name] for name in ("index", "input_path", "input_sha256", "base_hash", "method", "loss")},
-        "learning_rate": result.learning_rate,
-        "num_ws": ws.shape[0],
-        "w_dim": ws.shape[1],
-        "ws": ws.ravel(),
+        "index": picture.index,
+        "input_path": picture.path,
+        "input_sha256": picture.sha256,
+        "input_width": width,
+        "input_height": height,
+        "framing": None if picture.size is None else config.framing,
+        "ssim": latent.ssim,
+        "lpips": latent.lpips,
+        "loss": latent.loss,
+        "seconds_per_image": latent.seconds,
+        "steps": latent.steps,
+        "latent_sha256": latent.sha256,
     }
 
 

@@ -4,9 +4,11 @@ import dataclasses
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from jaxtyping import UInt8
+from PIL import Image
 
 from ui2i.errors import DataError
 from ui2i.files import sha256_bytes
@@ -33,6 +35,7 @@ class Picture:
     path: str
     sha256: str
     image: UInt8[np.ndarray, "r r 3"]
+    size: tuple[int, int] | None = None  # of the file, width and height in pixels; None: it came in memory
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -53,8 +56,11 @@ class Listing:
     entries: Iterable[Picture | Reject]
 
 
-def list_inputs(inputs: Inputs, resolution: int) -> Listing:
-    """Return the pictures in a fixed order; those from files become centered squares of `resolution` pixels.
+def list_inputs(inputs: Inputs, resolution: int, framing: Literal["center", "fit"] = "center") -> Listing:
+    """Return the pictures in a fixed order; those from files become squares of `resolution` pixels.
+
+    Args:
+        framing: center: the centered square of a picture; fit: all of it, on white.
 
     A folder is searched with its subfolders, for files with the suffix of a picture; hidden ones are passed over.
 
@@ -73,7 +79,9 @@ def list_inputs(inputs: Inputs, resolution: int) -> Listing:
         where = "the list of pictures is empty"
     if not files:
         raise DataError(f"{where}, expected files ending in {', '.join(SUFFIXES)}; add pictures or correct the path")
-    return Listing(len(files), (_read(index, path, name, resolution) for index, (path, name) in enumerate(files)))
+    return Listing(
+        len(files), (_read(index, path, name, resolution, framing) for index, (path, name) in enumerate(files))
+    )
 
 
 class StemNamer:
@@ -108,17 +116,27 @@ def _search(folder: Path) -> list[Path]:
     return sorted(visible, key=lambda path: path.relative_to(folder).as_posix())
 
 
-def _read(index: int, path: Path, name: str, resolution: int) -> Picture | Reject:
+def _read(index: int, path: Path, name: str, resolution: int, framing: str) -> Picture | Reject:
     try:
         data = path.read_bytes()
     except OSError:
         return Reject(path=name, reason="unreadable", size_bytes=0, sha256=None)
     digest = sha256_bytes(data)
     try:
-        image = np.asarray(fit_square(load_image(data, name=name), resolution))
+        picture = load_image(data, name=name)
+        image = np.asarray(fit_square(picture if framing == "center" else _padded(picture), resolution))
     except PictureError as error:
         return Reject(path=name, reason=error.fault, size_bytes=len(data), sha256=digest)
-    return Picture(index=index, path=name, sha256=digest, image=image)
+    return Picture(index=index, path=name, sha256=digest, image=image, size=picture.size)
+
+
+def _padded(picture: Image.Image) -> Image.Image:
+    """Return all of a picture in the middle of a white square."""
+    width, height = picture.size
+    side = max(width, height)
+    square = Image.new("RGB", (side, side), "white")
+    square.paste(picture, ((side - width) // 2, (side - height) // 2))
+    return square
 
 
 def _from_memory(inputs: NamedImages) -> Iterator[Picture]:

@@ -3,15 +3,47 @@
 import dataclasses
 import re
 from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
-from ui2i.errors import CheckpointError, ConfigError
+from ui2i.errors import ConfigError
 from ui2i.networks.generator import Generator
+from ui2i.translation.edits import semantic_step
+from ui2i.translation.family import check_family
 from ui2i.translation.styles import mix_styles, sample_style
 
 RECONSTRUCTION = "reconstruction"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TranslationConfig:
+    """What is made of every picture's code, beside its plain translation."""
+
+    truncation_psi: float = 1.0  # pulls the codes towards the targets' mean; not for reconstructions
+    num_styles: int = 0  # further versions with sampled appearance (paper, Eq. 10)
+    num_style_layers: int = 4  # style inputs that another appearance takes over, from the image's side
+    style_seed: int | None = None  # the k-th sampled appearance, from 1, has this + k; None: the inversion's seed
+    directions: tuple[int, ...] = ()  # versions that are moved along semantic directions, 1 the strongest
+    strengths: tuple[float, ...] = (2.0,)  # of each of these, in standard deviations of w
+    framing: Literal["center", "fit"] = "center"  # of files: the centered square, or all of it on white
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.truncation_psi <= 2:  # so that NaN is refused too
+            raise ConfigError(f"truncation_psi is {self.truncation_psi}, expected 0 to 2; 1 changes nothing")
+        if any(not abs(strength) <= 100 for strength in self.strengths):
+            raise ConfigError(f"strengths are {list(self.strengths)}, expected -100 to 100 standard deviations")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Reference:
+    """A picture of a target domain whose appearance translations take on."""
+
+    path: str
+    sha256: str
+    ws: Float[Tensor, "1 num_ws w_dim"]  # its code, found in a model of that domain
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -23,16 +55,40 @@ class Output:
     seed: int
     generator: Generator
     truncation_psi: float = 1.0
-    w_style: Tensor | None = None  # [1, w_dim]; None: the picture's own code in all layers
+    w_style: Tensor | None = None  # [1, w_dim] or [1, num_ws, w_dim]; None: the picture's own code in all layers
     num_style_layers: int = 0
+    reference: Reference | None = None  # whose code `w_style` is
+    step: Tensor | None = None  # [w_dim], added to all codes
+    direction: int | None = None  # along which it goes
+    strength: float | None = None
 
     @torch.no_grad()
-    def generate(self, ws: Tensor) -> Tensor:
-        """Return images [N, 3, R, R] for the codes of the pictures [N, num_ws, w_dim]."""
+    def generate(self, ws: Tensor, noise: Sequence[Tensor] | None = None) -> Tensor:
+        """Return images [N, 3, R, R] for the codes of the pictures [N, num_ws, w_dim].
+
+        Args:
+            noise: maps that were found with the codes; None: the generator's own.
+        """
         ws = self.generator.truncate(ws, self.truncation_psi)
         if self.w_style is not None:
             ws = mix_styles(ws, self.w_style, self.num_style_layers)
-        return self.generator.synthesis(ws)
+        if self.step is not None:
+            ws = ws + self.step
+        return self.generator.synthesis(ws, noise=noise)
+
+    def columns(self) -> dict[str, Any]:
+        """Return what a row of the manifest says of it."""
+        return {
+            "variant": self.variant,
+            "checkpoint_hash": self.checkpoint_hash,
+            "seed": self.seed,
+            "truncation_psi": self.truncation_psi,
+            "num_style_layers": self.num_style_layers if self.w_style is not None else None,
+            "reference_path": self.reference and self.reference.path,
+            "reference_sha256": self.reference and self.reference.sha256,
+            "direction": self.direction,
+            "strength": self.strength,
+        }
 
 
 def plan_outputs(
@@ -42,26 +98,25 @@ def plan_outputs(
     source_hash: str,
     target_hashes: Mapping[str, str],
     seed: int,
-    truncation_psi: float,
-    num_styles: int,
-    num_style_layers: int,
+    config: TranslationConfig,
+    references: Sequence[Reference] = (),
+    force: bool = False,
 ) -> list[Output]:
-    """Return the reconstruction, then for each target its translation and the styled versions of that.
+    """Return the reconstruction, then for each target its translation and the other versions of that.
+
+    These have the appearance of sampled codes and of references, then follow semantic directions of the source.
 
     Args:
-        seed: of the inversion; the k-th appearance code, from 1, has seed + k in every target.
+        seed: of the inversion.
+        force: let targets of other families pass.
 
     Raises:
         ConfigError: a variant cannot be part of a file name, appears twice or has no hash; or a number is out of range.
         CheckpointError: a target has another latent space than the source.
     """
-    _check_models(source, targets, target_hashes)
-    num_ws = source.config.num_ws
-    if num_styles < 0 or not 0 <= num_style_layers <= num_ws:
-        raise ConfigError(
-            f"num_styles is {num_styles} and num_style_layers is {num_style_layers}, expected 0 or more and 0 to "
-            f"{num_ws}, the model's style inputs; correct them"
-        )
+    _check_names(targets, target_hashes)
+    check_family(source, targets, force=force)
+    _check_styles(config, source.config.num_ws)
     outputs = [Output(variant=RECONSTRUCTION, checkpoint_hash=source_hash, seed=seed, generator=source)]
     for variant, target in targets.items():
         plain = Output(
@@ -69,30 +124,74 @@ def plan_outputs(
             checkpoint_hash=target_hashes[variant],
             seed=seed,
             generator=target,
-            truncation_psi=truncation_psi,
+            truncation_psi=config.truncation_psi,
         )
-        outputs += [plain, *(_styled(plain, number, num_style_layers) for number in range(1, num_styles + 1))]
+        outputs += [
+            plain,
+            *_styled(plain, config),
+            *_guided(plain, config, references),
+            *_edited(plain, config, source),
+        ]
     _check_distinct(outputs)
     return outputs
 
 
-def _styled(plain: Output, number: int, num_style_layers: int) -> Output:
-    """Return version `number` of an output, with its own sampled appearance code."""
-    seed = plain.seed + number
-    return dataclasses.replace(
-        plain,
-        variant=f"{plain.variant}-style{number}",
-        seed=seed,
-        w_style=sample_style(plain.generator, seed, truncation_psi=plain.truncation_psi),
-        num_style_layers=num_style_layers,
-    )
+def _styled(plain: Output, config: TranslationConfig) -> list[Output]:
+    """Return the versions of an output with sampled appearance codes."""
+    first = plain.seed if config.style_seed is None else config.style_seed
+    return [
+        dataclasses.replace(
+            plain,
+            variant=f"{plain.variant}-style{number}",
+            seed=first + number,
+            w_style=sample_style(plain.generator, first + number, truncation_psi=plain.truncation_psi),
+            num_style_layers=config.num_style_layers,
+        )
+        for number in range(1, config.num_styles + 1)
+    ]
 
 
-def _check_models(source: Generator, targets: Mapping[str, Generator], target_hashes: Mapping[str, str]) -> None:
+def _guided(plain: Output, config: TranslationConfig, references: Sequence[Reference]) -> list[Output]:
+    """Return the versions with the appearance of the references."""
+    return [
+        dataclasses.replace(
+            plain,
+            variant=f"{plain.variant}-reference{number}",
+            w_style=reference.ws.to(plain.generator.w_avg),
+            num_style_layers=config.num_style_layers,
+            reference=reference,
+        )
+        for number, reference in enumerate(references, start=1)
+    ]
+
+
+def _edited(plain: Output, config: TranslationConfig, source: Generator) -> list[Output]:
+    """Return the versions that are moved along directions."""
+    return [
+        dataclasses.replace(
+            plain,
+            variant=f"{plain.variant}-direction{direction}{strength:+g}",
+            step=semantic_step(source, direction, strength),
+            direction=direction,
+            strength=strength,
+        )
+        for direction in config.directions
+        for strength in config.strengths
+    ]
+
+
+def _check_styles(config: TranslationConfig, num_ws: int) -> None:
+    if config.num_styles < 0 or not 0 <= config.num_style_layers <= num_ws:
+        raise ConfigError(
+            f"num_styles is {config.num_styles} and num_style_layers is {config.num_style_layers}, expected 0 or more "
+            f"and 0 to {num_ws}, the model's style inputs; correct them"
+        )
+
+
+def _check_names(targets: Mapping[str, Generator], target_hashes: Mapping[str, str]) -> None:
     if not targets:
         raise ConfigError("there are no targets, expected at least one model to translate with; name its checkpoint")
-    latent_space = source.config.num_ws, source.config.w_dim
-    for variant, target in targets.items():
+    for variant in targets:
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+-]*", variant) or variant == RECONSTRUCTION:
             raise ConfigError(
                 f"the variant {variant!r} becomes part of file names, expected letters, digits and . _ + - after a "
@@ -100,11 +199,6 @@ def _check_models(source: Generator, targets: Mapping[str, Generator], target_ha
             )
         if variant not in target_hashes:
             raise ConfigError(f"target_hashes lacks {variant}, expected the hash of every target's checkpoint; add it")
-        if (target.config.num_ws, target.config.w_dim) != latent_space:
-            raise CheckpointError(
-                f"{variant} takes codes of {target.config.num_ws} x {target.config.w_dim}, expected the source's "
-                f"{latent_space[0]} x {latent_space[1]}; choose a model that was fine-tuned from the source"
-            )
 
 
 def _check_distinct(outputs: Sequence[Output]) -> None:

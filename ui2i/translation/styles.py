@@ -9,14 +9,16 @@ from ui2i.networks.generator import Generator
 
 
 def mix_styles(
-    ws: Float[Tensor, "n num_ws w_dim"], w_style: Float[Tensor, "#n w_dim"], num_style_layers: int
+    ws: Float[Tensor, "n num_ws w_dim"],
+    w_style: Float[Tensor, "#n w_dim"] | Float[Tensor, "#n num_ws w_dim"],
+    num_style_layers: int,
 ) -> Float[Tensor, "n num_ws w_dim"]:
     """Return `ws` with the codes of its last layers replaced: w = (w_c, w_a) (Eq. 10).
 
     `w_style` is a code of W already, sampled (`sample_style`) or inverted from a reference; it is not mapped again.
 
     Args:
-        w_style: one code for all images or one each.
+        w_style: one code for all images or one each, of W or with one code a style input.
         num_style_layers: style inputs replaced, 0 to num_ws, counted from the image's side; the last is that of the
             last ToRGB layer. More of them come closer to the reference and farther from the content.
 
@@ -28,8 +30,8 @@ def mix_styles(
         raise ConfigError(
             f"num_style_layers is {num_style_layers}, expected 0 to {ws.shape[1]}, the model's style inputs; correct it"
         )
-    style = w_style[:, None].expand(len(ws), num_style_layers, -1)
-    return torch.cat([ws[:, :num_content_layers], style], dim=1)
+    layers = w_style[:, None] if w_style.ndim == 2 else w_style[:, num_content_layers:]
+    return torch.cat([ws[:, :num_content_layers], layers.expand(len(ws), num_style_layers, -1)], dim=1)
 
 
 @torch.no_grad()

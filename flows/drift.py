@@ -1,0 +1,53 @@
+"""What a re-evaluation has changed: an artifact for people, and a failure if it is more than chance explains."""
+
+from prefect.artifacts import create_markdown_artifact
+
+from flows.artifacts import artifact_key
+from tasks.params import load_params
+from tasks.project import Project
+from ui2i.errors import UI2IError
+
+
+class DriftFound(UI2IError):  # noqa: N818  # it says what happened, as the flow's state does
+    """A distance is not what it was; the new rows are in the table all the same."""
+
+
+def check_drift(project: Project, domain: str) -> None:
+    """Compare a domain's last distances with the ones before, and leave the comparison as an artifact.
+
+    Raises:
+        DriftFound: one has changed by more than `drift.max_sems`; the message names the largest change and its cause.
+    """
+    from ui2i.metrics.drift import find_drift
+    from ui2i.paper_tables.layout import markdown_table
+    from ui2i.tables import DISTANCE_SCHEMA, read_table
+
+    drifts = find_drift(read_table(project.distance_table(domain), DISTANCE_SCHEMA))
+    if not drifts:
+        return
+    limit = load_params(project).drift.max_sems
+    found = [drift for drift in drifts if drift.exceeds(limit)]
+    verdict = f"{len(found)} of {len(drifts)} distances changed by more than {limit:g} standard errors"
+    rows = [
+        (
+            drift.source,
+            drift.target,
+            f"{drift.before:.4f}",
+            f"{drift.after:.4f}",
+            f"{drift.num_sems:.1f}",
+            "yes" if drift in found else "no",
+            "; ".join(drift.causes) or "nothing recorded",
+        )
+        for drift in drifts
+    ]
+    header = ("source", "target", "before", "after", "standard errors", "drift", "what differs")
+    create_markdown_artifact(
+        f"**{domain}: {verdict}**\n\n" + markdown_table(header, rows),
+        key=artifact_key("drift", domain),
+        description=f"change of {domain}'s distances since the run before",
+    )
+    if found:
+        raise DriftFound(
+            f"{verdict}, expected the distances of the run before; the largest: {found[0]}; see whether that was "
+            "meant, and raise drift.max_sems in params.yaml if such a change is none"
+        )

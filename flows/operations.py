@@ -1,0 +1,142 @@
+"""`ui2i up` and `ui2i down`: a server, its pool, limits and deployments, and a worker, as one thing."""
+
+import dataclasses
+import os
+import time
+from collections.abc import Callable, Mapping
+
+from flows.environment import prepare_environment
+from flows.server import ServerError, named_server, wait_for_server
+from flows.services import (
+    DEFAULT_HOST,
+    DEFAULT_PORT,
+    Service,
+    is_loopback_url,
+    last_lines,
+    log_path,
+    read_services,
+    services_lock,
+    start_server,
+    start_worker,
+    stop_service,
+)
+from tasks.project import Project
+
+DEFAULT_LIMIT = 2  # flows at a time: one trains while another ingests
+WORKER_SECONDS = 180.0  # until a worker has reported to its server
+_POLL_SECONDS = 0.5
+
+Say = Callable[[str], None]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Up:
+    """What is up."""
+
+    url: str  # of the server's API
+    is_own_server: bool  # it was started here
+    worker: Service
+
+    @property
+    def ui(self) -> str:
+        """Where people look."""
+        return self.url.removesuffix("/api")
+
+
+def bring_up(
+    project: Project, *, host: str = DEFAULT_HOST, port: int = DEFAULT_PORT, limit: int = DEFAULT_LIMIT, say: Say
+) -> Up:
+    """Start what is missing of a server and a worker, and tell the server what there is to run. May be done again.
+
+    Args:
+        host: to listen on; anything but loopback lets others start runs.
+        limit: of flows at a time.
+        say: told what happens.
+
+    Raises:
+        ServerError: the port is taken, or a service does not come up.
+        DeployError: `prefect.yaml` cannot be deployed.
+    """
+    with services_lock(project):
+        url, is_own = _server(project, host, port, say)
+        with named_server(url):
+            from flows.deploying import deploy, ensure_pool
+            from flows.verdicts import repair
+
+            ensure_pool(limit=limit)
+            say("deploying what prefect.yaml says")
+            deploy(project)
+            for run, state in repair(project, is_own_server=is_own and is_loopback_url(url)).closed:
+                say(f"{run.name}: its process is gone, now {state.lower()}")
+            return Up(url=url, is_own_server=is_own, worker=_worker(project, url, limit, say))
+
+
+def bring_down(project: Project, *, say: Say) -> Mapping[str, Service]:
+    """Stop what `bring_up` started, the worker first; a server that was there before stays.
+
+    Returns:
+        What was stopped.
+    """
+    with services_lock(project):
+        services = read_services(project)
+        for name in ("worker", "server"):
+            if (service := services.get(name)) is not None:
+                say(f"stopping the {name}, process {service.pid}")
+                stop_service(project, service)
+        return {str(name): service for name, service in services.items()}
+
+
+def _server(project: Project, host: str, port: int, say: Say) -> tuple[str, bool]:
+    """Return the address of a server that answers, and whether it was started here."""
+    is_embedded = prepare_environment(project.root)
+    if not is_embedded and (url := _users_server()):
+        wait_for_server(url)
+        return url, False
+    server = read_services(project).get("server")
+    if server is None:
+        say(f"starting a server, its log is {project.relative(log_path(project, 'server'))}")
+        server = start_server(project, host=host, port=port)
+    try:
+        wait_for_server(server.url)
+    except ServerError as error:
+        raise ServerError(f"{error}: {last_lines(log_path(project, 'server'))}") from error
+    return server.url, True
+
+
+def _users_server() -> str | None:
+    """Return the server that the user's environment or profile names."""
+    from prefect.settings import PREFECT_API_URL
+
+    return os.environ.get("PREFECT_API_URL") or PREFECT_API_URL.value()
+
+
+def _worker(project: Project, url: str, limit: int, say: Say) -> Service:
+    worker = read_services(project).get("worker")
+    if worker is not None and worker.url == url:
+        return worker
+    if worker is not None:
+        stop_service(project, worker)
+    say(f"starting a worker, its log is {project.relative(log_path(project, 'worker'))}")
+    worker = start_worker(project, url, _pool(), limit=limit)
+    deadline = time.monotonic() + WORKER_SECONDS
+    while not _is_online():
+        if not worker.is_alive or time.monotonic() > deadline:
+            raise ServerError(
+                f"the worker does not come up ({last_lines(log_path(project, 'worker'))}), expected it to report to "
+                f"{url}; its log is {log_path(project, 'worker')}"
+            )
+        time.sleep(_POLL_SECONDS)
+    return worker
+
+
+def _pool() -> str:
+    from flows.deploying import POOL
+
+    return POOL
+
+
+def _is_online() -> bool:
+    from prefect.client.orchestration import get_client
+
+    with get_client(sync_client=True) as client:
+        return any(worker.status == "ONLINE" for worker in client.read_workers_for_work_pool(_pool()))

@@ -1,0 +1,82 @@
+"""Where the stages of several domains run: one after another, or side by side here or on other machines.
+
+`UI2I_TASK_RUNNER` says: nothing (one after another, in the flow's own process), `threads`, `dask` or `ray`. Each stage
+is a process of its own all the same; a runner only says how many there are at a time, and on which machine they start.
+On other machines the project must lie at the same path, on a shared file system, with the same installation.
+"""
+
+import os
+from typing import Any
+
+from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
+
+from ui2i.errors import ConfigError
+
+RUNNER_VARIABLE = "UI2I_TASK_RUNNER"
+WORKERS_VARIABLE = "UI2I_TASK_WORKERS"
+ADDRESS_VARIABLE = "UI2I_TASK_ADDRESS"
+"""Of a Dask scheduler (tcp://...) or a Ray cluster that runs already; without it, one is started for the flow."""
+DEFAULT_WORKERS = 2
+
+
+def is_parallel() -> bool:
+    """Whether stages of several domains are to run side by side."""
+    return bool(os.environ.get(RUNNER_VARIABLE))
+
+
+def chosen_task_runner() -> TaskRunner[Any]:
+    """Return what the environment asks for.
+
+    Raises:
+        ConfigError: it asks for something unknown, or for what is not installed.
+    """
+    name, count = os.environ.get(RUNNER_VARIABLE, ""), _num_workers()
+    if name == "":
+        return ThreadPoolTaskRunner(max_workers=1)
+    if name == "threads":
+        return ThreadPoolTaskRunner(max_workers=count)
+    try:
+        if name == "dask":
+            return dask_runner(count, os.environ.get(ADDRESS_VARIABLE))
+        if name == "ray":
+            return ray_runner(count, os.environ.get(ADDRESS_VARIABLE))
+    except ImportError as error:
+        raise ConfigError(
+            f"{RUNNER_VARIABLE} is {name}, which is not installed ({error}), expected prefect-{name}; install it: "
+            f"pip install 'ui2i[{name}]'"
+        ) from error
+    raise ConfigError(f"{RUNNER_VARIABLE} is {name!r}, expected threads, dask, ray or nothing; correct or unset it")
+
+
+def dask_runner(num_workers: int, address: str | None = None) -> TaskRunner[Any]:
+    """Return a runner on a Dask cluster: the one at `address`, or one on this machine that only it can reach."""
+    from prefect_dask import DaskTaskRunner
+
+    if address:
+        return DaskTaskRunner(address=address)
+    local = {
+        "n_workers": num_workers,
+        "threads_per_worker": 1,
+        "processes": True,
+        "host": "127.0.0.1",
+        "dashboard_address": None,  # it would listen on all addresses
+    }
+    return DaskTaskRunner(cluster_kwargs=local)
+
+
+def ray_runner(num_workers: int, address: str | None = None) -> TaskRunner[Any]:
+    """Return a runner on a Ray cluster: the one at `address`, or one on this machine that only it can reach."""
+    from prefect_ray import RayTaskRunner
+
+    if address:
+        return RayTaskRunner(address=address)
+    return RayTaskRunner(
+        init_kwargs={"num_cpus": num_workers, "include_dashboard": False, "_node_ip_address": "127.0.0.1"}
+    )
+
+
+def _num_workers() -> int:
+    count = os.environ.get(WORKERS_VARIABLE, str(DEFAULT_WORKERS))
+    if not count.isdigit() or count == "0":
+        raise ConfigError(f"{WORKERS_VARIABLE} is {count!r}, expected a number of workers; correct or unset it")
+    return int(count)

@@ -1,0 +1,104 @@
+"""The same results on other machines: in a second clone, and on the workers of a Dask cluster."""
+
+import os
+import shutil
+import subprocess
+
+import pytest
+from outputs_compare import differences, num_rows
+from prefect.settings import PREFECT_HOME, PREFECT_SERVER_ANALYTICS_ENABLED, temporary_settings
+from prefect.task_runners import ThreadPoolTaskRunner
+from prefect.testing.utilities import prefect_test_harness
+from test_tasks import run as run_stage_here
+from tiny_models import random_generator
+from tiny_project import REPOSITORY, make_project, set_param, write_base, write_pictures
+
+from flows import pipeline
+from flows.task_runners import dask_runner
+from tasks.dvc_command import run_dvc
+from tasks.lock_file import read_outputs
+from tasks.project import Project
+from ui2i.checkpoints import ModelCard, save_generator
+
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
+
+STAGES = ("draw@cartoon", "ingest@cartoon", "import@face")
+
+
+def git(project, *arguments):
+    command = ["git", "-c", "user.name=test", "-c", "user.email=test@example.invalid", *arguments]
+    subprocess.run(command, cwd=project.root, check=True, capture_output=True)
+
+
+def test_a_second_clone_pulls_and_reruns_nothing(tmp_path, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    first = make_project(tmp_path / "first")
+    write_base(first)
+    (first.root / ".dvc").mkdir()
+    for name in (".dvc/config", ".dvc/.gitignore", ".gitignore"):
+        shutil.copyfile(REPOSITORY / name, first.root / name)
+    git(first, "init", "--quiet")
+    run_dvc(first.root, "remote", "add", "--default", "store", str(tmp_path / "store"))
+    run_dvc(first.root, "repro", *STAGES)
+    run_dvc(first.root, "push")
+    git(first, "add", "--all")
+    git(first, "commit", "--quiet", "--message", "results")
+
+    git(first, "clone", "--quiet", ".", str(tmp_path / "second"))
+    second = Project(tmp_path / "second")
+    assert not second.prepared("cartoon").exists()
+    run_dvc(second.root, "pull", *STAGES)
+    assert differences(first, second) == []
+    before = read_outputs(second)
+    assert "Running stage" not in run_dvc(second.root, "repro", *STAGES)
+    assert read_outputs(second) == before == read_outputs(first)
+    (second.prepared("cartoon") / "manifest.json").unlink()
+    assert len(differences(first, second)) == 1, "a comparison that sees a lost file"
+
+
+@pytest.fixture
+def prefect(tmp_path, monkeypatch):
+    monkeypatch.setenv("DO_NOT_TRACK", "1")
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    settings = {PREFECT_HOME: tmp_path / "home", PREFECT_SERVER_ANALYTICS_ENABLED: False}
+    with temporary_settings(settings), prefect_test_harness(server_startup_timeout=300):
+        yield
+
+
+@pytest.fixture
+def trained(tmp_path):
+    """A project with the models of two domains, which nobody trained."""
+    project = make_project(tmp_path / "threads")
+    for section in ("truth", "drawn"):
+        set_param(project, section, {})
+    set_param(project, "domains", {"cartoon": {"base": "face"}, "anime": {"base": "face"}})
+    set_param(project, "datasets.anime", {"images": "data/raw/cartoon"})
+    write_base(project)
+    folder = os.getcwd()  # noqa: PTH109
+    write_pictures(project.raw("face"))
+    run_stage_here(project, "ingest", "face")
+    save_generator(project.checkpoint("face") / "generator.safetensors", random_generator(0), card("face", "scratch"))
+    for seed, domain in enumerate(("cartoon", "anime"), start=1):
+        path = project.mode_checkpoint(domain, "FC-FT") / "generator.safetensors"
+        path.parent.mkdir(parents=True)
+        save_generator(path, random_generator(seed), card(domain, "FC-FT"))
+        run_stage_here(project, "swap", domain)
+    os.chdir(folder)
+    return project
+
+
+def card(domain, mode):
+    return ModelCard(domain=domain, mode=mode)
+
+
+def test_two_dask_workers_measure_what_threads_measure(trained, tmp_path, monkeypatch, prefect):
+    pytest.importorskip("prefect_dask")
+    monkeypatch.setenv("UI2I_TASK_RUNNER", "set")  # submits; the runners themselves are given below
+    other = Project(tmp_path / "dask")
+    shutil.copytree(trained.root, other.root)
+    for project, runner in ((trained, ThreadPoolTaskRunner(max_workers=2)), (other, dask_runner(2))):
+        outcomes = pipeline.re_evaluate.with_options(task_runner=runner)(project=str(project.root))
+        stages = [stage for domain in ("cartoon", "anime") for stage in pipeline._evaluation_stages(domain)]
+        assert sorted(outcome.stage for outcome in outcomes) == sorted(stages)
+    assert differences(trained, other) == []
+    assert num_rows(trained, "anime") == num_rows(other, "anime") > 0

@@ -1,0 +1,306 @@
+"""Runs beside each other, runs that died, what people see of both: on a test server, with stages that do nothing."""
+
+import contextvars
+import threading
+import time
+import typing
+import uuid
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from prefect import flow
+from prefect.artifacts import Artifact
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import StateType
+from prefect.settings import PREFECT_HOME, PREFECT_SERVER_ANALYTICS_ENABLED, temporary_settings
+from prefect.states import Cancelling, Pending, Running
+from prefect.testing.utilities import prefect_test_harness
+from prefect.utilities.callables import parameter_schema
+from tiny_project import make_project, set_param
+
+from flows import pipeline, stages, verdicts
+from flows.artifacts import artifact_key, show_revision
+from flows.holding import run_lease
+from flows.overview import overview, reason
+from flows.parameters import Method
+from flows.runs import Run, open_runs
+from flows.verdicts import judge, repair
+from tasks import leases
+from tasks.dvc_stage import StageFailed, StageOutcome
+from tasks.leases import hold_lease, new_holder
+from ui2i.config import InversionMethod
+
+LOCK = """\
+schema: '2.0'
+stages:
+  import@face: {cmd: x, outs: [{path: data/checkpoints/face, md5: 00ff.dir, size: 3000000}]}
+  swap@other: {cmd: x, outs: [{path: data/variants/other, md5: aaaa.dir, size: 1}]}
+"""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _prefect(tmp_path_factory):
+    home = tmp_path_factory.mktemp("prefect")
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        temporary_settings({PREFECT_HOME: home, PREFECT_SERVER_ANALYTICS_ENABLED: False}),
+    ):
+        patch.setenv("DO_NOT_TRACK", "1")
+        with prefect_test_harness(server_startup_timeout=300):
+            yield
+
+
+@pytest.fixture
+def project(tmp_path):
+    return make_project(tmp_path / "project")
+
+
+@pytest.fixture
+def stage(monkeypatch):
+    """A function that puts another in the place of every stage's work; there are no results to show then."""
+    monkeypatch.setattr(stages.stage_task, "retry_delay_seconds", 0)
+    monkeypatch.setattr(pipeline, "_show_results", lambda *_: None)
+
+    def replace(work):
+        def run(stage, *, project, force, on_progress, on_line):
+            work(stage)
+            return StageOutcome(stage, "ran", 1.0, ())
+
+        monkeypatch.setattr(stages, "run_stage", run)
+
+    return replace
+
+
+def run_domain(project, name):
+    return pipeline.new_domain(name, project=str(project.root), return_state=True)
+
+
+def in_threads(*calls):
+    """Run all at once, each in a thread with Prefect's settings of this one; return what each returned."""
+    results = [None] * len(calls)
+
+    def run(index, call, context):
+        results[index] = context.run(call)
+
+    threads = [
+        threading.Thread(target=run, args=(index, call, contextvars.copy_context()), daemon=True)
+        for index, call in enumerate(calls)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(240)
+        assert not thread.is_alive(), "stuck"
+    return results
+
+
+# Side by side
+
+
+def test_one_trains_while_the_other_ingests(project, stage):
+    set_param(project, "truth", {})
+    set_param(project, "domains.anime", {"base": "face"})
+    set_param(project, "datasets.anime", {"images": "data/raw/cartoon"})
+    trainings, most, others = [], [], threading.Event()
+
+    def work(name):
+        kind, domain = name.split("@")
+        if kind == "finetune":
+            trainings.append(domain)
+            most.append(len(trainings))
+            if len(most) == 1:
+                assert others.wait(60), "nothing else went on during the first training"
+            trainings.remove(domain)
+        elif kind == "ingest" and domain == "anime":
+            deadline = time.monotonic() + 60
+            while not most and time.monotonic() < deadline:
+                time.sleep(0.05)  # so that the other trains first
+            assert trainings == ["cartoon"]
+            others.set()
+
+    stage(work)
+    states = in_threads(*(lambda name=name: run_domain(project, name) for name in ("cartoon", "anime")))
+    assert [state.is_completed() for state in states] == [True, True]
+    assert most == [1, 1], "one training at a time"
+
+
+def test_the_same_domain_twice_is_refused_with_the_holder_s_name(project, stage):
+    states = []
+
+    def run_again(name):
+        if name == "finetune@cartoon":
+            states.extend(in_threads(lambda: run_domain(project, "cartoon")))
+
+    stage(run_again)
+    assert run_domain(project, "cartoon").is_completed()
+    (second,) = states
+    assert second.is_failed()
+    assert "HeldError: cartoon is being made by the run 'new-domain cartoon' (process" in second.message
+    assert len(leases.lease_names(project, "run")) == 2, "a run's last state is recorded after it; its lease stays"
+    assert leases.lease_names(project, "model") == []
+
+
+def test_a_stage_that_another_run_has_is_waited_for(project, stage):
+    ran = []
+    stage(ran.append)
+    with hold_lease(project, "stage-import@face", new_holder("pretrain other", "1")):
+        context = contextvars.copy_context()
+        run = lambda: pipeline.pretrain("face", project=str(project.root), return_state=True)  # noqa: E731
+        thread = threading.Thread(target=context.run, args=(run,))
+        thread.start()
+        deadline = time.monotonic() + 60
+        while len(ran) < 2:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        time.sleep(0.5)
+        assert ran == ["draw@face", "ingest@face"]
+    thread.join(60)
+    assert ran[-1] == "import@face"
+
+
+# What people see
+
+
+def test_the_last_lines_of_a_crash_are_the_state_s_message(project, stage):
+    def crash(name):
+        raise StageFailed(f"{name} failed", stage=name, lines=("Traceback", "Bug: 7"), is_user_error=False)
+
+    stage(crash)
+    state = pipeline.pretrain("face", project=str(project.root), return_state=True)
+    assert state.message.endswith("StageFailed: draw@face failed\nTraceback\nBug: 7")
+    (shown,) = [run for run in overview(project, is_own_server=True).failed if "Bug: 7" in run[3]][:1]
+    assert shown[:2] == ("pretrain face", "Failed")
+
+
+def test_long_reasons_keep_begin_and_end():
+    class FakeRun:
+        class state:  # noqa: N801
+            message = "begin " + "x" * 1000 + " end"
+
+    text = reason(FakeRun)
+    assert text.startswith("begin ")
+    assert text.endswith(" end")
+    assert len(text) < 420
+
+
+def test_the_revision_names_what_dvc_knows_of_the_outputs(project):
+    @flow
+    def leave():
+        show_revision(project, "face", ["ingest@face", "import@face"])
+
+    (project.root / "dvc.lock").write_text(LOCK)
+    leave()
+    text = Artifact.get(artifact_key("revision", "face")).data
+    assert "| import@face | data/checkpoints/face | `00ff.dir` | 3.0 |" in text
+    assert "other" not in text
+
+
+# Runs that died
+
+
+def new_run(state, *, age=timedelta(0)):
+    """A run as the server knows it, without any process; return it as `open_runs` does."""
+
+    @flow(name="new-domain", flow_run_name="new-domain cat")
+    def nothing():
+        pass
+
+    with get_client(sync_client=True) as client:
+        run = client.create_flow_run(nothing)
+        client.set_flow_run_state(run.id, state, force=True)
+    (found,) = [it for it in open_runs() if it.id == str(run.id)]
+    return Run(**(vars(found) | {"changed": found.changed - age}))
+
+
+def state_of(run):
+    with get_client(sync_client=True) as client:
+        return client.read_flow_run(uuid.UUID(run.id)).state
+
+
+def killed_holder(project, run):
+    """Leave what the run's process leaves when it is killed."""
+    with hold_lease(project, run_lease(run.id), new_holder(run.name, run.id)):
+        path = leases._holder_path(project, run_lease(run.id))
+        note = path.read_text()
+    path.write_text(note)
+
+
+def test_a_lease_tells_whether_a_run_lives(project):
+    run, old = new_run(Running()), new_run(Running(), age=timedelta(minutes=5))
+    assert judge(project, run, is_own_server=True) == "alive", "it may not have had the time to tell"
+    assert judge(project, old, is_own_server=True) == "gone"
+    assert judge(project, old, is_own_server=False) == "unknown"
+    with hold_lease(project, run_lease(old.id), new_holder("x", old.id)):
+        assert judge(project, old, is_own_server=True) == "alive"
+    killed_holder(project, run)
+    assert judge(project, run, is_own_server=False) == "gone"
+
+
+def test_repair_closes_the_dead_and_no_other(project, monkeypatch):
+    dead, living, waiting, stopping = (new_run(state) for state in (Running(), Running(), Pending(), Cancelling()))
+    for run in (dead, waiting, stopping):
+        killed_holder(project, run)
+    with hold_lease(project, run_lease(living.id), new_holder("x", living.id)):
+        repaired = repair(project, is_own_server=False)
+    closed = {run.id: state for run, state in repaired.closed}
+    assert closed == {dead.id: "Crashed", waiting.id: "Scheduled", stopping.id: "Cancelled"}
+    assert state_of(living).is_running()
+    assert state_of(dead).type is StateType.CRASHED
+    assert "goes on where it stopped" in state_of(dead).message
+    assert repair(project, is_own_server=False).closed == ()
+
+
+def test_repair_closes_the_tasks_of_a_dead_run(project, stage, monkeypatch):
+    """Seen from within: the run is declared dead while one of its tasks runs."""
+    seen = []
+
+    def work(name):
+        (run,) = [run for run in open_runs() if run.name == "pretrain face"]
+        monkeypatch.setattr(verdicts, "is_held", lambda *_: False)
+        assert [(it.id, state) for it, state in repair(project, is_own_server=False).closed] == [(run.id, "Crashed")]
+        with get_client(sync_client=True) as client:
+            seen.extend(task.state.name for task in client.read_task_runs() if str(task.flow_run_id) == run.id)
+        monkeypatch.undo()
+        raise StageFailed("stop", stage=name, lines=(), is_user_error=True)
+
+    stage(work)
+    pipeline.pretrain("face", project=str(project.root), return_state=True)
+    assert seen == ["Crashed"]
+
+
+def test_slots_of_trainings_are_freed_when_nothing_runs(project):
+    from prefect.client.schemas.actions import GlobalConcurrencyLimitUpdate
+
+    from flows.limits import TRAINING_LIMIT, ensure_training_limit
+
+    ensure_training_limit()
+    for run in open_runs():
+        killed_holder(project, run)
+    with get_client(sync_client=True) as client:
+        client.update_global_concurrency_limit(TRAINING_LIMIT, GlobalConcurrencyLimitUpdate(active_slots=1))
+        assert repair(project, is_own_server=True).freed_slots == 1
+        assert client.read_global_concurrency_limit_by_name(TRAINING_LIMIT).active_slots == 0
+
+
+# Parameters
+
+
+def test_a_server_knows_what_parameters_a_flow_takes():
+    schema = parameter_schema(pipeline.new_domain).model_dump()
+    properties = schema["properties"]
+    assert schema["required"] == ["name"]
+    assert properties["name"]["pattern"] == "^[a-z0-9][a-z0-9-]*$"
+    (modes,) = [option["items"] for option in properties["modes"]["anyOf"] if "items" in option]
+    assert modes["enum"] == ["FC-FT", "FT", "FreezeD", "FreezeG", "scratch"]
+    (overrides,) = [option for option in properties["overrides"]["anyOf"] if option.get("type") == "object"]
+    assert overrides["additionalProperties"] is False
+    assert "total_kimg" in overrides["properties"]
+    assert "freeze_mapping" not in overrides["properties"]
+    assert typing.get_args(InversionMethod) == tuple(Method.__metadata__[0].json_schema["enum"])
+
+
+def test_times_are_in_utc():
+    from flows.overview import when
+
+    assert when(datetime(2026, 1, 2, 3, 4, tzinfo=UTC)) == "2026-01-02 03:04"
+    assert when(None) == ""

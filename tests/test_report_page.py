@@ -1,0 +1,186 @@
+"""The report: what is on it, that nothing on it is fetched or unescaped, and how a browser takes it."""
+
+import json
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from PIL import Image
+from test_measurement_stages import _stay_here as _stay_here
+from test_measurement_stages import project as project
+from test_measurement_stages import trained as trained
+from test_measurement_stages import ui2i as ui2i
+from test_tasks import run
+
+from ui2i.paper_tables import Cell, PaperTable
+from ui2i.report import Section, curves, heat_map, paper_table, paragraph, picture, render, table
+
+CHROMIUM = next((path for path in map(shutil.which, ("chromium", "chromium-browser", "google-chrome")) if path), None)
+
+PROBE = """
+<script>
+const seen = {errors: []};
+addEventListener('error', event => seen.errors.push(String(event.message)));
+addEventListener('securitypolicyviolation', event => seen.errors.push(event.violatedDirective));
+addEventListener('load', () => {
+  const tables = [...document.querySelectorAll('table.sortable')];
+  const column = (table, place) => [...table.tBodies[0].rows].map(row => row.cells[place].textContent);
+  seen.before = column(tables[0], 1);
+  const button = tables[0].tHead.rows[0].cells[1].querySelector('button');
+  button.click(); seen.ascending = column(tables[0], 1);
+  button.click(); seen.descending = column(tables[0], 1);
+  tables[0].tHead.rows[0].cells[0].querySelector('button').click(); seen.names = column(tables[0], 0);
+  seen.sort = [...tables[0].tHead.rows[0].cells].map(head => head.getAttribute('aria-sort'));
+  seen.images = [...document.images].map(image => image.complete && image.naturalWidth > 0);
+  seen.tables = tables.length;
+  seen.overflow = document.documentElement.scrollWidth - document.documentElement.clientWidth;
+  document.documentElement.setAttribute('data-seen', JSON.stringify(seen));
+});
+</script>
+"""
+
+
+class _Resources(HTMLParser):
+    """Collects everything that a page could fetch, and checks that tags are closed."""
+
+    def __init__(self):
+        super().__init__()
+        self.found, self.open = [], []
+
+    def handle_starttag(self, tag, attributes):
+        self.found += [value for name, value in attributes if name in ("src", "href") and not value.startswith("#")]
+        if tag not in ("meta", "link", "img", "br"):
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attributes):
+        """SVG shapes close themselves."""
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+def resources(page):
+    parser = _Resources()
+    parser.feed(page)
+    assert parser.open == []
+    return parser.found
+
+
+NUMBERS = [["b", "10.5 ± 0.1"], ["a", "9"], ["c", ""], ["d", "1,200"], ["e", "-3e-2"]]
+
+
+def small_page(tmp_path):
+    Image.fromarray(np.full((40, 2000, 3), 90, np.uint8)).save(tmp_path / "wide.png")
+    cells = [Cell(row="FT", column="face2cat", metric="d", value=0.5, sem=0.01)]
+    cells += [Cell(row="FT", column="face2anime", metric="d", value=0.65, origin="paper")]
+    parts = (
+        table("Numbers", ["name", "value"], NUMBERS),
+        paper_table(PaperTable(number="1", title="Table I", row_title="model", cells=tuple(cells))),
+        heat_map("Distances", ["a", "b", "c"], {("a", "b"): 0.5, ("c", "b"): 0.25}),
+        curves("Over time", ["1", "2"], {"x": [(0, 0.5, 0.01), (1, 0.6, 0.02)], "y": [(1, 0.1, 0.0)]}),
+        picture(tmp_path / "wide.png", "A wide picture"),
+        paragraph("The end."),
+    )
+    return render("Title", "Subtitle", [Section("One & two", parts)])
+
+
+# What is written
+
+
+def test_nothing_is_fetched_and_tags_are_closed(tmp_path):
+    found = resources(small_page(tmp_path))
+    assert found and all(address.startswith("data:") for address in found)
+
+
+def test_text_is_escaped():
+    bad = '<script>alert("x")</script>&'
+    page = render(bad, bad, [Section(bad, (table(bad, [bad], [[bad]]), heat_map(bad, [bad], {}), paragraph(bad)))])
+    assert page.count("<script>") == 1 and "alert(&quot;" in page
+    assert resources(page)
+
+
+def test_a_heat_map_has_both_halves():
+    page = heat_map("Distances", ["a", "b", "c"], {("a", "b"): 0.5, ("c", "b"): 0.25})
+    rows = re.findall(r"<tr><th.*?</tr>", page)
+    assert [re.findall(r">([\d.]*)</td>", row) for row in rows] == [
+        ["", "0.5000", ""], ["0.5000", "", "0.2500"], ["", "0.2500", ""],
+    ]  # fmt: skip
+    assert page.count("rgb(24,70,130)") == 2, "the largest is darkest"
+
+
+def test_curves_put_values_where_they_belong():
+    drawn = curves("Over time", ["1", "2"], {"x": [(0, 0.2, 0.0), (1, 0.4, 0.0)]})
+    points = [(float(x), float(y)) for x, y in re.findall(r'<circle cx="([\d.]+)" cy="([\d.]+)"', drawn)]
+    assert points[0][0] < points[1][0] and points[0][1] > points[1][1], "later is right, larger is up"
+    ticks = {float(text): float(y) - 4 for y, text in re.findall(r'y="([\d.]+)" text-anchor="end">([\d.]+)<', drawn)}
+    assert len(ticks) >= 2
+    (a, ya), (b, yb) = list(ticks.items())[:2]
+    assert ya + (0.4 - a) / (b - a) * (yb - ya) == pytest.approx(points[1][1], abs=0.5)
+    assert curves("Nothing", [], {}) == ""
+    assert "<circle" in curves("One run", ["1"], {"x": [(0, 0.0, 0.0)]})
+
+
+def test_large_pictures_are_made_smaller(tmp_path):
+    page = small_page(tmp_path)
+    assert "data:image/jpeg" in page and "data:image/png" not in page
+    Image.new("RGB", (30, 30)).save(tmp_path / "small.png")
+    assert "data:image/png" in picture(tmp_path / "small.png", "")
+
+
+# In a browser
+
+
+def seen_by_chromium(page, tmp_path, width):
+    path = tmp_path / f"page-{width}.html"
+    path.write_text(page.replace("</head>", PROBE + "</head>"), encoding="utf-8")
+    options = ["--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr", "--virtual-time-budget=3000"]
+    options += [f"--user-data-dir={tmp_path / 'profile'}", f"--window-size={width},900"]
+    command = [CHROMIUM, *options, "--dump-dom", path.as_uri()]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    console = [line for line in done.stderr.splitlines() if "CONSOLE" in line]
+    found = re.search(r'data-seen="(.*?)">', done.stdout)
+    assert found, done.stderr[-2000:]
+    return json.loads(found[1].replace("&quot;", '"')), console
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
+@pytest.mark.parametrize("width", [500, 1400])
+def test_chromium_renders_sorts_and_reports_no_error(tmp_path, width):
+    seen, console = seen_by_chromium(small_page(tmp_path), tmp_path, width)
+    assert (seen["errors"], console) == ([], [])
+    assert seen["before"] == [value for _, value in NUMBERS]
+    assert seen["ascending"] == ["-3e-2", "9", "10.5 ± 0.1", "1,200", ""], "empty cells last"
+    assert seen["descending"] == ["1,200", "10.5 ± 0.1", "9", "-3e-2", ""]
+    assert seen["names"] == ["a", "b", "c", "d", "e"]
+    assert seen["sort"] == ["ascending", None]
+    assert seen["images"] == [True]
+    assert seen["tables"] == 2
+    assert seen["overflow"] <= 0, "the page is no wider than the screen"
+
+
+# The command
+
+
+def test_the_report_of_a_project(project, ui2i):
+    status, _, err = ui2i("report")
+    assert status == 2 and "nothing was measured yet" in err
+    for module in ("distance", "evaluate", "distance"):
+        assert run(project, module, "cartoon") == 0
+    status, out, _ = ui2i("report")
+    assert status == 0 and "report.html" in out
+    page = (project.data_dir / "tables" / "report.html").read_text()
+    assert all(address.startswith("data:") for address in resources(page))
+    for expected in (
+        "Table I.",
+        "Table II.",
+        "paper: face2anime",
+        "Domain cartoon",
+        "cartoon/FC-FT-LS16",
+        "Provenance",
+    ):
+        assert expected in page
+    assert page.count("<img") == 1  # the same latents in every model
+    assert page.count("<circle") == 2 * 4, "two runs of four models"

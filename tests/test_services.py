@@ -1,0 +1,196 @@
+"""What `ui2i up` starts and `ui2i down` stops, without Prefect: processes that sleep stand for services."""
+
+import os
+import socket
+import subprocess
+import sys
+
+import psutil
+import pytest
+
+from flows import operations, services
+from flows.environment import prepare_environment
+from flows.operations_cli import _parameter
+from flows.server import ServerError, let_prefect_schedule, named_server
+from flows.services import Service, is_loopback, is_loopback_url, read_services, running_server, start_server
+from flows.session import prefect_session
+from flows.task_runners import chosen_task_runner, dask_runner
+from tasks.project import Project
+from ui2i.errors import ConfigError
+
+SLEEP = [sys.executable, "-c", "import time; time.sleep(600)"]
+URL = "http://127.0.0.1:1/api"
+
+
+@pytest.fixture
+def project(tmp_path):
+    (tmp_path / ".prefect").mkdir()
+    return Project(tmp_path)
+
+
+@pytest.fixture
+def sleeper(project):
+    """A function that starts a process and notes it as a service."""
+    started = []
+
+    def start(name):
+        service = services._start(project, name, SLEEP, URL, {})
+        started.append(service.pid)
+        return service
+
+    yield start
+    for pid in started:
+        if psutil.pid_exists(pid):
+            psutil.Process(pid).kill()
+
+
+def test_down_stops_what_up_started_and_nothing_else(project, sleeper):
+    with subprocess.Popen(SLEEP) as bystander:
+        started = [sleeper("server"), sleeper("worker")]
+        assert running_server(project) == URL
+        assert set(read_services(project)) == {"server", "worker"}
+        said = []
+        stopped = operations.bring_down(project, say=said.append)
+        assert set(stopped) == {"server", "worker"}
+        assert [line.split()[2] for line in said] == ["worker,", "server,"], "the worker first"
+        assert not any(service.is_alive for service in started)
+        assert bystander.poll() is None
+        bystander.kill()
+    assert read_services(project) == {}
+    assert operations.bring_down(project, say=said.append) == {}
+
+
+def test_a_process_that_has_the_number_by_now_is_left_alone(project):
+    other = Service(name="server", pid=os.getpid(), started=psutil.Process().create_time() - 100, url=URL)
+    services._note(project, [other])
+    assert read_services(project) == {}
+    services.stop_service(project, other)  # or this test would end here
+
+
+def test_a_worker_that_is_stopped_takes_its_runs_along(project):
+    parent = f"import subprocess, sys; subprocess.run({SLEEP!r})"
+    service = services._start(project, "worker", [sys.executable, "-c", parent], URL, {})
+    process = psutil.Process(service.pid)
+    while not (children := process.children()):
+        pass
+    services.stop_service(project, service)
+    assert not service.is_alive
+    assert not children[0].is_running()
+
+
+def test_a_port_that_is_taken_is_one_line(project):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(ServerError, match=rf"^127.0.0.1:{port} cannot be listened on \(.*\), expected a free port"):
+            start_server(project, port=port)
+    assert read_services(project) == {}
+
+
+def test_loopback():
+    assert [is_loopback(host) for host in ("127.0.0.1", "localhost", "::1", "0.0.0.0", "10.1.2.3")] == [
+        True,
+        True,
+        True,
+        False,
+        False,
+    ]
+    assert is_loopback_url("http://127.0.0.1:4200/api")
+    assert not is_loopback_url("http://gpu.example:4200/api")
+
+
+def test_commands_use_the_server_that_is_up(project, monkeypatch):
+    for name in ("PREFECT_API_URL", "PREFECT_HOME", "PREFECT_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("flows.session.running_server", lambda _: URL)
+    asked = []
+    monkeypatch.setattr("flows.session.wait_for_server", lambda url, timeout_seconds: asked.append(url))
+    with prefect_session(project) as is_own:
+        assert os.environ["PREFECT_API_URL"] == URL
+        assert is_own
+    assert asked == [URL]
+    assert "PREFECT_API_URL" not in os.environ
+    monkeypatch.delenv("PREFECT_HOME")
+
+
+def test_telemetry_is_off_and_the_home_is_the_project_s(project, monkeypatch):
+    for name in ("PREFECT_API_URL", "PREFECT_HOME", "PREFECT_PROFILE", "DO_NOT_TRACK"):
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+    monkeypatch.delenv("PREFECT_SERVER_ANALYTICS_ENABLED", raising=False)
+    for _ in range(2):  # its own choice is not taken for the user's
+        assert prepare_environment(project.root)
+    assert os.environ["PREFECT_HOME"] == str(project.root / ".prefect")
+    assert (os.environ["DO_NOT_TRACK"], os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"]) == ("1", "false")
+    monkeypatch.setenv("PREFECT_HOME", "/elsewhere")
+    assert not prepare_environment(project.root)
+
+
+def test_a_server_s_name_is_put_back(monkeypatch):
+    monkeypatch.setenv("PREFECT_API_URL", "http://before/api")
+    with named_server(URL):
+        assert os.environ["PREFECT_API_URL"] == URL
+    assert os.environ["PREFECT_API_URL"] == "http://before/api"
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("name=cat", ("name", "cat")),
+        ('modes=["FT"]', ("modes", ["FT"])),
+        ("steps=7", ("steps", 7)),
+        ("images=a=b", ("images", "a=b")),
+    ],
+)
+def test_parameters_are_json_or_text(text, value):
+    assert _parameter(text) == value
+
+
+def test_a_parameter_without_a_value_is_refused():
+    with pytest.raises(ConfigError, match="expected NAME=VALUE"):
+        _parameter("cat")
+
+
+def test_sqlalchemy_takes_the_rows_of_scheduled_runs():
+    import sqlalchemy
+    from prefect.server.database.orm_models import FlowRun
+
+    let_prefect_schedule()
+    state = sqlalchemy.inspect(FlowRun).all_orm_descriptors["state"]
+    row = {"state": {"type": "SCHEDULED"}}
+    setter = getattr(FlowRun.state, "_bulk_dml_setter", lambda _: None)("state")
+    if setter is not None:
+        setter(row)
+    assert getattr(state, "bulk_dml_setter", "not needed") is not None
+
+
+# Task runners
+
+
+def test_the_task_runner_is_a_setting(monkeypatch):
+    monkeypatch.delenv("UI2I_TASK_RUNNER", raising=False)
+    assert chosen_task_runner()._max_workers == 1
+    monkeypatch.setenv("UI2I_TASK_RUNNER", "threads")
+    monkeypatch.setenv("UI2I_TASK_WORKERS", "3")
+    assert chosen_task_runner()._max_workers == 3
+    monkeypatch.setenv("UI2I_TASK_WORKERS", "none")
+    with pytest.raises(ConfigError, match="UI2I_TASK_WORKERS is 'none', expected a number"):
+        chosen_task_runner()
+    monkeypatch.setenv("UI2I_TASK_WORKERS", "2")
+    monkeypatch.setenv("UI2I_TASK_RUNNER", "many")
+    with pytest.raises(ConfigError, match="'many', expected threads, dask, ray or nothing"):
+        chosen_task_runner()
+
+
+def test_a_local_dask_cluster_listens_on_loopback_alone():
+    pytest.importorskip("prefect_dask")
+    runner = dask_runner(2)
+    assert runner.cluster_kwargs["host"] == "127.0.0.1"
+    assert runner.cluster_kwargs["dashboard_address"] is None
+    assert dask_runner(2, "tcp://10.0.0.1:8786").address == "tcp://10.0.0.1:8786"
+
+
+def test_a_runner_that_is_not_installed_is_one_line(monkeypatch):
+    monkeypatch.setenv("UI2I_TASK_RUNNER", "ray")
+    monkeypatch.setitem(sys.modules, "prefect_ray", None)
+    with pytest.raises(ConfigError, match=r"which is not installed .* pip install 'ui2i\[ray\]'"):
+        chosen_task_runner()

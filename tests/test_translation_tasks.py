@@ -1,0 +1,260 @@
+"""The commands around inversion and translation, in a tiny project: which models, which tables, which refusals."""
+
+import copy
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import torch
+from tiny_models import random_generator, random_ws
+from tiny_project import make_project, set_param, write_pictures
+
+from flows import cli
+from tasks import compare_inversions, encode, style_layers, translate_folder
+from tasks.params import load_params, parse_params
+from tasks.project import Project
+from tasks.register import register_encoder
+from tasks.translation_models import choose_source, choose_targets
+from ui2i.checkpoints import ModelCard, file_hash, save_generator
+from ui2i.config import IngestConfig, InversionConfig
+from ui2i.datasets.ingest import ingest
+from ui2i.errors import ConfigError
+from ui2i.layer_swap import blend_weights, swap_weights
+from ui2i.schemas import INVERSION_SCHEMA, INVERTED_SCHEMA, STYLE_LAYERS_SCHEMA
+from ui2i.tables import read_table
+from ui2i.translation import FeatureSwappedGenerator
+
+BASE = random_generator(1, use_noise=False)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A project with a base, a domain of its family, one of another, pictures, and an encoder to be trained."""
+    root = tmp_path_factory.mktemp("translation")
+    project = make_project(root / "project")
+    for path, value in {
+        "domains": {"cartoon": {"base": "face", "modes": ["FC-FT", "FT"]}, "alien": {"base": "face"}},
+        "datasets.alien": {"images": "data/raw/face"},
+        "swap.resolutions": [8],
+        "encoders": {"face": {"total_kimg": 0.016, "batch_size": 8, "num_held_out": 2, "precision": "fp32"}},
+        "truth": {},
+    }.items():
+        set_param(project, path, value)
+    save_generator(project.checkpoint("face") / "generator.safetensors", BASE, ModelCard(domain="face", mode="scratch"))
+    base_hash = file_hash(project.checkpoint("face") / "generator.safetensors")
+    cartoon, alien = random_generator(2, use_noise=False), random_generator(3, use_noise=False)
+    cartoon.mapping.load_state_dict(BASE.mapping.state_dict())
+    drifted = copy.deepcopy(cartoon)
+    drifted.mapping.fc0.bias.add_(0.01)
+    _save(project, "cartoon", "FC-FT", cartoon, base_hash)
+    _save(project, "cartoon", "FT", drifted, base_hash)
+    _save(project, "alien", "FC-FT", alien, None)
+    for name, generator in {"cartoon": cartoon, "alien": alien}.items():
+        card = ModelCard(domain=name, mode="FC-FT-LS8", swap_resolution=8)
+        save_generator(project.variant(name, 8), swap_weights(BASE, generator, 8), card)
+    write_pictures(root / "raw")
+    ingest(root / "raw", project.prepared("face"), IngestConfig(img_resolution=32, test_share=0.2), name="face")
+    write_pictures(root / "mine", count=2, seed=5)
+    return project
+
+
+def _save(project: Project, domain: str, mode: str, generator: Any, base_hash: str | None) -> None:
+    path = project.mode_checkpoint(domain, mode) / "generator.safetensors"
+    save_generator(path, generator, ModelCard(domain=domain, mode=mode, base="face", base_hash=base_hash))
+
+
+def run(project: Project, out: Path, *arguments: str, domain: str = "cartoon") -> int:
+    images = project.root.parent / "mine"
+    command = translate_folder.command(project, domain, images, out, {})[3:]
+    return translate_folder.main([*command, *arguments])
+
+
+def manifest(out: Path) -> list[dict[str, Any]]:
+    return pq.ParquetFile(out / "manifest.parquet").read().to_pylist()
+
+
+def variants(out: Path) -> list[str]:
+    return list(dict.fromkeys(row["variant"] for row in manifest(out)))
+
+
+@pytest.fixture(autouse=True)
+def here(made: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(made.root)  # stages change to their project
+
+
+def test_the_command_line_reaches_every_option(made: Project, tmp_path: Path) -> None:
+    guide = made.root.parent / "mine" / "00.png"
+    options = {
+        "variant": ["FC-FT"],
+        "swap-resolution": [4],
+        "swap-mode": "features",
+        "psi": 0.9,
+        "styles": 1,
+        "seed": 30,
+        "reference": [str(guide)],
+        "style-layers": 2,
+        "direction": [2],
+        "strength": [-1.5],
+        "method": "w",
+        "steps": 1,
+        "start": "mean",
+        "framing": "fit",
+        "force": False,
+        "from": None,
+    }
+    images, out = made.root.parent / "mine", tmp_path / "out"
+    command = translate_folder.command(made, "cartoon", images, out, options)
+    assert "--strength=-1.5" in command and not any("force" in part or "from" in part for part in command)
+    assert translate_folder.main(command[3:]) == 0
+    names = ["FC-FT", "FC-FT-LS4-features"]
+    endings = ["", "-style1", "-reference1", "-direction2-1.5"]
+    assert variants(out) == ["reconstruction", *(f"{name}{ending}" for name in names for ending in endings)]
+    rows = {row["variant"]: row for row in manifest(out)}
+    assert rows["FC-FT-style1"]["seed"] == 31
+    assert rows["FC-FT-reference1"]["reference_path"] == "00.png"
+    assert rows["FC-FT"]["truncation_psi"] == 0.9
+    assert (rows["FC-FT"]["steps"], rows["FC-FT"]["source_domain"], rows["FC-FT"]["framing"]) == (1, "face", "fit")
+    assert list(made.latents.rglob("*.parquet"))
+
+
+@pytest.mark.parametrize(("mode", "swap"), [("weights", swap_weights), ("blend", None), ("features", None)])
+def test_layers_are_swapped_now(made: Project, mode: str, swap: Any) -> None:
+    params = load_params(made)
+    [target] = choose_targets(made, params, "cartoon", swap_resolutions=[16], swap_mode=mode, device="cpu")
+    ws = random_ws(BASE, 2)
+    own = target.own_generator
+    expected = {
+        "weights": lambda: swap_weights(BASE, own, 16),
+        "blend": lambda: blend_weights(BASE, own, 16, params.swap.blend_width),
+        "features": lambda: FeatureSwappedGenerator(BASE, own, 16),
+    }[mode]()
+    assert torch.equal(target.generator.synthesis(ws), expected.synthesis(ws))
+    assert target.variant == {"weights": "FC-FT-LS16"}.get(mode, f"FC-FT-LS16-{mode}")
+
+
+def test_any_domain_of_a_family_to_any_other(made: Project, tmp_path: Path) -> None:
+    assert run(made, tmp_path / "back", "--from", "cartoon", "--steps", "1", domain="face") == 0
+    assert variants(tmp_path / "back") == ["reconstruction", "face"]
+    rows = manifest(tmp_path / "back")
+    assert (rows[0]["source_domain"], rows[0]["domain"]) == ("cartoon", "face")
+    assert rows[0]["base_hash"] == file_hash(made.mode_checkpoint("cartoon", "FC-FT") / "generator.safetensors")
+    params = load_params(made)
+    assert choose_source(made, params, "cartoon", None, device="cpu").name == "face"
+    with pytest.raises(ConfigError, match=r"face is no domain with a base, .* --from, one of: alien, cartoon"):
+        choose_source(made, params, "face", None, device="cpu")
+    with pytest.raises(ConfigError, match="face is a base, expected a domain for variants"):
+        choose_targets(made, params, "face", variants=["FC-FT"], device="cpu")
+
+
+def test_other_families_are_refused(made: Project, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(made, tmp_path / "out", "--steps", "1", domain="alien") == 2
+    assert "another mapping network than the source" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+    assert run(made, tmp_path / "out", "--steps", "1", "--force", domain="alien") == 0
+    # Fine-tuned from the source with everything: its card says so.
+    assert run(made, tmp_path / "ft", "--steps", "1", "--variant", "FT") == 0
+
+
+def test_a_missing_encoder_is_named(made: Project, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    if made.encoder("face").exists():
+        pytest.skip("another test has trained it")
+    assert run(made, tmp_path / "out", "--method", "encoder") == 2
+    assert "train it with ui2i train-encoder" in capsys.readouterr().err
+
+
+def test_the_encoder_is_a_stage_and_translates(made: Project, tmp_path: Path) -> None:
+    assert encode.main(encode.STAGE, ["--base", "face"]) == 0
+    folder = made.encoder_folder("face")
+    assert {path.name for path in folder.iterdir()} == {"encoder.safetensors", "encoder.json", "reconstructions.png"}
+    assert set(json.loads((folder / "encoder.json").read_text())) == {"held_out", "training"}
+    assert run(made, tmp_path / "out", "--method", "encoder", "--variant", "FC-FT") == 0
+    rows = manifest(tmp_path / "out")
+    assert {(row["method"], row["steps"], row["encoder_hash"]) for row in rows} == {
+        ("encoder", 0, file_hash(made.encoder("face")))
+    }
+    assert run(made, tmp_path / "w", "--method", "w", "--start", "encoder", "--steps", "1", "--variant", "FC-FT") == 0
+    assert manifest(tmp_path / "w")[0]["start"] == "encoder"
+    # Another generator's pictures are refused: the encoder reads codes of its own.
+    assert run(made, tmp_path / "no", "--from", "cartoon", "--method", "encoder", domain="face") == 2
+
+
+def test_every_method_is_compared(made: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not made.encoder("face").exists():
+        assert encode.main(encode.STAGE, ["--base", "face"]) == 0
+    calls: list[tuple[int, int]] = []
+    means = compare_inversions.compare(
+        made, "face", num_images=3, num_steps=2, encoder_steps=1, progress=lambda d, t, n="": calls.append((d, t))
+    )
+    methods = ["closed_form", "directions", "w", "closed_form_plus", "w_plus", "encoder", "in_domain", "w"]
+    assert [(row["kind"], row["method"]) for row in means] == [(k, m) for k in ("generated", "real") for m in methods]
+    assert [row["steps"] for row in means[:8]] == [2, 2, 2, 2, 2, 0, 2, 1]
+    assert [row["start"] for row in means[-2:]] == ["mean", "encoder"]
+    assert calls[-1] == (16_000, 16_000) and calls == sorted(calls)
+    table = read_table(made.inversion_table("face"), INVERSION_SCHEMA)
+    pictures = read_table(made.inverted_table("face"), INVERTED_SCHEMA)
+    assert len(table) == 16 and len(pictures) == 48
+    chosen = pictures[(pictures["kind"] == "real") & (pictures["method"] == "w_plus")]
+    row = table[(table["kind"] == "real") & (table["method"] == "w_plus")].iloc[0]
+    assert row["ssim"] == pytest.approx(chosen["ssim"].mean())
+    half = 4.302653 * chosen["ssim"].std() / np.sqrt(3)  # Student's t, 2 degrees of freedom
+    assert row["ssim_ci95_high"] == pytest.approx(chosen["ssim"].mean() + half, rel=1e-4)
+    assert table["code_error"].isna().tolist() == [False] * 8 + [True] * 8
+    assert pictures["encoder_hash"].isna().sum() == 2 * 5 * 3
+    chosen_ones = compare_inversions.compare(made, "face", num_images=2, num_steps=1, methods=["w"])
+    assert [row["method"] for row in chosen_ones] == ["w", "w"]
+    with pytest.raises(ConfigError, match=r"inversion\.method is 'x'"):
+        compare_inversions.compare(made, "face", methods=["x"])
+
+
+def test_style_layers_are_measured(made: Project) -> None:
+    rows = style_layers.measure(made, "cartoon", num_images=2, num_styles=2, variants=["FC-FT"])
+    path = made.style_layers_table("cartoon")
+    table = read_table(path, STYLE_LAYERS_SCHEMA)
+    assert table["num_style_layers"].tolist() == list(range(9)) == [row["num_style_layers"] for row in rows]
+    assert path.with_suffix(".png").is_file()
+    assert set(table["variant"]) == {"FC-FT"} and set(table["num_images"]) == {2}
+
+
+def test_entries_of_encoders_are_checked(made: Project) -> None:
+    text = made.params_path.read_text()
+    with pytest.raises(ConfigError, match=r"encoders\.cartoon names no base, expected .* \(face\)"):
+        parse_params(text.replace("encoders:\n  face:", "encoders:\n  cartoon:"))
+    with pytest.raises(ConfigError, match=r"encoders\.face has the unknown key"):
+        parse_params(text.replace("num_held_out:", "num_held:"))
+
+
+def test_an_encoder_is_registered(tmp_path: Path) -> None:
+    project = make_project(tmp_path / "project")
+    assert register_encoder(project, "face", {"total_kimg": 3.0}).encoders["face"].total_kimg == 3
+    assert load_params(project).encoders["face"].total_kimg == 3
+    with pytest.raises(ConfigError, match=r"encoders\.face with other settings"):
+        register_encoder(project, "face", {"total_kimg": 4.0})
+
+
+@pytest.mark.parametrize("command", ["translate", "train-encoder", "compare-inversions", "style-layers"])
+def test_commands_have_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run([command, "--help"]) == 0
+    assert "Examples:" in capsys.readouterr().out
+
+
+def test_tables_are_printed(made: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    place = ["--project", str(made.root)]
+    assert cli.run([*place, "compare-inversions", "face", "--num", "2", "--steps", "1", "--method", "w"]) == 0
+    assert cli.run([*place, "style-layers", "cartoon", "--num", "2", "--styles", "2", "--variant", "FC-FT"]) == 0
+    printed = capsys.readouterr().out
+    assert "LPIPS_d" in printed and "±" in printed and "face.parquet" in printed
+    assert cli.run([*place, "compare-inversions", "nobody"]) == 2
+
+
+def test_a_method_of_the_command_line_takes_its_own_rate() -> None:
+    options = translate_folder._parser().parse_args(
+        ["--domain", "d", "--images", "i", "--out", "o", "--method", "w_plus"]
+    )
+    config = dataclasses.replace(InversionConfig(), learning_rate=0.7)
+    assert translate_folder._inversion(config, options).learning_rate is None
+    options.method = None
+    assert translate_folder._inversion(config, options).learning_rate == 0.7

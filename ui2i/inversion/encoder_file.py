@@ -1,0 +1,83 @@
+"""Trained encoders on disk: safetensors with a JSON header, as generators are. Nothing in a file is ever executed."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from ui2i.config import EncoderConfig, NetworkConfig, from_mapping, to_mapping
+from ui2i.errors import CheckpointError, UI2IError
+from ui2i.files import atomic_file
+from ui2i.inversion.encoder import Encoder
+from ui2i.provenance import provenance
+
+FORMAT_VERSION = 1
+KIND = "encoder"
+
+
+def save_encoder(path: Path, encoder: Encoder) -> None:
+    """Write a trained encoder atomically; an interrupted call leaves the old file, or none."""
+    header = {
+        "format_version": FORMAT_VERSION,
+        "kind": KIND,
+        "network": to_mapping(encoder.network),
+        "config": to_mapping(encoder.config),
+        "base_hash": encoder.base_hash,
+        "held_out": dict(encoder.held_out),
+        "provenance": provenance(),
+    }
+    tensors = {name: value.detach().float().cpu().contiguous() for name, value in encoder.state_dict().items()}
+    with atomic_file(path) as temporary:
+        save_file(tensors, temporary, metadata={"ui2i": json.dumps(header, sort_keys=True)})
+
+
+def load_encoder(path: Path, *, base_hash: str | None = None, device: torch.device | str = "cpu") -> Encoder:
+    """Read an encoder, in evaluation mode and without gradients.
+
+    Args:
+        base_hash: SHA-256 of the checkpoint of the generator that it is to be used with; None: not compared.
+
+    Raises:
+        CheckpointError: the file is missing, damaged, holds something else, or is of another generator.
+    """
+    if not path.is_file():
+        raise CheckpointError(f"{path} does not exist, expected an encoder; train it with ui2i train-encoder")
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = json.loads((file.metadata() or {})["ui2i"])
+            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
+        encoder = _build(header, tensors)
+    except (SafetensorError, UI2IError, OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise CheckpointError(
+            f"{path} is no readable encoder ({reason}), expected one that this version wrote; train it again"
+        ) from error
+    if base_hash is not None and encoder.base_hash != base_hash:
+        raise CheckpointError(
+            f"{path} reads codes of the generator {encoder.base_hash[:12] or 'unknown'}, expected {base_hash[:12]}; "
+            "train it again with ui2i train-encoder"
+        )
+    return encoder.requires_grad_(False).eval().to(device)
+
+
+def _build(header: dict[str, Any], tensors: dict[str, Tensor]) -> Encoder:
+    """Return the encoder of a file."""
+    if (header["format_version"], header["kind"]) != (FORMAT_VERSION, KIND):
+        raise ValueError(f"it is a {header['kind']} of format version {header['format_version']}")
+    network = from_mapping(NetworkConfig, header["network"], section="network")
+    config = from_mapping(EncoderConfig, header["config"], section="config")
+    num_values = sum(tensor.numel() for tensor in tensors.values())
+    if max(network.w_dim, config.channel_max or 0) > num_values:  # the header may say anything
+        raise ValueError(f"it has {num_values:,} values, fewer than its header says")
+    with torch.device("meta"):
+        encoder = Encoder(network, config, base_hash=str(header["base_hash"]))
+    encoder.load_state_dict(tensors, assign=True)
+    encoder.held_out = {str(name): float(value) for name, value in header["held_out"].items()}
+    if not all(map(math.isfinite, encoder.held_out.values())):
+        raise ValueError("its header has measures that are not finite")
+    return encoder

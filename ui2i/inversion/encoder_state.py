@@ -1,0 +1,35 @@
+"""The state of an encoder's training that was stopped, from which it goes on."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ui2i.config import EncoderConfig, to_mapping
+from ui2i.files import atomic_file
+
+WITHOUT_EFFECT = ("snapshot_kimg", "num_held_out")
+"""Settings that do not change what a step computes."""
+
+
+def settings_of(config: EncoderConfig, base_hash: str, dataset_hash: str, trunk_hash: str) -> dict[str, Any]:
+    """Return what a state must agree with to be taken up."""
+    values = {name: value for name, value in to_mapping(config).items() if name not in WITHOUT_EFFECT}
+    return values | {"base_hash": base_hash, "dataset_hash": dataset_hash, "trunk_hash": trunk_hash}
+
+
+def write_state(path: Path, state: dict[str, Any]) -> None:
+    """Write a state atomically."""
+    with atomic_file(path) as temporary:
+        torch.save(state, temporary)
+
+
+def read_state(path: Path, settings: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the state at `path`; None: there is none, it is damaged, or it is of other settings or data."""
+    if not path.is_file():
+        return None
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception:  # the bytes of a damaged file can make the unpickler raise nearly anything
+        return None
+    return state if isinstance(state, dict) and state.get("settings") == settings else None

@@ -1,0 +1,251 @@
+"""Codes that were found, as rows of Parquet: beside a translation, and in a store from which they are taken again.
+
+A store is a folder with one small table a picture, named by the hash of all that decides the code: the pixels, the
+generator, the settings of the inversion, the trunk of its loss and the encoder. So equal work is never done twice, by
+whichever run, a run that was killed goes on behind its last batch, and two runs can share a store.
+"""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import torch
+from jaxtyping import Float32, UInt8
+from torch import Tensor
+
+from ui2i.config import InversionConfig, NetworkConfig, to_mapping
+from ui2i.errors import DataError
+from ui2i.files import sha256_bytes
+from ui2i.images import to_tensor
+from ui2i.inversion.encoder import Encoder
+from ui2i.inversion.optimize import InversionResult, invert
+from ui2i.networks.generator import Generator
+from ui2i.perceptual import Perceptual
+from ui2i.progress import Progress, no_progress
+from ui2i.tables import read_table, write_table
+
+STORE_VERSION = 1  # raised when equal settings come to give other codes
+
+
+def _list(kind: pa.DataType) -> pa.DataType:
+    return pa.list_(pa.field("element", kind))  # what Parquet calls a list's items when read back
+
+
+LATENTS_SCHEMA = pa.schema(
+    [
+        pa.field("index", pa.int64(), nullable=False),  # of the picture in the dataset or folder
+        pa.field("input_path", pa.string(), nullable=False),
+        pa.field("input_sha256", pa.string(), nullable=False),
+        pa.field("base_hash", pa.string(), nullable=False),  # of the generator whose code this is
+        pa.field("method", pa.string(), nullable=False),  # of inversion
+        pa.field("start", pa.string(), nullable=False),
+        pa.field("settings", pa.string(), nullable=False),  # of it, all of them, as JSON
+        pa.field("encoder_hash", pa.string()),  # null: none was needed
+        pa.field("trunk_hash", pa.string(), nullable=False),
+        pa.field("learning_rate", pa.float64(), nullable=False),
+        pa.field("steps", pa.int64(), nullable=False),
+        pa.field("loss", pa.float64(), nullable=False),
+        pa.field("losses", _list(pa.float32()), nullable=False),  # before each step and after the last
+        pa.field("ssim", pa.float64(), nullable=False),  # between picture and reconstruction
+        pa.field("lpips", pa.float64(), nullable=False),
+        pa.field("seconds", pa.float64(), nullable=False),  # that the picture's batch took, a picture
+        pa.field("num_ws", pa.int64(), nullable=False),
+        pa.field("w_dim", pa.int64(), nullable=False),
+        pa.field("ws", _list(pa.float32()), nullable=False),  # num_ws * w_dim values, layer by layer
+        pa.field("noise", _list(pa.float32())),  # maps, lowest resolution first; null: the generator's own
+    ],
+    metadata={"table": "latents", "schema_version": "2"},
+)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Latent:
+    """The code of one picture, how good it is and what it cost."""
+
+    ws: Float32[np.ndarray, "num_ws w_dim"]
+    noise: Float32[np.ndarray, " values"] | None  # all maps, lowest resolution first; None: the generator's own
+    losses: Float32[np.ndarray, " evaluations"]
+    loss: float
+    ssim: float
+    lpips: float
+    seconds: float
+    steps: int
+    learning_rate: float
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the code and the noise maps."""
+        noise = b"" if self.noise is None else self.noise.tobytes()
+        return sha256_bytes(self.ws.tobytes() + noise)
+
+    def row(self) -> dict[str, Any]:
+        """Return the columns of the table that the code knows by itself."""
+        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        num_ws, w_dim = self.ws.shape
+        return values | {"ws": self.ws.ravel(), "num_ws": num_ws, "w_dim": w_dim}
+
+
+class Inverter:
+    """Inverts pictures with one generator and one setting, and remembers what it found.
+
+    Attributes:
+        columns: what the rows of all its codes have in common.
+        num_reused: pictures whose codes were taken from the store.
+    """
+
+    def __init__(
+        self,
+        generator: Generator,
+        perceptual: Perceptual,
+        config: InversionConfig,
+        *,
+        base_hash: str,
+        encoder: Encoder | None = None,
+        encoder_hash: str | None = None,
+        store: Path | None = None,
+    ) -> None:
+        """Set up.
+
+        Args:
+            base_hash: SHA-256 of the generator's checkpoint.
+            encoder_hash: of the encoder's, if there is one.
+            store: folder of codes found before, which is made; None: nothing is remembered.
+        """
+        self._generator = generator
+        self._perceptual = perceptual
+        self._config = config
+        self._encoder = encoder
+        self._store = store
+        self.num_reused = 0
+        # How many pictures advance together makes no difference to any of them.
+        settings = {name: value for name, value in to_mapping(config).items() if name != "batch_size"}
+        self.columns: Mapping[str, Any] = {
+            "base_hash": base_hash,
+            "method": config.method,
+            "start": config.start,
+            "settings": json.dumps(settings, sort_keys=True),
+            "encoder_hash": encoder_hash if config.needs_encoder else None,
+            "trunk_hash": perceptual.weights_hash,
+        }
+
+    def find(self, images: UInt8[np.ndarray, "n r r 3"], *, progress: Progress = no_progress) -> list[Latent]:
+        """Return the codes of pictures, from the store where they are there, and remember the others.
+
+        Args:
+            progress: counts steps, as `invert` does.
+
+        Raises:
+            UI2IError: as `invert`.
+        """
+        found = [self._read(image) for image in images]
+        missing = [place for place, latent in enumerate(found) if latent is None]
+        self.num_reused += len(images) - len(missing)
+        if missing:
+            result = invert(
+                to_tensor(images[missing]),
+                self._generator,
+                self._perceptual,
+                self._config,
+                encoder=self._encoder,
+                progress=progress,
+            )
+            for place, latent in zip(missing, split_result(result), strict=True):
+                found[place] = latent
+                self._write(images[place], latent)
+        return [latent for latent in found if latent is not None]
+
+    def _path(self, image: UInt8[np.ndarray, "r r 3"]) -> Path:
+        assert self._store is not None
+        made_of = [STORE_VERSION, self.columns, list(image.shape), sha256_bytes(image.tobytes())]
+        key = sha256_bytes(json.dumps(made_of, sort_keys=True).encode())
+        return self._store / key[:2] / f"{key[2:]}.parquet"
+
+    def _read(self, image: UInt8[np.ndarray, "r r 3"]) -> Latent | None:
+        if self._store is None:
+            return None
+        path = self._path(image)
+        if not path.is_file():
+            return None
+        try:
+            return latent_from_row(read_table(path, LATENTS_SCHEMA).iloc[0], self._generator.config)
+        except (DataError, IndexError):  # damaged, or of an older version: found again and replaced
+            return None
+
+    def _write(self, image: UInt8[np.ndarray, "r r 3"], latent: Latent) -> None:
+        if self._store is None:
+            return
+        digest = sha256_bytes(image.tobytes())
+        # The store knows pixels, not files: two equal pictures share a code.
+        own = {"index": 0, "input_path": f"pixels:{digest}", "input_sha256": digest}
+        write_table(self._path(image), [{**self.columns, **own, **latent.row()}], LATENTS_SCHEMA)
+
+
+def latent_from_row(row: Any, config: NetworkConfig) -> Latent:
+    """Return the code in a row of the table.
+
+    Args:
+        row: by column, as pandas gives it.
+        config: of the generator whose code it is.
+
+    Raises:
+        DataError: the code does not fit the generator.
+    """
+    ws = np.asarray(row["ws"], np.float32)
+    if ws.size != config.num_ws * config.w_dim:
+        raise DataError(
+            f"a code has {ws.size} values, expected {config.num_ws} x {config.w_dim}; name the model that it is of"
+        )
+    noise = row["noise"]
+    return Latent(
+        ws=ws.reshape(config.num_ws, config.w_dim),
+        noise=None if noise is None else np.asarray(noise, np.float32),
+        losses=np.asarray(row["losses"], np.float32),
+        **{name: float(row[name]) for name in ("loss", "ssim", "lpips", "seconds", "learning_rate")},
+        steps=int(row["steps"]),
+    )
+
+
+def split_result(result: InversionResult) -> list[Latent]:
+    """Return the pictures of a result one by one."""
+    ws, losses = result.ws.cpu().numpy(), result.losses.cpu().numpy()
+    maps = [noise.flatten(1).cpu().numpy() for noise in result.noise]
+    return [
+        Latent(
+            ws=ws[place].copy(),
+            noise=np.concatenate([noise[place] for noise in maps]) if maps else None,
+            losses=losses[:, place].copy(),
+            loss=result.loss[place].item(),
+            ssim=result.ssim[place].item(),
+            lpips=result.lpips[place].item(),
+            seconds=result.seconds / len(ws),
+            steps=result.num_steps,
+            learning_rate=result.learning_rate,
+        )
+        for place in range(len(ws))
+    ]
+
+
+def stack_latents(latents: list[Latent], generator: Generator) -> tuple[Tensor, list[Tensor] | None]:
+    """Return codes [N, num_ws, w_dim] and noise maps [N, 1, r, r] (None: the generator's own), on its device.
+
+    Raises:
+        DataError: noise maps do not fit the generator.
+    """
+    device = generator.w_avg.device
+    ws = torch.from_numpy(np.stack([latent.ws for latent in latents])).to(device)
+    values = [latent.noise for latent in latents]
+    if any(value is None for value in values):
+        return ws, None
+    flat = torch.from_numpy(np.stack([value for value in values if value is not None])).to(device)
+    sides = [4] + [side for side in generator.config.block_resolutions[1:] for _ in range(2)]
+    if flat.shape[1] != sum(side**2 for side in sides):
+        raise DataError(
+            f"noise maps have {flat.shape[1]} values, expected {sum(side**2 for side in sides)} for "
+            f"{generator.config.img_resolution} px; name the model that they are of"
+        )
+    parts = flat.split([side**2 for side in sides], dim=1)
+    return ws, [part.reshape(-1, 1, side, side) for part, side in zip(parts, sides, strict=True)]

@@ -1,0 +1,165 @@
+"""How good translations are (paper, Table II): fidelity to the target domain, diversity, similarity to the input.
+
+    FID, KID   distance of all outputs to the target's pictures as distributions, on Inception's features
+    fd, kd     the same on the LPIPS trunk's features, which compare with no published FID or KID
+    LPIPS_d    mean LPIPS between random pairs of outputs: higher is more diverse
+    LPIPS_s    mean LPIPS between an output and its input: lower is more similar
+
+One pass over the outputs and the inputs serves all of them. Outputs are paired off at random, so that no output is in
+two pairs, the pairs are independent and the standard error of their mean is honest.
+"""
+
+import dataclasses
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ui2i.errors import DataError
+from ui2i.files import sha256_bytes, sha256_listing
+from ui2i.images import to_uint8
+from ui2i.metrics.frechet import Features, frechet_distance, kernel_distance
+from ui2i.metrics.inception import Inception
+from ui2i.metrics.moments import Estimate, estimate
+from ui2i.metrics.picture_sets import PictureSet
+from ui2i.perceptual import Perceptual
+from ui2i.progress import Progress, no_progress
+
+BATCH_SIZE = 32  # even, so that no pair is divided
+MIN_OUTPUTS = 4
+
+
+@dataclasses.dataclass(frozen=True)
+class Embedded:
+    """What the statistics of a set of pictures are made from."""
+
+    trunk: Features  # [N, C]
+    inception: Features | None  # [N, 2048]; None: no Inception
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """One system's outputs, measured."""
+
+    fd: float  # on the trunk
+    kd: float
+    fid: float | None  # None: no Inception
+    kid: float | None
+    lpips_d: Estimate
+    lpips_s: Estimate | None  # None: no inputs
+    outputs_hash: str  # SHA-256 of the pictures, rounded to 8 bits, in their order
+
+
+@torch.no_grad()
+def embed_set(
+    pictures: PictureSet,
+    perceptual: Perceptual,
+    inception: Inception | None = None,
+    *,
+    progress: Progress = no_progress,
+) -> Embedded:
+    """Return the features of all pictures of a set, for use as `target` of several evaluations."""
+    parts = _Parts()
+    for start in range(0, pictures.count, BATCH_SIZE):
+        images = pictures.read(range(start, min(start + BATCH_SIZE, pictures.count)))
+        parts.add(perceptual.embed(images), images, inception)
+        progress(min(start + BATCH_SIZE, pictures.count), pictures.count, "target pictures")
+    return parts.embedded()
+
+
+@torch.no_grad()
+def evaluate(
+    outputs: PictureSet,
+    inputs: PictureSet | None,
+    target: Embedded,
+    perceptual: Perceptual,
+    inception: Inception | None = None,
+    *,
+    seed: int = 0,
+    progress: Progress = no_progress,
+) -> Evaluation:
+    """Measure a system's outputs (paper, Table II).
+
+    Args:
+        inputs: the pictures that were translated, in the order of the outputs; None: not known.
+        target: features of the target domain's pictures, by the same trunk and Inception.
+        seed: of the random pairs.
+        progress: counts outputs.
+
+    Raises:
+        DataError: there are fewer than four outputs, another number of inputs, or pictures too small for the trunk.
+    """
+    _check_counts(outputs, inputs)
+    parts, hashes = _Parts(), [""] * outputs.count
+    diversity: list[Tensor] = []
+    similarity: list[Tensor] = []
+    order = np.random.RandomState(seed).permutation(outputs.count)
+    for start in range(0, outputs.count, BATCH_SIZE):
+        places = order[start : start + BATCH_SIZE]
+        images = outputs.read(places)
+        maps = perceptual.features(images)
+        parts.add(perceptual.embed_features(maps), images, inception)
+        diversity.append(_paired_off(maps, perceptual))
+        if inputs is not None:
+            similarity.append(perceptual.distance_from_features(maps, perceptual.features(inputs.read(places))))
+        for place, picture in zip(places, to_uint8(images), strict=True):
+            hashes[place] = sha256_bytes(picture.tobytes())
+        progress(min(start + BATCH_SIZE, outputs.count), outputs.count, "outputs")
+    own = parts.embedded()
+    fid, kid = None, None
+    if own.inception is not None and target.inception is not None:
+        fid = frechet_distance(own.inception, target.inception)
+        kid = kernel_distance(own.inception, target.inception)
+    return Evaluation(
+        fd=frechet_distance(own.trunk, target.trunk),
+        kd=kernel_distance(own.trunk, target.trunk),
+        fid=fid,
+        kid=kid,
+        lpips_d=estimate(_numbers(diversity)),
+        lpips_s=estimate(_numbers(similarity)) if similarity else None,
+        outputs_hash=sha256_listing((str(place), digest) for place, digest in enumerate(hashes)),
+    )
+
+
+class _Parts:
+    """Features as they come."""
+
+    def __init__(self) -> None:
+        self.trunk: list[Tensor] = []
+        self.inception: list[Tensor] = []
+
+    def add(self, embedding: Tensor, images: Tensor, inception: Inception | None) -> None:
+        """Take in a batch: its embedding [n, C] by the trunk, and the pictures for Inception."""
+        self.trunk.append(embedding.cpu())
+        if inception is not None:
+            self.inception.append(inception.embed(images).cpu())
+
+    def embedded(self) -> Embedded:
+        """Return all of them, in float64."""
+        inception = torch.cat(self.inception).double().numpy() if self.inception else None
+        return Embedded(torch.cat(self.trunk).double().numpy(), inception)
+
+
+def _paired_off(maps: list[Tensor], perceptual: Perceptual) -> Tensor:
+    """Return LPIPS [n // 2] between neighbours of a batch; an odd one out is left out."""
+    num_pairs = len(maps[0]) // 2
+    return perceptual.distance_from_features(
+        [layer[0 : 2 * num_pairs : 2] for layer in maps], [layer[1 : 2 * num_pairs : 2] for layer in maps]
+    )
+
+
+def _numbers(batches: list[Tensor]) -> np.ndarray:
+    return torch.cat(batches).double().cpu().numpy()
+
+
+def _check_counts(outputs: PictureSet, inputs: PictureSet | None) -> None:
+    if outputs.count < MIN_OUTPUTS:
+        raise DataError(
+            f"{outputs.count} outputs came, expected at least {MIN_OUTPUTS}, and thousands for values worth comparing; "
+            "translate more pictures"
+        )
+    if inputs is not None and inputs.count != outputs.count:
+        raise DataError(
+            f"{outputs.count} outputs and {inputs.count} inputs came, expected as many of each, in the same order; "
+            "leave out the inputs that have no output"
+        )

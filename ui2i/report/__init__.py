@@ -1,0 +1,7 @@
+"""One HTML page that shows everything measured, without a network: tables, heat maps, curves, pictures, provenance."""
+
+from ui2i.report.chart import curves
+from ui2i.report.page import Section, render
+from ui2i.report.parts import heat_map, paper_table, paragraph, picture, table
+
+__all__ = ["Section", "curves", "heat_map", "paper_table", "paragraph", "picture", "render", "table"]

@@ -1,0 +1,69 @@
+"""Reference pictures: the appearance of a picture of the target domain, as a code of that domain's model.
+
+w_a = Inv(reference, G_t) (paper, section III-C): it is a code of W already and is not mapped again.
+"""
+
+import dataclasses
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from ui2i.config import InversionConfig
+from ui2i.errors import DataError
+from ui2i.files import sha256_bytes, sha256_listing
+from ui2i.inversion import Inverter, stack_latents
+from ui2i.networks.generator import Generator
+from ui2i.perceptual import Perceptual
+from ui2i.progress import Progress, no_progress
+from ui2i.translation.inputs import Inputs, Picture, Reject, list_inputs
+from ui2i.translation.outputs import Reference
+
+
+def find_references(
+    references: Inputs | None,
+    generator: Generator,
+    perceptual: Perceptual,
+    config: InversionConfig,
+    *,
+    framing: Literal["center", "fit"] = "center",
+    store: Path | None = None,
+    progress: Progress = no_progress,
+) -> list[Reference]:
+    """Return the codes of reference pictures in the model of their domain.
+
+    There is no encoder of that model: settings that need one are replaced by the method `w` from the mean.
+
+    Args:
+        references: None: there are none.
+        generator: of the target domain.
+
+    Raises:
+        DataError: a reference cannot be read.
+    """
+    if references is None:
+        return []
+    entries = list(list_inputs(references, generator.config.img_resolution, framing).entries)
+    pictures = [_readable(entry) for entry in entries]
+    if config.needs_encoder:
+        method = "w" if config.method in ("encoder", "in_domain") else config.method
+        config = dataclasses.replace(config, method=method, start="mean", learning_rate=None)
+    inverter = Inverter(generator, perceptual, config, base_hash=_fingerprint(generator), store=store)
+    latents = inverter.find(np.stack([picture.image for picture in pictures]), progress=progress)
+    ws, _ = stack_latents(latents, generator)
+    return [
+        Reference(path=picture.path, sha256=picture.sha256, ws=ws[place : place + 1])
+        for place, picture in enumerate(pictures)
+    ]
+
+
+def _readable(entry: Picture | Reject) -> Picture:
+    if isinstance(entry, Reject):
+        raise DataError(f"the reference {entry.path} is {entry.reason}, expected a readable picture; name another one")
+    return entry
+
+
+def _fingerprint(generator: Generator) -> str:
+    """Return a hash of the parameters: the model need not be that of a checkpoint."""
+    state = generator.state_dict()
+    return sha256_listing((name, sha256_bytes(state[name].cpu().numpy().tobytes())) for name in sorted(state))
