@@ -529,6 +529,7 @@ def translate(project: Project, perceptual: Perceptual) -> None:
         domain="cartoon",
         source_hash="base",
         target_hashes={"FC-FT": "first", "FC-FT-LS8": "second"},
+        force=True,  # they share no mapping network
     )
 
 
