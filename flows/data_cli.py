@@ -25,15 +25,16 @@ def draw(
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder to make.")],
     seed: Annotated[int, typer.Option(metavar="N", help="The same seed draws the same faces in every style.")] = 0,
     resolution: Annotated[int, typer.Option(metavar="N", help="Side in pixels, at least 32.")] = 64,
-    workers: Annotated[int, typer.Option(metavar="N", help="Processes.")] = 1,
+    workers: Annotated[int | None, typer.Option(metavar="N", help="Processes. Default: one a core.")] = None,
 ) -> None:
     """Draw faces of people or animals that do not exist, in a style."""
     from flows.display import working
     from flows.report import print_paths
+    from ui2i.datasets.drawing.workers import usable_cores
     from ui2i.datasets.procedural import draw_dataset
 
     with working(f"draw {style}") as progress:
-        draw_dataset(style, num, seed, out, resolution, workers, progress)
+        draw_dataset(style, num, seed, out, resolution, usable_cores() if workers is None else workers, progress)
     print_paths({"pictures": out.resolve()})
 
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 import torch
+from conftest import randomize
 
-from tests.conftest import randomize
 from ui2i.networks.generator import Generator
 from ui2i.samples import shared_latents_sheet
 
