@@ -29,7 +29,7 @@ import numpy as np
 import torch
 
 from ui2i.config import PerceptualConfig
-from ui2i.datasets.drawing.files import draw_files, table_rows
+from ui2i.datasets.drawing.files import draw_files
 from ui2i.datasets.procedural import draw, draw_dataset, sample_attributes, style_names
 from ui2i.files import sha256_folder
 from ui2i.metrics.neighbours import nearest_neighbours, pairwise_distances
@@ -52,16 +52,11 @@ def processor_milliseconds(work: Callable[[], Any]) -> float:
     return min(spent) * 1000 / NUM_TIMED
 
 
-def write(style: str, folder: Path) -> None:
-    draw_files(style, 0, range(NUM_TIMED), 64, folder)
-    table_rows(style, 0, NUM_TIMED)
-
-
 def speed(style: str, folder: Path) -> dict[str, float]:
     people = [sample_attributes(0, index, style) for index in range(NUM_TIMED)]
     draw(people[0], style)
     drawn = processor_milliseconds(lambda: [draw(person, style) for person in people])
-    written = processor_milliseconds(lambda: write(style, folder))
+    written = processor_milliseconds(lambda: draw_files(style, 0, range(NUM_TIMED), 64, folder))
     start = time.perf_counter()
     draw_dataset(style, NUM_WRITTEN, 0, folder / "two", num_workers=2)
     return {

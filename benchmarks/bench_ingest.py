@@ -1,29 +1,35 @@
 """Is ingestion as fast as the codecs allow on two cores, and is its memory the same for 1,000 and 100,000 pictures?
 
 The literal form is one loop with Pillow: open, turn upright, crop the centered square, resize, save as PNG. It checks
-nothing, hashes nothing, finds no duplicates and keeps no list. Both write the same pictures, and that is checked.
-Ratios of wall-clock time mean something on a quiet machine only, so processor time is printed too.
-Run: python benchmarks/bench_ingest.py [speed | memory]
+nothing, hashes nothing, finds no duplicates and keeps no list. Both write the same pictures, and that is checked; they
+compress them unequally, Pillow as it does by itself and ingestion as `ui2i.images.PNG_LEVEL` says, so the loop is timed
+at that level too. Ratios of wall-clock time mean something on a quiet machine only, so processor time is printed too.
+Drawn noise stands for photographs; real ones come from archives, each with the side to which they are brought.
+Run: python benchmarks/bench_ingest.py [speed [ARCHIVE=SIDE ...] | memory]
 """
 
 import dataclasses
+import functools
 import io
 import json
 import multiprocessing
 import os
 import resource
+import shutil
 import struct
 import subprocess
 import sys
 import tarfile
 import tempfile
 import time
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps
 
+from ui2i.images import PNG_LEVEL
 from ui2i.progress import Progress, no_progress
 
 NUM_WORKERS = 2
@@ -31,6 +37,7 @@ REPEATS = 2
 FEW = 64  # pictures of a run that shows what starting and ending take
 # Source size, resolution, pictures: small aligned sets, larger ones, and photographs.
 CASES = (((64, 64), 64, 8000), ((128, 128), 128, 3000), ((512, 384), 256, 600), ((1600, 1200), 256, 200))
+PILLOWS_LEVEL = 6
 COUNTS = (1_000, 10_000, 100_000)
 MEMORY_RESOLUTION = 16
 
@@ -48,7 +55,7 @@ def photographs(size: tuple[int, int], count: int) -> Iterator[bytes]:
         yield buffer.getvalue()
 
 
-def literal(source: Path, out: Path, resolution: int) -> None:
+def literal(source: Path, out: Path, resolution: int, level: int = PILLOWS_LEVEL) -> None:
     out.mkdir()
     for path in sorted(source.iterdir()):
         with Image.open(path) as opened:
@@ -56,7 +63,9 @@ def literal(source: Path, out: Path, resolution: int) -> None:
         side = min(image.size)
         left, top = (image.width - side) // 2, (image.height - side) // 2
         square = image.crop((left, top, left + side, top + side))
-        square.resize((resolution, resolution), Image.Resampling.LANCZOS).save(out / f"{path.stem}.png")
+        square.resize((resolution, resolution), Image.Resampling.LANCZOS).save(
+            out / f"{path.stem}.png", compress_level=level
+        )
 
 
 def ours(source: Path, out: Path, resolution: int, progress: Progress = no_progress) -> None:
@@ -97,37 +106,65 @@ def check_equal(ours_out: Path, literal_out: Path) -> None:
             assert np.array_equal(np.asarray(Image.open(io.BytesIO(row["png"]))), np.asarray(expected))
 
 
-def speed() -> None:
+def write_noise(size: tuple[int, int], count: int, folder: Path) -> None:
+    folder.mkdir()
+    for index, data in enumerate(photographs(size, count)):
+        (folder / f"{index:06d}.jpg").write_bytes(data)
+
+
+def unpack(archive: Path, folder: Path) -> None:
+    """The pictures of a zip, in one folder under short names."""
+    folder.mkdir()
+    with zipfile.ZipFile(archive) as file:
+        names = [name for name in sorted(file.namelist()) if Path(name).suffix.lower() in (".jpg", ".jpeg", ".png")]
+        for index, name in enumerate(names):
+            (folder / f"{index:06d}{Path(name).suffix}").write_bytes(file.read(name))
+
+
+def speed(archives: dict[Path, int]) -> None:
     print(f"{NUM_WORKERS} processes, best of {REPEATS}, load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
     print(f"whole: with starting and ending; flow: what the time of {FEW} pictures leaves of that of all")
-    print("                              pictures a second        ratio to the loop   processor ms a picture")
-    print("     source     to   pictures    loop   whole    flow      whole    flow        loop   ingest")
-    for size, resolution, count in CASES:
-        with tempfile.TemporaryDirectory() as place:
-            few, source = Path(place, "few"), Path(place, "raw")
-            for folder in (few, source):
-                folder.mkdir()
-            for index, data in enumerate(photographs(size, count)):
-                (source / f"{index:06d}.jpg").write_bytes(data)
-                if index < FEW:
-                    (few / f"{index:06d}.jpg").write_bytes(data)
-            runs: dict[str, list[Run]] = {"loop": [], "few": [], "all": []}
-            for repeat in range(REPEATS):
-                for name, work, pictures in (("loop", literal, source), ("few", ours, few), ("all", ours, source)):
-                    runs[name].append(measure(work, pictures, Path(place, f"{name}-{repeat}"), resolution))
-            check_equal(Path(place, "all-0"), Path(place, "loop-0"))
-        loop, few_run, here = (min(found, key=lambda run: run.seconds) for found in runs.values())
-        rates = [
-            count / loop.seconds,
-            count / here.seconds,
-            (count - FEW) / (here.seconds - few_run.seconds),
-        ]
-        print(
-            f"{size[0]:5d} x {size[1]:<4d} {resolution:5d} {count:10d}"
-            f" {rates[0]:7.0f} {rates[1]:7.0f} {rates[2]:7.0f} {rates[1] / rates[0]:9.2f}x {rates[2] / rates[0]:6.2f}x"
-            f" {1e3 * loop.processor_seconds / count:11.2f}"
-            f" {1e3 * (here.processor_seconds - few_run.processor_seconds) / (count - FEW):8.2f}"
-        )
+    print("                                    pictures a second     ratio to the loop   the same,   ms a picture")
+    print(
+        f"source             to   pictures    loop   whole    flow      whole    flow    level {PNG_LEVEL}"
+        "     loop   ingest"
+    )
+    with tempfile.TemporaryDirectory() as place:
+        for number, (size, resolution, count) in enumerate(CASES):
+            raw = Path(place, f"raw-{number}")
+            write_noise(size, count, raw)
+            report(f"{size[0]} x {size[1]}", raw, resolution)
+        for archive, resolution in archives.items():
+            raw = Path(place, archive.stem)
+            unpack(archive, raw)
+            report(archive.stem, raw, resolution)
+
+
+def report(title: str, source: Path, resolution: int) -> None:
+    """Time a folder of pictures, each way in turn, and print its line."""
+    files = sorted(source.iterdir())
+    with tempfile.TemporaryDirectory() as place:
+        few = Path(place, "few-raw")
+        few.mkdir()
+        for file in files[:FEW]:
+            shutil.copy(file, few)
+        same_level = functools.partial(literal, level=PNG_LEVEL)
+        ways = (("loop", literal, source), ("level", same_level, source), ("few", ours, few), ("all", ours, source))
+        runs: dict[str, list[Run]] = {name: [] for name, _, _ in ways}
+        for repeat in range(REPEATS):
+            for name, work, pictures in ways:
+                runs[name].append(measure(work, pictures, Path(place, f"{name}-{repeat}"), resolution))
+        check_equal(Path(place, "all-0"), Path(place, "loop-0"))
+    loop, level, start, here = (min(found, key=lambda run: run.seconds) for found in runs.values())
+    num_files, num_in_flow = len(files), len(files) - FEW
+    flow = num_in_flow / (here.seconds - start.seconds)
+    per_picture = 1e3 * (here.processor_seconds - start.processor_seconds) / num_in_flow
+    print(
+        f"{title:15s} {resolution:5d} {num_files:10d} {num_files / loop.seconds:7.0f} {num_files / here.seconds:7.0f}"
+        f" {flow:7.0f} {loop.seconds / here.seconds:9.2f}x {flow * loop.seconds / num_files:6.2f}x"
+        f" {flow * level.seconds / num_files:9.2f}x {1e3 * loop.processor_seconds / num_files:8.2f} {per_picture:8.2f}",
+        flush=True,
+    )
 
 
 def memory() -> None:
@@ -179,6 +216,6 @@ if __name__ == "__main__":
     if what == "peak":
         peak(Path(sys.argv[2]))
     if what in ("speed", "all"):
-        speed()
+        speed({Path(name): int(side) for name, side in (given.rsplit("=", 1) for given in sys.argv[2:])})
     if what in ("memory", "all"):
         memory()

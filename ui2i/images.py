@@ -21,6 +21,9 @@ from ui2i.files import atomic_file
 if TYPE_CHECKING:
     import torch
 
+PNG_LEVEL = 2
+"""Of zlib, 0 to 9. Pillow's 6 takes 1.5 to 2.1 times as long, for files of 96 to 104 % of the size."""
+
 Box = tuple[int, int, int, int]  # left, top, right, bottom in pixels; right and bottom are outside
 
 
@@ -43,7 +46,7 @@ def fit_square(
 def encode_png(image: UInt8[np.ndarray, "h w 3"] | Image.Image) -> bytes:
     """Return a picture as the bytes of a PNG file."""
     buffer = io.BytesIO()
-    _as_pillow(image).save(buffer, format="PNG")
+    _as_pillow(image).save(buffer, format="PNG", compress_level=PNG_LEVEL)
     return buffer.getvalue()
 
 

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 
 from ui2i.datasets.drawing.animals.attributes import AnimalAttributes
 from ui2i.datasets.drawing.attributes import FaceAttributes
-from ui2i.datasets.drawing.files import table_rows
+from ui2i.datasets.drawing.files import take_rows
 from ui2i.datasets.drawing.registry import find_style, style_names, subject_of
 from ui2i.datasets.drawing.subjects import Attributes
 from ui2i.datasets.drawing.workers import draw_chunks
@@ -113,7 +113,7 @@ def draw_dataset(
         with contextlib.closing(draw_chunks(style, seed, chunks, resolution, unfinished, num_workers)) as finished:
             for done in itertools.accumulate(finished):
                 progress(done, num_images, style)
-        table = pa.Table.from_pylist(table_rows(style, seed, num_images))
+        table = pa.Table.from_pylist(take_rows(unfinished, chunks))
         pq.write_table(table.replace_schema_metadata(MADE_BY), unfinished / ATTRIBUTES_FILE)
     return out_dir
 

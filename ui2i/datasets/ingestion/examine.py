@@ -21,7 +21,7 @@ from ui2i.decoding import Decoded, PictureError, decode
 from ui2i.files import sha256_bytes
 from ui2i.images import Box, encode_png
 
-EXAMINATION_VERSION = 1  # to be raised when equal bytes and settings give another picture or another reason
+EXAMINATION_VERSION = 2  # to be raised when equal bytes and settings give another picture or another reason
 
 _CODECS = ("libjpeg_turbo", "jpg", "zlib_ng", "zlib", "webp", "avif", "libtiff", "littlecms2")
 FREE_SETTINGS = ("max_images", "test_share", "max_reject_share", "near_duplicate_bits", "face_landmarks")
