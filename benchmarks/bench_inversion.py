@@ -1,14 +1,17 @@
 """How much faster do several pictures advance together than one by one, and what does that take in memory?
 
-The shipped model of drawn faces at 64 px; the method `w` with L1 and LPIPS (squeeze). Both forms take the same steps on
-the same pictures, in turns in one process. On a GPU `--resolution 256` says what a picture costs on average in a model
-of the paper's size that is untrained, which makes no difference to the time.
+The shipped model of drawn faces at 64 px; the method `w` with L1 and LPIPS (squeeze). All forms take the same steps on
+the same pictures, in turns in one process: `together`, `one by one` with the same code, and `literal`, one by one as
+projectors are usually written, with the generator of `literal.py` and the target's features made anew in each step. On
+a GPU `--resolution 256` says what a picture costs on average in a model of the paper's size that is untrained, which
+makes no difference to the time.
 
     python benchmarks/bench_inversion.py --json docs/results/bench_inversion.json
     python benchmarks/bench_inversion.py --device cuda --resolution 256 --images 64 --turns 1 --steps 50
 """
 
 import argparse
+import copy
 import json
 import resource
 import subprocess
@@ -18,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from literal import FIR_FORMS, make_literal
 from torch import Tensor
 from turns import Form, describe, in_turns, rates
 
@@ -47,6 +51,9 @@ def main() -> None:
         "together": Form(advance(images, generator, perceptual, args.steps, args.images), keeps_memory=True),
         "one by one": Form(advance(images, generator, perceptual, args.steps, 1), keeps_memory=True),
     }
+    for fir_form in FIR_FORMS:
+        network = make_literal(copy.deepcopy(generator), fir_form)
+        forms[f"literal, {fir_form}"] = Form(literal(images, network, perceptual, args.steps), keeps_memory=True)
     result = rates(in_turns(forms, args.turns), args.images * args.steps)
     result["memory_bytes"] = {name: memory_of(args, size) for name, size in (("together", args.images), ("one", 1))}
     rate = result["images_per_second"]["together"]
@@ -101,6 +108,28 @@ def advance(
 
     def run() -> None:
         invert(images, generator, perceptual, settings(num_steps, batch_size))
+        if images.is_cuda:
+            torch.cuda.synchronize()
+
+    return run
+
+
+def literal(images: Tensor, generator: Generator, perceptual: Perceptual, num_steps: int) -> Callable[[], Any]:
+    """Return what takes the steps for one picture after the other."""
+
+    def project(image: Tensor) -> None:
+        w = generator.w_avg[None].clone().requires_grad_()
+        optimizer = torch.optim.Adam([w], lr=0.01)
+        for _ in range(num_steps):
+            generated = generator.synthesis(generator.broadcast(w))
+            loss = (generated - image).abs().mean() + perceptual.distance(image, generated).sum()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+
+    def run() -> None:
+        for image in images.split(1):
+            project(image)
         if images.is_cuda:
             torch.cuda.synchronize()
 

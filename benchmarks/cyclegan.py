@@ -1,0 +1,277 @@
+"""How near does CycleGAN come to the truth, trained on the same pictures for the same time?
+
+A plain CycleGAN (Zhu et al. 2017, arXiv 1703.10593), written from the paper: the baseline of Table II. It trains two
+generators between two unpaired sets of pictures and writes what becomes of the test pictures to DIR/pictures under
+their names, for `ui2i evaluate`. Stopped, the same command goes on. See docs/baseline.md.
+
+    python benchmarks/cyclegan.py --source data/prepared/face --target data/prepared/cartoon \\
+        --test data/prepared/face --out data/runs/cyclegan/cartoon --minutes 15
+"""
+
+import argparse
+import dataclasses
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+import torch
+from cyclegan_networks import Generator, find_num_blocks, find_patch_size
+from cyclegan_state import CycleGAN, Settings
+from cyclegan_training import train
+from jaxtyping import UInt8
+
+from tasks.progress import report_progress
+from tasks.translate import first_pictures
+from ui2i.allocator import keep_freed_memory
+from ui2i.contact_sheet import Row, contact_sheet
+from ui2i.datasets.manifest import MANIFEST_NAME
+from ui2i.datasets.prepared import PreparedDataset, Split
+from ui2i.devices import find_device
+from ui2i.errors import ConfigError, DataError, UI2IError
+from ui2i.files import atomic_folder, sha256_bytes, sha256_file, sha256_listing, write_text
+from ui2i.images import encode_png, load_image, save_png, to_tensor, to_uint8
+from ui2i.metrics.picture_sets import find_pictures
+from ui2i.provenance import provenance
+
+BATCH_SIZE = 32  # of translating
+NUM_COLUMNS = 12  # of the contact sheet
+NUM_LOG_ROWS = 50  # in the card
+
+Images = UInt8[np.ndarray, "n r r 3"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Pictures:
+    """Pictures in memory, and where they are from."""
+
+    name: str  # of the folder
+    names: list[str]  # relative paths of the files, with or without ending
+    images: Images
+    sha256: str  # of the whole dataset, or of the chosen files with their names
+
+    @property
+    def resolution(self) -> int:
+        """Width and height in pixels."""
+        return self.images.shape[1]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit status: 0, or 2 after printing one line `error: ...`."""
+    options = _parser().parse_args(arguments)
+    keep_freed_memory()
+    try:
+        run(options)
+    except UI2IError as error:
+        print("error: " + " ".join(str(error).split()), file=sys.stderr, flush=True)
+        return 2
+    return 0
+
+
+def run(options: argparse.Namespace) -> None:
+    """Train, translate the test pictures, and write them with a contact sheet and a card."""
+    device = find_device(options.device)
+    source, target = (read_pictures(folder, "train") for folder in (options.source, options.target))
+    test = read_pictures(options.test, "test", options.num_test)
+    check(source, target, test)
+    settings = choose_settings(options, source.resolution)
+    data = {role: of.sha256 for role, of in (("source", source), ("target", target))}
+    identity = json.dumps({**dataclasses.asdict(settings), **data}, sort_keys=True)
+    model = CycleGAN(settings, device)
+    with report_progress("cyclegan") as progress:
+        train(
+            model,
+            source.images,
+            target.images,
+            settings,
+            options.out / "state.pt",
+            identity=identity,
+            progress=progress,
+        )
+    outputs = translate(model.to_target, test.images, device)
+    write_pictures(options.out / "pictures", test.names, outputs)
+    save_png(options.out / "sheet.png", sheet(model, test, outputs, target))
+    card = describe_run(model, settings, {"source": source, "target": target, "test": test})
+    write_text(options.out / "card.json", json.dumps(card, indent=2) + "\n")
+    print(f"{len(outputs)} pictures in {options.out / 'pictures'}, sheet.png and card.json beside them")
+
+
+def choose_settings(options: argparse.Namespace, img_resolution: int) -> Settings:
+    """Return what the command line says, and for the rest the paper's settings for pictures of this size.
+
+    Raises:
+        ConfigError: a number is out of range, or there is no end.
+        DataError: no network fits the pictures.
+    """
+    return Settings(
+        minutes=options.minutes,
+        kimg=options.kimg,
+        width=options.width,
+        num_blocks=find_num_blocks(img_resolution),
+        patch_size=find_patch_size(img_resolution),
+        batch_size=options.batch_size,
+        precision=options.precision,
+        seed=options.seed,
+    )
+
+
+def read_pictures(folder: Path, split: Split, count: int | None = None) -> Pictures:
+    """Return one split of a prepared dataset, or all pictures of any other folder.
+
+    Args:
+        count: of the first pictures to take; None: all.
+
+    Raises:
+        DataError: there is no such folder, it holds no pictures, or they are not squares of one size.
+        ConfigError: the count is not positive.
+    """
+    if count is not None and count < 1:
+        raise ConfigError(f"--num-test is {count}, expected 1 or more; leave it out to take all")
+    if (folder / MANIFEST_NAME).is_file():
+        dataset = PreparedDataset(folder, split)
+        found = first_pictures(dataset, len(dataset) if count is None else count)
+        return Pictures(name=dataset.name, names=list(found.names), images=found.images, sha256=dataset.hash)
+    paths = dict(list(find_pictures(folder).items())[:count])
+    listing = sha256_listing((name, sha256_file(path)) for name, path in paths.items())
+    name = folder.resolve().name
+    return Pictures(name=name, names=list(paths), images=_read_files(list(paths.values())), sha256=listing)
+
+
+def check(source: Pictures, target: Pictures, test: Pictures) -> None:
+    """Refuse pictures of several sizes, and test pictures that training would see.
+
+    Raises:
+        DataError: they are refused.
+    """
+    for other in (target, test):
+        if other.resolution != source.resolution:
+            raise DataError(
+                f"{other.name} has {other.resolution} px and {source.name} {source.resolution} px, expected one size "
+                "for all; ingest them alike"
+            )
+    seen = set(_hashes(source.images))
+    leaked = [name for name, digest in zip(test.names, _hashes(test.images), strict=True) if digest in seen]
+    if leaked:
+        raise DataError(
+            f"{len(leaked)} test pictures are among those of {source.name} that are trained on ({leaked[0]} is one), "
+            "expected others; take a prepared dataset, which is split, or another folder"
+        )
+
+
+@torch.no_grad()
+def translate(generator: Generator, images: Images, device: str) -> Images:
+    """Return what a generator makes of pictures, in single precision."""
+    parts = [images[start : start + BATCH_SIZE] for start in range(0, len(images), BATCH_SIZE)]
+    return np.concatenate([to_uint8(generator(to_tensor(part).to(device))) for part in parts])
+
+
+def write_pictures(folder: Path, names: Sequence[str], images: Images) -> None:
+    """Write a PNG for each name, whatever its ending was; the folder is replaced when all are there.
+
+    Raises:
+        DataError: two names differ in their endings alone, or one leads out of the folder.
+    """
+    paths = [PurePosixPath(name) for name in names]
+    with atomic_folder(folder) as temporary:
+        for path, image in zip(paths, images, strict=True):
+            output = temporary / path.with_suffix(".png")
+            if path.is_absolute() or ".." in path.parts or output.exists():
+                raise DataError(
+                    f"the test picture {path} has no place of its own below {folder}, expected names that differ in "
+                    "more than their endings; rename it"
+                )
+            output.parent.mkdir(parents=True, exist_ok=True)
+            output.write_bytes(encode_png(image))
+
+
+def sheet(model: CycleGAN, test: Pictures, outputs: Images, target: Pictures) -> UInt8[np.ndarray, "h w 3"]:
+    """Return the first test pictures, their translations, the way back, and pictures of the target domain."""
+    first = slice(NUM_COLUMNS)
+    rows = [
+        Row(f"{test.name}, test", test.images[first]),
+        Row("translated", outputs[first]),
+        Row("and back", translate(model.to_source, outputs[first], model.device)),
+        Row(f"{target.name}, others", target.images[first]),
+    ]
+    title = f"CycleGAN, {model.seconds / 60:.1f} minutes"
+    return contact_sheet(rows, upscale=max(1, 128 // test.resolution), title=title)
+
+
+def describe_run(model: CycleGAN, settings: Settings, data: dict[str, Pictures]) -> dict[str, Any]:
+    """Return what made the pictures, how long it took and how it went."""
+    images_shown = model.num_steps * settings.batch_size
+    return {
+        "system": "CycleGAN",
+        "settings": dataclasses.asdict(settings),
+        "img_resolution": data["source"].resolution,
+        "data": {
+            role: {"name": of.name, "num_images": len(of.images), "sha256": of.sha256} for role, of in data.items()
+        },
+        "num_steps": model.num_steps,
+        "images_shown": images_shown,  # of each domain
+        "seconds": model.seconds,
+        "images_per_second": images_shown / model.seconds,
+        "parameters": {"generator": _count(model.to_target), "discriminator": _count(model.discriminator_target)},
+        "log": list(_thinned(model.log)),
+        "provenance": provenance(model.device),
+    }
+
+
+def _read_files(paths: Sequence[Path]) -> Images:
+    images: list[np.ndarray] = []
+    for path in paths:
+        image = np.asarray(load_image(path))
+        side = len(images[0]) if images else len(image)
+        if image.shape != (side, side, 3):
+            raise DataError(
+                f"{path} has {image.shape[1]} x {image.shape[0]} pixels, expected {side} x {side}; ingest the folder, "
+                "or bring its pictures to squares of one size"
+            )
+        images.append(image)
+    return np.stack(images)
+
+
+def _hashes(images: Images) -> list[str]:
+    return [sha256_bytes(image.tobytes()) for image in images]
+
+
+def _count(network: torch.nn.Module) -> int:
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+def _thinned(log: list[dict[str, float]]) -> Iterator[dict[str, float]]:
+    """Yield evenly spaced rows, the last one among them."""
+    step = max(1, -(-len(log) // NUM_LOG_ROWS))
+    yield from reversed(log[::-1][::step])
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
+    add = parser.add_argument
+    add("--source", metavar="DIR", type=Path, required=True, help="pictures, or a prepared dataset: its training split")
+    add("--target", metavar="DIR", type=Path, required=True, help="likewise, of the other domain")
+    add(
+        "--test",
+        metavar="DIR",
+        type=Path,
+        required=True,
+        help="what to translate; of a prepared dataset its test split",
+    )
+    add("--out", metavar="DIR", type=Path, required=True, help="gets pictures/, sheet.png, card.json and state.pt")
+    add("--minutes", metavar="M", type=float, help="of training by the clock, interruptions left out")
+    add("--kimg", metavar="N", type=float, help="thousands of pictures of each domain; with --minutes either ends it")
+    add("--num-test", metavar="N", type=int, help="translate the first N test pictures (default: all)")
+    add("--width", type=int, default=Settings.width, help="channels of the first layer; the paper has 64 (default: 32)")
+    add("--batch-size", type=int, default=Settings.batch_size, help="of each domain (default: 1, the paper's)")
+    add("--precision", choices=("bf16", "fp32"), default=Settings.precision, help="of training (default: bf16)")
+    add("--device", default="auto", help="auto (default), cpu, cuda or mps")
+    add("--seed", type=int, default=Settings.seed)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
