@@ -30,6 +30,7 @@ from ui2i.progress import Progress, no_progress
 WARMUP = 0.05  # share of the steps in which the rate rises; after it half a cosine falls
 HELD_OUT_SEED = 1 << 20  # added to the seed for the generated pictures that measure
 EVALUATION_BATCH = 32
+RECENT = 50  # steps whose mean loss is shown
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,10 +70,10 @@ def train_encoder(
         trainer.restore(read_state(state_path, trainer.settings))
     while trainer.step < trainer.num_steps:
         trainer.advance()
-        done = trainer.step * config.batch_size
+        note = f"loss {trainer.recent_loss:.4f}"
+        progress(trainer.step * config.batch_size, trainer.num_steps * config.batch_size, note)
         if trainer.at_snapshot:
             trainer.note_down()
-            progress(done, trainer.num_steps * config.batch_size, f"loss {trainer.log[-1]['loss']:.4f}")
             if state_path is not None:
                 write_state(state_path, trainer.state())
     trainer.encoder.eval().requires_grad_(False)
@@ -144,6 +145,12 @@ class _Trainer:
         """Whether a row of the log and a state are due."""
         interval = max(1, round(1000 * self.config.snapshot_kimg / self.config.batch_size))
         return self.step % interval == 0 or self.step == self.num_steps
+
+    @property
+    def recent_loss(self) -> float:
+        """Mean of the loss since the last row of the log, of at most `RECENT` steps."""
+        recent = [row["loss"] for row in self._since[-RECENT:]]
+        return sum(recent) / len(recent)
 
     def advance(self) -> None:
         """Take one step."""
