@@ -15,6 +15,7 @@ from flows.data_cli import data_app
 from flows.epilog import examples as _examples
 from flows.measurement_cli import measurement_app
 from flows.operations_cli import register as register_operations
+from flows.reproduction_cli import register as register_reproduction
 from flows.tables_cli import tables_app
 from flows.terminal import session as _session
 from flows.translation_cli import register as register_translation
@@ -41,6 +42,7 @@ app.add_typer(measurement_app)
 app.add_typer(tables_app, name="tables")
 register_operations(app)
 register_translation(app)
+register_reproduction(app)
 
 
 @dataclasses.dataclass(frozen=True)

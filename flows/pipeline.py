@@ -23,7 +23,7 @@ from flows.limits import ensure_training_limit
 from flows.parameters import Method, Mode, Name, Overrides, PictureFraming, Psi, Start, Steps, SwapMode
 from flows.registration import DEFAULT_MODES, add_base, add_domain
 from flows.stages import command_task, stage_task
-from flows.task_runners import chosen_task_runner, is_parallel
+from flows.task_runners import chosen_task_runner, is_parallel, num_workers
 from tasks.dvc_stage import StageOutcome, base_stages, domain_stages
 from tasks.params import find_entry, load_params
 from tasks.project import Project, find_project
@@ -137,7 +137,7 @@ def train_encoder(base: Name, project: str | None = None) -> list[StageOutcome]:
     return _run_stages(found, [f"encode@{base}"])
 
 
-@flow(name="translate", flow_run_name="translate to {domain}")
+@flow(name="translate", flow_run_name="translate to {domain}", task_runner=chosen_task_runner())
 def translate(
     images: str,
     domain: Name,
@@ -207,6 +207,8 @@ def translate(
     }
     command = translation_command(found, domain, Path(images).resolve(), folder, options)
     tell_alive(found)
+    if is_parallel():
+        _find_codes(domain, command, found.root)
     outcome = command_task(f"translate to {domain}", command, found.root)
     show_contact_sheet(folder, domain)
     return [outcome]
@@ -215,6 +217,16 @@ def translate(
 def _run_stages(project: Project, stages: list[str]) -> list[StageOutcome]:
     ensure_training_limit()
     return [stage_task(stage, project.root) for stage in stages]
+
+
+def _find_codes(domain: str, command: list[str], root: Path) -> None:
+    """Find the codes of a folder's pictures in as many parts as there are workers; the translation then has them."""
+    count = num_workers()
+    parts = range(1, count + 1)
+    name = f"codes to {domain}, part"
+    runs = [command_task.submit(f"{name} {part}", [*command, f"--part={part}/{count}"], root) for part in parts]
+    for run in runs:
+        run.result()
 
 
 def _evaluation_stages(domain: str) -> list[str]:

@@ -18,7 +18,7 @@ from tasks.dvc_stage import StageFailed, StageOutcome, run_command, run_stage
 from tasks.project import Project
 from ui2i.progress import Progress
 
-TRAININGS = ("pretrain", "finetune", "encode")
+TRAININGS = ("pretrain", "finetune", "encode", "baseline")
 RETRIES = 1
 RETRY_DELAY_SECONDS = 10
 

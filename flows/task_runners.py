@@ -1,4 +1,4 @@
-"""Where the stages of several domains run: one after another, or side by side here or on other machines.
+"""Where stages of several domains and parts of a folder run: one after another, or side by side, here or elsewhere.
 
 `UI2I_TASK_RUNNER` says: nothing (one after another, in the flow's own process), `threads`, `dask` or `ray`. Each stage
 is a process of its own all the same; a runner only says how many there are at a time, and on which machine they start.
@@ -20,7 +20,7 @@ DEFAULT_WORKERS = 2
 
 
 def is_parallel() -> bool:
-    """Whether stages of several domains are to run side by side."""
+    """Whether stages of several domains, and parts of a large folder, are to run side by side."""
     return bool(os.environ.get(RUNNER_VARIABLE))
 
 
@@ -30,7 +30,7 @@ def chosen_task_runner() -> TaskRunner[Any]:
     Raises:
         ConfigError: it asks for something unknown, or for what is not installed.
     """
-    name, count = os.environ.get(RUNNER_VARIABLE, ""), _num_workers()
+    name, count = os.environ.get(RUNNER_VARIABLE, ""), num_workers()
     if name == "":
         return ThreadPoolTaskRunner(max_workers=1)
     if name == "threads":
@@ -75,7 +75,12 @@ def ray_runner(num_workers: int, address: str | None = None) -> TaskRunner[Any]:
     )
 
 
-def _num_workers() -> int:
+def num_workers() -> int:
+    """Return how many stages or parts of one run at a time.
+
+    Raises:
+        ConfigError: the environment asks for something else than a number.
+    """
     count = os.environ.get(WORKERS_VARIABLE, str(DEFAULT_WORKERS))
     if not count.isdigit() or count == "0":
         raise ConfigError(f"{WORKERS_VARIABLE} is {count!r}, expected a number of workers; correct or unset it")

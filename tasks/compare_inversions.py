@@ -1,19 +1,39 @@
-"""Table III for a base: every method on the same pictures -> data/tables/inversion/<base>.parquet. No stage of DVC."""
+"""Stage compare_inversions@: every method on the same pictures -> data/tables/inversion/<base>.parquet (Table III).
+
+The stage takes its numbers from the section `inversions`; `ui2i compare-inversions` takes them from its options.
+"""
 
 import dataclasses
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from tasks.domain_models import named_model
 from tasks.inversion_models import find_encoder
-from tasks.params import load_params
+from tasks.params import Params, find_entry, load_params
 from tasks.project import Project
-from tasks.stage_cli import default_device, hold
+from tasks.stage_cli import Job, Stage, default_device, hold, main
 from ui2i.progress import Progress, no_progress
 
 if TYPE_CHECKING:
     from ui2i.config import InversionConfig
     from ui2i.inversion import Contestant
+
+
+def work(job: Job) -> None:
+    """Compare all methods on a base's pictures (paper, Table III)."""
+    contest = find_entry(job.params.inversions, job.name, "inversions")
+    _compare(
+        job.project,
+        job.params,
+        job.name,
+        num_images=contest.num_images,
+        num_steps=contest.num_steps,
+        methods=(),
+        encoder_steps=contest.encoder_steps,
+        seed=contest.seed,
+        progress=job.progress,
+    )
 
 
 def compare(
@@ -44,37 +64,63 @@ def compare(
         CheckpointError: the model is missing; or the encoder, which a method that is named needs.
         DataError: there are fewer than two pictures of a kind.
     """
+    params = load_params(project)
+    with hold(project, project.inversion_table(base)):
+        return _compare(
+            project,
+            params,
+            base,
+            num_images=num_images,
+            num_steps=num_steps or params.inversion.num_steps,
+            methods=methods,
+            encoder_steps=encoder_steps,
+            seed=seed,
+            progress=progress,
+        )
+
+
+def _compare(
+    project: Project,
+    params: Params,
+    base: str,
+    *,
+    num_images: int,
+    num_steps: int,
+    methods: Sequence[str],
+    encoder_steps: int,
+    seed: int,
+    progress: Progress,
+) -> list[dict[str, Any]]:
     from ui2i.inversion import compare_inversions, summarize_inversions
     from ui2i.perceptual import load_perceptual
     from ui2i.provenance import git_commit
     from ui2i.tables import INVERSION_SCHEMA, INVERTED_SCHEMA, write_table
 
-    params, device = load_params(project), default_device()
+    device = default_device()
     model = named_model(project, params, base, device=device)
-    config = dataclasses.replace(params.inversion, num_steps=num_steps or params.inversion.num_steps, seed=seed)
+    config = dataclasses.replace(params.inversion, num_steps=num_steps, seed=seed)
     configs = _configs(config, methods, with_encoder=project.encoder(base).is_file(), encoder_steps=encoder_steps)
     encoder, encoder_hash = None, None
     if any(config.needs_encoder for config in configs):
         encoder, encoder_hash = find_encoder(project, model, device=device)
-    with hold(project, project.inversion_table(base)):
-        rows = compare_inversions(
-            _contestants(project, model.generator, base, num_images, seed),
-            model.generator,
-            load_perceptual(params.perceptual, device),
-            configs,
-            columns={
-                "base": base,
-                "base_hash": model.hash,
-                "encoder_hash": encoder_hash,
-                "commit": git_commit(),
-                "device": device,
-            },
-            encoder=encoder,
-            progress=progress,
-        )
-        means = summarize_inversions(rows)
-        write_table(project.inverted_table(base), rows, INVERTED_SCHEMA)
-        write_table(project.inversion_table(base), means, INVERSION_SCHEMA)
+    rows = compare_inversions(
+        _contestants(project, model.generator, base, num_images, seed),
+        model.generator,
+        load_perceptual(params.perceptual, device),
+        configs,
+        columns={
+            "base": base,
+            "base_hash": model.hash,
+            "encoder_hash": encoder_hash,
+            "commit": git_commit(),
+            "device": device,
+        },
+        encoder=encoder,
+        progress=progress,
+    )
+    means = summarize_inversions(rows)
+    write_table(project.inverted_table(base), rows, INVERTED_SCHEMA)
+    write_table(project.inversion_table(base), means, INVERSION_SCHEMA)
     return means
 
 
@@ -100,3 +146,15 @@ def _contestants(project: Project, generator: Any, base: str, num_images: int, s
     pictures = first_pictures(PreparedDataset(project.prepared(base), "test"), num_images)
     real = Contestant(kind="real", images=to_tensor(pictures.images), names=pictures.names)
     return [generated_contestant(generator, num_images, seed=seed), real]
+
+
+STAGE = Stage(
+    name="compare_inversions",
+    summary="Invert the same pictures of the base NAME by every method, and write how well each gives them back.",
+    option="base",
+    output=Project.inversion_table,
+    work=work,
+)
+
+if __name__ == "__main__":
+    sys.exit(main(STAGE))

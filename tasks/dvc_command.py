@@ -7,6 +7,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from filelock import FileLock
+
 from ui2i.errors import UI2IError
 
 DVC = (sys.executable, "-m", "dvc")
@@ -51,8 +53,16 @@ def ensure_dvc(root: Path) -> None:
     """Make DVC usable in a project: initialised, and told whether there is git around it.
 
     A clone needs nothing. A copy without git, such as an unpacked archive, gets `core.no_scm` in `.dvc/config.local`,
-    which git never sees; it goes again when the folder has become a git repository.
+    which git never sees; it goes again when the folder has become a git repository. Stages that begin together do it
+    one after another.
     """
+    lock_path = root / "data" / "runs" / ".locks" / "dvc-init.lock"
+    lock_path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(lock_path):
+        _ensure_dvc(root)
+
+
+def _ensure_dvc(root: Path) -> None:
     in_git = any((folder / ".git").exists() for folder in (root, *root.parents))
     if not (root / ".dvc").is_dir():
         options = [] if (root / ".git").exists() else ["--subdir" if in_git else "--no-scm"]

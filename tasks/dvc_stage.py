@@ -166,7 +166,13 @@ def list_stages(project: Project) -> list[str]:
         stages += _own_stages(name)
     stages += [f"truth@{name}" for name in params.truth]
     stages += [f"encode@{name}" for name in params.encoders]
-    return [*stages, *(f"table@{number}" for number in params.tables)]
+    stages += [f"compare_inversions@{name}" for name in params.inversions]
+    stages += [f"pair@{name}" for name in params.pairs]
+    stages += [f"judge@{name}" for name in params.judged]
+    for name in params.baselines:
+        stages += [f"baseline@{name}", f"judge_baseline@{name}"]
+    stages += [f"table@{number}" for number in params.tables]
+    return [*stages, *(f"figures@{name}" for name in params.figures)]
 
 
 def base_stages(project: Project, name: str) -> list[str]:

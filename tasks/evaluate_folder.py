@@ -1,4 +1,4 @@
-"""A folder of anybody's outputs -> a row of Table II in data/tables/evaluation/measured.<domain>.parquet.
+"""A folder of anybody's outputs -> rows of Table II, on request in data/tables/evaluation/measured.<domain>.parquet.
 
 Outputs and inputs belong together by their names: `a/b.png` among the outputs is what became of `a/b.jpg` among the
 inputs. A folder that `ui2i translate` made has several outputs of each input and says in its table which; its variants
@@ -47,7 +47,25 @@ def evaluate_folder(
     domain: str | None = None,
     progress: Progress = no_progress,
 ) -> list[Row]:
-    """Judge outputs, append their rows and return them (paper, Table II).
+    """Judge outputs, append their rows and return them; otherwise as `judge_folder`."""
+    from ui2i.tables import EVALUATION_SCHEMA, append_rows
+
+    rows = judge_folder(project, outputs, target, name=name, inputs=inputs, domain=domain, progress=progress)
+    append_rows(project.measured_evaluations(rows[0]["domain"]), rows, EVALUATION_SCHEMA)
+    return rows
+
+
+def judge_folder(
+    project: Project,
+    outputs: Path,
+    target: str,
+    *,
+    name: str | None = None,
+    inputs: Path | None = None,
+    domain: str | None = None,
+    progress: Progress = no_progress,
+) -> list[Row]:
+    """Judge outputs and return their rows of `EVALUATION_SCHEMA` (paper, Table II).
 
     Args:
         target: a domain of the project, or a folder of pictures.
@@ -61,7 +79,6 @@ def evaluate_folder(
     from ui2i.metrics.evaluation import embed_set, evaluate
     from ui2i.metrics.picture_sets import of_files
     from ui2i.perceptual import load_perceptual
-    from ui2i.tables import EVALUATION_SCHEMA, append_rows
 
     params, device = load_params(project), default_device()
     systems = _systems(outputs, inputs, name)
@@ -93,7 +110,6 @@ def evaluate_folder(
             "seconds": time.perf_counter() - start,
         }
         rows.append(evaluation_row(run, evaluation, **own))
-    append_rows(project.measured_evaluations(found.domain), rows, EVALUATION_SCHEMA)
     return rows
 
 

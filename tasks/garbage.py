@@ -46,7 +46,8 @@ def collect(project: Project) -> list[Garbage]:
     """
     params = load_params(project)
     hashes = table_hashes(project)
-    found = [*_training_states(project, params), *_models(project, params, hashes), *_cache(project, hashes)]
+    states = [*_training_states(project, params), *_encoder_states(project, params)]
+    found = [*states, *_models(project, params, hashes), *_cache(project, hashes)]
     return sorted(found, key=lambda item: -item.num_bytes)
 
 
@@ -76,7 +77,7 @@ def table_hashes(project: Project) -> set[str]:
     import pyarrow.parquet as pq
 
     hashes: set[str] = set()
-    for folder in ("tables", "translations"):
+    for folder in ("tables", "translations", "figures"):
         for path in sorted((project.data_dir / folder).rglob("*.parquet")):
             try:
                 table = pq.ParquetFile(path)
@@ -94,7 +95,7 @@ def _training_states(project: Project, params: Params) -> Iterator[Garbage]:
     """Yield states of trainings that params.yaml no longer has: they can be gone on with by nobody."""
     modes = {name: {"scratch"} for name in params.bases}
     modes |= {name: {mode.lower() for mode in domain.modes} for name, domain in params.domains.items()}
-    kept = {project.downloads, project.regressors}
+    kept = {project.downloads, project.regressors, project.baseline_run("x").parent}
     for folder in _folders(project.data_dir / "runs"):
         if folder in kept or folder.name.startswith("."):
             continue
@@ -102,6 +103,14 @@ def _training_states(project: Project, params: Params) -> Iterator[Garbage]:
             if (run / "state.pt").exists() and run.name not in modes.get(folder.name, ()):
                 why = f"params.yaml trains no {folder.name} in the mode {run.name}"
                 yield Garbage(kind="training state", path=run, num_bytes=_size(run), why=why)
+
+
+def _encoder_states(project: Project, params: Params) -> Iterator[Garbage]:
+    """Yield states of encoders' trainings that params.yaml no longer has."""
+    for path in sorted(project.encoder_state("x").parent.glob("*.pt")):
+        if path.stem not in params.encoders:
+            why = f"params.yaml has no encoder of {path.stem}"
+            yield Garbage(kind="training state", path=path, num_bytes=path.stat().st_size, why=why)
 
 
 def _models(project: Project, params: Params, hashes: set[str]) -> Iterator[Garbage]:

@@ -14,7 +14,9 @@ from typing import Any, Literal, TypeVar
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
+from tasks.comparison_params import Baseline, DomainPair, InversionContest, Judged, check_comparisons, parse_entry
 from tasks.encoder_params import check_encoders, parse_encoder
+from tasks.figure_params import Figures, check_figures, parse_figures
 from tasks.measurement_params import Drift, Evaluation, PaperTable, parse_tables
 from tasks.project import PARAMS_FILE, Project
 from tasks.truth_params import Truth, check_truth, parse_truth
@@ -39,6 +41,9 @@ SCRATCH_SEED_OFFSET = 10_000  # a domain trained from scratch must not start fro
 
 NAME_PATTERN = "[a-z0-9][a-z0-9-]*"
 """Of datasets, bases and domains."""
+
+OPTIONAL = ("inversions", "pairs", "judged", "baselines", "figures")
+"""Sections that may be left out of the file; `dvc.yaml` says so too."""
 
 _NAME = re.compile(NAME_PATTERN)
 _T = TypeVar("_T")
@@ -127,7 +132,12 @@ class Params:
     domains: Mapping[str, Domain]
     truth: Mapping[str, Truth]
     encoders: Mapping[str, EncoderConfig]  # by base
+    inversions: Mapping[str, InversionContest]  # by base; this and what follows but the tables may be left out
+    pairs: Mapping[str, DomainPair]
+    judged: Mapping[str, Judged]  # by domain
+    baselines: Mapping[str, Baseline]  # by domain
     tables: Mapping[str, PaperTable]
+    figures: Mapping[str, Figures]
 
 
 def load_params(project: Project) -> Params:
@@ -151,7 +161,7 @@ def parse_params(text: str) -> Params:
     Raises:
         ConfigError: as `load_params`.
     """
-    sections = _mapping(_parse_yaml(text), where=PARAMS_FILE)
+    sections = {**{key: {} for key in OPTIONAL}, **_mapping(_parse_yaml(text), where=PARAMS_FILE)}
     _check_keys(sections, [field.name for field in dataclasses.fields(Params)], where=PARAMS_FILE, need_all=True)
     values = {name: _mapping(section, where=name) for name, section in sections.items()}
     params = Params(
@@ -173,11 +183,18 @@ def parse_params(text: str) -> Params:
         domains={name: _domain(entry, where) for name, entry, where in _entries(values, "domains")},
         truth={name: parse_truth(entry, where) for name, entry, where in _entries(values, "truth")},
         encoders={name: parse_encoder(entry, where) for name, entry, where in _entries(values, "encoders")},
+        inversions=_comparisons(InversionContest, values, "inversions"),
+        pairs=_comparisons(DomainPair, values, "pairs"),
+        judged=_comparisons(Judged, values, "judged"),
+        baselines=_comparisons(Baseline, values, "baselines"),
         tables=parse_tables(values["tables"]),
+        figures={name: parse_figures(entry, where) for name, entry, where in _entries(values, "figures")},
     )
     _check_references(params)
     check_truth(params)
     check_encoders(params)
+    check_figures(params)
+    check_comparisons(params)
     _check_overrides(params)
     return params
 
@@ -297,6 +314,10 @@ def _entry(entry_type: type[_T], values: Mapping[str, Any], where: str) -> _T:
     if missing:
         raise ConfigError(f"{where} lacks {missing[0]!r}, expected {', '.join(needed)}; add it")
     return from_mapping(entry_type, values, section=where)
+
+
+def _comparisons(entry_type: type[_T], values: Mapping[str, Mapping[str, Any]], section: str) -> dict[str, _T]:
+    return {name: parse_entry(entry_type, entry, where) for name, entry, where in _entries(values, section)}
 
 
 def _dataset(values: Mapping[str, Any], where: str) -> Dataset:

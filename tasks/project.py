@@ -97,6 +97,10 @@ class Project:
         """Table of distances that somebody asked for, between any models; no stage's. No domain's name has a dot."""
         return self.data_dir / "tables" / "distance" / "measured.any.parquet"
 
+    def pair_table(self, pair: str) -> Path:
+        """Table of distances between the models of two domains, in equal modes. No domain's name has a dot."""
+        return self.data_dir / "tables" / "distance" / f"pair.{pair}.parquet"
+
     def evaluation_table(self, domain: str) -> Path:
         """Table of how a domain's models translate, to which every run appends."""
         return self.data_dir / "tables" / "evaluation" / f"{domain}.parquet"
@@ -108,6 +112,14 @@ class Project:
     def measured_evaluations(self, domain: str) -> Path:
         """Table of folders of outputs that somebody had evaluated, of any system; no stage's."""
         return self.data_dir / "tables" / "evaluation" / f"measured.{domain}.parquet"
+
+    def picture_evaluation(self, domain: str) -> Path:
+        """Table of how a domain's models translate pictures of the base's test split."""
+        return self.data_dir / "tables" / "evaluation" / f"pictures.{domain}.parquet"
+
+    def baseline_evaluation(self, domain: str) -> Path:
+        """The same of the domain's baseline."""
+        return self.data_dir / "tables" / "evaluation" / f"baseline.{domain}.parquet"
 
     def swap_choice(self, domain: str) -> Path:
         """Table of how a swap's resolution and mode trade fidelity for similarity, with .png and .md beside it."""
@@ -169,6 +181,36 @@ class Project:
     def truth_sheet(self, domain: str) -> Path:
         """Picture of inputs, translations and counterparts."""
         return self.truth_table(domain).with_suffix(".png")
+
+    def baseline(self, domain: str) -> Path:
+        """Folder of what a domain's baseline makes of the pictures that are translated, under their names."""
+        return self.data_dir / "baselines" / domain
+
+    def baseline_run(self, domain: str) -> Path:
+        """Folder of what a baseline is trained on; not tracked."""
+        return self.data_dir / "runs" / "baselines" / domain
+
+    def baseline_truth(self, domain: str) -> Path:
+        """Table of a baseline's outputs against their true counterparts."""
+        return self.data_dir / "tables" / "truth" / f"baseline.{domain}.parquet"
+
+    def cost_file(self, stage: str) -> Path:
+        """What running a stage took, on this machine; not tracked."""
+        return self.data_dir / "runs" / ".costs" / f"{stage}.json"
+
+    @property
+    def figures(self) -> Path:
+        """Folder of the paper's Figures 4 to 8."""
+        return self.data_dir / "figures"
+
+    def figure(self, number: str) -> Path:
+        """Picture of a figure; tables of the same name lie beside it."""
+        return self.figures / f"figure{number}.webp"
+
+    @property
+    def figure_numbers(self) -> Path:
+        """What was measured for the figures as JSON, for `dvc metrics`."""
+        return self.figures / "figures.json"
 
     @property
     def regressors(self) -> Path:

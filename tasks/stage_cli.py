@@ -16,6 +16,7 @@ from typing import NoReturn
 
 from filelock import FileLock, Timeout
 
+from tasks.costs import noted_cost
 from tasks.params import Params, check_name, load_params
 from tasks.progress import report_progress
 from tasks.project import Project, find_project
@@ -140,6 +141,7 @@ def _run(stage: Stage, options: argparse.Namespace) -> None:
     elif job.is_writer:
         with (
             hold(project, stage.output(project, options.name)),
+            noted_cost(project.cost_file(f"{stage.name}@{options.name}")),
             report_progress(f"{stage.name}@{options.name}") as progress,
         ):
             stage.work(dataclasses.replace(job, progress=progress))

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 MAKERS = {
     "1": "`ui2i demo`, `ui2i new-domain` or `dvc repro distance@DOMAIN`",
     "2": "`dvc repro evaluate@DOMAIN`",
-    "3": "`ui2i compare-inversions`",
+    "3": "`ui2i compare-inversions` or `dvc repro compare_inversions@BASE`",
 }
 """What makes the rows that a table is made from."""
 
@@ -53,7 +53,7 @@ def build_table(project: Project, params: Params, number: str) -> "PaperTable":
 
 
 def distances_of_all(project: Project, params: Params) -> "pd.DataFrame":
-    """Return all rows of all domains' distance tables, and those that `ui2i measure` made.
+    """Return all rows of all domains' and pairs' distance tables, and those that `ui2i measure` made.
 
     Raises:
         DataError: there are none.
@@ -61,11 +61,12 @@ def distances_of_all(project: Project, params: Params) -> "pd.DataFrame":
     from ui2i.tables import DISTANCE_SCHEMA
 
     paths = [project.distance_table(domain) for domain in params.domains]
+    paths += [project.pair_table(pair) for pair in params.pairs]
     return _concat([*paths, project.measured_distances], DISTANCE_SCHEMA, "1")
 
 
 def evaluations_of_all(project: Project, params: Params) -> "pd.DataFrame":
-    """Return all rows of all domains' evaluation tables, and those that `ui2i evaluate` made.
+    """Return all rows of all domains' and baselines' evaluation tables, and those that `ui2i evaluate` made.
 
     Raises:
         DataError: there are none.
@@ -73,6 +74,8 @@ def evaluations_of_all(project: Project, params: Params) -> "pd.DataFrame":
     from ui2i.tables import EVALUATION_SCHEMA
 
     paths = [project.evaluation_table(domain) for domain in params.domains]
+    paths += [project.picture_evaluation(domain) for domain in params.judged]
+    paths += [project.baseline_evaluation(domain) for domain in params.baselines]
     measured = sorted(project.measured_evaluations("*").parent.glob(project.measured_evaluations("*").name))
     return _concat([*paths, *measured], EVALUATION_SCHEMA, "2")
 

@@ -14,6 +14,7 @@ from ui2i.errors import DataError
 from ui2i.files import sha256_bytes
 
 if TYPE_CHECKING:
+    from tasks.domain_models import Model
     from ui2i.config import InversionConfig
     from ui2i.translation import TranslationConfig
 
@@ -47,6 +48,9 @@ def work(job: Job, options: argparse.Namespace) -> None:
         swap_mode=options.swap_mode,
         device=device,
     )
+    if options.part is not None:
+        _find_part(job, options, source, device)
+        return
     inversion = _inversion(job.params.inversion, options)
     encoder, encoder_hash = encoder_of(job.project, source, inversion, device=device)
     translate_folder(
@@ -67,6 +71,32 @@ def work(job: Job, options: argparse.Namespace) -> None:
         encoder_hash=encoder_hash,
         store=latent_store(job.project),
         force=options.force or all(are_related(source, target) for target in targets),
+        progress=job.progress,
+    )
+
+
+def _find_part(job: Job, options: argparse.Namespace, source: "Model", device: str) -> None:
+    """Leave the codes of one part of the pictures in the store, and nothing else."""
+    from tasks.inversion_models import encoder_of, latent_store
+    from ui2i.perceptual import load_perceptual
+    from ui2i.translation import find_codes
+
+    inversion, store = _inversion(job.params.inversion, options), latent_store(job.project)
+    if store is None:
+        return
+    encoder, encoder_hash = encoder_of(job.project, source, inversion, device=device)
+    find_codes(
+        options.images,
+        source.generator,
+        load_perceptual(job.params.perceptual, device),
+        inversion,
+        store,
+        part=options.part[0] - 1,
+        num_parts=options.part[1],
+        source_hash=source.hash,
+        framing=_translation(job, options).framing,
+        encoder=encoder,
+        encoder_hash=encoder_hash,
         progress=job.progress,
     )
 
@@ -97,16 +127,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
         name="translate_folder",
         summary="",
         option="domain",
-        output=functools.partial(_locked, out=options.out),
+        output=functools.partial(_locked, out=options.out, part=options.part),
         work=functools.partial(work, options=options),
     )
     place = [] if options.project is None else ["--project", options.project]
     return stage_cli.main(stage, ["--domain", options.domain, *place])
 
 
-def _locked(project: Project, _domain: str, *, out: Path) -> Path:
+def _locked(project: Project, _domain: str, *, out: Path, part: tuple[int, int] | None) -> Path:
     """Return what stands for the output in the project, where locks are."""
-    return project.data_dir / "translations" / f"folder-{sha256_bytes(str(out).encode())[:16]}"
+    suffix = "" if part is None else f"-part{part[0]}"
+    return project.data_dir / "translations" / f"folder-{sha256_bytes(str(out).encode())[:16]}{suffix}"
+
+
+def _part(text: str) -> tuple[int, int]:
+    part, _, count = text.partition("/")
+    if not (part.isdigit() and count.isdigit() and 1 <= int(part) <= int(count)):
+        raise argparse.ArgumentTypeError(f"{text!r} is no part, expected I/N with I from 1 to N; write 1/2 or 2/2")
+    return int(part), int(count)
 
 
 def _inversion(config: "InversionConfig", options: argparse.Namespace) -> "InversionConfig":
@@ -168,6 +206,12 @@ def _parser() -> argparse.ArgumentParser:
     add("--start", help="of inversion: mean or encoder")
     add("--framing", choices=("center", "fit"), help="the centered square, or all of a picture on white")
     add("--force", action="store_true", help="translate between models of two families")
+    add(
+        "--part",
+        metavar="I/N",
+        type=_part,
+        help="only find the codes of every Nth batch, from the Ith on, for the command without it",
+    )
     add("--project", metavar="FOLDER", help="the folder with params.yaml (default: this or above)")
     return parser
 

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks.params import find_entry
@@ -25,6 +26,12 @@ NUM_SHEET_ROWS = 16
 
 def work(job: Job) -> None:
     """Score the pictures of data/translations/<domain>, and read which attributes they kept."""
+    settings = find_entry(job.params.truth, job.name, "truth")
+    write_truth(job, load(job, settings), settings, job.project.truth_table(job.name))
+
+
+def write_truth(job: Job, cases: "Cases", settings: Truth, path: Path) -> None:
+    """Compare pictures with the truth; write a table to `path`, that of attributes, a summary and a sheet beside it."""
     from ui2i.datasets.prepared import PreparedDataset
     from ui2i.files import write_text
     from ui2i.images import save_png
@@ -32,8 +39,6 @@ def work(job: Job) -> None:
     from ui2i.tables import KEPT_SCHEMA, TRUTH_SCHEMA, write_table
     from ui2i.truth import score_translations
 
-    settings = find_entry(job.params.truth, job.name, "truth")
-    cases, style = _load(job, settings)
     perceptual = load_perceptual(job.params.perceptual, default_device())
     scores = score_translations(
         cases.inputs,
@@ -45,18 +50,19 @@ def work(job: Job) -> None:
         seed=settings.seed,
         progress=part_of(job.progress, 0, 3, ""),
     )
+    style = job.params.drawn[job.name].style
     regressors = _regressors(job, settings, (style, cases.drawn[0].style), resolution=cases.inputs.shape[1])
     kept = _kept(cases, settings, *regressors)
     kept_rows = [row for variant in kept for row in _kept_rows(job, cases, variant, kept[variant], regressors)]
-    write_table(job.project.truth_table(job.name), _score_rows(job, cases, style, scores, perceptual), TRUTH_SCHEMA)
-    write_table(job.project.kept_table(job.name), kept_rows, KEPT_SCHEMA)
-    save_png(job.project.truth_sheet(job.name), _sheet(cases, style))
+    write_table(path, _score_rows(job, cases, style, scores, perceptual), TRUTH_SCHEMA)
+    write_table(path.with_suffix(".attributes.parquet"), kept_rows, KEPT_SCHEMA)
+    save_png(path.with_suffix(".png"), _sheet(cases, style))
     summary = _summary(cases, scores, kept, perceptual) | {"unreadable": regressors[0].unreadable(settings.min_skill)}
-    write_text(job.project.truth_summary(job.name), json.dumps(summary, indent=2) + "\n")
+    write_text(path.with_suffix(".json"), json.dumps(summary, indent=2) + "\n")
 
 
-def _load(job: Job, settings: Truth) -> "tuple[Cases, str]":
-    """Return the translated pictures with their truth, and the target's style."""
+def load(job: Job, settings: Truth) -> "Cases":
+    """Return the translated pictures with their truth."""
     from ui2i.datasets.prepared import PreparedDataset
     from ui2i.errors import ConfigError
     from ui2i.truth import check_unpaired, load_cases, read_drawn
@@ -71,7 +77,7 @@ def _load(job: Job, settings: Truth) -> "tuple[Cases, str]":
             f"truth.{job.name}.regressor.seed is {settings.regressor.seed}, that of the pictures which it is to judge, "
             "expected another; change it"
         )
-    return cases, style
+    return cases
 
 
 def _regressors(

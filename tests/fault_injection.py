@@ -1,22 +1,20 @@
-"""Processes of a project found by what they do, and ended; a disk that is full."""
+"""Processes of a project found by what they do; a disk that is full; waiting for as long as something goes on."""
 
 import contextlib
-import random
-import signal
+import errno
 import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Literal
 
 import psutil
+from fault_plan import Victim
 
 from flows.services import read_services
 from tasks.project import Project
 
-Victim = Literal["flow", "worker", "dvc", "stage", "server"]
-VICTIMS: tuple[Victim, ...] = ("flow", "worker", "dvc", "stage", "server")
-SIGNALS = (signal.SIGKILL, signal.SIGTERM)
+STILL_SECONDS = 300.0  # without any process of a run that begins, computes or ends
+_POLL_SECONDS = 0.3
 
 
 def processes_in(project: Project) -> list[psutil.Process]:
@@ -32,10 +30,16 @@ def find(project: Project, victim: Victim) -> psutil.Process | None:
         service = read_services(project).get(victim)  # type: ignore[call-overload]
         return psutil.Process(service.pid) if service else None
     for process in processes_in(project):
-        with contextlib.suppress(psutil.Error):
-            if _kind(process.cmdline()) == victim:
-                return process
+        if _kind(command_of(process)) == victim:
+            return process
     return None
+
+
+def running_stage(project: Project) -> str | None:
+    """Return the stage that DVC is told to run, e.g. `swap@cartoon`."""
+    process = find(project, "dvc")
+    command = command_of(process) if process is not None else []
+    return command[-1] if command else None
 
 
 def run_processes(project: Project) -> list[psutil.Process]:
@@ -44,16 +48,43 @@ def run_processes(project: Project) -> list[psutil.Process]:
     return [process for process in processes_in(project) if process.pid not in service_pids]
 
 
-def wait_for(condition: Callable[[], object], seconds: float, what: str) -> None:
-    """Wait until a condition holds.
+def command_of(process: psutil.Process) -> list[str]:
+    """Return a process's command line; nothing if it has ended."""
+    with contextlib.suppress(psutil.Error):
+        return list(process.cmdline())
+    return []
+
+
+class Patience:
+    """Ends when nothing goes on, however long it takes until then: a busy machine is no failure."""
+
+    def __init__(self, project: Project) -> None:
+        self.project = project
+        self.seen: object = None
+        self.since = time.monotonic()
+
+    def check(self, what: str) -> None:
+        """Look whether anything has gone on since.
+
+        Raises:
+            AssertionError: nothing has for a long time.
+        """
+        now, seen = time.monotonic(), [_work_done(process) for process in run_processes(self.project)]
+        if seen != self.seen:
+            self.seen, self.since = seen, now
+        assert now - self.since < STILL_SECONDS, f"nothing goes on any more, expected {what}"
+
+
+def wait_for(project: Project, condition: Callable[[], object], what: str) -> None:
+    """Wait until a condition holds, as long as something goes on in the project.
 
     Raises:
-        AssertionError: it does not in time.
+        AssertionError: nothing does.
     """
-    deadline = time.monotonic() + seconds
+    patience = Patience(project)
     while not condition():
-        assert time.monotonic() < deadline, f"not in {seconds:g} s: {what}"
-        time.sleep(0.2)
+        patience.check(what)
+        time.sleep(_POLL_SECONDS)
 
 
 @contextlib.contextmanager
@@ -69,26 +100,28 @@ def small_disk(folder: Path, *, megabytes: int) -> Iterator[bool]:
             subprocess.run(["umount", "-l", str(folder)], check=False)
 
 
-@contextlib.contextmanager
-def full_disk(folder: Path) -> Iterator[None]:
-    """Fill the disk under a folder to its last byte."""
-    filler = folder / "filler"
-    with contextlib.suppress(OSError), filler.open("wb", buffering=0) as file:
-        block = bytes(1 << 16)
-        while True:
-            file.write(block)
+def fill_disk(folder: Path, *, seconds: float) -> None:
+    """Keep the disk under a folder filled to its last byte for a while."""
+    filler, block = folder / ".filler", bytes(1 << 12)
+    deadline = time.monotonic() + seconds
     try:
-        yield
+        with filler.open("wb", buffering=0) as file:
+            while time.monotonic() < deadline:
+                try:
+                    file.write(block)
+                except OSError as error:
+                    if error.errno != errno.ENOSPC:
+                        raise
+                    time.sleep(_POLL_SECONDS)
     finally:
-        filler.unlink()
+        filler.unlink(missing_ok=True)
 
 
-def faults(count: int, seed: int) -> list[tuple[str, int]]:
-    """Return what to do to whom, in random order, every combination equally often: (victim, signal), or a full disk."""
-    choices: list[tuple[str, int]] = [(victim, number) for victim in VICTIMS for number in SIGNALS] + [("disk", 0)]
-    chosen = [choices[index % len(choices)] for index in range(count)]
-    random.Random(seed).shuffle(chosen)
-    return chosen
+def _work_done(process: psutil.Process) -> tuple[int, float]:
+    with contextlib.suppress(psutil.Error):
+        times = process.cpu_times()
+        return process.pid, round(times.user + times.system, 1)
+    return process.pid, -1.0
 
 
 def _kind(command: list[str]) -> str | None:

@@ -37,6 +37,11 @@ def half_written(project: Project) -> list[str]:
     return _unreadable({name: again[name] for name in found if name in again})
 
 
+def num_files(project: Project) -> int:
+    """Number of outputs."""
+    return len(_files(project))
+
+
 def num_rows(project: Project, domain: str) -> int:
     """Rows of a domain's distance table."""
     return pq.ParquetFile(project.distance_table(domain)).metadata.num_rows

@@ -42,6 +42,7 @@ COMMANDS = [
     ["table"],
     ["choose-swap"],
     ["report"],
+    ["reproduce"],
     ["tables", "list"],
     ["tables", "show"],
     ["tables", "diff"],

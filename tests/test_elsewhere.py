@@ -1,4 +1,4 @@
-"""The same results on other machines: in a second clone, and on the workers of a Dask cluster."""
+"""The same results on other machines: in a second clone, and on the workers of a Dask or Ray cluster."""
 
 import os
 import shutil
@@ -14,7 +14,7 @@ from tiny_models import random_generator
 from tiny_project import REPOSITORY, make_project, set_param, write_base, write_pictures
 
 from flows import pipeline
-from flows.task_runners import dask_runner
+from flows.task_runners import dask_runner, ray_runner
 from tasks.dvc_command import run_dvc
 from tasks.lock_file import read_outputs
 from tasks.project import Project
@@ -75,8 +75,10 @@ def trained(tmp_path):
     set_param(project, "datasets.anime", {"images": "data/raw/cartoon"})
     write_base(project)
     folder = os.getcwd()  # noqa: PTH109
-    write_pictures(project.raw("face"))
-    run_stage_here(project, "ingest", "face")
+    for seed, name in enumerate(("face", "cartoon")):
+        write_pictures(project.raw(name), seed=seed)
+    for name in ("face", "cartoon", "anime"):
+        run_stage_here(project, "ingest", name)
     save_generator(project.checkpoint("face") / "generator.safetensors", random_generator(0), card("face", "scratch"))
     for seed, domain in enumerate(("cartoon", "anime"), start=1):
         path = project.mode_checkpoint(domain, "FC-FT") / "generator.safetensors"
@@ -91,14 +93,20 @@ def card(domain, mode):
     return ModelCard(domain=domain, mode=mode)
 
 
-def test_two_dask_workers_measure_what_threads_measure(trained, tmp_path, monkeypatch, prefect):
-    pytest.importorskip("prefect_dask")
-    monkeypatch.setenv("UI2I_TASK_RUNNER", "set")  # submits; the runners themselves are given below
-    other = Project(tmp_path / "dask")
+@pytest.mark.parametrize("name", ["dask", "ray"])
+def test_two_workers_make_what_threads_make(name, trained, tmp_path, monkeypatch, prefect):
+    pytest.importorskip(f"prefect_{name}")
+    monkeypatch.setenv("UI2I_TASK_RUNNER", name)  # which workers import, too; the runners themselves are given below
+    other = Project(tmp_path / name)
     shutil.copytree(trained.root, other.root)
-    for project, runner in ((trained, ThreadPoolTaskRunner(max_workers=2)), (other, dask_runner(2))):
+    elsewhere = {"dask": dask_runner, "ray": ray_runner}[name](2)
+    for project, runner in ((trained, ThreadPoolTaskRunner(max_workers=2)), (other, elsewhere)):
         outcomes = pipeline.re_evaluate.with_options(task_runner=runner)(project=str(project.root))
         stages = [stage for domain in ("cartoon", "anime") for stage in pipeline._evaluation_stages(domain)]
         assert sorted(outcome.stage for outcome in outcomes) == sorted(stages)
+        translate = pipeline.translate.with_options(task_runner=runner)
+        out = project.translations("folder")
+        translate(str(project.raw("face")), "cartoon", str(out), force=True, project=str(project.root))
     assert differences(trained, other) == []
     assert num_rows(trained, "anime") == num_rows(other, "anime") > 0
+    assert (other.translations("folder") / "manifest.parquet").exists()

@@ -7,7 +7,7 @@ import subprocess
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from tiny_project import make_project
+from tiny_project import make_project, set_param
 
 from tasks import garbage
 from tasks.garbage import collect, remove, table_hashes
@@ -88,6 +88,9 @@ def test_training_states_and_models_of_forgotten_names(project):
     for name, mode in (("cartoon", "fc-ft"), ("cartoon", "freezed"), ("old", "ft")):
         put(project.run_dir(name, mode) / "state.pt")
     put(project.downloads / "x" / "state.pt")
+    set_param(project, "encoders", {"face": {}})
+    for base in ("face", "gone"):
+        put(project.encoder_state(base))
     put(project.checkpoint("face") / "generator.safetensors", b"face")
     kept = put(project.checkpoint("old") / "ft" / "generator.safetensors", b"kept")
     put(project.checkpoint("older") / "ft" / "generator.safetensors", b"older")
@@ -96,6 +99,7 @@ def test_training_states_and_models_of_forgotten_names(project):
     assert found(project) == {
         ("training state", "data/runs/cartoon/freezed"),
         ("training state", "data/runs/old/ft"),
+        ("training state", "data/runs/encoders/gone.pt"),
         ("model", "data/checkpoints/older"),
         ("variants", "data/variants/older"),
     }

@@ -1,5 +1,6 @@
 """Who is at work, and what ends with whom."""
 
+import concurrent.futures
 import json
 import os
 import signal
@@ -12,6 +13,7 @@ import psutil
 import pytest
 
 from tasks import lock_file
+from tasks.dvc_command import ensure_dvc
 from tasks.leases import HeldError, hold_lease, is_held, lease_names, new_holder, read_holder, remove_lease
 from tasks.lock_file import is_cut_off, keep_copy, mend, read_outputs
 from tasks.project import Project
@@ -102,6 +104,12 @@ def test_a_killed_holder_leaves_its_name_and_no_lock(project):
     assert read_holder(project, "run-7") is None
 
 
+def test_stages_that_begin_together_set_dvc_up_one_after_another(tmp_path):
+    with concurrent.futures.ThreadPoolExecutor(3) as pool:
+        list(pool.map(ensure_dvc, [tmp_path] * 3))
+    assert (tmp_path / ".dvc" / "config").is_file()
+
+
 # The tether
 
 PARENT = """
@@ -178,7 +186,7 @@ def test_dvc_s_own_locks_are_removed_when_they_are_cut_off(project):
 
 def test_what_dvc_says_of_cut_off_files_is_known(project, tmp_path):
     """Asked of DVC itself, so that a new version that says it otherwise is noticed."""
-    from tasks.dvc_command import DVC, dvc_environment, ensure_dvc
+    from tasks.dvc_command import DVC, dvc_environment
 
     ensure_dvc(project.root)
     (project.root / "dvc.yaml").write_text("stages: {one: {cmd: 'echo 1 > one', outs: [one]}}")

@@ -14,6 +14,7 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import StateType
 from prefect.settings import PREFECT_HOME, PREFECT_SERVER_ANALYTICS_ENABLED, temporary_settings
 from prefect.states import Cancelling, Pending, Running
+from prefect.task_runners import ThreadPoolTaskRunner
 from prefect.testing.utilities import prefect_test_harness
 from prefect.utilities.callables import parameter_schema
 from tiny_project import make_project, set_param
@@ -156,6 +157,24 @@ def test_a_stage_that_another_run_has_is_waited_for(project, stage):
         assert ran == ["draw@face", "ingest@face"]
     thread.join(60)
     assert ran[-1] == "import@face"
+
+
+def test_the_codes_of_a_folder_are_found_in_parts_first(project, monkeypatch, tmp_path):
+    ran = []
+
+    def run(name, command, **_):
+        ran.append([option for option in command if option.startswith("--part")])
+        return StageOutcome(name, "ran", 1.0, ())
+
+    monkeypatch.setattr(stages, "run_command", run)
+    monkeypatch.setattr(pipeline, "show_contact_sheet", lambda *_: None)
+    flow = pipeline.translate.with_options(task_runner=ThreadPoolTaskRunner(max_workers=2))
+    arguments = {"images": str(tmp_path), "domain": "cartoon", "out": str(tmp_path / "out")}
+    flow(**arguments, project=str(project.root))
+    monkeypatch.setenv("UI2I_TASK_RUNNER", "threads")
+    flow(**arguments, project=str(project.root))
+    assert ran[0] == ran[3] == []
+    assert sorted(ran[1:3]) == [["--part=1/2"], ["--part=2/2"]]
 
 
 # What people see

@@ -104,6 +104,6 @@ def run_stage_module(project: Project, module: str, *arguments: str) -> subproce
 
 
 def files_below(folder: Path) -> set[str]:
-    """Names of all files below a folder, except the locks of stages."""
+    """Names of all files below a folder, except the locks of stages and what is noted of their costs."""
     files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
-    return {name for name in files if ".locks/" not in name}
+    return {name for name in files if ".locks/" not in name and ".costs/" not in name}

@@ -7,6 +7,7 @@ from ui2i.translation.feature_swap import FeatureSwappedGenerator
 from ui2i.translation.folder import translate_folder
 from ui2i.translation.inputs import NamedImages
 from ui2i.translation.outputs import Output, Reference, TranslationConfig
+from ui2i.translation.parts import find_codes
 from ui2i.translation.references import find_references
 from ui2i.translation.style_layers import measure_style_layers, save_style_layers_plot
 from ui2i.translation.styles import mix_styles, sample_style
@@ -19,6 +20,7 @@ __all__ = [
     "Reference",
     "TranslationConfig",
     "check_family",
+    "find_codes",
     "find_references",
     "measure_style_layers",
     "mix_styles",

@@ -1,0 +1,533 @@
+"""Figures 4 to 8: the right picture in the right place, measurements whose answer is known, and the stage."""
+
+import json
+import shutil
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from dvc.repo import Repo
+from PIL import Image
+from test_measurement_stages import _stay_here as _stay_here  # fixtures
+from test_measurement_stages import trained as trained
+from test_tasks import OPTIONS, run
+from tiny_models import random_generator, random_ws
+from tiny_project import PARAMS, make_project, set_param, write_pictures
+
+from tasks.dvc_command import ensure_dvc
+from tasks.dvc_stage import list_stages
+from tasks.figures import with_set
+from tasks.params import parse_params
+from ui2i.config import PerceptualConfig
+from ui2i.errors import ConfigError
+from ui2i.figures.ablation import ablation_models, ablation_sheet, swap_models, swap_sheet
+from ui2i.figures.direction_sheet import PLACES, direction_sheet, moved_pictures
+from ui2i.figures.directions import compare_changes, direction_changes, direction_steps, most_moved, telling_directions
+from ui2i.figures.guided import guided_pictures, guided_sheet, measure_guided
+from ui2i.figures.models import Family, FigureModel, direct_swaps
+from ui2i.figures.multi_modal import measure_multi_modal, multi_modal_pictures, multi_modal_sheet
+from ui2i.figures.schemas import AGREEMENT_SCHEMA, CHANGES_SCHEMA, MEASURES_SCHEMA
+from ui2i.figures.shared_latents import kept_traits, measure_pictures, pictures_of
+from ui2i.figures.sheets import QUALITIES, below, beside, save_webp
+from ui2i.figures.traits import trait_reader
+from ui2i.images import to_tensor, to_uint8
+from ui2i.layer_swap import swap_weights
+from ui2i.metrics.frechet import frechet_distance
+from ui2i.perceptual import load_perceptual
+from ui2i.tables import read_table
+from ui2i.translation import Reference, TranslationConfig, mix_styles, sample_style, semantic_step
+from ui2i.truth import AttributeRegressor, Column, HeldOut
+
+pytestmark = pytest.mark.filterwarnings("ignore:The parameter 'pretrained'", "ignore:Arguments other than a weight")
+
+OPTIONS |= {"figures": "--set"}
+
+
+@pytest.fixture(scope="module")
+def perceptual():
+    return load_perceptual(PerceptualConfig(trunk="random"))
+
+
+def model(domain, mode, seed, swap_resolution=None):
+    generator = random_generator(seed)
+    return FigureModel(
+        domain=domain, mode=mode, generator=generator, hash=f"{domain}{seed}", swap_resolution=swap_resolution
+    )
+
+
+@pytest.fixture(scope="module")
+def family():
+    return Family(
+        base=model("face", "scratch", 0),
+        domains={"cartoon": [model("cartoon", "FC-FT", 1)], "anime": [model("anime", "FC-FT", 2)]},
+    )
+
+
+# Sheets. Every picture has a colour of its own, by which it is found again.
+
+COLOURS = iter([(r, g, b) for r in range(5, 250, 40) for g in range(5, 250, 40) for b in range(5, 250, 40)])
+
+
+def plain(*shape):
+    """Pictures of one colour each, of 16 px."""
+    images = np.empty((*shape, 16, 16, 3), np.uint8)
+    for place in np.ndindex(*shape):
+        images[place] = next(COLOURS)
+    return images
+
+
+def layout(sheet, *pictures):
+    """Where pictures stand on a sheet as (row, column), counted from 0 among those given; None: nowhere, or cut."""
+    corners = []
+    for picture in pictures:
+        found = np.argwhere((sheet == picture[0, 0]).all(axis=2))
+        corners.append(tuple(found.min(axis=0)) if len(found) == 256 else None)
+    rows, columns = ([sorted({corner[side] for corner in corners if corner})] for side in (0, 1))
+    return [corner and (rows[0].index(corner[0]), columns[0].index(corner[1])) for corner in corners]
+
+
+def test_sheets_are_put_together():
+    a, b = plain(2)
+    assert layout(below([a, b[:, :8].repeat(2, axis=1)]), a, b) == [(0, 0), (1, 0)]
+    assert layout(beside([a, b]), a, b) == [(0, 0), (0, 1)]
+    assert below([a, a[:, :4]]).shape == (32, 16, 3)
+    assert (below([a, a[:, :4]])[16:, 4:] == 255).all()
+    assert (beside([a, a[:4]])[4:, 16:] == 255).all()
+
+
+def test_webp_takes_the_best_quality_that_fits(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    path = tmp_path / "a" / "a.webp"
+    sizes = {}
+    for max_bytes in (100_000, 3000, 1):
+        quality = save_webp(path, noise, max_bytes=max_bytes)
+        sizes[quality] = path.stat().st_size
+        assert path.stat().st_size <= max_bytes or quality == min(QUALITIES)
+    assert max(sizes) == 80 and min(sizes) == 30 and len(sizes) == 3
+    assert Image.open(path).format == "WEBP"
+
+
+def test_figure_4_has_a_row_for_each_input_and_domain(family):
+    inputs, code = plain(2), plain(2)
+    pictures = {"reconstruction": code}
+    for domain in ("cartoon", "anime"):
+        pictures |= {name: plain(2) for name in (domain, f"{domain}-style1", f"{domain}-style2")}
+    sheet = multi_modal_sheet(family, inputs, pictures, num_styles=2)
+    for place in range(2):
+        first = [inputs[place], code[place], *(pictures[f"cartoon{end}"][place] for end in ("", "-style1", "-style2"))]
+        second = [pictures[f"anime{end}"][place] for end in ("", "-style1", "-style2")]
+        assert layout(sheet, *first, *second) == [*((0, x) for x in range(5)), *((1, x) for x in (2, 3, 4))]
+    assert layout(sheet, inputs[0], pictures["anime"][0], inputs[1])[-1] == (2, 0)
+
+
+def test_figure_5_has_contents_left_and_references_above():
+    contents, guided = plain(2), {"cartoon": plain(2, 2), "anime": plain(2, 1)}
+    references = {"cartoon": plain(2), "anime": plain(1)}
+    sheet = guided_sheet(contents, references, guided)
+    above = [*references["cartoon"], *references["anime"]]
+    rows = [[contents[place], *guided["cartoon"][place], *guided["anime"][place]] for place in range(2)]
+    expected = [(0, x) for x in (1, 2, 3)] + [(y, x) for y in (1, 2) for x in range(4)]
+    assert layout(sheet, *above, *rows[0], *rows[1]) == expected
+
+
+def test_figure_6_has_a_row_for_each_model():
+    pictures = {"face": plain(10), "cartoon": plain(10)}
+    sheet = direction_sheet(pictures, [("less", "smile", "more"), ("-", "yaw", "+")])
+    assert layout(sheet, *pictures["face"], *pictures["cartoon"]) == [(y, x) for y in (0, 1) for x in range(10)]
+
+
+def test_figure_7_has_the_source_first_and_then_ft_fc_ft_and_one_swap():
+    family = Family(
+        base=model("face", "scratch", 0),
+        domains={
+            "cartoon": [
+                model("cartoon", "FC-FT", 1),
+                model("cartoon", "FT", 2),
+                model("cartoon", "scratch", 3),
+                model("cartoon", "FC-FT-LS8", 4, 8),
+                model("cartoon", "FC-FT-LS16", 5, 16),
+            ]
+        },
+    )
+    models = family.domains["cartoon"]
+    assert [each.mode for each in ablation_models(models)] == ["FT", "FC-FT", "FC-FT-LS8", "FC-FT-LS16"]
+    pictures = {each.name: plain(3) for each in [family.base, *models]}
+    sheet = ablation_sheet(family, pictures)
+    shown = ["face/scratch", "cartoon/FT", "cartoon/FC-FT", "cartoon/FC-FT-LS8"]
+    cells = [image for name in shown for image in pictures[name]]
+    assert layout(sheet, *cells) == [(y, x) for y in range(4) for x in range(3)]
+    assert layout(sheet, *pictures["cartoon/scratch"], *pictures["cartoon/FC-FT-LS16"]) == [None] * 6
+
+
+def test_figure_8_has_a_column_for_each_way_to_make_a_model():
+    cat, face = model("cat", "scratch", 0), model("face", "scratch", 6)
+    models = [
+        model("dog", "FC-FT", 1),
+        model("dog", "scratch", 2),
+        model("dog", "FC-FT-LS8", 3, 8),
+        model("dog", "FC-FT-LS16", 4, 16),
+    ]
+    wild = [model("wild", "FC-FT", 5), model("wild", "FC-FT-LS8", 7, 8), model("wild", "FC-FT-LS16", 8, 16)]
+    direct = {"dog": direct_swaps(cat, models[1], [8, 16])}
+    others = [[face, *direct_swaps(cat, face, [8, 16])]]
+    family = Family(base=cat, domains={"dog": models, "wild": wild})
+    order = ["scratch", "Direct-LS8", "Direct-LS16", "FC-FT", "FC-FT-LS8", "FC-FT-LS16"]
+    assert [each.mode for each in swap_models(models, direct["dog"])] == order
+    everything = [cat, *models, *wild, *direct["dog"], *others[0]]
+    pictures = {each.name: plain(2) for each in everything}
+    sheet = swap_sheet(family, direct, others, pictures)
+    dogs = [pictures[f"dog/{mode}"][0] for mode in order]
+    wilds = [pictures[f"wild/{mode}"][1] for mode in order[3:]]
+    faces = [pictures[f"face/{mode}"][0] for mode in order[:3]]
+    assert layout(sheet, pictures["cat/scratch"][1], *dogs, *wilds, *faces) == [
+        (1, 0),
+        *((0, x) for x in range(1, 7)),
+        *((1, x) for x in (4, 5, 6)),
+        *((2, x) for x in (1, 2, 3)),
+    ]
+    repeated = np.argwhere((sheet == pictures["cat/scratch"][0][0, 0]).all(axis=2))
+    assert len(repeated) == 2 * 256 and len(set(repeated[:, 1])) == 16, "two latents are shown, three rows"
+    assert layout(sheet, pictures["wild/FC-FT"][0]) == [None]
+
+
+# Figures 4 and 5
+
+
+def test_the_pictures_of_figure_4_are_those_of_the_translation(family):
+    ws, config = random_ws(family.base.generator, 2), TranslationConfig(num_styles=2, num_style_layers=3)
+    pictures = multi_modal_pictures(family, ws, config, seed=5)
+    assert list(pictures) == [
+        "reconstruction",
+        *(f"{domain}{end}" for domain in ("cartoon", "anime") for end in ("", "-style1", "-style2")),
+    ]
+    cartoon = family.first["cartoon"].generator
+    assert np.array_equal(pictures["reconstruction"], to_uint8(family.base.generator.synthesis(ws)))
+    assert np.array_equal(pictures["cartoon"], to_uint8(cartoon.synthesis(ws)))
+    mixed = mix_styles(ws, sample_style(cartoon, 7), 3)
+    assert np.array_equal(pictures["cartoon-style2"], to_uint8(cartoon.synthesis(mixed)))
+
+
+def test_diversity_needs_two_inputs_and_two_styles(family, perceptual):
+    ws = random_ws(family.base.generator, 2)
+    inputs = to_uint8(family.base.generator.synthesis(ws))
+    config = TranslationConfig(num_styles=2, num_style_layers=3)
+    numbers = measure_multi_modal(family, inputs, ws, perceptual, config, seed=0)
+    assert numbers["anime"]["num_style_layers"] == 3
+    assert numbers["anime"]["lpips_d"] > 0
+    assert measure_multi_modal(family, inputs[:1], ws[:1], perceptual, config, seed=0) == {}
+
+
+def test_the_pictures_of_figure_5_have_a_reference_each(family):
+    ws = random_ws(family.base.generator, 3)
+    codes = random_ws(family.base.generator, 2, seed=1)
+    references = [Reference(path=f"{place}", sha256="", ws=codes[place : place + 1]) for place in range(2)]
+    translations, guided = guided_pictures(family, "anime", ws, references, TranslationConfig(num_style_layers=4))
+    generator = family.first["anime"].generator
+    assert np.array_equal(translations, to_uint8(generator.synthesis(ws)))
+    assert guided.shape == (3, 2, 32, 32, 3)
+    one = generator.synthesis(mix_styles(ws[2:], codes[1:], 4))
+    assert np.abs(guided[2, 1].astype(int) - to_uint8(one)[0]).max() <= 1
+
+
+def test_outputs_that_are_their_references_or_contents_are_at_distance_0(perceptual):
+    random = np.random.default_rng(0)
+    contents, references = (random.integers(0, 256, (count, 32, 32, 3), np.uint8) for count in (3, 2))
+    as_references = np.broadcast_to(references[None], (3, 2, 32, 32, 3))
+    numbers = measure_guided(contents, references, as_references, perceptual)
+    assert numbers["lpips_own_reference"] == pytest.approx(0, abs=1e-6)
+    assert numbers["lpips_other_references"] > 0.01
+    as_contents = np.broadcast_to(contents[:, None], (3, 2, 32, 32, 3))
+    numbers = measure_guided(contents, references, as_contents, perceptual)
+    assert numbers["lpips_own_translation"] == pytest.approx(0, abs=1e-6)
+    assert numbers["lpips_other_translations"] > 0.01
+    assert numbers["lpips_own_reference"] > 0.01
+    assert measure_guided(contents, references[:1], as_contents[:, :1], perceptual)["lpips_other_references"] is None
+
+
+# Figure 6
+
+
+def regressor_of(columns, skill=1.0, read=None):
+    """A stand-in that reads what `read` gives for the pictures."""
+    return SimpleNamespace(
+        style="face",
+        columns=tuple(columns),
+        resolution=32,
+        config=SimpleNamespace(seed=3, num_drawings=400),
+        held_out={column.name: HeldOut(score=skill, baseline=0.0) for column in columns},
+        unreadable=lambda min_skill: [column.name for column in columns if skill < min_skill],
+        read=read,
+    )
+
+
+YAW = Column(name="yaw", kind="number", mean=0.0, scale=0.2)
+GLASSES = Column(name="glasses", kind="category", classes=("half_rim", "none", "round", "square", "sunglasses"))
+FRECKLES = Column(name="earrings", kind="category", classes=("False", "True"))
+HUE = Column(name="background_hue", kind="hue")
+
+
+def test_traits_are_numbers_and_classes_in_standard_deviations():
+    readings = {"yaw": np.array([0.1, -0.3]), "glasses": np.array([1.0, 2.0]), "earrings": np.array([1.0, 0.0])}
+    reader = trait_reader(regressor_of([YAW, HUE, GLASSES, FRECKLES], read=lambda images: readings), 0.25)
+    assert reader.names[:2] == ("yaw", "glasses: half_rim")
+    assert reader.names[-1] == "earrings: True", "of two classes the second alone"
+    assert "earrings: False" not in reader.names and not any("hue" in name for name in reader.names)
+    values = reader.read(np.zeros((2, 32, 32, 3), np.uint8))
+    assert values[:, 0] == pytest.approx([0.5, -1.5])
+    none = values[:, reader.names.index("glasses: none")]
+    assert none[1] == 0 and 1.8 < none[0] < 2.6, "68 of 100 have none: 1 / sqrt(0.68 * 0.32) = 2.1"
+    assert trait_reader(regressor_of([YAW], skill=0.2), 0.25).names == ()
+
+
+def mean_colours(images):
+    """A reader whose traits are the mean colours of the four quarters."""
+    quarters = images.reshape(len(images), 2, 16, 2, 16, 3).mean(axis=(2, 4))
+    return quarters.reshape(len(images), 12)
+
+
+def test_a_direction_that_moves_the_same_in_two_models_agrees_and_a_permuted_one_does_not(family):
+    generator = family.base.generator
+    z = torch.randn(6, 8, generator=torch.Generator().manual_seed(0))
+    steps = direction_steps(generator, range(1, 7), 2.0)
+    changes = direction_changes(generator, z, steps, mean_colours).mean(axis=1)
+    assert changes.shape == (6, 12)
+    # Another model, whose pictures are others and whose traits change alike: ten times as much, from elsewhere.
+    alike = direction_changes(generator, z, steps, lambda images: 10 * mean_colours(images) + 7).mean(axis=1)
+    agreement = compare_changes(changes, alike)
+    assert agreement.cosines == pytest.approx(1)
+    assert agreement.mean == pytest.approx(1)
+    assert abs(agreement.chance_mean) < 0.5
+    assert agreement.p_value < 0.01
+    assert compare_changes(changes, -alike).mean == pytest.approx(-1)
+    permuted = compare_changes(changes, np.roll(alike, 1, axis=0))
+    assert permuted.mean < 0.5
+    assert permuted.p_value > 0.05
+
+
+def test_chance_is_that_of_pairs_of_different_directions():
+    random = np.random.default_rng(0)
+    base = random.normal(size=(40, 30))
+    agreement = compare_changes(base, base + 0.01 * random.normal(size=base.shape))
+    assert agreement.mean == pytest.approx(1, abs=0.01)
+    assert abs(agreement.chance_mean) < 0.02
+    assert agreement.chance_std == pytest.approx(30**-0.5, rel=0.2), "of cosines in 30 dimensions"
+    assert agreement.chance.mean() == pytest.approx(agreement.chance_mean)
+    unrelated = compare_changes(base, random.normal(size=base.shape))
+    assert abs(unrelated.mean) < 0.1
+    assert unrelated.p_value > 0.01
+    nothing = compare_changes(base[:1], np.zeros((1, 30)))
+    assert (nothing.mean, nothing.p_value, nothing.chance_mean) == (0, None, 0)
+
+
+def test_a_change_is_half_of_what_lies_between_both_ways(family):
+    generator = family.base.generator
+    z, step = torch.randn(3, 8), semantic_step(generator, 2, 1.5)
+    changes = direction_changes(generator, z, step[None], mean_colours)[0]
+    w = generator.mapping(z)
+    ends = [mean_colours(to_uint8(generator.synthesis(generator.broadcast(w + sign * step)))) for sign in (1, -1)]
+    assert changes == pytest.approx((ends[0] - ends[1]) / 2)
+    back = direction_changes(generator, z, -step[None], mean_colours)[0]
+    assert back == pytest.approx(-changes)
+
+
+def test_the_telling_directions_are_those_that_move_most_each_another_attribute():
+    names = ["yaw", "glasses: none", "glasses: round"]
+    changes = np.array([[0.1, 0.5, 0.0], [0.2, 0.0, -0.9], [0.7, 0.1, 0.1], [0.0, 0.1, 0.0]])
+    assert most_moved(changes, names)[1] == ("glasses: round", -0.9)
+    assert telling_directions(changes, names, 3) == [1, 2]
+    assert telling_directions(changes, names, 1) == [1]
+
+
+def test_the_pictures_of_figure_6_are_steps_of_the_base_in_every_model(family):
+    ws = random_ws(family.base.generator, 1)
+    pictures = moved_pictures(family, ws, [3, 1], 2.0)
+    assert list(pictures) == ["face", "cartoon", "anime"]
+    assert all(len(images) == 2 * len(PLACES) for images in pictures.values())
+    generator = family.first["anime"].generator
+    step = semantic_step(family.base.generator, 1, 2.0)
+    assert np.array_equal(pictures["anime"][-1:], to_uint8(generator.synthesis(ws + step)))
+    assert np.array_equal(pictures["anime"][2:3], to_uint8(generator.synthesis(ws)))
+    assert np.array_equal(pictures["face"][2:3], to_uint8(family.base.generator.synthesis(ws)))
+
+
+# Figures 7 and 8
+
+
+def test_direct_ls_is_a_swap_with_a_model_that_was_not_fine_tuned():
+    base, other = model("face", "scratch", 0), model("cartoon", "scratch", 1)
+    swapped = direct_swaps(base, other, [8, 16])
+    assert [(each.name, each.swap_resolution) for each in swapped] == [
+        ("cartoon/Direct-LS8", 8), ("cartoon/Direct-LS16", 16),
+    ]  # fmt: skip
+    z = torch.randn(2, 8)
+    expected = swap_weights(base.generator, other.generator, 16)(z)
+    assert torch.equal(swapped[1].generator(z), expected)
+    wider = FigureModel(domain="x", mode="scratch", generator=random_generator(1, channel_max=7), hash="x")
+    assert direct_swaps(base, wider, [8]) == []
+
+
+def test_measures_of_pictures(family, perceptual):
+    z = torch.randn(6, 8)
+    of_base = pictures_of(family.base.generator, z, 0.8)
+    assert np.array_equal(of_base, to_uint8(family.base.generator(z, truncation_psi=0.8)))
+    images = pictures_of(family.first["anime"].generator, z, 0.8)
+    target = perceptual.embed(to_tensor(images)).double().numpy()
+    same = measure_pictures(of_base, of_base, target, perceptual)
+    assert same.lpips == pytest.approx(np.zeros(6), abs=1e-6)
+    measures = measure_pictures(images, of_base, target, perceptual)
+    expected = perceptual.distance(to_tensor(images), to_tensor(of_base)).double().numpy()
+    assert measures.lpips == pytest.approx(expected, rel=1e-5)
+    assert measures.fd == pytest.approx(0, abs=1e-6) and same.fd > 0.1
+    assert same.fd == pytest.approx(
+        frechet_distance(perceptual.embed(to_tensor(of_base)).double().numpy(), target), rel=1e-4
+    )
+
+
+def test_traits_are_kept_wholly_by_the_same_pictures_and_not_at_all_by_others():
+    random = np.random.default_rng(0)
+    images = random.integers(0, 256, (400, 32, 32, 3), np.uint8)
+    read = {"yaw": random.normal(size=400), "glasses": random.integers(0, 5, 400).astype(float)}
+    shuffled = {name: random.permutation(values) for name, values in read.items()}
+    own = regressor_of([YAW, GLASSES], read=lambda _: read)
+    kept = kept_traits(images, images, own, own, min_skill=0.25)
+    assert kept.attributes == ("yaw", "glasses")
+    assert kept.values == pytest.approx([1, 1])
+    lost = kept_traits(images, images, own, regressor_of([YAW, GLASSES], read=lambda _: shuffled), min_skill=0.25)
+    assert np.abs(lost.values).max() < 0.15
+    low, high = lost.interval()
+    assert low < lost.mean < high and low < 0.05 and high > -0.05
+    # The other style's drawings lack a class: places differ, names do not.
+    fewer = Column(name="glasses", kind="category", classes=GLASSES.classes[1:])
+    later = regressor_of([fewer], read=lambda _: {"glasses": read["glasses"] - 1})
+    assert kept_traits(images, images, own, later, min_skill=0.25).values == pytest.approx([1])
+    assert (
+        kept_traits(images, images, own, regressor_of([YAW], skill=0.1, read=lambda _: read), min_skill=0.25).attributes
+        == ()
+    )
+
+
+# Settings
+
+
+def test_the_section_may_be_left_out_and_quick_is_less():
+    assert parse_params(PARAMS).figures == {}
+    usual = parse_params(PARAMS + "figures: {paper: {}}\n").figures["paper"]
+    quick = parse_params(PARAMS + "figures: {paper: {quick: true, num_moved: 5, inversion: {seed: 3}}}\n").figures[
+        "paper"
+    ]
+    assert quick.num_latents < usual.num_latents
+    assert quick.regressor.num_drawings < usual.regressor.num_drawings
+    assert (quick.num_moved, quick.inversion.seed) == (5, 3)
+    assert (quick.inversion.method, quick.inversion.num_steps < usual.inversion.num_steps) == ("w_plus", True)
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ("mine: {}", "params.yaml has figures.mine, expected figures.paper alone"),
+        ("paper: {num_latent: 3}", "did you mean 'num_latents'"),
+        ("paper: {bases: [cat]}", "bases names cat, expected some of the bases of domains (face)"),
+        ("paper: {bases: face}", "expected a list of different names"),
+        ("paper: {num_styles: 0}", "figures.num_styles is 0, expected at least 1"),
+        ("paper: {num_latents: 3}", "num_latents is 3"),
+        ("paper: {strength: 0}", "strength is 0"),
+        ("paper: {inversion: {method: encoder}}", "expected a method that needs no encoder"),
+        ("paper: {inversion: w}", "figures.paper.inversion is 'w'"),
+        ("paper: {regressor: {num_epoch: 1}}", "did you mean 'num_epochs'"),
+    ],
+)
+def test_wrong_settings_are_refused(entry, message):
+    with pytest.raises(ConfigError) as error:
+        parse_params(PARAMS + f"figures: {{{entry}}}\n")
+    assert message in str(error.value)
+
+
+def test_the_set_need_not_be_named():
+    assert with_set([]) == ["--set", "paper"]
+    assert with_set(["--project", "x"]) == ["--set", "paper", "--project", "x"]
+    assert with_set(["--set=paper"]) == ["--set=paper"]
+
+
+# The stage
+
+TINY = {
+    "num_styles": 2,
+    "num_directions": 3,
+    "num_moved": 4,
+    "num_latents": 5,
+    "num_shown": 2,
+    "num_targets": 8,
+    "inversion": {"num_steps": 2},
+    "regressor": {"num_drawings": 12, "num_held_out": 6, "num_epochs": 1, "batch_size": 6, "width": 4},
+}
+
+
+@pytest.fixture
+def project(trained, tmp_path):
+    shutil.copytree(trained.root, tmp_path / "project")
+    project = type(trained)(tmp_path / "project")
+    write_pictures(project.raw("face"), count=12, seed=1)
+    assert run(project, "ingest", "face") == 0
+    set_param(project, "figures", {"paper": TINY})
+    return project
+
+
+def test_the_stage_writes_pictures_tables_and_numbers(project, monkeypatch):
+    monkeypatch.setattr(AttributeRegressor, "unreadable", lambda self, min_skill: [])
+    assert run(project, "figures", "paper") == 0
+    sizes = {number: Image.open(project.figure(number)).size for number in "45678"}
+    assert all(min(size) > 60 for size in sizes.values())
+    changes = read_table(project.figure("6").with_suffix(".parquet"), CHANGES_SCHEMA)
+    models = {("face", "scratch"), ("cartoon", "FC-FT"), ("cartoon", "FT")}
+    assert set(zip(changes["domain"], changes["mode"], strict=True)) == models
+    assert len(changes) == 3 * 3 * changes["trait"].nunique()
+    agreement = read_table(project.figure("6").with_suffix(".agreement.parquet"), AGREEMENT_SCHEMA)
+    assert len(agreement) == 3 * 3 and agreement["cosine"].between(-1, 1).all()
+    seven, eight = (read_table(project.figure(it).with_suffix(".parquet"), MEASURES_SCHEMA) for it in "78")
+    assert list(dict.fromkeys(seven["mode"])) == ["FT", "FC-FT", "FC-FT-LS8", "FC-FT-LS16"]
+    assert list(dict.fromkeys(eight["mode"])) == ["source", "FC-FT", "FC-FT-LS8", "FC-FT-LS16"]
+    assert set(seven["metric"]) == {"lpips", "fd", "kd", "traits"}
+    source = eight[(eight["mode"] == "source") & (eight["metric"] == "lpips")]["value"].item()
+    assert source == pytest.approx(0, abs=1e-6)
+    text = json.loads(project.figure_numbers.read_text())
+    cartoon = text["figures"]["7"]["face"]["cartoon"]
+    row = seven[(seven["mode"] == "FT") & (seven["metric"] == "lpips")].iloc[0]
+    assert row["ci95_low"] < row["value"] < row["ci95_high"]
+    assert cartoon["FT"]["lpips"] == pytest.approx(row["value"])
+    difference = cartoon["FC-FT minus FT"]["lpips"]
+    assert difference[0] == pytest.approx(cartoon["FC-FT"]["lpips"] - cartoon["FT"]["lpips"])
+    assert difference[1] < difference[0] < difference[2]
+    six = text["figures"]["6"]["face"]
+    assert six["models"]["face/scratch"]["top_trait_moves_the_same_way"] == 3
+    told = changes[changes["mode"] == "FT"].set_index(["direction", "trait"])["change"]
+    for direction, moved in six["directions"].items():
+        assert moved["change"]["cartoon/FT"] == pytest.approx(told[int(direction), moved["trait"]])
+
+
+def test_pictures_that_nobody_drew_are_shown_and_their_attributes_not_measured(project):
+    set_param(project, "truth", {})
+    set_param(project, "drawn", {})
+    assert run(project, "figures", "paper") == 0
+    assert project.figure("6").is_file()
+    assert len(read_table(project.figure("6").with_suffix(".parquet"), CHANGES_SCHEMA)) == 0
+    assert json.loads(project.figure_numbers.read_text())["figures"]["6"] == {}
+    seven = read_table(project.figure("7").with_suffix(".parquet"), MEASURES_SCHEMA)
+    assert set(seven["metric"]) == {"lpips", "fd", "kd"}
+    assert not project.regressors.exists()
+
+
+@pytest.mark.filterwarnings("ignore:_NoneStep.value:DeprecationWarning:dvc")
+def test_dvc_makes_figures_only_where_they_are_asked_for(tmp_path):
+    project = make_project(tmp_path / "project")
+    ensure_dvc(project.root)
+    assert not any(stage.name.startswith("figures") for stage in Repo(str(project.root)).index.stages)
+    set_param(project, "figures", {"paper": {"quick": True}})
+    stages = [stage for stage in Repo(str(project.root)).index.stages if stage.name.startswith("figures")]
+    assert [stage.name for stage in stages] == ["figures@paper"]
+    assert list_stages(project)[-1] == "figures@paper"
+    outputs = {output.fspath for output in stages[0].outs}
+    tables = {project.figure(number).with_suffix(".parquet") for number in "678"}
+    expected = {*(project.figure(number) for number in "45678"), *tables, project.figure_numbers}
+    expected.add(project.figure("6").with_suffix(".agreement.parquet"))
+    assert outputs == {str(path) for path in expected}

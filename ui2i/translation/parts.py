@@ -1,0 +1,76 @@
+"""Codes of a part of a folder's pictures: several processes, on one machine or many, share the search.
+
+Nearly all time of a translation goes into codes, and `translate_folder` takes those that it finds in the store. Parts
+are whole batches of it, since the last bits of a code depend on the pictures that advance together.
+"""
+
+import itertools
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from ui2i.config import InversionConfig
+from ui2i.inversion import Encoder, Inverter
+from ui2i.networks.generator import Generator
+from ui2i.perceptual import Perceptual
+from ui2i.progress import Progress, no_progress
+from ui2i.translation.inputs import Inputs, Picture, Reject, list_inputs
+
+
+def find_codes(
+    inputs: Inputs,
+    source: Generator,
+    perceptual: Perceptual,
+    inversion_config: InversionConfig,
+    store: Path,
+    *,
+    part: int,
+    num_parts: int,
+    source_hash: str,
+    framing: Literal["center", "fit"] = "center",
+    encoder: Encoder | None = None,
+    encoder_hash: str | None = None,
+    progress: Progress = no_progress,
+) -> int:
+    """Find the codes of one batch in `num_parts` and keep them in the store.
+
+    Other arguments are those of `translate_folder`. All pictures are read, whosever they are.
+
+    Args:
+        part: 0 to `num_parts` - 1: the batches `part`, `part + num_parts`, ...
+        progress: counts pictures.
+
+    Returns:
+        How many pictures that were.
+
+    Raises:
+        DataError: there are no pictures.
+        ConfigError: there is no encoder, and the settings need one.
+    """
+    assert 0 <= part < num_parts
+    listing = list_inputs(inputs, source.config.img_resolution, framing)
+    inverter = Inverter(
+        source,
+        perceptual,
+        inversion_config,
+        base_hash=source_hash,
+        encoder=encoder,
+        encoder_hash=encoder_hash,
+        store=store,
+    )
+    num_seen = num_mine = 0
+    for index, pictures in enumerate(_batches(listing.entries, inversion_config.batch_size)):
+        if index % num_parts == part:
+            inverter.find(np.stack([picture.image for picture in pictures]))
+            num_mine += len(pictures)
+        num_seen += len(pictures)
+        progress(num_seen, listing.count)
+    return num_mine
+
+
+def _batches(entries: Iterable[Picture | Reject], size: int) -> Iterator[list[Picture]]:
+    readable = (entry for entry in entries if isinstance(entry, Picture))
+    while batch := list(itertools.islice(readable, size)):
+        yield batch
