@@ -109,13 +109,13 @@ def save_style_layers_plot(path: str | os.PathLike[str], rows: Mapping[str, Sequ
     axes.set_ylim(bottom=0)
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, fontsize=8)
+    figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=8)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=120, metadata={"Software": None})
     write_bytes(path, buffer.getvalue())
 
 
-_LABELS = {"lpips_d": "between outputs of one input (diversity)", "lpips_s": "between output and input"}
+_LABELS = {"lpips_d": "between outputs of an input", "lpips_s": "to the input"}
 
 
 def _ends(measure: str, values: Sequence[float]) -> dict[str, float]:
