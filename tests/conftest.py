@@ -2,6 +2,7 @@
 
 import lzma
 import shutil
+import signal
 from pathlib import Path
 from typing import TypeVar
 
@@ -19,6 +20,11 @@ from ui2i.networks.generator import Generator
 
 # Bit-exact comparisons need one order of summation, and two threads gain nothing at these sizes.
 torch.set_num_threads(1)
+
+# A shell starts what runs in the background, such as a CI job, with interrupts ignored. Processes of the tests would
+# inherit that, and those that wait for a Ctrl-C would wait for ever.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 NetworkT = TypeVar("NetworkT", bound=nn.Module)
 

@@ -250,7 +250,10 @@ def test_a_signal_ends_the_process_at_once(path: Path, number: signal.Signals) -
         assert process.stdout.readline() == "running\n", process.stderr.read()
         assert not children_of(process.pid)  # nothing that could outlive it
         process.send_signal(number)
-        assert process.wait(timeout=60) == -number
+        try:
+            assert process.wait(timeout=60) == -number
+        finally:
+            process.kill()
 
 
 def children_of(pid: int) -> list[str]:
