@@ -113,7 +113,7 @@ class Perceptual(nn.Module):
     def distance_from_features(self, fx: Sequence[Tensor], fy: Sequence[Tensor]) -> Tensor:
         """Return LPIPS [N] between the pictures whose `features` are `fx` and `fy`."""
         terms = [
-            (x - y).square().mean(dim=(2, 3)) @ head for x, y, head in zip(fx, fy, self.heads, strict=True)
+            _squared_difference(x, y).mean(dim=(2, 3)) @ head for x, y, head in zip(fx, fy, self.heads, strict=True)
         ]  # [N] each
         return torch.stack(terms).sum(dim=0)
 
@@ -318,3 +318,9 @@ def _quiet() -> Iterator[None]:
     with warnings.catch_warnings(), contextlib.redirect_stdout(sys.stderr):
         warnings.simplefilter("ignore")
         yield
+
+
+def _squared_difference(x: Tensor, y: Tensor) -> Tensor:
+    """Return (x - y)^2; without a gradient in one new tensor, since a second costs more than the arithmetic."""
+    difference = x - y
+    return difference.square() if difference.requires_grad else difference.square_()
