@@ -72,13 +72,14 @@ def evaluate(
     """Judge any folder of outputs and put it into Table II."""
     from flows.display import working
     from flows.report import print_paths
-    from tasks.evaluate_folder import evaluate_folder
+    from tasks.evaluate_folder import judge_folder, keep_rows
     from tasks.params import load_params
     from tasks.table import build_table
 
     project = context.obj.project
     with working("evaluate") as progress:
-        rows = evaluate_folder(project, outputs, target, name=name, inputs=inputs, domain=domain, progress=progress)
+        rows = judge_folder(project, outputs, target, name=name, inputs=inputs, domain=domain, progress=progress)
+        keep_rows(project, rows)
     _print_paper_table(build_table(project, load_params(project), "2"))
     print_paths({"table": project.measured_evaluations(rows[0]["domain"])})
 

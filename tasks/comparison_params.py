@@ -1,16 +1,12 @@
 """The sections of `params.yaml` that say what is compared with what, for the paper's tables."""
 
 import dataclasses
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
-from ui2i.config import from_mapping
 from ui2i.errors import ConfigError
 
 if TYPE_CHECKING:
     from tasks.params import Params
-
-_T = TypeVar("_T")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -56,19 +52,6 @@ class Baseline:
     def __post_init__(self) -> None:
         if self.minutes is not None and not self.minutes > 0:
             raise ConfigError(f"minutes is {self.minutes}, expected a number above 0, or null; correct it")
-
-
-def parse_entry(entry_type: type[_T], values: Mapping[str, Any], where: str) -> _T:
-    """Build an entry of one of the sections.
-
-    Raises:
-        ConfigError: a key is missing or unknown, or a value is not allowed.
-    """
-    fields = dataclasses.fields(entry_type)  # type: ignore[arg-type]
-    missing = [it.name for it in fields if it.default is dataclasses.MISSING and it.name not in values]
-    if missing:
-        raise ConfigError(f"{where} lacks {missing[0]!r}, expected it; add it")
-    return from_mapping(entry_type, values, section=where)
 
 
 def check_comparisons(params: "Params") -> None:

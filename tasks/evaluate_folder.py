@@ -7,7 +7,7 @@ become a row each.
 
 import dataclasses
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,24 +35,6 @@ class Target:
     pictures: "PictureSet"
     resolution: int  # pixels, to which outputs and inputs are brought
     dataset_hash: str
-
-
-def evaluate_folder(
-    project: Project,
-    outputs: Path,
-    target: str,
-    *,
-    name: str | None = None,
-    inputs: Path | None = None,
-    domain: str | None = None,
-    progress: Progress = no_progress,
-) -> list[Row]:
-    """Judge outputs, append their rows and return them; otherwise as `judge_folder`."""
-    from ui2i.tables import EVALUATION_SCHEMA, append_rows
-
-    rows = judge_folder(project, outputs, target, name=name, inputs=inputs, domain=domain, progress=progress)
-    append_rows(project.measured_evaluations(rows[0]["domain"]), rows, EVALUATION_SCHEMA)
-    return rows
 
 
 def judge_folder(
@@ -111,6 +93,13 @@ def judge_folder(
         }
         rows.append(evaluation_row(run, evaluation, **own))
     return rows
+
+
+def keep_rows(project: Project, rows: Sequence[Row]) -> None:
+    """Append what was judged of one folder to the table of what somebody had evaluated."""
+    from ui2i.tables import EVALUATION_SCHEMA, append_rows
+
+    append_rows(project.measured_evaluations(rows[0]["domain"]), rows, EVALUATION_SCHEMA)
 
 
 def _systems(outputs: Path, inputs: Path | None, name: str | None) -> dict[str, dict[Path, Path | None]]:

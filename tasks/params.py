@@ -7,17 +7,16 @@ depth, is refused: a misspelt setting must not silently leave the default in pla
 import dataclasses
 import difflib
 import re
+import zlib
 from collections.abc import Iterable, Mapping
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any, Literal, TypeVar
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
-
-from tasks.comparison_params import Baseline, DomainPair, InversionContest, Judged, check_comparisons, parse_entry
+from tasks.comparison_params import Baseline, DomainPair, InversionContest, Judged, check_comparisons
 from tasks.encoder_params import check_encoders, parse_encoder
 from tasks.figure_params import Figures, check_figures, parse_figures
 from tasks.measurement_params import Drift, Evaluation, PaperTable, parse_tables
+from tasks.parsing import as_list, as_mapping, check_keys, parse_entry, parse_yaml
 from tasks.project import PARAMS_FILE, Project
 from tasks.truth_params import Truth, check_truth, parse_truth
 from ui2i.config import (
@@ -37,7 +36,6 @@ MODES = ("FC-FT", "FT", "FreezeD", "FreezeG", "scratch")
 """What a domain's training updates: all but the mapping network (freeze-FC); everything; all but the discriminator's
 blocks nearest to the picture; all but the generator's coarsest blocks; everything, from random weights."""
 FREEZE_G_RESOLUTION = 8  # pixels; what FreezeG freezes unless finetune.freeze_generator_resolution says otherwise
-SCRATCH_SEED_OFFSET = 10_000  # a domain trained from scratch must not start from its base's initial weights
 
 NAME_PATTERN = "[a-z0-9][a-z0-9-]*"
 """Of datasets, bases and domains."""
@@ -161,9 +159,9 @@ def parse_params(text: str) -> Params:
     Raises:
         ConfigError: as `load_params`.
     """
-    sections = {**{key: {} for key in OPTIONAL}, **_mapping(_parse_yaml(text), where=PARAMS_FILE)}
-    _check_keys(sections, [field.name for field in dataclasses.fields(Params)], where=PARAMS_FILE, need_all=True)
-    values = {name: _mapping(section, where=name) for name, section in sections.items()}
+    sections = {**{key: {} for key in OPTIONAL}, **as_mapping(parse_yaml(text), where=PARAMS_FILE)}
+    check_keys(sections, [field.name for field in dataclasses.fields(Params)], where=PARAMS_FILE, need_all=True)
+    values = {name: as_mapping(section, where=name) for name, section in sections.items()}
     params = Params(
         network=from_mapping(NetworkConfig, values["network"], section="network"),
         perceptual=from_mapping(PerceptualConfig, values["perceptual"], section="perceptual"),
@@ -176,7 +174,7 @@ def parse_params(text: str) -> Params:
         translate=_translate(values["translate"]),
         evaluation=from_mapping(Evaluation, values["evaluation"], section="evaluation"),
         drift=from_mapping(Drift, values["drift"], section="drift"),
-        drawn={name: _entry(Drawn, entry, where) for name, entry, where in _entries(values, "drawn")},
+        drawn={name: parse_entry(Drawn, entry, where) for name, entry, where in _entries(values, "drawn")},
         datasets={name: _dataset(entry, where) for name, entry, where in _entries(values, "datasets")},
         bases={name: _base(entry, where) for name, entry, where in _entries(values, "bases")},
         imported={name: _imported(entry, where) for name, entry, where in _entries(values, "imported")},
@@ -203,7 +201,7 @@ def training_config(params: Params, name: str, mode: str) -> TrainingConfig:
     """Return the settings of one training.
 
     A base takes the section `pretrain`, a domain the section `finetune`; each with its own overrides. A domain trained
-    from scratch gets another seed, since its base's would give it the base's initial weights.
+    from scratch gets a seed of its own: models that begin with the same weights stay related.
 
     Args:
         name: a base (its only mode is scratch) or a domain.
@@ -220,9 +218,14 @@ def training_config(params: Params, name: str, mode: str) -> TrainingConfig:
     domain = find_entry(params.domains, name, "domains")
     config = _override(params.finetune, domain.finetune, where=f"domains.{name}.finetune")
     if mode == "scratch":
-        config = dataclasses.replace(config, seed=config.seed + SCRATCH_SEED_OFFSET)
+        config = dataclasses.replace(config, seed=config.seed + scratch_seed(name))
         return _override(config, domain.scratch, where=f"domains.{name}.scratch")
     return _frozen_as(mode, config, params.ingest.img_resolution)
+
+
+def scratch_seed(domain: str) -> int:
+    """Return what a domain's name adds to the seed of its training from scratch, at least 1."""
+    return 1 + zlib.crc32(domain.encode()) % 1_000_000
 
 
 def _frozen_as(mode: str, config: TrainingConfig, img_resolution: int) -> TrainingConfig:
@@ -270,50 +273,11 @@ def check_path(path: Any, *, where: str) -> None:
         )
 
 
-def _parse_yaml(text: str) -> Any:
-    try:
-        return YAML(typ="safe", pure=True).load(text)
-    except MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        problem = " ".join(str(error.problem).split())
-        raise ConfigError(f"{PARAMS_FILE} line {line}: {problem}, expected valid YAML; correct it") from error
-    except YAMLError as error:
-        raise ConfigError(f"{PARAMS_FILE} cannot be read ({error}), expected valid YAML; correct it") from error
-
-
-def _mapping(value: Any, *, where: str) -> Mapping[str, Any]:
-    if not isinstance(value, Mapping):
-        raise ConfigError(f"{where} is {value!r}, expected settings by name; write them, or {{}} for none")
-    return value
-
-
-def _check_keys(values: Mapping[str, Any], known: Iterable[str], *, where: str, need_all: bool = False) -> None:
-    known = list(known)
-    for key in values:
-        if key not in known:
-            close = difflib.get_close_matches(str(key), known, n=1)
-            hint = f"did you mean {close[0]!r}?" if close else "remove it"
-            raise ConfigError(f"{where} has the unknown key {key!r}, expected one of {', '.join(known)}; {hint}")
-    missing = [key for key in known if key not in values]
-    if need_all and missing:
-        raise ConfigError(f"{where} lacks {missing[0]!r}, expected it beside the others; add it ({{}} if it is empty)")
-
-
 def _entries(values: Mapping[str, Mapping[str, Any]], section: str) -> Iterable[tuple[str, Mapping[str, Any], str]]:
     for name, entry in values[section].items():
         check_name(name, where=section)
         where = f"{section}.{name}"
-        yield name, _mapping(entry, where=where), where
-
-
-def _entry(entry_type: type[_T], values: Mapping[str, Any], where: str) -> _T:
-    """Build an entry of plain values, some of which must be there."""
-    fields = dataclasses.fields(entry_type)  # type: ignore[arg-type]
-    needed = [field.name for field in fields if field.default is dataclasses.MISSING]
-    missing = [name for name in needed if name not in values]
-    if missing:
-        raise ConfigError(f"{where} lacks {missing[0]!r}, expected {', '.join(needed)}; add it")
-    return from_mapping(entry_type, values, section=where)
+        yield name, as_mapping(entry, where=where), where
 
 
 def _comparisons(entry_type: type[_T], values: Mapping[str, Mapping[str, Any]], section: str) -> dict[str, _T]:
@@ -321,27 +285,27 @@ def _comparisons(entry_type: type[_T], values: Mapping[str, Mapping[str, Any]], 
 
 
 def _dataset(values: Mapping[str, Any], where: str) -> Dataset:
-    dataset = _entry(Dataset, values, where)
+    dataset = parse_entry(Dataset, values, where)
     check_path(dataset.images, where=f"{where}.images")
     return dataset
 
 
 def _imported(values: Mapping[str, Any], where: str) -> Imported:
-    imported = _entry(Imported, values, where)
+    imported = parse_entry(Imported, values, where)
     check_path(imported.checkpoint, where=f"{where}.checkpoint")
     return imported
 
 
 def _base(values: Mapping[str, Any], where: str) -> Base:
-    _check_keys(values, ["pretrain"], where=where)
+    check_keys(values, ["pretrain"], where=where)
     return Base(pretrain=_overrides(values, "pretrain", where))
 
 
 def _domain(values: Mapping[str, Any], where: str) -> Domain:
-    _check_keys(values, [field.name for field in dataclasses.fields(Domain)], where=where)
+    check_keys(values, [field.name for field in dataclasses.fields(Domain)], where=where)
     if not isinstance(values.get("base"), str):
         raise ConfigError(f"{where}.base is {values.get('base')!r}, expected the name of a base; add it")
-    modes = _list(values.get("modes", ["FC-FT"]), str, where=f"{where}.modes")
+    modes = as_list(values.get("modes", ["FC-FT"]), str, where=f"{where}.modes")
     for mode in modes:
         _check_mode(mode, where=f"{where}.modes")
     return Domain(
@@ -357,7 +321,7 @@ def _swap(values: Mapping[str, Any]) -> SwapParams:
     swap = from_mapping(SwapParams, plain, section="swap")
     if "resolutions" not in values:
         return swap
-    return dataclasses.replace(swap, resolutions=_list(values["resolutions"], int, where="swap.resolutions"))
+    return dataclasses.replace(swap, resolutions=as_list(values["resolutions"], int, where="swap.resolutions"))
 
 
 def _translate(values: Mapping[str, Any]) -> TranslateParams:
@@ -365,15 +329,6 @@ def _translate(values: Mapping[str, Any]) -> TranslateParams:
     if translate.num_images < 1:
         raise ConfigError(f"translate.num_images is {translate.num_images}, expected at least 1; raise it")
     return translate
-
-
-def _list(values: Any, item_type: type[_T], *, where: str) -> tuple[_T, ...]:
-    items = values if isinstance(values, list) else []
-    if not items or any(type(item) is not item_type for item in items) or len(set(items)) < len(items):
-        raise ConfigError(
-            f"{where} is {values!r}, expected a list of one or more different {item_type.__name__}; correct it"
-        )
-    return tuple(items)
 
 
 def _check_mode(mode: str, *, where: str) -> None:
@@ -387,7 +342,7 @@ def _training(values: Mapping[str, Any], *, where: str) -> TrainingConfig:
 
 
 def _overrides(values: Mapping[str, Any], key: str, where: str) -> Mapping[str, Any]:
-    overrides = _mapping(values.get(key, {}), where=f"{where}.{key}")
+    overrides = as_mapping(values.get(key, {}), where=f"{where}.{key}")
     _check_freeze(overrides, where=f"{where}.{key}")
     return dict(overrides)
 

@@ -3,7 +3,7 @@ import dataclasses
 import pytest
 from tiny_project import PARAMS, REPOSITORY, make_project
 
-from tasks.params import SCRATCH_SEED_OFFSET, load_params, parse_params, training_config
+from tasks.params import load_params, parse_params, training_config
 from tasks.project import Project, find_project
 from tasks.register import register_base, register_dataset, register_domain, register_imported
 from ui2i.config import TrainingConfig
@@ -136,10 +136,12 @@ def test_what_a_mode_freezes_can_be_set():
     assert training_config(params, "cartoon", "FreezeG").freeze_generator_resolution == 4
 
 
-def test_a_domain_from_scratch_does_not_share_its_base_s_initial_weights():
-    params = parse_params(edited("[FC-FT, FT]}", "[scratch], finetune: {seed: 5}}"))
+def test_domains_from_scratch_share_no_initial_weights_with_their_base_or_each_other():
+    text = edited("[FC-FT, FT]}", "[scratch], finetune: {seed: 5}}\n  anime: {base: face, finetune: {seed: 5}}")
+    params = parse_params(text.replace("datasets:\n", "datasets:\n  anime: {images: data/raw/anime}\n"))
     assert training_config(params, "cartoon", "FT").seed == 5
-    assert training_config(params, "cartoon", "scratch").seed == 5 + SCRATCH_SEED_OFFSET
+    seeds = {training_config(params, name, "scratch").seed for name in ("cartoon", "anime")}
+    assert len(seeds | {5, params.pretrain.seed}) == 4
 
 
 def test_overrides_apply_to_their_own_model_alone():

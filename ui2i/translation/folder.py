@@ -17,7 +17,7 @@ on behind its last batch, and so that other targets, styles or edits of the same
 
 import dataclasses
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,7 @@ from ui2i.perceptual import Perceptual
 from ui2i.progress import Progress, no_progress
 from ui2i.provenance import git_commit
 from ui2i.tables import TRANSLATION_SCHEMA, write_table
-from ui2i.translation.inputs import Inputs, Listing, Picture, Reject, StemNamer, list_inputs
+from ui2i.translation.inputs import Inputs, Picture, Reject, StemNamer, list_inputs, readable_batches
 from ui2i.translation.outputs import Output, TranslationConfig, plan_outputs
 from ui2i.translation.references import find_references
 
@@ -55,6 +55,9 @@ class _Tables:
     latents: list[dict[str, Any]] = dataclasses.field(default_factory=list)
     rejects: list[dict[str, Any]] = dataclasses.field(default_factory=list)
     sheet: list[Row] = dataclasses.field(default_factory=list)
+
+    def reject(self, entry: Reject) -> None:
+        self.rejects.append(dataclasses.asdict(entry))
 
 
 def translate_folder(
@@ -138,7 +141,7 @@ def translate_folder(
     names = {"domain": domain, "source_domain": source_domain, "trunk": perceptual.name}
     with atomic_folder(out_dir) as folder:
         writer = _Writer(folder, outputs, config, inverter.columns, names, tables)
-        for pictures in _batches(listing, inversion_config.batch_size, tables):
+        for pictures in readable_batches(listing, inversion_config.batch_size, tables.reject):
             advance.settled, advance.num_pictures = len(tables.rejects) + len(tables.latents), len(pictures)
             latents = inverter.find(np.stack([picture.image for picture in pictures]), progress=advance)
             writer.write(pictures, latents, *stack_latents(latents, source))
@@ -160,29 +163,6 @@ class _Advance:
     def __call__(self, done: int, total: int, note: str = "") -> None:
         steps = self.num_pictures * self.num_steps * done // max(1, total)
         self.progress(self.settled * self.num_steps + steps, self.num_listed * self.num_steps, note)
-
-
-def _batches(listing: Listing, batch_size: int, tables: _Tables) -> Iterator[list[Picture]]:
-    """Yield the readable pictures, `batch_size` at a time, and note the others down."""
-    batch: list[Picture] = []
-    num_pictures = 0
-    for entry in listing.entries:
-        if isinstance(entry, Reject):
-            tables.rejects.append(dataclasses.asdict(entry))
-            continue
-        num_pictures += 1
-        batch.append(entry)
-        if len(batch) == batch_size:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
-    if num_pictures == 0:
-        first = tables.rejects[0]
-        raise DataError(
-            f"none of the {listing.count} pictures can be used (the first, {first['path']}: {first['reason']}), "
-            "expected at least one; replace them"
-        )
 
 
 class _Writer:

@@ -2,7 +2,7 @@
 
 import dataclasses
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -82,6 +82,39 @@ def list_inputs(inputs: Inputs, resolution: int, framing: Literal["center", "fit
     return Listing(
         len(files), (_read(index, path, name, resolution, framing) for index, (path, name) in enumerate(files))
     )
+
+
+def readable_batches(
+    listing: Listing, size: int, reject: Callable[[Reject], None] | None = None
+) -> Iterator[list[Picture]]:
+    """Yield the readable pictures, `size` at a time, the last ones fewer.
+
+    Args:
+        reject: told of every other file; None: nobody is.
+
+    Raises:
+        DataError: no picture was readable, once all have been tried.
+    """
+    batch: list[Picture] = []
+    num_pictures, first = 0, None
+    for entry in listing.entries:
+        if isinstance(entry, Reject):
+            first = first or entry
+            if reject is not None:
+                reject(entry)
+            continue
+        num_pictures += 1
+        batch.append(entry)
+        if len(batch) == size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+    if num_pictures == 0 and first is not None:
+        raise DataError(
+            f"none of the {listing.count} pictures can be used (the first, {first.path}: {first.reason}), "
+            "expected at least one; replace them"
+        )
 
 
 class StemNamer:

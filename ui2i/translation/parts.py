@@ -4,8 +4,6 @@ Nearly all time of a translation goes into codes, and `translate_folder` takes t
 are whole batches of it, since the last bits of a code depend on the pictures that advance together.
 """
 
-import itertools
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -16,7 +14,7 @@ from ui2i.inversion import Encoder, Inverter
 from ui2i.networks.generator import Generator
 from ui2i.perceptual import Perceptual
 from ui2i.progress import Progress, no_progress
-from ui2i.translation.inputs import Inputs, Picture, Reject, list_inputs
+from ui2i.translation.inputs import Inputs, list_inputs, readable_batches
 
 
 def find_codes(
@@ -61,16 +59,10 @@ def find_codes(
         store=store,
     )
     num_seen = num_mine = 0
-    for index, pictures in enumerate(_batches(listing.entries, inversion_config.batch_size)):
+    for index, pictures in enumerate(readable_batches(listing, inversion_config.batch_size)):
         if index % num_parts == part:
             inverter.find(np.stack([picture.image for picture in pictures]))
             num_mine += len(pictures)
         num_seen += len(pictures)
         progress(num_seen, listing.count)
     return num_mine
-
-
-def _batches(entries: Iterable[Picture | Reject], size: int) -> Iterator[list[Picture]]:
-    readable = (entry for entry in entries if isinstance(entry, Picture))
-    while batch := list(itertools.islice(readable, size)):
-        yield batch
