@@ -3,6 +3,7 @@
 import lzma
 import shutil
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeVar
 
@@ -12,11 +13,12 @@ import torch
 from PIL import Image
 from torch import nn
 
-from ui2i.config import IngestConfig, NetworkConfig
+from ui2i.config import IngestConfig, NetworkConfig, PerceptualConfig
 from ui2i.datasets.ingest import ingest
 from ui2i.datasets.prepared import PreparedDataset
 from ui2i.networks.discriminator import Discriminator
 from ui2i.networks.generator import Generator
+from ui2i.perceptual import Perceptual, load_perceptual
 
 # Bit-exact comparisons need one order of summation, and two threads gain nothing at these sizes.
 torch.set_num_threads(1)
@@ -36,6 +38,25 @@ def shared() -> Path:
     if not path.is_dir():
         pytest.skip("needs ../shared, which is not part of the repository")
     return path
+
+
+@pytest.fixture(scope="session")
+def perceptual() -> Perceptual:
+    """LPIPS on an untrained trunk, which needs no download."""
+    return load_perceptual(PerceptualConfig(trunk="random"))
+
+
+@pytest.fixture(scope="module")
+def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A Prefect server of the tests' own, with its state in a fresh folder."""
+    from prefect.settings import PREFECT_HOME, PREFECT_SERVER_ANALYTICS_ENABLED, temporary_settings
+    from prefect.testing.utilities import prefect_test_harness
+
+    settings = {PREFECT_HOME: tmp_path_factory.mktemp("prefect"), PREFECT_SERVER_ANALYTICS_ENABLED: False}
+    with pytest.MonkeyPatch.context() as patch, temporary_settings(settings):
+        patch.setenv("DO_NOT_TRACK", "1")
+        with prefect_test_harness(server_startup_timeout=300):
+            yield
 
 
 @pytest.fixture(scope="session")

@@ -9,20 +9,14 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from ui2i.config import PerceptualConfig
 from ui2i.errors import DataError
 from ui2i.images import to_tensor
 from ui2i.metrics import evaluation
 from ui2i.metrics.evaluation import Embedded, Evaluation, embed_set, evaluate
 from ui2i.metrics.picture_sets import PictureSet, find_pictures, generated, in_memory, of_files
-from ui2i.perceptual import Perceptual, load_perceptual
+from ui2i.perceptual import Perceptual
 
 pytestmark = pytest.mark.filterwarnings("ignore:The parameter 'pretrained'", "ignore:Arguments other than a weight")
-
-
-@pytest.fixture(scope="module")
-def perceptual() -> Perceptual:
-    return load_perceptual(PerceptualConfig(trunk="random"))
 
 
 def pictures(count: int, seed: int) -> np.ndarray:

@@ -16,8 +16,6 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import GlobalConcurrencyLimitUpdate
 from prefect.concurrency._asyncio import ConcurrencySlotAcquisitionError
 from prefect.flows import load_flow_from_entrypoint
-from prefect.settings import PREFECT_HOME, PREFECT_SERVER_ANALYTICS_ENABLED, temporary_settings
-from prefect.testing.utilities import prefect_test_harness
 from ruamel.yaml import YAML
 from tiny_project import REPOSITORY, make_project, set_param, write_pictures
 
@@ -35,15 +33,8 @@ from ui2i.tables import DISTANCE_SCHEMA, read_table
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _prefect(tmp_path_factory):
-    home = tmp_path_factory.mktemp("prefect")
-    with (
-        pytest.MonkeyPatch.context() as patch,
-        temporary_settings({PREFECT_HOME: home, PREFECT_SERVER_ANALYTICS_ENABLED: False}),
-    ):
-        patch.setenv("DO_NOT_TRACK", "1")
-        with prefect_test_harness(server_startup_timeout=300):
-            yield
+def _prefect(prefect_server):
+    """Every flow here runs on a server of the tests' own."""
 
 
 def in_this_process(name, main, on_progress, on_line):

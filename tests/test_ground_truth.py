@@ -21,13 +21,13 @@ from tiny_project import PARAMS, REPOSITORY, make_project, set_param
 
 from tasks.params import load_params, parse_params
 from tasks.project import Project
-from ui2i.config import InversionConfig, PerceptualConfig, RegressorConfig
+from ui2i.config import InversionConfig, RegressorConfig
 from ui2i.datasets.drawing.subjects import Attributes
 from ui2i.datasets.prepared import PreparedDataset
 from ui2i.datasets.procedural import draw, draw_dataset, sample_attributes
 from ui2i.errors import CheckpointError, ConfigError, DataError, TrainingError
 from ui2i.images import to_tensor
-from ui2i.perceptual import Perceptual, load_perceptual
+from ui2i.perceptual import Perceptual
 from ui2i.tables import KEPT_SCHEMA, TRUTH_SCHEMA, read_table
 from ui2i.translation import NamedImages, translate_folder
 from ui2i.truth import (
@@ -64,11 +64,6 @@ TINY = RegressorConfig(
 
 def people_of(seed: int, count: int, style: str = "face") -> list[Attributes]:
     return [sample_attributes(seed, index, style) for index in range(count)]
-
-
-@pytest.fixture(scope="module")
-def perceptual() -> Perceptual:
-    return load_perceptual(PerceptualConfig(trunk="random"))
 
 
 @pytest.fixture(scope="module")

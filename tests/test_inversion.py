@@ -8,23 +8,18 @@ import torch
 from tiny_models import random_generator, random_ws
 from torch import Tensor
 
-from ui2i.config import InversionConfig, InversionMethod, PerceptualConfig
+from ui2i.config import InversionConfig, InversionMethod
 from ui2i.errors import DataError, TrainingError
 from ui2i.factorization import gram, style_weights
 from ui2i.inversion import DEFAULT_LEARNING_RATES, invert, latent_space
 from ui2i.inversion.schedule import rate_scale
 from ui2i.metrics.ssim import ssim
 from ui2i.networks.generator import Generator
-from ui2i.perceptual import Perceptual, load_perceptual
+from ui2i.perceptual import Perceptual
 
 ALL_METHODS: tuple[InversionMethod, ...] = typing.get_args(InversionMethod)
 METHODS = tuple(method for method in ALL_METHODS if method not in ("encoder", "in_domain"))  # these need an encoder
 PER_LAYER = ("w_plus", "closed_form_plus", "in_domain")
-
-
-@pytest.fixture(scope="module")
-def perceptual() -> Perceptual:
-    return load_perceptual(PerceptualConfig(trunk="random"))
 
 
 @pytest.fixture(scope="module")

@@ -13,23 +13,18 @@ from conftest import randomize
 from scipy import stats
 from torch import Tensor, nn
 
-from ui2i.config import DistanceConfig, NetworkConfig, NoiseMode, PerceptualConfig
+from ui2i.config import DistanceConfig, NetworkConfig, NoiseMode
 from ui2i.errors import CheckpointError, ConfigError, DataError
 from ui2i.metrics import unfinished
 from ui2i.metrics.model_distance import PairDistance, latents, model_distances
 from ui2i.networks.generator import Generator
-from ui2i.perceptual import Perceptual, load_perceptual
+from ui2i.perceptual import Perceptual
 
 # lpips itself asks torchvision in a deprecated way.
 pytestmark = pytest.mark.filterwarnings("ignore:The parameter 'pretrained'", "ignore:Arguments other than a weight")
 
 CONFIG = DistanceConfig(num_latents=7, batch_size=3, truncation_psi=0.8, seed=5)
 NOISE_MODES: list[NoiseMode] = ["const", "random", "none"]
-
-
-@pytest.fixture(scope="module")
-def perceptual() -> Perceptual:
-    return load_perceptual(PerceptualConfig(trunk="random"))
 
 
 @pytest.fixture

@@ -17,11 +17,6 @@ from ui2i.perceptual import Perceptual, load_perceptual
 WEIGHTS = Path(__file__).resolve().parents[2] / "shared/weights/squeezenet1_1-caffe-features.pth"
 
 
-@pytest.fixture(scope="module")
-def perceptual() -> Perceptual:
-    return load_perceptual(PerceptualConfig(trunk="random"))
-
-
 def _drawn(people: list, style: str) -> Tensor:
     images = np.stack([draw(person, style) for person in people])
     return torch.from_numpy(images).permute(0, 3, 1, 2).float() / 127.5 - 1

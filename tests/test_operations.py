@@ -12,10 +12,8 @@ from prefect import flow
 from prefect.artifacts import Artifact
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import StateType
-from prefect.settings import PREFECT_HOME, PREFECT_SERVER_ANALYTICS_ENABLED, temporary_settings
 from prefect.states import Cancelling, Pending, Running
 from prefect.task_runners import ThreadPoolTaskRunner
-from prefect.testing.utilities import prefect_test_harness
 from prefect.utilities.callables import parameter_schema
 from tiny_project import make_project, set_param
 
@@ -40,15 +38,8 @@ stages:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _prefect(tmp_path_factory):
-    home = tmp_path_factory.mktemp("prefect")
-    with (
-        pytest.MonkeyPatch.context() as patch,
-        temporary_settings({PREFECT_HOME: home, PREFECT_SERVER_ANALYTICS_ENABLED: False}),
-    ):
-        patch.setenv("DO_NOT_TRACK", "1")
-        with prefect_test_harness(server_startup_timeout=300):
-            yield
+def _prefect(prefect_server):
+    """Every flow here runs on a server of the tests' own."""
 
 
 @pytest.fixture

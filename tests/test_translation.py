@@ -14,12 +14,12 @@ from PIL import Image
 from tiny_models import random_generator, random_ws
 
 import ui2i.translation.folder as folder_module
-from ui2i.config import InversionConfig, PerceptualConfig
+from ui2i.config import InversionConfig
 from ui2i.errors import CheckpointError, ConfigError, DataError
 from ui2i.files import sha256_bytes, sha256_file, sha256_folder
 from ui2i.images import to_tensor, to_uint8
 from ui2i.inversion import invert
-from ui2i.perceptual import Perceptual, load_perceptual
+from ui2i.perceptual import Perceptual
 from ui2i.tables import TRANSLATION_SCHEMA, read_table
 from ui2i.translation import (
     LATENTS_SCHEMA,
@@ -37,11 +37,6 @@ TARGETS = {"FC-FT": random_generator(2), "ls8": random_generator(3)}
 for target in TARGETS.values():  # a family: fine-tuned with the mapping network frozen
     target.mapping.load_state_dict(SOURCE.mapping.state_dict() | {"w_avg": target.w_avg})
 HASHES = {"FC-FT": "f" * 64, "ls8": "8" * 64}
-
-
-@pytest.fixture(scope="module")
-def perceptual() -> Perceptual:
-    return load_perceptual(PerceptualConfig(trunk="random"))
 
 
 @pytest.fixture(scope="module")

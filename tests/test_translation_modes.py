@@ -42,11 +42,6 @@ TARGET.mapping.load_state_dict(SOURCE.mapping.state_dict())
 
 
 @pytest.fixture(scope="module")
-def perceptual() -> Perceptual:
-    return load_perceptual(PerceptualConfig(trunk="random"))
-
-
-@pytest.fixture(scope="module")
 def images() -> np.ndarray:
     return to_uint8(SOURCE.synthesis(SOURCE.truncate(random_ws(SOURCE, 3), 0.4)))
 
