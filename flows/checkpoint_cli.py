@@ -140,6 +140,24 @@ def add(
     _print_added(project, name, added)
 
 
+@base_app.command(
+    epilog=examples("ui2i base pack face ~/face-base   then, elsewhere: imported: {face: {checkpoint: PATH}}")
+)
+def pack(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A base of the project.")],
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="New.")],
+) -> None:
+    """Put a base and its encoder into one folder to hand on.
+
+    The discriminator and the encoder are kept in half precision.
+    """
+    from flows.report import print_paths
+    from tasks.pack_base import pack_base
+
+    print_paths({"base": pack_base(context.obj.project, name, folder.expanduser().resolve())})
+
+
 def _print_added(project: "Project", name: str, added: "AddedBase") -> None:
     from flows.report import print_paths
     from tasks.params import load_params

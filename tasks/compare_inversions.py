@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from tasks.domain_models import named_model
-from tasks.inversion_models import find_encoder
+from tasks.inversion_models import encoder_path, find_encoder
 from tasks.params import Params, find_entry, load_params
 from tasks.project import Project
 from tasks.stage_cli import Job, Stage, default_device, hold, main
@@ -99,10 +99,10 @@ def _compare(
     device = default_device()
     model = named_model(project, params, base, device=device)
     config = dataclasses.replace(params.inversion, num_steps=num_steps, seed=seed)
-    configs = _configs(config, methods, with_encoder=project.encoder(base).is_file(), encoder_steps=encoder_steps)
+    configs = _configs(config, methods, with_encoder=encoder_path(project, base).is_file(), encoder_steps=encoder_steps)
     encoder, encoder_hash = None, None
     if any(config.needs_encoder for config in configs):
-        encoder, encoder_hash = find_encoder(project, model, device=device)
+        encoder, encoder_hash = find_encoder(project, model.domain, model.hash, device=device)
     rows = compare_inversions(
         _contestants(project, model.generator, base, num_images, seed),
         model.generator,

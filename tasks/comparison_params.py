@@ -63,10 +63,10 @@ def check_comparisons(params: "Params") -> None:
     for name, pair in params.pairs.items():
         _check_pair(params, name, pair)
     for name in params.inversions:
-        if name not in params.encoders:
+        if name not in params.encoders and name not in params.imported:
             raise ConfigError(
-                f"inversions.{name} has no encoder, expected encoders.{name}, which two of the methods need; add it or "
-                f"remove inversions.{name}"
+                f"inversions.{name} has no encoder, expected encoders.{name}, which two of the methods need, or an "
+                f"imported model that has one; add it or remove inversions.{name}"
             )
     for section in ("judged", "baselines"):
         for name, entry in getattr(params, section).items():

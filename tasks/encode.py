@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from tasks.model_folder import GENERATOR_FILE
 from tasks.params import find_entry
-from tasks.project import Project
+from tasks.project import ENCODER_FILE, Project
 from tasks.stage_cli import RESTART_VARIABLE, Job, Stage, default_device, main
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def work(job: Job) -> None:
         progress=job.progress,
     )
     with atomic_folder(job.project.encoder_folder(job.name)) as folder:
-        save_encoder(folder / job.project.encoder(job.name).name, trained.encoder)
+        save_encoder(folder / ENCODER_FILE, trained.encoder)
         summary = {"held_out": trained.encoder.held_out, "training": trained.log}
         write_text(folder / "encoder.json", json.dumps(summary, indent=2) + "\n")
         save_png(folder / "reconstructions.png", _sheet(trained.encoder, generator, held_out))

@@ -59,11 +59,6 @@ class Figures:
                 f"figures.num_latents is {self.num_latents}, num_moved {self.num_moved} and num_targets "
                 f"{self.num_targets}, expected at least 4 each, and latents for the {self.num_shown} shown; raise them"
             )
-        if self.inversion.needs_encoder:
-            raise ConfigError(
-                f"figures.inversion.method is {self.inversion.method} and start {self.inversion.start}, expected a "
-                "method that needs no encoder, such as w_plus, from the mean; choose one"
-            )
         if not (self.strength > 0 and 0 <= self.seed < 2**32 and 0 <= self.min_skill < 1):
             raise ConfigError(
                 f"figures.strength is {self.strength}, seed {self.seed} and min_skill {self.min_skill}, expected a "

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.domain_models import Model, base_model, target_models
 from tasks.figure_params import Figures
-from tasks.inversion_models import latent_store
+from tasks.inversion_models import encoder_of, latent_store
 from tasks.params import Params, find_entry
 from tasks.progress import part_of
 from tasks.stage_cli import Job, default_device
@@ -83,8 +83,17 @@ def invert_inputs(setup: Setup, family: "Family", count: int, progress: Progress
     from ui2i.inversion import Inverter, stack_latents
 
     inputs = held_out_pictures(setup, family.base.domain, count)
-    base, store = family.base, latent_store(setup.job.project)
-    inverter = Inverter(base.generator, setup.perceptual, setup.settings.inversion, base_hash=base.hash, store=store)
+    base, project, config = family.base, setup.job.project, setup.settings.inversion
+    encoder, encoder_hash = encoder_of(project, base.domain, base.hash, config, device=setup.device)
+    inverter = Inverter(
+        base.generator,
+        setup.perceptual,
+        config,
+        base_hash=base.hash,
+        encoder=encoder,
+        encoder_hash=encoder_hash,
+        store=latent_store(project),
+    )
     ws, _ = stack_latents(inverter.find(inputs.images, progress=progress), base.generator)
     return inputs, ws
 

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from tasks.params import find_entry
-from tasks.project import Project
+from tasks.project import ENCODER_FILE, Project
 from tasks.stage_cli import Job, Stage, main
 from ui2i.errors import CheckpointError
 
@@ -25,6 +25,7 @@ def work(job: Job) -> None:
             f"{source} makes pictures of {resolution} px, expected {wanted} px as ingest.img_resolution says; "
             f"set that to {resolution} or import another checkpoint"
         )
+    _check_encoder(source)
     with atomic_folder(job.project.checkpoint(job.name)) as folder:
         _copy_files(source, folder)
         if not (folder / CARD_FILE).exists():
@@ -32,6 +33,16 @@ def work(job: Job) -> None:
         if not (folder / SAMPLES_FILE).exists():
             save_png(folder / SAMPLES_FILE, sample_grid(generator))
     job.progress(1, 1, f"{resolution} px")
+
+
+def _check_encoder(source: Path) -> None:
+    """Refuse an encoder, which may lie beside a model, that is damaged or of another model."""
+    from tasks.model_folder import GENERATOR_FILE
+    from ui2i.checkpoints import file_hash
+    from ui2i.inversion import load_encoder
+
+    if (source / ENCODER_FILE).exists():
+        load_encoder(source / ENCODER_FILE, base_hash=file_hash(source / GENERATOR_FILE))
 
 
 def _copy_files(source: Path, folder: Path) -> None:

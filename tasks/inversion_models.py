@@ -4,28 +4,33 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tasks.project import Project
+from tasks.project import ENCODER_FILE, Project
 from tasks.stage_cli import RESTART_VARIABLE
 
 if TYPE_CHECKING:
-    from tasks.domain_models import Model
     from ui2i.config import InversionConfig
     from ui2i.inversion import Encoder
 
 
 def encoder_of(
-    project: Project, model: "Model", config: "InversionConfig", *, device: str
+    project: Project, base: str, base_hash: str, config: "InversionConfig", *, device: str
 ) -> "tuple[Encoder | None, str | None]":
-    """Return the encoder of a base's model and its file's hash; both None: the settings need none.
+    """Return the encoder of a base, whose checkpoint has this hash, and its file's hash; both None: none is needed.
 
     Raises:
         CheckpointError: they need one, and it is missing, damaged or of another model.
     """
-    return find_encoder(project, model, device=device) if config.needs_encoder else (None, None)
+    return find_encoder(project, base, base_hash, device=device) if config.needs_encoder else (None, None)
 
 
-def find_encoder(project: Project, model: "Model", *, device: str) -> "tuple[Encoder, str]":
-    """Return the encoder of a base's model and its file's hash.
+def encoder_path(project: Project, base: str) -> Path:
+    """Return the file of a base's encoder: the one that encode@ trained, else the one that came with the model."""
+    trained, shipped = project.encoder(base), project.checkpoint(base) / ENCODER_FILE
+    return shipped if shipped.exists() and not trained.exists() else trained
+
+
+def find_encoder(project: Project, base: str, base_hash: str, *, device: str) -> "tuple[Encoder, str]":
+    """Return the encoder of a base, whose checkpoint has this hash, and its file's hash.
 
     Raises:
         CheckpointError: it is missing, damaged or of another model.
@@ -33,8 +38,8 @@ def find_encoder(project: Project, model: "Model", *, device: str) -> "tuple[Enc
     from ui2i.checkpoints import file_hash
     from ui2i.inversion import load_encoder
 
-    path = project.encoder(model.domain)
-    return load_encoder(path, base_hash=file_hash(model.path), device=device), file_hash(path)
+    path = encoder_path(project, base)
+    return load_encoder(path, base_hash=base_hash, device=device), file_hash(path)
 
 
 def latent_store(project: Project) -> Path | None:

@@ -25,6 +25,7 @@ from ui2i.images import SUFFIXES
 
 PARAMS_FILE = "params.yaml"
 DVC_FILE = "dvc.yaml"
+ENCODER_FILE = "encoder.safetensors"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -141,13 +142,18 @@ class Project:
         """Table of diversity and similarity over the number of style layers, with .png beside it."""
         return self.data_dir / "tables" / "styles" / f"{domain}.parquet"
 
+    @property
+    def encoders(self) -> Path:
+        """Folder of trained encoders. It is always there: what inverts depends on whatever is in it."""
+        return self.data_dir / "encoders"
+
     def encoder_folder(self, base: str) -> Path:
         """Folder of a base's encoder."""
-        return self.data_dir / "encoders" / base
+        return self.encoders / base
 
     def encoder(self, base: str) -> Path:
-        """File of a base's encoder."""
-        return self.encoder_folder(base) / "encoder.safetensors"
+        """File of an encoder that was trained for a base; one that came with the model lies in its checkpoint."""
+        return self.encoder_folder(base) / ENCODER_FILE
 
     def encoder_state(self, base: str) -> Path:
         """State of an encoder's training that was stopped; not tracked."""

@@ -72,6 +72,7 @@ def prepare(out: Path | None, *, quick: bool, trunk: Path | None = None) -> Prep
         _set_trunk(project, trunk)
     params = load_params(project)
     _copy_bases(project, params)
+    project.encoders.mkdir(parents=True, exist_ok=True)  # stages depend on whatever is in it
     return Prepared(project, tuple(_notes(project, params, source)))
 
 

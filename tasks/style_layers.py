@@ -49,7 +49,7 @@ def measure(
     source = choose_source(project, params, domain, None, device=device)
     targets = choose_targets(project, params, domain, variants=variants, device=device)
     perceptual = load_perceptual(params.perceptual, device)
-    encoder, encoder_hash = encoder_of(project, source, params.inversion, device=device)
+    encoder, encoder_hash = encoder_of(project, source.domain, source.hash, params.inversion, device=device)
     inverter = Inverter(
         source.generator,
         perceptual,

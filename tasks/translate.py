@@ -24,7 +24,7 @@ def work(job: Job) -> None:
     base = base_model(job.project, job.params, job.name, device=device)
     models = target_models(job.project, job.params, job.name, device=device)
     targets = [model for model in models if model == models[0] or model.card.swap_resolution is not None]
-    encoder, encoder_hash = encoder_of(job.project, base, job.params.inversion, device=device)
+    encoder, encoder_hash = encoder_of(job.project, base.domain, base.hash, job.params.inversion, device=device)
     translate_folder(
         first_pictures(PreparedDataset(job.project.prepared(base.name), "test"), settings.num_images),
         base.generator,

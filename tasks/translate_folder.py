@@ -52,7 +52,7 @@ def work(job: Job, options: argparse.Namespace) -> None:
         _find_part(job, options, source, device)
         return
     inversion = _inversion(job.params.inversion, options)
-    encoder, encoder_hash = encoder_of(job.project, source, inversion, device=device)
+    encoder, encoder_hash = encoder_of(job.project, source.domain, source.hash, inversion, device=device)
     translate_folder(
         options.images,
         source.generator,
@@ -84,7 +84,7 @@ def _find_part(job: Job, options: argparse.Namespace, source: "Model", device: s
     inversion, store = _inversion(job.params.inversion, options), latent_store(job.project)
     if store is None:
         return
-    encoder, encoder_hash = encoder_of(job.project, source, inversion, device=device)
+    encoder, encoder_hash = encoder_of(job.project, source.domain, source.hash, inversion, device=device)
     find_codes(
         options.images,
         source.generator,

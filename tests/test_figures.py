@@ -432,7 +432,6 @@ def test_the_section_may_be_left_out_and_quick_is_less():
         ("paper: {num_styles: 0}", "figures.num_styles is 0, expected at least 1"),
         ("paper: {num_latents: 3}", "num_latents is 3"),
         ("paper: {strength: 0}", "strength is 0"),
-        ("paper: {inversion: {method: encoder}}", "expected a method that needs no encoder"),
         ("paper: {inversion: w}", "figures.paper.inversion is 'w'"),
         ("paper: {regressor: {num_epoch: 1}}", "did you mean 'num_epochs'"),
     ],

@@ -148,7 +148,7 @@ def test_the_experiments_are_valid_and_lead_to_all_tables_and_figures(quick):
     assert all({"FC-FT", "FT", "scratch"} == set(domain.modes) for domain in params.domains.values())
     assert params.swap.resolutions == (8, 16, 32) and params.distance.num_latents == 2000
     assert set(params.judged) == set(params.baselines) == set(params.truth) and len(params.judged) == 2
-    assert set(params.tables) == {"1", "2", "3"} and params.inversions and params.encoders and params.figures
+    assert set(params.tables) == {"1", "2", "3"} and params.inversions and params.figures
     seeds = [drawn.seed for drawn in params.drawn.values()]
     assert len(set(seeds)) == len(seeds), "equal seeds would draw pairs"
     scratch = {training_config(params, name, "scratch").seed for name in params.domains}
@@ -164,7 +164,7 @@ def test_the_stages_are_those_of_dvc_in_an_order_in_which_they_can_run(tmp_path)
     assert set(found) <= {*list_stages(project), *(f"figures@{name}" for name in params.figures)}
     assert len(set(found)) == len(found)
     for earlier, later in (
-        ("distance@wild", "pair@cartoon2portrait"), ("pair@cartoon2portrait", "table@1"), ("encode@face", "table@3"),
+        ("distance@wild", "pair@cartoon2portrait"), ("pair@cartoon2portrait", "table@1"), ("import@face", "table@3"),
         ("translate@anime", "baseline@anime"), ("judge_baseline@anime", "table@2"), ("finetune@dog", "figures@paper"),
     ):  # fmt: skip
         assert found.index(earlier) < found.index(later)

@@ -11,20 +11,24 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
+from safetensors import safe_open
 from tiny_models import random_generator, random_ws
 from tiny_project import make_project, set_param, write_pictures
 
 from flows import cli
-from tasks import compare_inversions, encode, style_layers, translate_folder
+from tasks import compare_inversions, encode, import_base, style_layers, translate_folder
+from tasks.inversion_models import encoder_path, find_encoder
 from tasks.params import load_params, parse_params
 from tasks.project import Project
 from tasks.register import register_encoder
 from tasks.translation_models import choose_source, choose_targets
-from ui2i.checkpoints import ModelCard, file_hash, save_generator
+from ui2i.checkpoints import ModelCard, file_hash, load_discriminator, save_discriminator, save_generator
 from ui2i.config import IngestConfig, InversionConfig
 from ui2i.datasets.ingest import ingest
 from ui2i.errors import ConfigError
+from ui2i.inversion import load_encoder
 from ui2i.layer_swap import blend_weights, swap_weights
+from ui2i.networks.discriminator import Discriminator
 from ui2i.schemas import INVERSION_SCHEMA, INVERTED_SCHEMA, STYLE_LAYERS_SCHEMA
 from ui2i.tables import read_table
 from ui2i.translation import FeatureSwappedGenerator
@@ -180,6 +184,49 @@ def test_the_encoder_is_a_stage_and_translates(made: Project, tmp_path: Path) ->
     assert manifest(tmp_path / "w")[0]["start"] == "encoder"
     # Another generator's pictures are refused: the encoder reads codes of its own.
     assert run(made, tmp_path / "no", "--from", "cartoon", "--method", "encoder", domain="face") == 2
+
+
+def test_a_base_is_packed_with_its_encoder_and_used_elsewhere(
+    made: Project, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if not made.encoder("face").exists():
+        assert encode.main(encode.STAGE, ["--base", "face"]) == 0
+    source = made.checkpoint("face")
+    card = ModelCard(domain="face", mode="scratch")
+    save_discriminator(source / "discriminator.safetensors", Discriminator(BASE.config), card)
+    packed = tmp_path / "packed"
+    assert cli.run(["--project", str(made.root), "base", "pack", "face", str(packed)]) == 0
+    assert (packed / "generator.safetensors").read_bytes() == (source / "generator.safetensors").read_bytes()
+    for name in ("discriminator.safetensors", "encoder.safetensors"):
+        full = made.encoder("face") if name.startswith("encoder") else source / name
+        with safe_open(packed / name, "pt") as half, safe_open(full, "pt") as whole:
+            for key in whole.keys():  # noqa: SIM118
+                assert half.get_tensor(key).dtype == torch.float16
+                torch.testing.assert_close(half.get_tensor(key).float(), whole.get_tensor(key), rtol=1e-3, atol=1e-4)
+    assert load_discriminator(packed / "discriminator.safetensors")[0].state_dict().popitem()[1].dtype == torch.float32
+
+    other = make_project(tmp_path / "other")
+    shutil.copytree(packed, other.base("face"))
+    assert import_base.main(import_base.STAGE, ["--base", "face", "--project", str(other.root)]) == 0
+    assert encoder_path(other, "face") == other.checkpoint("face") / "encoder.safetensors"
+    base_hash = file_hash(other.checkpoint("face") / "generator.safetensors")
+    encoder, _ = find_encoder(other, "face", base_hash, device="cpu")
+    pictures = torch.rand(2, 3, 32, 32) * 2 - 1
+    trained = load_encoder(made.encoder("face"))
+    torch.testing.assert_close(encoder(pictures), trained(pictures), rtol=0.02, atol=0.02)
+    # One that is trained here goes before it.
+    shutil.copytree(made.encoder_folder("face"), other.encoder_folder("face"))
+    assert encoder_path(other, "face") == other.encoder("face")
+    # Beside another model it is refused, and nothing is taken over.
+    save_generator(other.base("face") / "generator.safetensors", BASE, ModelCard(domain="other", mode="scratch"))
+    before = sorted(path.name for path in other.checkpoint("face").iterdir())
+    assert import_base.main(import_base.STAGE, ["--base", "face", "--project", str(other.root)]) == 2
+    assert "reads codes of the generator" in capsys.readouterr().err
+    assert sorted(path.name for path in other.checkpoint("face").iterdir()) == before
+    # A folder that is there, and a model that is none of the bases.
+    for name, folder in (("face", packed), ("cartoon", tmp_path / "new")):
+        assert cli.run(["--project", str(made.root), "base", "pack", name, str(folder)]) == 2
+    assert not (tmp_path / "new").exists()
 
 
 def test_every_method_is_compared(made: Project, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -55,7 +55,9 @@ def make_project(root: Path) -> Project:
     for name in ("dvc.yaml", ".dvcignore"):
         (root / name).write_bytes((REPOSITORY / name).read_bytes())
     (root / "params.yaml").write_text(PARAMS)
-    return Project(root.resolve())
+    project = Project(root.resolve())
+    project.encoders.mkdir(parents=True)  # git has it in a clone
+    return project
 
 
 def set_param(project: Project, path: str, value: object) -> None:

@@ -1,8 +1,9 @@
 """The native checkpoint: safetensors with a JSON header. Nothing in such a file is ever executed.
 
 A generator and its discriminator are separate files, so that a generator can be shared alone. The header holds the
-architecture and a `ModelCard`; the tensors carry the networks' parameter names, float32, among them the truncation
-mean `mapping.w_avg`. `ui2i.converters` reads and writes the formats of other tools.
+architecture and a `ModelCard`; the tensors carry the networks' parameter names, float32 or, to be handed on in half the
+size, float16, among them the truncation mean `mapping.w_avg`. Networks are float32 whatever their file holds.
+`ui2i.converters` reads and writes the formats of other tools.
 """
 
 import copy
@@ -17,7 +18,7 @@ from typing import Any, TypeVar
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from ui2i import __version__
 from ui2i.config import NetworkConfig, from_mapping, to_mapping
@@ -53,9 +54,16 @@ def save_generator(path: Path, generator: Generator, card: ModelCard) -> None:
     _save(path, generator, card, kind="generator")
 
 
-def save_discriminator(path: Path, discriminator: Discriminator, card: ModelCard) -> None:
-    """Write a discriminator atomically; an interrupted call leaves the old file, or none."""
-    _save(path, discriminator, card, kind="discriminator")
+def save_discriminator(path: Path, discriminator: Discriminator, card: ModelCard, *, half: bool = False) -> None:
+    """Write a discriminator atomically; an interrupted call leaves the old file, or none.
+
+    Args:
+        half: keep float16, in half the size.
+
+    Raises:
+        CheckpointError: a weight is beyond float16.
+    """
+    _save(path, discriminator, card, kind="discriminator", half=half)
 
 
 def load_generator(
@@ -64,8 +72,8 @@ def load_generator(
     """Read a generator, in evaluation mode and without gradients.
 
     Args:
-        share_file: take the file's bytes as the tensors' memory, until they are written to, instead of copying them.
-            The file must then not be truncated meanwhile.
+        share_file: take the bytes of a float32 file as the tensors' memory, until they are written to, instead of
+            copying them. The file must then not be truncated meanwhile.
 
     Raises:
         CheckpointError: the file is missing, damaged, not in this format, or holds something else.
@@ -116,14 +124,30 @@ def file_hash(path: Path) -> str:
     return sha256_file(path)
 
 
-def _save(path: Path, network: Generator | Discriminator, card: ModelCard, *, kind: str) -> None:
+def stored_tensors(network: nn.Module, *, half: bool = False) -> dict[str, Tensor]:
+    """Return a network's tensors as files hold them: on the CPU, float32 or float16.
+
+    Raises:
+        CheckpointError: a value is beyond float16, or not finite before.
+    """
+    dtype = torch.float16 if half else torch.float32
+    tensors = {name: value.detach().to("cpu", dtype).contiguous() for name, value in network.state_dict().items()}
+    if half and not all(value.isfinite().all() for value in tensors.values()):
+        raise CheckpointError(
+            f"the network has values that float16 does not, expected magnitudes up to {torch.finfo(dtype).max:,.0f}; "
+            "keep it in float32"
+        )
+    return tensors
+
+
+def _save(path: Path, network: Generator | Discriminator, card: ModelCard, *, kind: str, half: bool = False) -> None:
     header = {
         "format_version": FORMAT_VERSION,
         "kind": kind,
         "network": to_mapping(network.config),
         "card": dataclasses.asdict(card),
     }
-    tensors = {name: value.detach().float().cpu().contiguous() for name, value in network.state_dict().items()}
+    tensors = stored_tensors(network, half=half)
     with atomic_file(path) as temporary:
         save_file(tensors, temporary, metadata={"ui2i": json.dumps(header, sort_keys=True)})
         temporary.chmod(_usual_mode())  # safetensors makes files for their owner alone
@@ -146,7 +170,7 @@ def _load(
     _check_plausible(path, config, tensors, kind)
     network = blank_network(network_type, config)  # the header may say anything: nothing is allocated by it
     try:
-        network.load_state_dict(tensors, assign=True)
+        network.load_state_dict({name: value.float() for name, value in tensors.items()}, assign=True)
     except RuntimeError as error:
         raise CheckpointError(
             f"{path} has tensors that do not fit its own header ({_first_line(error)}), expected a {kind} of "
@@ -158,14 +182,14 @@ def _load(
 
 def _check_plausible(path: Path, config: NetworkConfig, tensors: Mapping[str, Tensor], kind: str) -> None:
     """Refuse a header whose network could not possibly be in the file, before a network is made of it."""
-    other_types = {str(tensor.dtype) for tensor in tensors.values()} - {"torch.float32"}
+    other_types = {str(tensor.dtype) for tensor in tensors.values()} - {"torch.float32", "torch.float16"}
     num_values = sum(tensor.numel() for tensor in tensors.values())
     lengths = (config.z_dim, config.w_dim, *(config.num_channels(size) for size in config.block_resolutions))
     if other_types or max(lengths) > num_values or config.num_mapping_layers > len(tensors):
         what = f"tensors of {other_types.pop()}" if other_types else f"{num_values:,} values in {len(tensors)} tensors"
         raise CheckpointError(
-            f"{path} has {what}, expected a {kind} of {config.img_resolution} px in float32, as its header says; the "
-            "file is damaged: fetch or train it again"
+            f"{path} has {what}, expected a {kind} of {config.img_resolution} px in float32 or float16, as its header "
+            "says; the file is damaged: fetch or train it again"
         )
 
 

@@ -10,6 +10,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from ui2i.checkpoints import stored_tensors
 from ui2i.config import EncoderConfig, NetworkConfig, from_mapping, to_mapping
 from ui2i.errors import CheckpointError, UI2IError
 from ui2i.files import atomic_file
@@ -20,8 +21,15 @@ FORMAT_VERSION = 1
 KIND = "encoder"
 
 
-def save_encoder(path: Path, encoder: Encoder) -> None:
-    """Write a trained encoder atomically; an interrupted call leaves the old file, or none."""
+def save_encoder(path: Path, encoder: Encoder, *, half: bool = False) -> None:
+    """Write a trained encoder atomically; an interrupted call leaves the old file, or none.
+
+    Args:
+        half: keep float16, in half the size.
+
+    Raises:
+        CheckpointError: a weight is beyond float16.
+    """
     header = {
         "format_version": FORMAT_VERSION,
         "kind": KIND,
@@ -31,7 +39,7 @@ def save_encoder(path: Path, encoder: Encoder) -> None:
         "held_out": dict(encoder.held_out),
         "provenance": provenance(),
     }
-    tensors = {name: value.detach().float().cpu().contiguous() for name, value in encoder.state_dict().items()}
+    tensors = stored_tensors(encoder, half=half)
     with atomic_file(path) as temporary:
         save_file(tensors, temporary, metadata={"ui2i": json.dumps(header, sort_keys=True)})
 
@@ -50,7 +58,7 @@ def load_encoder(path: Path, *, base_hash: str | None = None, device: torch.devi
     try:
         with safe_open(path, framework="pt") as file:
             header = json.loads((file.metadata() or {})["ui2i"])
-            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
+            tensors = {name: file.get_tensor(name).float().clone() for name in file.keys()}  # noqa: SIM118
         encoder = _build(header, tensors)
     except (SafetensorError, UI2IError, OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -19,6 +19,8 @@ from ui2i.progress import Progress, no_progress
 from ui2i.translation.inputs import Inputs, Picture, Reject, list_inputs
 from ui2i.translation.outputs import Reference
 
+STEPS_FROM_MEAN = 200  # of a search where the settings count on an encoder's start
+
 
 def find_references(
     references: Inputs | None,
@@ -32,7 +34,8 @@ def find_references(
 ) -> list[Reference]:
     """Return the codes of reference pictures in the model of their domain.
 
-    There is no encoder of that model: settings that need one are replaced by the method `w` from the mean.
+    There is no encoder of that model: settings that need one are replaced by a search from the mean, in at least
+    `STEPS_FROM_MEAN` steps.
 
     Args:
         references: None: there are none.
@@ -47,7 +50,8 @@ def find_references(
     pictures = [_readable(entry) for entry in entries]
     if config.needs_encoder:
         method = "w" if config.method in ("encoder", "in_domain") else config.method
-        config = dataclasses.replace(config, method=method, start="mean", learning_rate=None)
+        num_steps = max(config.num_steps, STEPS_FROM_MEAN)
+        config = dataclasses.replace(config, method=method, start="mean", learning_rate=None, num_steps=num_steps)
     inverter = Inverter(generator, perceptual, config, base_hash=_fingerprint(generator), store=store)
     latents = inverter.find(np.stack([picture.image for picture in pictures]), progress=progress)
     ws, _ = stack_latents(latents, generator)
