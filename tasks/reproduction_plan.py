@@ -5,15 +5,15 @@ from collections.abc import Callable, Mapping
 from tasks.comparison_params import pair_modes
 from tasks.params import Params, training_config
 
-START_SECONDS = 9.0  # of DVC and of the stage's own process
+START_SECONDS = 6.0  # of DVC and of the stage's own process
 # Pictures a second on two cores of an AMD EPYC (AVX-512, bf16), 64 px, the shipped bases' widths.
-DRAWN, INGESTED, TRAINED, ENCODED = 280.0, 900.0, 62.0, 60.0
-GENERATED = 900.0  # and looked at by the trunk
-JUDGED = 500.0  # read from files and looked at by the trunk
+DRAWN, INGESTED, TRAINED, ENCODED = 330.0, 1300.0, 90.0, 130.0
+GENERATED = 650.0  # and looked at by the trunk
+JUDGED = 600.0  # read from files and looked at by the trunk
 READ = 1200.0  # by a reader of attributes in training
-INVERSION_STEPS = 110.0  # picture times step a second
+INVERSION_STEPS = 170.0  # picture times step a second, a mean over methods
 SEARCHES = 6.2  # methods of Table III, in whole searches of one kind of pictures
-FIGURES_SECONDS = 300.0
+FIGURES_SECONDS = 115.0
 
 
 def estimate_seconds(params: Params, stage: str) -> float:

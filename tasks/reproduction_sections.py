@@ -118,10 +118,24 @@ def table_2(results: Results) -> str:
         "translated; `generated`: what the models make of the same latents, with no inversion between. LPIPS with 95 % "
         "intervals; fd is a Frechet distance on the trunk's features and no FID, is biased upwards by few outputs, and "
         "has no interval. The truth is the same person drawn in the target's style, which no training saw; the score "
-        "is 1 for it and 0 for a random picture of the domain. CycleGAN was trained on the same pictures, for as long "
-        "as FC-FT was fine-tuned, without the hours that the base took before; one base serves all domains.\n"
+        f"is 1 for it and 0 for a random picture of the domain. {_training_times(results)}\n"
     )
     return "\n".join(parts)
+
+
+def _training_times(results: Results) -> str:
+    """Say for how long the baselines were trained, and the models beside them."""
+    from tasks.baseline import training_minutes
+
+    times = []
+    for name, baseline in results.params.baselines.items():
+        domain = results.params.domains[name]
+        ours = training_minutes(results.project, name, domain.modes[0])
+        times.append(f"{baseline.minutes or ours:.1f} minutes ({domain.base}2{name}; {domain.modes[0]}: {ours:.1f})")
+    return (
+        f"CycleGAN was trained on the same pictures for {' and '.join(times)}. The hours that the base took before are "
+        "not in it; one base serves all domains."
+    )
 
 
 def translations(link: str) -> str:
