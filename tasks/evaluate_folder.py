@@ -20,10 +20,14 @@ from ui2i.files import sha256_file, sha256_listing
 from ui2i.progress import Progress, no_progress
 
 if TYPE_CHECKING:
+    from ui2i.datasets.prepared import PreparedDataset
     from ui2i.metrics.picture_sets import PictureSet
 
 MANIFEST_NAME = "manifest.parquet"  # of translations; ui2i.translation would import torch
 RECONSTRUCTION = "reconstruction"
+
+
+Source = Path | int  # a file, or a place in a prepared dataset
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,7 +47,7 @@ def judge_folder(
     target: str,
     *,
     name: str | None = None,
-    inputs: Path | None = None,
+    inputs: "Path | PreparedDataset | None" = None,
     domain: str | None = None,
     progress: Progress = no_progress,
 ) -> list[Row]:
@@ -52,7 +56,7 @@ def judge_folder(
     Args:
         target: a domain of the project, or a folder of pictures.
         name: of the system; None: only for a folder that `ui2i translate` made, whose variants have names.
-        inputs: folder of the pictures that were translated; None: no similarity is measured.
+        inputs: folder or dataset of the pictures that were translated; None: no similarity is measured.
         domain: column of Table II; None: the target's name.
 
     Raises:
@@ -73,7 +77,7 @@ def judge_folder(
         start = time.perf_counter()
         evaluation = evaluate(
             of_files(list(pairs), found.resolution, device),
-            None if inputs is None else of_files([path for path in pairs.values() if path], found.resolution, device),
+            _input_set(inputs, [source for source in pairs.values() if source is not None], found.resolution, device),
             embedded,
             perceptual,
             inception,
@@ -102,11 +106,39 @@ def keep_rows(project: Project, rows: Sequence[Row]) -> None:
     append_rows(project.measured_evaluations(rows[0]["domain"]), rows, EVALUATION_SCHEMA)
 
 
-def _systems(outputs: Path, inputs: Path | None, name: str | None) -> dict[str, dict[Path, Path | None]]:
+def _input_set(
+    inputs: "Path | PreparedDataset | None", sources: Sequence[Source], resolution: int, device: str
+) -> "PictureSet | None":
+    from ui2i.metrics.picture_sets import of_dataset, of_files
+
+    if inputs is None:
+        return None
+    if isinstance(inputs, Path):
+        return of_files([source for source in sources if isinstance(source, Path)], resolution, device)
+    return of_dataset(inputs, device, chosen=[source for source in sources if isinstance(source, int)])
+
+
+def _sources(inputs: "Path | PreparedDataset") -> Mapping[str, Source]:
+    """Return inputs by their relative path without its ending."""
+    from ui2i.metrics.picture_sets import find_pictures
+
+    if isinstance(inputs, Path):
+        return find_pictures(inputs)
+    names = inputs.columns("source_path")["source_path"].to_pylist()
+    return {_key(name): place for place, name in enumerate(names)}
+
+
+def _key(path: str) -> str:
+    return Path(path).with_suffix("").as_posix()
+
+
+def _systems(
+    outputs: Path, inputs: "Path | PreparedDataset | None", name: str | None
+) -> dict[str, dict[Path, Source | None]]:
     """Return each system's outputs with their inputs (None: not asked for)."""
     from ui2i.metrics.picture_sets import find_pictures
 
-    sources = None if inputs is None else find_pictures(inputs)
+    sources = None if inputs is None else _sources(inputs)
     if (outputs / MANIFEST_NAME).is_file():
         return _translations(outputs, sources, name)
     if name is None:
@@ -116,22 +148,21 @@ def _systems(outputs: Path, inputs: Path | None, name: str | None) -> dict[str, 
 
 
 def _translations(
-    folder: Path, sources: Mapping[str, Path] | None, name: str | None
-) -> dict[str, dict[Path, Path | None]]:
+    folder: Path, sources: Mapping[str, Source] | None, name: str | None
+) -> dict[str, dict[Path, Source | None]]:
     from ui2i.tables import TRANSLATION_SCHEMA, read_table
 
-    systems: dict[str, dict[Path, Path | None]] = {}
+    systems: dict[str, dict[Path, Source | None]] = {}
     for _, row in read_table(folder / MANIFEST_NAME, TRANSLATION_SCHEMA).iterrows():
         if row["variant"] == RECONSTRUCTION:
             continue
         path = folder / row["output_file"]
-        key = Path(row["input_path"]).with_suffix("").as_posix()
         system = row["variant"] if name is None else f"{name} {row['variant']}"
-        systems.setdefault(system, {})[path] = _input(sources, key, path)
+        systems.setdefault(system, {})[path] = _input(sources, _key(row["input_path"]), path)
     return systems
 
 
-def _input(sources: Mapping[str, Path] | None, key: str, output: Path) -> Path | None:
+def _input(sources: Mapping[str, Source] | None, key: str, output: Path) -> Source | None:
     if sources is None:
         return None
     if key not in sources:
@@ -143,12 +174,17 @@ def _input(sources: Mapping[str, Path] | None, key: str, output: Path) -> Path |
 
 
 def _target(
-    project: Project, params: Params, target: str, domain: str | None, device: str, inputs: Path | None
+    project: Project,
+    params: Params,
+    target: str,
+    domain: str | None,
+    device: str,
+    inputs: "Path | PreparedDataset | None",
 ) -> Target:
     from ui2i.datasets.prepared import PreparedDataset
     from ui2i.metrics.picture_sets import find_pictures, of_dataset, of_files
 
-    source = "any" if inputs is None else inputs.resolve().name
+    source = "any" if inputs is None else inputs.resolve().name if isinstance(inputs, Path) else inputs.name
     if target in params.datasets:
         dataset = PreparedDataset(project.prepared(target), split=None)
         column = domain or target

@@ -14,6 +14,7 @@ def work(job: Job) -> None:
     """Judge every variant's translations (paper, Table II)."""
     from tasks.evaluate_folder import judge_folder
     from tasks.params import find_entry
+    from ui2i.datasets.prepared import PreparedDataset
     from ui2i.tables import EVALUATION_SCHEMA, write_table
 
     base = find_entry(job.params.domains, job.name, "domains").base
@@ -21,7 +22,7 @@ def work(job: Job) -> None:
         job.project,
         job.project.translations(job.name),
         job.name,
-        inputs=job.project.raw(base),
+        inputs=PreparedDataset(job.project.prepared(base), split=None),
         progress=job.progress,
     )
     write_table(job.project.picture_evaluation(job.name), rows, EVALUATION_SCHEMA)

@@ -18,6 +18,7 @@ def work(job: Job) -> None:
     from tasks.evaluate_folder import judge_folder
     from tasks.progress import part_of
     from tasks.truth import load, write_truth
+    from ui2i.datasets.prepared import PreparedDataset
     from ui2i.files import sha256_file
     from ui2i.tables import EVALUATION_SCHEMA, write_table
 
@@ -28,7 +29,7 @@ def work(job: Job) -> None:
         folder / PICTURES_FOLDER,
         job.name,
         name=SYSTEM,
-        inputs=job.project.raw(base),
+        inputs=PreparedDataset(job.project.prepared(base), split=None),
         progress=part_of(job.progress, 0, 2, ""),
     )
     cases = load(job, settings)

@@ -51,14 +51,9 @@ def work(job: Job) -> None:
 
 def first_pictures(dataset: "PreparedDataset", count: int) -> "NamedImages":
     """Return the first pictures of a split under the names and hashes of the files they were made from."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     from ui2i.translation import NamedImages
 
-    paths = [dataset.path / shard.name for shard in dataset.manifest.shards]
-    columns = pa.concat_tables(pq.ParquetFile(path).read(["source_path", "sha256"]) for path in paths)
-    rows = columns.take(dataset.ids[:count])
+    rows = dataset.columns("source_path", "sha256").slice(0, count)
     return NamedImages(
         names=rows["source_path"].to_pylist(),
         images=dataset.images(slice(count)),

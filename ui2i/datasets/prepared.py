@@ -106,6 +106,11 @@ class PreparedDataset:
             return self._decoded[chosen]
         return self._decode(self.ids[chosen])
 
+    def columns(self, *names: str) -> pa.Table:
+        """Return columns of the shards (`ui2i.datasets.manifest`), a row for each picture of the split."""
+        shards = [pq.ParquetFile(self.path / shard.name) for shard in self.manifest.shards]
+        return pa.concat_tables(shard.read(list(names)) for shard in shards).take(self.ids)
+
     @property
     def fits_in_memory(self) -> bool:
         """Whether all pictures are, or on first use will be, decoded into memory."""

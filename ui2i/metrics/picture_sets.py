@@ -37,9 +37,10 @@ def in_memory(images: UInt8[np.ndarray, "n r r 3"], device: str = "cpu") -> Pict
     return PictureSet(len(images), lambda places: to_tensor(images[np.asarray(places)]).to(device))
 
 
-def of_dataset(dataset: PreparedDataset, device: str = "cpu") -> PictureSet:
-    """Return the pictures of a prepared dataset."""
-    return PictureSet(len(dataset), lambda places: to_tensor(dataset.images(places)).to(device))
+def of_dataset(dataset: PreparedDataset, device: str = "cpu", *, chosen: Sequence[int] | None = None) -> PictureSet:
+    """Return the pictures of a prepared dataset, or those at some places of it."""
+    order = np.arange(len(dataset)) if chosen is None else np.asarray(chosen, np.int64)
+    return PictureSet(len(order), lambda places: to_tensor(dataset.images(order[np.asarray(places)])).to(device))
 
 
 def of_files(paths: Sequence[Path], resolution: int, device: str = "cpu") -> PictureSet:

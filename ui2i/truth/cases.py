@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 from jaxtyping import UInt8
 
 from ui2i.datasets.drawing.subjects import Attributes
@@ -81,8 +79,7 @@ def load_cases(
 
 def _find_inputs(dataset: PreparedDataset, paths: Sequence[str], hashes: Sequence[str]) -> tuple[Images, int]:
     """Return the prepared pictures of source files, and at how many pixels these were drawn."""
-    shards = [pq.ParquetFile(dataset.path / shard.name) for shard in dataset.manifest.shards]
-    columns = pa.concat_tables(shard.read(["source_path", "sha256", "width"]) for shard in shards).take(dataset.ids)
+    columns = dataset.columns("source_path", "sha256", "width")
     places = {path: place for place, path in enumerate(columns["source_path"].to_pylist())}
     known = columns["sha256"].to_pylist()
     strange = [
