@@ -150,11 +150,11 @@ def _save(path: Path, network: Generator | Discriminator, card: ModelCard, *, ki
     tensors = stored_tensors(network, half=half)
     with atomic_file(path) as temporary:
         save_file(tensors, temporary, metadata={"ui2i": json.dumps(header, sort_keys=True)})
-        temporary.chmod(_usual_mode())  # safetensors makes files for their owner alone
+        temporary.chmod(usual_mode())
 
 
-def _usual_mode() -> int:
-    """Return the permissions of new files."""
+def usual_mode() -> int:
+    """Return the permissions of new files; safetensors makes its own for their owner alone."""
     mask = os.umask(0o022)
     os.umask(mask)
     return 0o666 & ~mask

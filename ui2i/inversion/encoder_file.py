@@ -10,7 +10,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from ui2i.checkpoints import stored_tensors
+from ui2i.checkpoints import stored_tensors, usual_mode
 from ui2i.config import EncoderConfig, NetworkConfig, from_mapping, to_mapping
 from ui2i.errors import CheckpointError, UI2IError
 from ui2i.files import atomic_file
@@ -42,6 +42,7 @@ def save_encoder(path: Path, encoder: Encoder, *, half: bool = False) -> None:
     tensors = stored_tensors(encoder, half=half)
     with atomic_file(path) as temporary:
         save_file(tensors, temporary, metadata={"ui2i": json.dumps(header, sort_keys=True)})
+        temporary.chmod(usual_mode())
 
 
 def load_encoder(path: Path, *, base_hash: str | None = None, device: torch.device | str = "cpu") -> Encoder:
