@@ -62,7 +62,7 @@ def test_a_picture_does_not_depend_on_its_neighbours(
     # In another order, so that a picture's place does not matter either.
     for order, batch_size in (([2, 0, 1], 1), ([1, 2, 0], 2)):
         apart = invert(images[order], model, perceptual, config(method, batch_size=batch_size, **noisy))
-        torch.testing.assert_close(apart.ws, together.ws[order], atol=1e-4, rtol=0)
+        torch.testing.assert_close(apart.ws, together.ws[order], atol=1e-3, rtol=0)
         for maps, together_maps in zip(apart.noise, together.noise, strict=True):
             torch.testing.assert_close(maps, together_maps[order], atol=1e-3, rtol=0)
         torch.testing.assert_close(apart.losses, together.losses[:, order], atol=1e-4, rtol=0)

@@ -24,6 +24,10 @@ from ui2i.inversion.spaces import LatentSpace
 from ui2i.inversion.target import Target
 from ui2i.networks.generator import Generator
 
+# Adam's memory of gradients and of their squares. Shorter than usual (0.9, 0.999): in 50 to 200 steps the first
+# gradients, which are large, would otherwise keep later steps short (docs/results/inversion.md).
+BETAS = (0.8, 0.99)
+
 
 @dataclasses.dataclass(frozen=True)
 class Found:
@@ -57,7 +61,7 @@ def search(
     offsets = space.start(len(target)).requires_grad_()
     maps = start_maps(generator, len(target)) if config.optimize_noise else []
     variables = [offsets, *(noise.requires_grad_() for noise in maps)]
-    optimizer = torch.optim.Adam([{"params": [offsets]}, {"params": maps}] if maps else [offsets])
+    optimizer = torch.optim.Adam([{"params": [offsets]}, {"params": maps}] if maps else [offsets], betas=BETAS)
     objective = _Objective(target, generator, config, encoder)
     jitter = Jitter(_jitter_strength(generator, config), config.num_steps, config.seed)
     best = _Best(len(target), space.to_ws(offsets).detach(), maps)
