@@ -44,6 +44,17 @@ def expected_images(path: Path, split: str | None) -> tuple[list[int], np.ndarra
     return [row["id"] for row in rows], np.stack([np.asarray(Image.open(io.BytesIO(row["png"]))) for row in rows])
 
 
+def test_columns_are_those_of_the_split_in_its_order(shared_dataset: Path) -> None:
+    both = PreparedDataset(shared_dataset, split=None)
+    by_id = dict(zip(both.columns("id")["id"].to_pylist(), both.columns("sha256")["sha256"].to_pylist(), strict=True))
+    for split in ("train", "test"):
+        dataset = PreparedDataset(shared_dataset, split)
+        columns = dataset.columns("sha256", "split")
+        assert columns.column_names == ["sha256", "split"]
+        assert set(columns["split"].to_pylist()) == {split}
+        assert columns["sha256"].to_pylist() == [by_id[number] for number in dataset.ids.tolist()]
+
+
 @pytest.mark.parametrize("split", ["train", "test", None])
 @pytest.mark.parametrize("budget", [1 << 30, 0])
 def test_pictures_of_a_split(shared_dataset: Path, split: Split | None, budget: int) -> None:

@@ -17,6 +17,7 @@ from flows.reproduction import reproduce
 from tasks import baseline, reproduction, reproduction_page
 from tasks.costs import Cost, noted_cost, read_cost
 from tasks.dvc_stage import StageFailed, StageOutcome, list_stages, run_stage
+from tasks.evaluate_folder import judge_folder
 from tasks.params import load_params, parse_params, training_config
 from tasks.project import Project
 from tasks.reproduction import experiment_name, planned, prepare, reproduction_stages
@@ -24,6 +25,7 @@ from tasks.reproduction_page import page_text, read_claims, write_page
 from tasks.reproduction_plan import estimate_seconds
 from tasks.reproduction_results import read_results
 from ui2i.checkpoints import load_generator
+from ui2i.datasets.prepared import PreparedDataset
 from ui2i.errors import ConfigError, DataError
 from ui2i.images import load_image
 from ui2i.paper_tables import TABLE_1, TABLE_1_COLUMNS
@@ -314,6 +316,24 @@ def test_baseline_and_own_models_are_judged_alike(made):
     made_of = np.asarray(load_image((project.baseline("cartoon") / "pictures" / first["input_path"]).read_bytes()))
     drawn = np.asarray(load_image((project.raw("face") / first["input_path"]).read_bytes()))
     assert np.array_equal(made_of, drawn // 2)
+
+
+def test_inputs_may_be_files_or_a_prepared_dataset(made):
+    project, _ = made
+    dataset = PreparedDataset(project.prepared("face"), split=None)
+    of_files, of_dataset = (
+        judge_folder(project, project.translations("cartoon"), "cartoon", inputs=inputs)
+        for inputs in (project.raw("face"), dataset)
+    )
+    for first, second in zip(of_files, of_dataset, strict=True):
+        assert first["lpips_s"] == second["lpips_s"] > 0 and first["source_domain"] == second["source_domain"] == "face"
+    with pytest.raises(DataError, match="has no input"):
+        judge_folder(
+            project,
+            project.translations("cartoon"),
+            "cartoon",
+            inputs=PreparedDataset(project.prepared("cartoon"), split="test"),
+        )
 
 
 def test_a_baseline_is_trained_as_long_as_the_model_it_is_compared_with(made):
