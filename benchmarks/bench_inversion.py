@@ -54,9 +54,12 @@ def main() -> None:
     for fir_form in FIR_FORMS:
         network = make_literal(copy.deepcopy(generator), fir_form)
         forms[f"literal, {fir_form}"] = Form(literal(images, network, perceptual, args.steps), keeps_memory=True)
+    if args.only is not None:
+        forms = {args.only: forms[args.only]}
     result = rates(in_turns(forms, args.turns), args.images * args.steps)
-    result["memory_bytes"] = {name: memory_of(args, size) for name, size in (("together", args.images), ("one", 1))}
-    rate = result["images_per_second"]["together"]
+    sizes = {"together": args.images, "one by one": 1}
+    result["memory_bytes"] = {name: memory_of(args, size) for name, size in sizes.items() if name in forms}
+    rate = next(iter(result["images_per_second"].values()))
     result["seconds_per_image_of_1000_steps"] = PAPER_STEPS / rate
     print(describe(f"{args.images} pictures, steps", result))
     print(f"1000 steps of a picture, on average: {PAPER_STEPS / rate:.1f} s")
@@ -82,6 +85,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--images", type=int, default=8)
     parser.add_argument("--steps", type=int, default=5)
     parser.add_argument("--turns", type=int, default=4)
+    parser.add_argument("--only", choices=["together", "one by one"], help="time this form alone")
     parser.add_argument("--memory-of", type=int, metavar="N", help="print the memory of batches of N, in bytes")
     parser.add_argument("--json", type=Path, help="write the numbers to this file")
     return parser.parse_args()

@@ -16,7 +16,7 @@ from ui2i.networks.generator import Generator
 from ui2i.training import step as step_module
 from ui2i.training.sharding import Sharding
 from ui2i.training.state import initial_state
-from ui2i.training.step import _frozen, _Step
+from ui2i.training.step import Step, _frozen
 
 
 # -- freezing ---
@@ -178,11 +178,11 @@ def test_adversaries_pull_apart(base: Base, network_config: NetworkConfig) -> No
 
     _, fake = logits()
     for _ in range(5):
-        _Step(state, config, Sharding()).update_generator()
+        Step(state, config, Sharding()).update_generator()
     real_logit, better_fake = logits()
     assert better_fake > fake
     for _ in range(5):
-        _Step(state, config, Sharding()).update_discriminator(real)
+        Step(state, config, Sharding()).update_discriminator(real)
     after = logits()
     assert after[0] - after[1] > real_logit - better_fake
 
@@ -256,7 +256,7 @@ def test_group_that_does_not_divide_the_batch(network_config: NetworkConfig) -> 
 def test_any_scalar_that_is_not_finite_stops(scalar: str, value: float) -> None:
     scalars = {"loss_generator": torch.tensor(1.0), "r1": torch.tensor(1.0)} | {scalar: torch.tensor(value)}
     with pytest.raises(TrainingError, match=rf"^{scalar} became infinite or NaN at step 7, expected .*; resume"):
-        step_module._require_finite(scalars, 7)
+        step_module.require_finite(scalars, 7)
 
 
 # -- augmentation ------------------------------------------------------------------------------------------------------

@@ -56,14 +56,15 @@ def save_png(path: str | os.PathLike[str], image: UInt8[np.ndarray, "h w 3"] | I
         temporary.write_bytes(encode_png(image))
 
 
-def to_tensor(images: np.ndarray) -> "torch.Tensor":
+def to_tensor(images: np.ndarray, device: "torch.device | str" = "cpu") -> "torch.Tensor":
     """Return pictures as the networks take them.
 
     Args:
         images: uint8 RGB, [N, H, W, 3] or [H, W, 3] (taken as N = 1).
+        device: a GPU gets the bytes from pinned memory and converts them itself, while the host goes on.
 
     Returns:
-        float32 [N, 3, H, W] in [-1, 1].
+        float32 [N, 3, H, W] in [-1, 1]; on a GPU in channels-last layout.
 
     Raises:
         DataError: another shape or another type.
@@ -76,8 +77,11 @@ def to_tensor(images: np.ndarray) -> "torch.Tensor":
             "read them with load_image and np.asarray"
         )
     batch = images if images.ndim == 4 else images[None]
+    if torch.device(device).type == "cuda":
+        pixels = torch.from_numpy(np.ascontiguousarray(batch)).pin_memory().to(device, non_blocking=True)
+        return pixels.permute(0, 3, 1, 2).to(torch.float32).div_(127.5).sub_(1)
     planes = torch.from_numpy(np.ascontiguousarray(batch.transpose(0, 3, 1, 2)))
-    return planes.to(torch.float32).div_(127.5).sub_(1)
+    return planes.to(device, torch.float32).div_(127.5).sub_(1)
 
 
 def to_uint8(images: "torch.Tensor") -> UInt8[np.ndarray, "n h w 3"]:

@@ -14,6 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ui2i.config import InversionConfig, InversionMethod
+from ui2i.devices import fast_arithmetic
 from ui2i.errors import ConfigError, DataError
 from ui2i.inversion.encoder import Encoder
 from ui2i.inversion.search import Found, search
@@ -80,9 +81,10 @@ def invert(
         def report(done: int, loss: float, before: int = index * num_steps) -> None:
             progress(before + done, len(batches) * num_steps, f"loss {loss:.4f}")
 
-        target = Target(batch, perceptual, config)
-        found.append(_find(target, generator, config, encoder, report))
-        qualities.append(target.quality(generator.synthesis(found[-1].ws, noise=found[-1].noise or None)))
+        with fast_arithmetic(generator.w_avg.device):
+            target = Target(batch, perceptual, config)
+            found.append(_find(target, generator, config, encoder, report))
+            qualities.append(target.quality(generator.synthesis(found[-1].ws, noise=found[-1].noise or None)))
     seconds = time.perf_counter() - start_time
     losses = torch.cat([part.losses for part in found], dim=1)
     return InversionResult(

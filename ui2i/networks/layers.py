@@ -13,11 +13,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ui2i.config import NoiseMode
+from ui2i.ops.activation import LRELU_SLOPE, activate, is_fused, scale_channels
 from ui2i.ops.convolution import conv2d, conv_transpose2d
 from ui2i.ops.modulation import demodulation, map_pixels
 from ui2i.ops.resample import blur, downsample2x
 
-LRELU_SLOPE = 0.2
 LRELU_GAIN = math.sqrt(2)
 
 
@@ -89,14 +89,17 @@ class Convolution(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         weight = (self.weight * (self.weight_gain * self.output_gain)).to(x.dtype)
-        bias = None if self.bias is None else (self.bias * self.output_gain).to(x.dtype)
+        bias = None if self.bias is None else self.bias * self.output_gain
+        slope = LRELU_SLOPE if self.activate else 1.0
+        if is_fused(x) and (self.activate or bias is not None or self.clamp is not None):
+            return activate(self._convolve(x, weight, None), bias=bias, slope=slope, clamp=self.clamp)
+        y = self._convolve(x, weight, None if bias is None else bias.to(x.dtype))
+        return activate(y, slope=slope, clamp=self.clamp)
+
+    def _convolve(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         if self.down and self.padding:
-            y = conv2d(blur(x, padding=2), weight, bias, stride=2)
-        else:
-            y = conv2d(downsample2x(x) if self.down else x, weight, bias, padding=self.padding)
-        if self.activate:
-            y = F.leaky_relu_(y, LRELU_SLOPE)
-        return y if self.clamp is None else y.clamp(-self.clamp, self.clamp)
+            return conv2d(blur(x, padding=2), weight, bias, stride=2)
+        return conv2d(downsample2x(x) if self.down else x, weight, bias, padding=self.padding)
 
 
 class SynthesisLayer(nn.Module):
@@ -135,13 +138,11 @@ class SynthesisLayer(nn.Module):
         """
         styles = self._styles(w, x.dtype)
         scale = demodulation(self.weight, styles) * LRELU_GAIN
-        y = self._convolve(x * _per_channel(styles, x), self.weight.to(x.dtype))
-        y = (y * _per_channel(scale, y)).add_(_per_channel(self.bias * LRELU_GAIN, y))
+        y = self._convolve(scale_channels(x, styles), self.weight.to(x.dtype))
         noise_map = self._noise(x, noise_mode, noise)
         if noise_map is not None:
-            y = y.add_((noise_map * (self.noise_strength * LRELU_GAIN)).to(y.dtype))
-        y = F.leaky_relu_(y, LRELU_SLOPE)
-        return y if self.clamp is None else y.clamp(-self.clamp, self.clamp)
+            noise_map = noise_map * (self.noise_strength * LRELU_GAIN)
+        return activate(y, scale=scale, bias=self.bias * LRELU_GAIN, noise=noise_map, clamp=self.clamp)
 
     def _styles(self, w: Tensor, dtype: torch.dtype) -> Tensor:
         """Scales of the input channels [N, I], the weight's gain among them."""
@@ -187,8 +188,3 @@ class ToRGB(nn.Module):
         weight = (self.weight[None, :, :, 0, 0] * styles[:, None, :]).to(x.dtype)
         y = map_pixels(x, weight).float() + self.bias[:, None, None]
         return y if self.clamp is None else y.clamp(-self.clamp, self.clamp)
-
-
-def _per_channel(values: Tensor, x: Tensor) -> Tensor:
-    """View [C] or [N, C] so that it broadcasts over the pixels of `x` [N, C, r, r], in the dtype of `x`."""
-    return values.to(x.dtype).reshape(-1, x.shape[1], 1, 1)

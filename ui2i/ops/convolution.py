@@ -49,6 +49,11 @@ def without_weight_gradients() -> Iterator[None]:
         _weight_gradients = before
 
 
+def computes_weight_gradients() -> bool:
+    """Tell whether weights and biases get gradients now."""
+    return _weight_gradients
+
+
 class _Convolution(Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, stride: int, padding: int) -> Tensor:

@@ -1,6 +1,7 @@
 """StyleGAN2's [1, 3, 3, 1] filter: blurring, and resampling by 2.
 
-The filter is a depthwise 4x4 convolution, which is fast where the channels lie side by side in memory (channels last).
+On a CPU the filter is a depthwise 4x4 convolution, which is fast where the channels lie side by side in memory (channels
+last); on a GPU it is a kernel of `resample_triton`.
 It is symmetric, so its adjoint is itself with other padding, and the adjoint of sampling down is sampling up: every
 derivative is again one of the three functions here. Filters and paddings: Karras et al., arXiv 1912.04958.
 """
@@ -12,6 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd import Function
+
+from ui2i.ops.activation import is_fused
 
 FIR_TAPS = (1.0, 3.0, 3.0, 1.0)
 
@@ -35,6 +38,10 @@ class _Blur(Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, padding: int, gain: float) -> Tensor:
         ctx.settings = padding, gain
+        if is_fused(x):
+            from ui2i.ops import resample_triton
+
+            return resample_triton.filter2d(x, stride=1, padding=padding, gain=gain)
         return F.conv2d(x, _kernel(x, gain), padding=padding, groups=x.shape[1])
 
     @staticmethod
@@ -47,6 +54,10 @@ class _Upsample(Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, gain: float) -> Tensor:
         ctx.gain = gain
+        if is_fused(x):
+            from ui2i.ops import resample_triton
+
+            return resample_triton.upsample2x(x, gain=gain)
         kernel, channels = _kernel(x, gain), x.shape[1]
         if x.device.type == "cpu" and x.dtype != torch.float32:
             # oneDNN has no fast depthwise transposed convolution in bf16: 17 ms where this takes 0.5.
@@ -62,6 +73,10 @@ class _Downsample(Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, gain: float) -> Tensor:
         ctx.gain = gain
+        if is_fused(x):
+            from ui2i.ops import resample_triton
+
+            return resample_triton.filter2d(x, stride=2, padding=1, gain=gain)
         return F.conv2d(x, _kernel(x, gain), stride=2, padding=1, groups=x.shape[1])
 
     @staticmethod

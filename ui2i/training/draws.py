@@ -18,13 +18,17 @@ class LatentDraws:
     """Two latents an image, and the layer from which the second takes over."""
 
     z: Tensor  # [2, N, z_dim]
-    cutoff: int  # num_ws: the second is not used
+    cutoff: int | Tensor  # num_ws: the second is not used; a tensor, on the device, where it is not to be looked at
 
-    def map(self, generator: Generator, positions: Tensor) -> tuple[Tensor, Tensor]:
-        """Return w [n, w_dim] of the first latents, and the mixed codes ws [n, num_ws, w_dim]."""
+    def map(self, generator: Generator, positions: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Return w [n, w_dim] of the first latents, and the mixed codes ws [n, num_ws, w_dim].
+
+        Args:
+            positions: of the images that are wanted [n]; None: all.
+        """
         num_ws = generator.config.num_ws
-        z = self.z[:, positions.to(self.z.device)]
-        if self.cutoff == num_ws:
+        z = self.z if positions is None else self.z[:, positions.to(self.z.device)]
+        if isinstance(self.cutoff, int) and self.cutoff == num_ws:
             w = generator.mapping(z[0])
             return w, generator.broadcast(w)
         w, w_mixed = generator.mapping(z.flatten(0, 1)).unflatten(0, z.shape[:2])
@@ -38,20 +42,35 @@ class NoiseDraws:
 
     maps: list[Tensor] | None
 
-    def take(self, positions: Tensor) -> list[Tensor] | None:
-        """Return the maps of some images."""
-        if self.maps is None:
-            return None
+    def take(self, positions: Tensor | None) -> list[Tensor] | None:
+        """Return the maps of some images; None: of all."""
+        if self.maps is None or positions is None:
+            return self.maps
         return [noise[positions.to(noise.device)] for noise in self.maps]
 
 
-def draw_latents(config: NetworkConfig, num_images: int, style_mixing_prob: float, device: torch.device) -> LatentDraws:
-    """Draw latents, mixed at one random layer with the given probability (arXiv 1812.04948, section 3.1)."""
+def draw_latents(
+    config: NetworkConfig,
+    num_images: int,
+    style_mixing_prob: float,
+    device: torch.device,
+    *,
+    cutoff: Tensor | None = None,
+) -> LatentDraws:
+    """Draw latents, mixed at one random layer with the given probability (arXiv 1812.04948, section 3.1).
+
+    Args:
+        cutoff: that layer, on the device, where it was drawn before.
+    """
     z = torch.randn(2, num_images, config.z_dim, device=device)
-    cutoff = config.num_ws
+    return LatentDraws(z, draw_cutoff(config, style_mixing_prob) if cutoff is None else cutoff)
+
+
+def draw_cutoff(config: NetworkConfig, style_mixing_prob: float) -> int:
+    """Draw the layer from which the second latents take over, `num_ws` for none, from torch's CPU generator."""
     if torch.rand([]).item() < style_mixing_prob:
-        cutoff = int(torch.randint(1, config.num_ws, []).item())
-    return LatentDraws(z, cutoff)
+        return int(torch.randint(1, config.num_ws, []).item())
+    return config.num_ws
 
 
 def draw_noise(config: NetworkConfig, num_images: int, device: torch.device) -> NoiseDraws:

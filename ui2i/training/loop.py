@@ -9,6 +9,7 @@ import dataclasses
 import math
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -16,11 +17,13 @@ from torch import Tensor
 from ui2i.config import NetworkConfig, TrainingConfig
 from ui2i.datasets.loading import BatchLoader
 from ui2i.datasets.prepared import BatchSampler, PreparedDataset
+from ui2i.devices import fast_arithmetic
 from ui2i.errors import ConfigError, DataError, TrainingError
 from ui2i.images import grid, save_png, to_tensor, to_uint8
 from ui2i.networks.discriminator import Discriminator
 from ui2i.networks.generator import Generator
 from ui2i.progress import Progress, no_progress
+from ui2i.training.graphs import StepGraphs, suits_graphs
 from ui2i.training.memory import largest_fitting_batch, stopped_by_memory
 from ui2i.training.processes import from_first_process, joined_processes, process_count, process_rank, wait_for_all
 from ui2i.training.sharding import Sharding
@@ -44,6 +47,8 @@ __all__ = ["sample_grid", "train"]
 LOG_ROWS_PER_SNAPSHOT = 10
 COLLAPSED_SHARE = 0.1
 """A generator whose samples differ by less than this share of the most they ever did has collapsed."""
+
+ResultT = TypeVar("ResultT")
 
 Evaluator = Callable[[Generator], Mapping[str, float]]
 """Measures a generator: `fd`, lower is better, and other values for the log."""
@@ -92,7 +97,7 @@ def train(
     def fresh_state() -> TrainingState:
         return initial_state(network_config, config, base=base, device=device)
 
-    with joined_processes(device):
+    with joined_processes(device), fast_arithmetic(device):
         state = fresh_state()
         run_dir.mkdir(parents=True, exist_ok=True)
         if restart:
@@ -155,13 +160,14 @@ class _Run:
             return
         with self._events() as events, self._loader(sharding) as loader:
             window = LogWindow(config.batch_size, state.device, loader)
+            graphs = StepGraphs(state, config) if suits_graphs(state, config, sharding) else None
             for images in loader:
-                real_img = to_tensor(images).to(state.device, memory_format=torch.channels_last)
-                window.add(self._step(real_img, sharding))
+                real_img = to_tensor(images, state.device).contiguous(memory_format=torch.channels_last)
+                window.add(self._step(real_img, sharding, graphs))
                 is_last = state.num_steps == self.num_steps
                 if state.num_steps % self.log_steps and not is_last:
                     continue
-                state.log.append(window.close(state.num_steps))
+                state.log.append(self._guarded(lambda: window.close(state.num_steps)))
                 self._complete_row()
                 self._report(self._description())
                 if state.num_steps % self.snapshot_steps == 0 or is_last:
@@ -173,9 +179,14 @@ class _Run:
         if self.is_writer:
             save_film_strip(self.run_dir, self.dataset.resolution)
 
-    def _step(self, real_img: Tensor, sharding: Sharding) -> dict[str, Tensor]:
+    def _step(self, real_img: Tensor, sharding: Sharding, graphs: StepGraphs | None) -> dict[str, Tensor]:
+        run = None if graphs is None else graphs.run
+        return self._guarded(lambda: train_step(self.state, real_img, self.config, sharding, run=run))
+
+    def _guarded(self, compute: Callable[[], ResultT]) -> ResultT:
+        """Return what `compute` gives, and add to its error where the last good state is."""
         try:
-            return train_step(self.state, real_img, self.config, sharding)
+            return compute()
         except TrainingError as error:
             raise TrainingError(f"{error}; {self._last_good()}") from error
 

@@ -28,6 +28,11 @@ class Part:
     def __len__(self) -> int:
         return len(self.positions)
 
+    @property
+    def indices(self) -> Tensor | None:
+        """Positions to pick from the batch; None: the part is the whole batch, and nothing is to be picked."""
+        return None if self.share == 1 else self.positions
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Sharding:

@@ -133,6 +133,9 @@ def restore_state(state: TrainingState, values: dict[str, Any]) -> None:
     state.generator_ema.load_state_dict(values["generator_ema"])
     state.generator_optimizer.load_state_dict(values["generator_optimizer"])
     state.discriminator_optimizer.load_state_dict(values["discriminator_optimizer"])
+    for optimizer in (state.generator_optimizer, state.discriminator_optimizer):
+        for group in optimizer.param_groups:  # which may come from a run on another kind of device
+            group["capturable"] = state.device.type == "cuda"
     state.path_length_mean.copy_(values["path_length_mean"])
     state.augment_probability = values["augment_probability"]
     state.real_signs.copy_(values["real_signs"])
@@ -151,10 +154,12 @@ def _device_rng_state(device: torch.device) -> Tensor | None:
 def _lazy_adam(module: nn.Module, config: TrainingConfig, interval: int) -> torch.optim.Adam:
     """Adam corrected for a regulariser that runs every `interval` steps (arXiv 1912.04958, appendix B)."""
     ratio = interval / (interval + 1) if interval else 1.0
+    parameters = trainable_parameters(module)
     return torch.optim.Adam(
-        trainable_parameters(module),
+        parameters,
         lr=config.learning_rate * ratio,
         betas=(0.0, config.adam_beta2**ratio),
         eps=1e-8,
         fused=True,
+        capturable=parameters[0].is_cuda,  # by a CUDA graph
     )

@@ -1,7 +1,8 @@
 """One training step: discriminator, generator, their lazy regularisers, and the moving average. No I/O."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -17,43 +18,80 @@ from ui2i.training.state import TrainingState, trainable_parameters
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
+Phase = Literal["update_generator", "regularize_generator", "update_discriminator", "regularize_discriminator"]
+MIXING_PHASES: tuple[Phase, ...] = ("update_generator", "regularize_generator", "update_discriminator")
+"""Phases that draw latents, and with them the layer of style mixing."""
+
+NUM_LOW_PRECISION_RESOLUTIONS_ON_GPU = 4
+"""Resolutions, from the top, that take half precision on a GPU, as in stylegan2-ada-pytorch; those below cost little."""
+
+
 def train_step(
-    state: TrainingState, real_img: Tensor, config: TrainingConfig, sharding: Sharding | None = None
+    state: TrainingState,
+    real_img: Tensor,
+    config: TrainingConfig,
+    sharding: Sharding | None = None,
+    *,
+    run: Callable[[Phase, Tensor], dict[str, Tensor]] | None = None,
 ) -> dict[str, Tensor]:
     """Advance `state` by one batch and return the step's scalars, means over the whole batch.
+
+    On an accelerator nothing waits for the device: whether the scalars are finite is for the caller to look at.
 
     Args:
         real_img: [n, 3, R, R] in [-1, 1]: the images that this process computes, `sharding.positions` of the batch.
         sharding: None: this process computes the whole batch at once.
+        run: computes the phases in the place of `Step.run`, for the whole batch.
 
     Raises:
         TrainingError: a loss is not finite; `state` is not to be used any more.
         ConfigError: the batch cannot be cut as `sharding` asks.
     """
-    step = _Step(state, config, sharding or Sharding())
-    scalars = step.update_generator()
+    run = run or Step(state, config, sharding or Sharding()).run
+    scalars = run("update_generator", real_img)
     if config.path_length_interval and state.num_steps % config.path_length_interval == 0:
-        scalars |= step.regularize_generator()
-    scalars |= step.update_discriminator(real_img)
+        scalars |= run("regularize_generator", real_img)
+    scalars |= run("update_discriminator", real_img)
     if state.num_steps % config.r1_interval == 0:
-        scalars |= step.regularize_discriminator(real_img)
+        scalars |= run("regularize_discriminator", real_img)
     state.num_steps += 1
     _update_ema(state, config)
     _adjust_augmentation(state, config)
-    _require_finite(scalars, state.num_steps)
+    if state.device.type == "cpu":
+        require_finite(scalars, state.num_steps)
     return scalars
 
 
-class _Step:
-    """The four updates of one step. Each draws its random numbers for the whole batch and computes its parts of it."""
+class Step:
+    """The phases of one step. Each draws its random numbers for the whole batch and computes its parts of it."""
 
-    def __init__(self, state: TrainingState, config: TrainingConfig, sharding: Sharding):
+    def __init__(
+        self, state: TrainingState, config: TrainingConfig, sharding: Sharding, *, cutoff: Tensor | None = None
+    ):
+        """Set up.
+
+        Args:
+            cutoff: the layer of style mixing, on the device; None: each phase draws its own.
+        """
         self.state = state
         self.config = config
         self.sharding = sharding
+        self.cutoff = cutoff
         self.network = state.generator.config
         self.dtype = DTYPES[config.precision]
         self.parts = sharding.parts(config.batch_size, self.network.mbstd_group_size)
+        is_mixed = state.device.type == "cuda" and self.dtype != torch.float32
+        self.low_resolutions = NUM_LOW_PRECISION_RESOLUTIONS_ON_GPU if is_mixed else None
+
+    def run(self, phase: Phase, real_img: Tensor) -> dict[str, Tensor]:
+        """Compute one phase and return its scalars."""
+        if phase == "update_generator":
+            return self.update_generator()
+        if phase == "regularize_generator":
+            return self.regularize_generator()
+        if phase == "update_discriminator":
+            return self.update_discriminator(real_img)
+        return self.regularize_discriminator(real_img)
 
     def update_generator(self) -> dict[str, Tensor]:
         """Lower the generator's loss, and move the truncation mean."""
@@ -61,8 +99,8 @@ class _Step:
         latents, noise, draws = self._latents(num_images), self._noise(num_images), self._augmentation()
 
         def backward(part: Part) -> dict[str, Tensor]:
-            w, ws = latents.map(state.generator, part.positions)
-            fake_img = self._synthesize(ws, noise.take(part.positions))
+            w, ws = latents.map(state.generator, part.indices)
+            fake_img = self._synthesize(ws, noise.take(part.indices))
             loss = generator_loss(self._logits(fake_img, draws, part))
             (loss * part.share).backward()
             return {"loss_generator": loss, "w": w.mean(dim=0)}
@@ -85,11 +123,11 @@ class _Step:
         parts = self.sharding.parts(num_images)
 
         def lengths(part: Part, *, create_graph: bool) -> Tensor:
-            _, ws = latents.map(state.generator, part.positions)
+            _, ws = latents.map(state.generator, part.indices)
             # Under freeze-FC no gradient reaches the mapping network, and ws must become a leaf that takes one.
             ws = ws.detach().requires_grad_() if config.freeze_mapping else ws.contiguous()
-            fake_img = self._synthesize(ws, noise.take(part.positions))
-            part_noise = img_noise[part.positions.to(img_noise.device)]
+            fake_img = self._synthesize(ws, noise.take(part.indices))
+            part_noise = img_noise if part.indices is None else img_noise[part.indices.to(img_noise.device)]
             return path_lengths(fake_img, ws, part_noise, create_graph=create_graph)
 
         # All lengths must be known before the first penalty. Several parts are worth a second pass: one alone keeps
@@ -113,8 +151,8 @@ class _Step:
 
         def backward(part: Part) -> dict[str, Tensor]:
             with torch.no_grad():
-                _, ws = latents.map(state.generator, part.positions)
-                fake_img = self._synthesize(ws, noise.take(part.positions))
+                _, ws = latents.map(state.generator, part.indices)
+                fake_img = self._synthesize(ws, noise.take(part.indices))
             fake_logits = self._logits(fake_img, fake_draws, part)
             real_logits = self._logits(self._own(real_img, part), real_draws, part)
             loss = discriminator_loss(real_logits, fake_logits)
@@ -137,7 +175,7 @@ class _Step:
 
         def backward(part: Part) -> dict[str, Tensor]:
             img = self._augmented(self._own(real_img, part), draws, part).detach().requires_grad_()
-            penalty = r1_penalty(img, self.state.discriminator(img, dtype=self.dtype))
+            penalty = r1_penalty(img, self._discriminate(img))
             (penalty * (part.share * config.r1_gamma / 2 * config.r1_interval)).backward()
             return {"r1": penalty}
 
@@ -146,7 +184,9 @@ class _Step:
         return means
 
     def _latents(self, num_images: int) -> LatentDraws:
-        return draw_latents(self.network, num_images, self.config.style_mixing_prob, self.state.device)
+        return draw_latents(
+            self.network, num_images, self.config.style_mixing_prob, self.state.device, cutoff=self.cutoff
+        )
 
     def _noise(self, num_images: int) -> NoiseDraws:
         return draw_noise(self.network, num_images, self.state.device)
@@ -163,13 +203,24 @@ class _Step:
         )
 
     def _synthesize(self, ws: Tensor, noise: list[Tensor] | None) -> Tensor:
-        return self.state.generator.synthesis(ws, noise_mode="random", noise=noise, dtype=self.dtype)
+        return self.state.generator.synthesis(
+            ws,
+            noise_mode="random",
+            noise=noise,
+            dtype=self.dtype,
+            num_low_precision_resolutions=self.low_resolutions,
+        )
 
     def _augmented(self, img: Tensor, draws: AugmentationDraws | None, part: Part) -> Tensor:
-        return img if draws is None else augment(img, draws[part.positions])
+        if draws is None:
+            return img
+        return augment(img, draws if part.indices is None else draws[part.indices])
 
     def _logits(self, img: Tensor, draws: AugmentationDraws | None, part: Part) -> Tensor:
-        return self.state.discriminator(self._augmented(img, draws, part), dtype=self.dtype)
+        return self._discriminate(self._augmented(img, draws, part))
+
+    def _discriminate(self, img: Tensor) -> Tensor:
+        return self.state.discriminator(img, dtype=self.dtype, num_low_precision_resolutions=self.low_resolutions)
 
     def _own(self, real_img: Tensor, part: Part) -> Tensor:
         """Return a part's images from those of this process, which lie in the order of its parts."""
@@ -230,10 +281,12 @@ def _frozen(module: nn.Module) -> Iterator[None]:
             parameter.requires_grad_(True)
 
 
-def _require_finite(scalars: dict[str, Tensor], num_steps: int) -> None:
+def require_finite(scalars: dict[str, Tensor], num_steps: int) -> None:
+    """Raise TrainingError, naming the scalars, unless all of them are finite."""
+    if bool(torch.stack(list(scalars.values())).isfinite().all()):
+        return
     broken = [name for name, value in scalars.items() if not torch.isfinite(value)]
-    if broken:
-        raise TrainingError(
-            f"{', '.join(broken)} became infinite or NaN at step {num_steps}, expected finite losses; "
-            "resume from the last saved state with a lower learning_rate or a higher r1_gamma"
-        )
+    raise TrainingError(
+        f"{', '.join(broken)} became infinite or NaN at step {num_steps}, expected finite losses; "
+        "resume from the last saved state with a lower learning_rate or a higher r1_gamma"
+    )

@@ -18,6 +18,7 @@ from ui2i.contact_sheet import Row, contact_sheet
 from ui2i.datasets.loading import BatchLoader
 from ui2i.images import grid, grid_cells, save_png, to_uint8
 from ui2i.networks.generator import Generator
+from ui2i.training.step import require_finite
 
 if TYPE_CHECKING:
     pass
@@ -52,7 +53,12 @@ class LogWindow:
             self.values[name].append(value)
 
     def close(self, num_steps: int) -> dict[str, float]:
-        """Return one row and start the next."""
+        """Return one row and start the next.
+
+        Raises:
+            TrainingError: a scalar of a step in it is not finite.
+        """
+        require_finite({name: torch.stack(values).sum() for name, values in self.values.items()}, num_steps)
         row = {name: torch.stack(values).double().mean().item() for name, values in self.values.items()}
         seconds = time.perf_counter() - self.start
         row["kimg"] = num_steps * self.batch_size / 1000

@@ -12,12 +12,12 @@ import torch
 
 from ui2i.ops.convolution import conv2d, without_weight_gradients
 
-SCRIPT = Path(__file__).parents[1] / "benchmarks" / "bench_gpu.py"
+SCRIPT = Path(__file__).parents[1] / "benchmarks" / "gpu" / "time_training.py"
 
 
 @pytest.fixture(scope="module")
-def bench_gpu() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("bench_gpu", SCRIPT)
+def time_training() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("time_training", SCRIPT)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -25,14 +25,14 @@ def bench_gpu() -> ModuleType:
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
-def test_refuses_without_a_gpu(bench_gpu: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
+def test_refuses_without_a_gpu(time_training: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
-        bench_gpu.main([])
+        time_training.main([])
     assert stop.value.code == 2
     assert "no CUDA device, expected one to measure; run it where" in capsys.readouterr().err
 
 
-def test_counts_convolutions_and_their_derivatives(bench_gpu: ModuleType) -> None:
+def test_counts_convolutions_and_their_derivatives(time_training: ModuleType) -> None:
     x, weight = torch.randn(2, 3, 8, 8).requires_grad_(), torch.randn(5, 3, 3, 3).requires_grad_()
     forwards = 2 * 2 * 5 * 3 * 9 * 8 * 8  # a multiply-add counts as two
 
@@ -42,9 +42,9 @@ def test_counts_convolutions_and_their_derivatives(bench_gpu: ModuleType) -> Non
             (gradient,) = torch.autograd.grad(y.square().sum(), x, create_graph=True)
         gradient.square().sum().backward()
 
-    assert bench_gpu.count_flops(lambda: conv2d(x, weight, padding=1)) == forwards
+    assert time_training.count_flops(lambda: conv2d(x, weight, padding=1)) == forwards
     # y; dx of dy; then backwards through dx to dy and weight, and through y to x and weight.
-    assert bench_gpu.count_flops(second_derivative) == 6 * forwards
+    assert time_training.count_flops(second_derivative) == 6 * forwards
 
 
 def test_dry_run(tmp_path: Path) -> None:

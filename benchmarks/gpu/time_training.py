@@ -5,13 +5,13 @@ batch 32, channel_base 16384, 2 mapping layers, half precision in the four top r
 256, R1 every 16 and path length every 4 steps. Whole cycles of 16 steps of `ui2i.training` are timed. The goal is 4 s
 on an H200.
 
-Activations are channels last in all forms, for that is how the networks hold them; TF32 serves what stays in single
-precision. Arithmetic is counted by torch's flop counter as it is executed, and set against the peak that the vendor
+Steps are replayed as CUDA graphs (`ui2i.training.graphs`); `--no-graphs` launches every kernel anew. TF32 serves what
+stays in single precision. Arithmetic is counted by torch's flop counter as it is executed, and set against the peak that the vendor
 names and against what a large matrix product reaches on the same device.
 
-    python benchmarks/bench_gpu.py --json docs/results/bench_gpu.json     # the one command; needs CUDA
-    python benchmarks/bench_gpu.py --profile trace.txt                     # where the time goes
-    python benchmarks/bench_gpu.py --dry-run                               # a tiny network on the CPU
+    python benchmarks/gpu/time_training.py --json result.json             # needs CUDA
+    python benchmarks/gpu/time_training.py --no-graphs --profile trace.txt # where the time goes
+    python benchmarks/gpu/time_training.py --dry-run                       # a tiny network on the CPU
 """
 
 import argparse
@@ -30,8 +30,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 from ui2i.config import NetworkConfig, TrainingConfig, to_mapping
+from ui2i.devices import fast_arithmetic
 from ui2i.files import write_text
 from ui2i.provenance import provenance
+from ui2i.training.graphs import NUM_WARM_UPS, StepGraphs, suits_graphs
+from ui2i.training.sharding import Sharding
 from ui2i.training.state import TrainingState, initial_state
 from ui2i.training.step import train_step
 
@@ -40,7 +43,6 @@ TINY_NETWORK = NetworkConfig(
     img_resolution=32, z_dim=8, w_dim=8, channel_base=256, channel_max=8, num_mapping_layers=2, conv_clamp=256.0
 )
 BATCH_SIZE = 32
-NUM_LOW_PRECISION_RESOLUTIONS = 4
 CYCLE_STEPS = 16  # the regularisers' common period: 16 R1, 4 path length
 # Dense TFLOP/s of the matrix units in bf16 and fp16, from the vendor's data sheets.
 PEAK_TFLOPS = {"B200": 2250.0, "H200": 989.0, "H100": 989.0, "A100": 312.0, "L40S": 362.0, "L4": 121.0, "T4": 65.0}
@@ -51,8 +53,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cycles", type=int, default=3, help=f"timed cycles of {CYCLE_STEPS} steps; the median counts")
     parser.add_argument("--precision", choices=["bf16", "fp16", "fp32"], default="bf16")
-    parser.add_argument("--no-tf32", action="store_true", help="compute single precision without TF32")
-    parser.add_argument("--compile", action="store_true", help="compile the passes that take no gradient")
+    parser.add_argument("--no-graphs", action="store_true", help="launch every kernel anew")
     parser.add_argument("--profile", type=Path, help="write a table of the costliest kernels to this file")
     parser.add_argument("--dry-run", action="store_true", help="one cycle of a tiny network on the CPU")
     parser.add_argument("--json", type=Path, help="write the numbers to this file")
@@ -65,8 +66,8 @@ def main(arguments: list[str] | None = None) -> None:
         )
         raise SystemExit(2)
     device = "cpu" if args.dry_run else "cuda"
-    _set_backends(tf32=not args.no_tf32)
-    result = measure(args, device)
+    with fast_arithmetic(device):
+        result = measure(args, device)
     print(describe(result), flush=True)
     if args.json is not None:
         document = {"question": (__doc__ or "").splitlines()[0], **result, "provenance": provenance(device)}
@@ -78,12 +79,13 @@ def measure(args: argparse.Namespace, device: str) -> dict[str, Any]:
     network = TINY_NETWORK if args.dry_run else NETWORK
     config = TrainingConfig(batch_size=4 if args.dry_run else BATCH_SIZE, precision=args.precision)
     state = initial_state(network, config, device=device)
-    _lower_precision_at_the_top(state, compile_passes=args.compile)
     shape = (config.batch_size, 3, network.img_resolution, network.img_resolution)
     real_img = (torch.rand(shape, device=device) * 2 - 1).contiguous(memory_format=torch.channels_last)
-    run = functools.partial(cycle, state, real_img, config)
-
-    flops = count_flops(run)  # also warms up, and leaves the counters as they were
+    flops = count_flops(functools.partial(cycle, state, real_img, config))  # also warms up
+    graphs = None if args.no_graphs or not suits_graphs(state, config, Sharding()) else StepGraphs(state, config)
+    run = functools.partial(cycle, state, real_img, config, graphs)
+    for _ in range(0 if args.dry_run else NUM_WARM_UPS + 1):  # then every phase is recorded
+        run()
     num_images = CYCLE_STEPS * config.batch_size
     seconds = [_seconds(run, device) for _ in range(1 if args.dry_run else args.cycles)]
     rate = num_images / statistics.median(seconds)
@@ -94,7 +96,7 @@ def measure(args: argparse.Namespace, device: str) -> dict[str, Any]:
         write_text(args.profile, profile(run))
     return {
         "device": _device_name(device),
-        "options": {"precision": args.precision, "tf32": not args.no_tf32, "compile": args.compile},
+        "options": {"precision": args.precision, "graphs": graphs is not None},
         "network": to_mapping(network),
         "training": dataclasses.asdict(config),
         "seconds_per_1000_images": 1000 / rate,
@@ -123,11 +125,13 @@ class _FlopCounter(TorchDispatchMode):
         return result
 
 
-def cycle(state: TrainingState, real_img: torch.Tensor, config: TrainingConfig) -> None:
+def cycle(
+    state: TrainingState, real_img: torch.Tensor, config: TrainingConfig, graphs: StepGraphs | None = None
+) -> None:
     """Take the steps of one cycle of the regularisers, from a step at which all of them run."""
     state.num_steps = 0
     for _ in range(CYCLE_STEPS):
-        train_step(state, real_img, config)
+        train_step(state, real_img, config, run=None if graphs is None else graphs.run)
 
 
 def count_flops(run: Callable[[], None]) -> int:
@@ -153,9 +157,14 @@ def profile(run: Callable[[], None]) -> str:
         activities.append(torch.profiler.ProfilerActivity.CUDA)
     with torch.profiler.profile(activities=activities, record_shapes=True) as profiler:
         run()
-    order = "self_cuda_time_total" if torch.cuda.is_available() else "self_cpu_time_total"
-    averages = profiler.key_averages(group_by_input_shape=True)
-    return averages.table(sort_by=order, row_limit=80, max_shapes_column_width=120)
+    order = "self_device_time_total" if torch.cuda.is_available() else "self_cpu_time_total"
+    tables = [
+        profiler.key_averages(group_by_input_shape=by_shape).table(
+            sort_by=order, row_limit=60, max_shapes_column_width=100, max_name_column_width=90
+        )
+        for by_shape in (False, True)
+    ]
+    return "\n".join(tables)
 
 
 def describe(result: dict[str, Any]) -> str:
@@ -169,25 +178,6 @@ def describe(result: dict[str, Any]) -> str:
         f"{result['tflops']:.3g} TFLOP/s: {peak}, {result['share_of_matrix_product']:.1%} of what a large matrix "
         f"product reaches here ({result['matrix_product_tflops']:.3g} TFLOP/s)"
     )
-
-
-def _lower_precision_at_the_top(state: TrainingState, *, compile_passes: bool) -> None:
-    """Let both networks keep single precision below the four top resolutions, whoever calls them."""
-    for network in (state.generator.synthesis, state.discriminator):
-        forward = functools.partial(network.forward, num_low_precision_resolutions=NUM_LOW_PRECISION_RESOLUTIONS)
-        network.forward = _compiled_without_gradient(forward) if compile_passes else forward  # type: ignore[method-assign]
-
-
-def _compiled_without_gradient(forward: Callable[..., Any]) -> Callable[..., Any]:
-    """Compile calls under `no_grad`: the others may be differentiated twice, which compiled passes are not able to."""
-    compiled = torch.compile(forward)
-    return lambda *args, **kwargs: (forward if torch.is_grad_enabled() else compiled)(*args, **kwargs)
-
-
-def _set_backends(*, tf32: bool) -> None:
-    torch.set_float32_matmul_precision("high" if tf32 else "highest")
-    torch.backends.cudnn.allow_tf32 = tf32
-    torch.backends.cudnn.benchmark = True
 
 
 def _device_name(device: str) -> str:
