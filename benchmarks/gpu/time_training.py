@@ -6,8 +6,8 @@ batch 32, channel_base 16384, 2 mapping layers, half precision in the four top r
 on an H200.
 
 Steps are replayed as CUDA graphs (`ui2i.training.graphs`); `--no-graphs` launches every kernel anew. TF32 serves what
-stays in single precision. Arithmetic is counted by torch's flop counter as it is executed, and set against the peak that the vendor
-names and against what a large matrix product reaches on the same device.
+stays in single precision. Arithmetic is counted by torch's formulas as it is executed, and set against the peak that
+the vendor names and against what a large matrix product reaches on the same device.
 
     python benchmarks/gpu/time_training.py --json result.json             # needs CUDA
     python benchmarks/gpu/time_training.py --no-graphs --profile trace.txt # where the time goes
@@ -151,20 +151,13 @@ def matrix_product_tflops(device: str, size: int, precision: str) -> float:
 
 
 def profile(run: Callable[[], None]) -> str:
-    """Return the costliest operations of one cycle."""
-    activities = [torch.profiler.ProfilerActivity.CPU]
-    if torch.cuda.is_available():
-        activities.append(torch.profiler.ProfilerActivity.CUDA)
-    with torch.profiler.profile(activities=activities, record_shapes=True) as profiler:
+    """Return the costliest operations of one cycle: kernels on a GPU, else operators."""
+    kind = torch.profiler.ProfilerActivity.CUDA if torch.cuda.is_available() else torch.profiler.ProfilerActivity.CPU
+    with torch.profiler.profile(activities=[kind]) as profiler:
         run()
+        _wait("cuda" if torch.cuda.is_available() else "cpu")
     order = "self_device_time_total" if torch.cuda.is_available() else "self_cpu_time_total"
-    tables = [
-        profiler.key_averages(group_by_input_shape=by_shape).table(
-            sort_by=order, row_limit=60, max_shapes_column_width=100, max_name_column_width=90
-        )
-        for by_shape in (False, True)
-    ]
-    return "\n".join(tables)
+    return profiler.key_averages().table(sort_by=order, row_limit=60, max_name_column_width=110)
 
 
 def describe(result: dict[str, Any]) -> str:

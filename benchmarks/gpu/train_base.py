@@ -17,17 +17,19 @@ from pathlib import Path
 import torch
 
 from ui2i.checkpoints import ModelCard, save_discriminator, save_generator
-from ui2i.config import IngestConfig, NetworkConfig, TrainingConfig, from_mapping
+from ui2i.config import IngestConfig, NetworkConfig, PerceptualConfig, TrainingConfig, from_mapping
 from ui2i.curves import save_curves
 from ui2i.datasets.ingest import ingest
 from ui2i.datasets.prepared import PreparedDataset
 from ui2i.devices import find_device
 from ui2i.files import write_text
 from ui2i.images import save_png
+from ui2i.metrics.frechet import HeldOutEvaluator, held_out_evaluator
+from ui2i.perceptual import load_perceptual
 from ui2i.provenance import provenance
 from ui2i.tables import TRAINING_SCHEMA, write_table
 from ui2i.training.loop import train
-from ui2i.training.snapshots import STATE_FILE, resume_state, run_identity
+from ui2i.training.snapshots import BEST_FILE, STATE_FILE, restore_best, resume_state, run_identity
 from ui2i.training.state import TrainingState, initial_state
 from ui2i.training.watching import film_strip, sample_grid
 
@@ -49,7 +51,7 @@ TRAINING = {
 }
 
 
-class _TimeIsUp(Exception):
+class _TimeIsUpError(Exception):
     """Ends a training from its report of progress."""
 
 
@@ -64,23 +66,25 @@ def main(arguments: list[str] | None = None) -> None:
         {"img_resolution": resolution, "use_noise": False, **NETWORKS[resolution], **args.network},
         section="network",
     )
-    config = from_mapping(TrainingConfig, {**TRAINING, **args.training}, section="training")
+    training = {**TRAINING, "evaluation_kimg": args.evaluate_kimg, **args.training}
+    config = from_mapping(TrainingConfig, training, section="training")
     args.out.mkdir(parents=True, exist_ok=True)
     dataset = prepare(args.images, args.work / f"prepared-{resolution}", resolution)
     run_dir = args.work / f"run-{args.out.name}"
     if args.resume is not None:
         join(args.resume, run_dir)
 
-    def report(done: int, total: int, note: str) -> None:
+    def report(done: int, _total: int, note: str) -> None:
         print(f"{time.perf_counter() - start:6.0f} s  {done:,} images  {note}", flush=True)
         if time.perf_counter() - start > args.seconds:
-            raise _TimeIsUp
+            raise _TimeIsUpError
 
     try:
-        train(dataset, run_dir, network, config, device=device, progress=report)
-    except _TimeIsUp:
+        evaluator = None if config.evaluation_kimg is None else judge(args, dataset, device)
+        train(dataset, run_dir, network, config, device=device, evaluator=evaluator, progress=report)
+    except _TimeIsUpError:
         pass
-    state = last_state(dataset, run_dir, network, config, device)
+    state = kept_state(dataset, run_dir, network, config, device)
     write_results(args.out, run_dir, state, dataset, config, device)
     cut(run_dir / STATE_FILE, args.out)
 
@@ -95,6 +99,8 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--resume", type=Path, help="the --out of an earlier call with the same settings")
     parser.add_argument("--network", type=json.loads, default={}, metavar="JSON", help="settings of the network")
     parser.add_argument("--training", type=json.loads, default={}, metavar="JSON", help="settings of the training")
+    parser.add_argument("--trunk", type=Path, help="weights of squeezenet1_1, for Frechet distances to held-out images")
+    parser.add_argument("--evaluate-kimg", type=float, help="thousands of images between such measurements")
     parser.add_argument("--device", default="auto")
     args = parser.parse_args(arguments)
     if not args.images.exists():
@@ -106,17 +112,28 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
 def prepare(images: Path, folder: Path, resolution: int) -> PreparedDataset:
     """Return the pictures as a dataset, made if it is not there."""
     if not folder.exists():
-        settings = IngestConfig(img_resolution=resolution, near_duplicate_bits=None, test_share=0.05)
+        settings = IngestConfig(img_resolution=resolution, near_duplicate_bits=None, test_share=0.1)
         ingest(images, folder, settings, name=images.stem)
     return PreparedDataset(folder)
 
 
-def last_state(
+def judge(args: argparse.Namespace, dataset: PreparedDataset, device: str) -> HeldOutEvaluator:
+    """Return what measures samples against the held-out pictures."""
+    trunk = {"trunk": "random"} if args.trunk is None else {"trunk": "squeeze", "weights": str(args.trunk)}
+    perceptual = load_perceptual(from_mapping(PerceptualConfig, trunk, section="perceptual"), device)
+    return held_out_evaluator(PreparedDataset(dataset.path, "test"), perceptual, num_images=2000, device=device)
+
+
+def kept_state(
     dataset: PreparedDataset, run_dir: Path, network: NetworkConfig, config: TrainingConfig, device: str
 ) -> TrainingState:
-    """Return the newest saved state of the run."""
+    """Return the saved state of the run with the lowest Frechet distance, or the newest if none was measured."""
     state = initial_state(network, config, device=device)
-    note = resume_state(state, run_dir, run_identity(dataset, network, config, None))
+    identity = run_identity(dataset, network, config, None)
+    note = resume_state(state, run_dir, identity)
+    if (run_dir / BEST_FILE).exists():
+        restore_best(state, run_dir, identity)
+        note = "the best"
     print(f"{note} at {state.num_steps * config.batch_size:,} images", flush=True)
     return state
 

@@ -1,4 +1,4 @@
-"""What only a GPU shows: its kernels against the same formulas in double precision, and training without waiting for it.
+"""What only a GPU shows: its kernels against the same formulas in double precision, and steps that wait for nothing.
 
 `python -m pytest tests/gpu --confcutdir=tests/gpu` needs torch and the library's own packages, nothing else.
 """
@@ -65,8 +65,8 @@ def expect_equal(function: Callable[..., Tensor], inputs: list[Tensor], dtype: t
         assert error < tolerance, f"output {index}: {error}"
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
-@pytest.mark.parametrize("shape", [(1, 1, 4, 4), (2, 3, 8, 6), (3, 70, 18, 34), (2, 64, 64, 64), (2, 200, 10, 12)])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("shape", [(2, 3, 8, 6), (3, 70, 18, 34), (2, 64, 64, 64)])
 @pytest.mark.parametrize(
     "function",
     [
@@ -83,7 +83,7 @@ def test_resampling(function: Callable[[Tensor], Tensor], shape: tuple[int, ...]
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("clamp", [None, 1.0])
-@pytest.mark.parametrize("shape", [(1, 1, 4, 4), (2, 3, 8, 6), (3, 70, 18, 34), (2, 64, 64, 64)])
+@pytest.mark.parametrize("shape", [(2, 3, 8, 6), (3, 70, 18, 34)])
 def test_activation(shape: tuple[int, ...], clamp: float | None, dtype: torch.dtype) -> None:
     num_images, channels, height, width = shape
     inputs = [
@@ -98,7 +98,7 @@ def test_activation(shape: tuple[int, ...], clamp: float | None, dtype: torch.dt
 
     if dtype == torch.float32:  # rounding moves values across the bends, which no tolerance covers
         expect_equal(everything, inputs, dtype)
-        shared_noise = [*inputs[:3], inputs[3][:1]]
+        shared_noise = [*inputs[:3], inputs[3][0, 0]]
         expect_equal(everything, shared_noise, dtype)
         expect_equal(lambda x, bias: activate(x * 1, bias=bias, clamp=clamp), [inputs[0], inputs[2]], dtype)
     expect_equal(scale_channels, inputs[:2], dtype)

@@ -41,7 +41,7 @@ def activate(
         x: [N, C, H, W].
         scale: [N, C].
         bias: [C].
-        noise: [N or 1, 1, H, W].
+        noise: [N or 1, 1, H, W] or [H, W].
         slope: of the leaky ReLU below 0; 1: there is none.
         clamp: bound of the result's absolute value; None: there is none.
     """

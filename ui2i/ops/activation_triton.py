@@ -36,7 +36,7 @@ def forward(
         x: [N, C, H, W].
         scale: [N, C].
         bias: [C].
-        noise: [N or 1, 1, H, W].
+        noise: [N or 1, 1, H, W] or [H, W].
         slope: of the leaky ReLU below 0; 1: there is none.
         clamp: bound of the result's absolute value; None: there is none.
     """
@@ -53,7 +53,7 @@ def forward(
         _dense(noise, x),
         channels,
         height * width,
-        0 if noise is None or len(noise) == 1 else height * width,
+        0 if noise is None or noise.numel() == height * width else height * width,
         slope,
         clamp or 0.0,
         scale is not None,
