@@ -202,8 +202,8 @@ def test_a_whole_number_is_the_same_setting_as_its_float(
         train(
             tiny_dataset, tmp_path, network_config, config, progress=lambda _done, _total, note="": notes.append(note)
         )
-    assert notes[0] == "start"
-    assert notes[-1] == "resumed"
+    assert notes[0] == "start, in fp32"
+    assert notes[-1] == "resumed, in fp32"
     assert not (tmp_path / "state-superseded.pt").exists()
 
 

@@ -22,6 +22,7 @@ from ui2i.errors import ConfigError, DataError, TrainingError
 from ui2i.images import grid, save_png, to_tensor, to_uint8
 from ui2i.networks.discriminator import Discriminator
 from ui2i.networks.generator import Generator
+from ui2i.precision import choose_precision, warn_if_emulated
 from ui2i.progress import Progress, no_progress
 from ui2i.training.graphs import StepGraphs, suits_graphs
 from ui2i.training.memory import largest_fitting_batch, stopped_by_memory
@@ -71,7 +72,7 @@ def train(
 
     A state made with other settings, data or base is set aside as `state-superseded.pt`. Settings that only say how
     long to train and what to keep of it may differ: a finished run can be prolonged, and one that is longer than asked
-    for starts afresh. Started by `torchrun`, all processes train one model together; the first alone writes.
+    for starts afresh. The precision of a state is kept where `config` has auto. Started by `torchrun`, all processes train one model together; the first alone writes.
 
     Args:
         run_dir: gets the states, `samples-<kimg>.png` (generator_ema at fixed latents, psi 1), `film-strip.png` and
@@ -98,6 +99,9 @@ def train(
         return initial_state(network_config, config, base=base, device=device)
 
     with joined_processes(device), fast_arithmetic(device):
+        # One for all processes, and not part of the identity: on another machine a saved run keeps its own.
+        precision = from_first_process(lambda: choose_precision(config.precision, device))
+        config = dataclasses.replace(config, precision=precision)
         state = fresh_state()
         run_dir.mkdir(parents=True, exist_ok=True)
         if restart:
@@ -155,9 +159,11 @@ class _Run:
     def _go_on(self, num_micro_batches: int, note: str) -> None:
         state, config = self.state, self.config
         sharding = Sharding(rank=process_rank(), num_processes=process_count(), num_micro_batches=num_micro_batches)
-        self._report(note)
+        self._report(f"{note}, in {state.precision}")
         if self._is_over():
             return
+        if self.is_writer:
+            warn_if_emulated(state.precision, state.device)
         with self._events() as events, self._loader(sharding) as loader:
             window = LogWindow(config.batch_size, state.device, loader)
             graphs = StepGraphs(state, config) if suits_graphs(state, config, sharding) else None
