@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 from cyclegan_networks import Generator, find_num_blocks, find_patch_size
-from cyclegan_state import CycleGAN, Settings
+from cyclegan_state import CycleGAN, Settings, settle_precision
 from cyclegan_training import train
 from jaxtyping import UInt8
 
@@ -34,6 +34,7 @@ from ui2i.errors import ConfigError, DataError, UI2IError
 from ui2i.files import atomic_folder, sha256_bytes, sha256_file, sha256_listing, write_text
 from ui2i.images import encode_png, load_image, save_png, to_tensor, to_uint8
 from ui2i.metrics.picture_sets import find_pictures
+from ui2i.precision import warn_if_emulated
 from ui2i.provenance import provenance
 
 BATCH_SIZE = 32  # of translating
@@ -76,7 +77,8 @@ def run(options: argparse.Namespace) -> None:
     source, target = (read_pictures(folder, "train") for folder in (options.source, options.target))
     test = read_pictures(options.test, "test", options.num_test)
     check(source, target, test)
-    settings = choose_settings(options, source.resolution)
+    settings = settle_precision(choose_settings(options, source.resolution), device, options.out / "state.pt")
+    warn_if_emulated(settings.precision, device)
     data = {role: of.sha256 for role, of in (("source", source), ("target", target))}
     identity = json.dumps({**dataclasses.asdict(settings), **data}, sort_keys=True)
     model = CycleGAN(settings, device)
@@ -267,7 +269,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--num-test", metavar="N", type=int, help="translate the first N test pictures (default: all)")
     add("--width", type=int, default=Settings.width, help="channels of the first layer; the paper has 64 (default: 32)")
     add("--batch-size", type=int, default=Settings.batch_size, help="of each domain (default: 1, the paper's)")
-    add("--precision", choices=("bf16", "fp32"), default=Settings.precision, help="of training (default: bf16)")
+    add("--precision", choices=("auto", "bf16", "fp32"), default=Settings.precision, help="of training (default: auto)")
     add("--device", default="auto", help="auto (default), cpu, cuda or mps")
     add("--seed", type=int, default=Settings.seed)
     return parser

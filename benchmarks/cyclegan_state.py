@@ -1,6 +1,7 @@
 """What a training of CycleGAN is told, and what it carries from one step to the next (arXiv 1703.10593, section 4)."""
 
 import dataclasses
+import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,10 +13,11 @@ from torch import Tensor, nn
 
 from ui2i.errors import ConfigError
 from ui2i.files import atomic_file
+from ui2i.precision import choose_precision
 
 SUPERSEDED_FILE = "state-superseded.pt"
 
-Precision = Literal["fp32", "bf16"]
+Precision = Literal["auto", "fp32", "bf16"]
 NetworkT = TypeVar("NetworkT", bound=nn.Module)
 
 _NETWORKS = ("to_target", "to_source", "discriminator_target", "discriminator_source")
@@ -36,7 +38,7 @@ class Settings:
     cycle_weight: float = 10.0
     identity_weight: float = 5.0  # half of the cycle's
     buffer_size: int = 50  # fakes of each domain that are kept
-    precision: Precision = "bf16"
+    precision: Precision = "auto"  # bf16 where the device computes it natively, else fp32
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -48,6 +50,21 @@ class Settings:
                 raise ConfigError(f"--{name.replace('_', '-')} is {value}, expected a number above 0; correct it")
         if self.seed < 0:
             raise ConfigError(f"--seed is {self.seed}, expected 0 or more; correct it")
+
+
+def settle_precision(settings: Settings, device: str, state_path: Path) -> Settings:
+    """Return the settings with the precision that auto stands for: that of a saved run, else the fitting one here."""
+    if settings.precision != "auto":
+        return settings
+    return dataclasses.replace(settings, precision=_saved_precision(state_path) or choose_precision("auto", device))
+
+
+def _saved_precision(path: Path) -> str | None:
+    try:
+        identity = torch.load(path, map_location="cpu", weights_only=True)["identity"]
+        return str(json.loads(identity)["precision"])
+    except Exception:  # none or a damaged one, of which `CycleGAN.resume` says more
+        return None
 
 
 class PictureBuffer:

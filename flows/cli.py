@@ -19,6 +19,7 @@ from flows.reproduction_cli import register as register_reproduction
 from flows.tables_cli import tables_app
 from flows.terminal import session as _session
 from flows.translation_cli import register as register_translation
+from tasks.warning_lines import warnings_as_lines
 from ui2i.errors import DataError, UI2IError
 
 if TYPE_CHECKING:
@@ -77,7 +78,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
         arguments: None: the process's.
     """
     try:
-        app(args=arguments, prog_name="ui2i")
+        with warnings_as_lines():
+            app(args=arguments, prog_name="ui2i")
     except SystemExit as end:
         return int(end.code or 0)
     except UI2IError as error:

@@ -16,6 +16,7 @@ from flows.holding import running_stage
 from flows.limits import training_slot
 from tasks.dvc_stage import StageFailed, StageOutcome, run_command, run_stage
 from tasks.project import Project
+from tasks.warning_lines import PREFIX
 from ui2i.progress import Progress
 
 TRAININGS = ("pretrain", "finetune", "encode", "baseline")
@@ -105,7 +106,10 @@ def _watched(stage: str, work: _Work) -> StageOutcome:
         artifact(done, total, note)
 
     def on_line(line: str) -> None:
-        display.line(line)
+        if line.startswith(PREFIX):
+            display.message(f"{stage}: {line}")
+        else:
+            display.line(line)
         logger.info(line)
 
     display.start(stage)

@@ -53,7 +53,11 @@ def work(job: Job) -> None:
     )
     with atomic_folder(job.project.encoder_folder(job.name)) as folder:
         save_encoder(folder / ENCODER_FILE, trained.encoder)
-        summary = {"held_out": trained.encoder.held_out, "training": trained.log}
+        summary = {
+            "precision": trained.encoder.config.precision,
+            "held_out": trained.encoder.held_out,
+            "training": trained.log,
+        }
         write_text(folder / "encoder.json", json.dumps(summary, indent=2) + "\n")
         save_png(folder / "reconstructions.png", _sheet(trained.encoder, generator, held_out))
     state_path.unlink(missing_ok=True)

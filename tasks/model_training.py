@@ -69,7 +69,7 @@ def train_model(
         dataset_hash=dataset.hash,
         images_seen=state.num_steps * config.batch_size,
         license=f"trained on {dataset.name}; rights follow its pictures",
-        provenance=provenance(device) | _evaluation_record(evaluator),
+        provenance=provenance(device) | {"precision": state.precision} | _evaluation_record(evaluator),
     )
     return TrainedModel(state=state, card=card, run_dir=run_dir)
 

@@ -20,6 +20,7 @@ from tasks.costs import noted_cost
 from tasks.params import Params, check_name, load_params
 from tasks.progress import report_progress
 from tasks.project import Project, find_project
+from tasks.warning_lines import warnings_as_lines
 from ui2i.allocator import keep_freed_memory
 from ui2i.errors import ConfigError, UI2IError
 from ui2i.progress import Progress, no_progress
@@ -79,7 +80,7 @@ def main(stage: Stage, arguments: Sequence[str] | None = None) -> int:
     try:
         if stage.trains and not options.dry_run:
             _share_among_processes(stage, sys.argv[1:] if arguments is None else arguments)
-        with _stopped_by_signals(), _stopped_with_parent():
+        with warnings_as_lines(), _stopped_by_signals(), _stopped_with_parent():
             _run(stage, options)
     except UI2IError as error:
         print("error: " + " ".join(str(error).split()), file=sys.stderr, flush=True)

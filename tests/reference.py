@@ -142,6 +142,19 @@ def _to_rgb(state: State, name: str, x: Tensor, w: Tensor, *, clamp: float | Non
 
 def discriminator(state: State, config: NetworkConfig, img: Tensor) -> Tensor:
     """Residual discriminator: logits [N, 1]."""
+    return fully_connected(state, "b4.out", _discriminator_features(state, config, img))
+
+
+def logit_magnitudes(state: State, config: NetworkConfig, img: Tensor) -> Tensor:
+    """What rounding errors of logits are to be measured against [N, 1]: the sum of the magnitudes of each one's terms.
+
+    The terms nearly cancel by chance, and errors do not shrink with what is left of them.
+    """
+    magnitudes = {name: value.abs() for name, value in state.items() if name.startswith("b4.out")}
+    return fully_connected(magnitudes, "b4.out", _discriminator_features(state, config, img).abs())
+
+
+def _discriminator_features(state: State, config: NetworkConfig, img: Tensor) -> Tensor:
     clamp = config.conv_clamp
     top = f"b{config.img_resolution}.fromrgb"
     x = leaky_relu(_conv2d(state, top, img), clamp)
@@ -154,8 +167,7 @@ def discriminator(state: State, config: NetworkConfig, img: Tensor) -> Tensor:
         x = (y + skip) / math.sqrt(2)
     x = torch.cat([x, minibatch_stddev(x, config.mbstd_group_size)], dim=1)
     x = leaky_relu(_conv2d(state, "b4.conv", x), clamp)
-    x = leaky_relu(fully_connected(state, "b4.fc", x.flatten(1)))
-    return fully_connected(state, "b4.out", x)
+    return leaky_relu(fully_connected(state, "b4.fc", x.flatten(1)))
 
 
 def minibatch_stddev(x: Tensor, group_size: int) -> Tensor:

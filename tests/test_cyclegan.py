@@ -455,3 +455,17 @@ def test_defaults_are_the_papers(gan: SimpleNamespace) -> None:
     model = gan.state.CycleGAN(settings_of(gan))
     for optimizer in (model.generator_optimizer, model.discriminator_optimizer):
         assert optimizer.param_groups[0]["betas"] == (0.5, 0.999)
+
+
+@pytest.mark.parametrize("chosen", ["fp32", "bf16"])
+def test_auto_keeps_the_precision_of_a_saved_run(
+    gan: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chosen: str
+) -> None:
+    monkeypatch.setattr(gan.state, "choose_precision", lambda _wanted, _device: chosen)
+    path, auto = tmp_path / "state.pt", settings_of(gan, precision="auto")
+    begun = gan.state.settle_precision(auto, "cpu", path)
+    assert begun.precision == chosen
+    gan.state.CycleGAN(begun).save(path, json.dumps(dataclasses.asdict(begun)))
+    monkeypatch.setattr(gan.state, "choose_precision", lambda _wanted, _device: "another machine's")
+    assert gan.state.settle_precision(auto, "cpu", path) == begun
+    assert gan.state.settle_precision(settings_of(gan, precision="fp32"), "cpu", path).precision == "fp32"

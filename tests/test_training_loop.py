@@ -188,7 +188,8 @@ def test_snapshots_may_be_rarer_in_a_prolonged_run(
     means = [
         np.mean([row["logits_real"] for row in uninterrupted["log"][start : start + 2]]) for start in (0, 2, 4, 6, 8)
     ]
-    assert [row["logits_real"] for row in state["log"]] == pytest.approx(means)
+    largest = max(abs(row["logits_real"]) for row in uninterrupted["log"])
+    assert [row["logits_real"] for row in state["log"]] == pytest.approx(means, rel=0, abs=1e-6 * largest)
 
 
 def test_a_whole_number_is_the_same_setting_as_its_float(
@@ -201,8 +202,8 @@ def test_a_whole_number_is_the_same_setting_as_its_float(
         train(
             tiny_dataset, tmp_path, network_config, config, progress=lambda _done, _total, note="": notes.append(note)
         )
-    assert notes[0] == "start"
-    assert notes[-1] == "resumed"
+    assert notes[0] == "start, in fp32"
+    assert notes[-1] == "resumed, in fp32"
     assert not (tmp_path / "state-superseded.pt").exists()
 
 

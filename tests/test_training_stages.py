@@ -13,7 +13,9 @@ from tiny_project import files_below, make_project, set_param, write_base, write
 from tasks import stage_cli
 from tasks.stage_cli import DEVICE_VARIABLE, PROCESSES_VARIABLE
 from tasks.training_plan import base_network
+from ui2i import precision
 from ui2i.checkpoints import load_generator
+from ui2i.precision import choose_precision
 from ui2i.tables import TRAINING_SCHEMA, read_table
 
 
@@ -49,6 +51,14 @@ def test_dry_run_says_what_every_mode_costs_and_makes_nothing(prepared, capsys):
     assert files_below(prepared.root) == before
 
 
+def test_a_slow_precision_is_said_in_one_line(prepared, capfd, monkeypatch):
+    monkeypatch.setattr(precision, "_is_native_to_cpu", lambda _precision: False)
+    set_param(prepared, "finetune.precision", "bf16")
+    assert run(prepared, "finetune", "--domain", "cartoon", "--dry-run") == 0
+    (line,) = capfd.readouterr().err.splitlines()
+    assert line.startswith("warning: precision is bf16, which ")
+
+
 def test_a_stage_keeps_freed_memory(tmp_path, monkeypatch):
     calls = []
     monkeypatch.setattr(stage_cli, "keep_freed_memory", lambda: calls.append(True))
@@ -74,7 +84,9 @@ def test_measurements_are_in_the_table_and_their_protocol_in_the_card(prepared):
     folder = prepared.mode_checkpoint("cartoon", "FC-FT")
     table = read_table(folder / "training.parquet", TRAINING_SCHEMA)
     assert table["fd"].notna().sum() == 1 and table["fd"].iloc[-1] > 0
-    record = json.loads((folder / "card.json").read_text())["card"]["provenance"]["evaluation"]
+    provenance = json.loads((folder / "card.json").read_text())["card"]["provenance"]
+    assert provenance["precision"] == choose_precision("auto", "cpu")
+    record = provenance["evaluation"]
     assert record["trunk"] == "random-squeeze" and record["num_images"] == 6 and len(record["trunk_hash"]) == 64
     assert record["num_held_out"] >= 2
 

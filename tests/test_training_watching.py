@@ -118,7 +118,7 @@ def test_the_state_before_takes_the_place_of_a_damaged_one(run: Callable[..., Tr
     (tmp_path / "state.pt").write_bytes(b"torn")
     notes: list[str] = []
     mended = run(CONFIG, progress=lambda _done, _total, note="": notes.append(note))
-    assert notes[0] == "resumed from the state before the last"
+    assert notes[0] == "resumed from the state before the last, in fp32"
     assert differences(undisturbed, snapshot(mended)) == []
     assert (tmp_path / "state-superseded.pt").read_bytes() == b"torn"
 
@@ -137,7 +137,7 @@ def test_restart(run: Callable[..., TrainingState], tmp_path: Path) -> None:
     first = snapshot(run(CONFIG))
     notes: list[str] = []
     again = run(CONFIG, restart=True, progress=lambda _done, _total, note="": notes.append(note))
-    assert notes[0] == "start" and differences(first, snapshot(again)) == []
+    assert notes[0] == "start, in fp32" and differences(first, snapshot(again)) == []
     assert saved_steps(tmp_path / "state-superseded.pt") == NUM_STEPS
 
 
@@ -146,7 +146,7 @@ def test_a_missing_discriminator_is_said(
 ) -> None:
     notes: list[str] = []
     run(CONFIG, base=(generator, None), progress=lambda _done, _total, note="": notes.append(note))
-    assert notes[0] == "start; the base has no discriminator: a fresh one"
+    assert notes[0] == "start; the base has no discriminator: a fresh one, in fp32"
 
 
 def test_collapse_stops_and_names_the_last_good_state(
@@ -198,7 +198,7 @@ def test_out_of_memory_is_mended_if_asked(
     config = dataclasses.replace(CONFIG, batch_size=8, learning_rate=1e-4, total_kimg=0.024, num_micro_batches=0)
     notes: list[str] = []
     state = run(config, progress=lambda _done, _total, note="": notes.append(note))
-    assert state.num_steps == 3 and "start, in 4 micro-batches to fit the memory" in notes
+    assert state.num_steps == 3 and "start, in 4 micro-batches to fit the memory, in fp32" in notes
     assert small_memory == [8, 4, 2, 2, 2, 2]
 
 

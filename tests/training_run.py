@@ -13,6 +13,7 @@ from ui2i.training.state import TrainingState, state_to_dict
 from ui2i.training.step import train_step
 
 CONFIG = TrainingConfig(
+    precision="fp32",  # the same on every machine
     total_kimg=0.036,  # 9 steps
     batch_size=4,
     learning_rate=0.01,

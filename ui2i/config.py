@@ -16,7 +16,7 @@ from PIL import ImageColor
 from ui2i.errors import ConfigError
 
 NoiseMode = Literal["const", "random", "none"]
-Precision = Literal["fp32", "bf16", "fp16"]
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Augmentation = Literal["none", "ada", "diffaugment"]
 TrunkName = Literal["alex", "vgg", "squeeze", "random"]
 InversionMethod = Literal["closed_form", "directions", "w", "w_plus", "closed_form_plus", "encoder", "in_domain"]
@@ -92,7 +92,7 @@ class TrainingConfig:
     ada_target: float = 0.6  # of r_t, the mean sign of the logits of real pictures
     ada_speed_kimg: float = 500.0  # in which the probability can go from 0 to 1
     ada_interval: int = 4  # steps between adjustments of the probability
-    precision: Precision = "fp32"
+    precision: Precision = "auto"  # of activations; auto: bf16 where the device computes it natively, else fp32
     num_micro_batches: int = 1  # parts that a batch is worked off in, to save memory; 0: as few as fit
     snapshot_kimg: float = 4.0  # thousands of images between resumable states and sample grids
     evaluation_kimg: float | None = None  # between measurements against held-out pictures; None: none
@@ -206,7 +206,7 @@ class EncoderConfig:
     l1_weight: float = 1.0  # on the image of the code, as for the next
     perceptual_weight: float = 1.0
     truncation_psi: float = 1.0  # of the generated pictures
-    precision: Literal["fp32", "bf16"] = "bf16"  # of training on a device that has it; reading is fp32
+    precision: Literal["auto", "fp32", "bf16"] = "auto"  # of training, as TrainingConfig's; reading is fp32
     snapshot_kimg: float = 10.0  # thousands of pictures between saved states and rows of the log
     num_held_out: int = 64  # pictures of each kind that say how well codes are read
     seed: int = 0
@@ -232,7 +232,7 @@ class RegressorConfig:
     learning_rate: float = 0.002
     width: int = 32  # channels of the first layer
     noise: float = 0.1  # the most that is added to a picture in [-1, 1], as a standard deviation
-    precision: Literal["fp32", "bf16"] = "bf16"  # of training; reading is fp32
+    precision: Literal["auto", "fp32", "bf16"] = "auto"  # of training, as TrainingConfig's; reading is fp32
     seed: int = 1_000_000  # of the drawings and the training; no pictures that are judged may have it
 
     def __post_init__(self) -> None:

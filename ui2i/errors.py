@@ -25,5 +25,9 @@ class BackboneError(UI2IError):
     """The perceptual trunk's weights cannot be had."""
 
 
+class SlowPrecisionWarning(UserWarning):
+    """A precision was asked for that this machine can only emulate. It works, slowly."""
+
+
 class TrainingError(UI2IError):
     """Training cannot go on: a loss is not finite, or the settings contradict each other."""

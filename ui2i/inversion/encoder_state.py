@@ -25,11 +25,21 @@ def write_state(path: Path, state: dict[str, Any]) -> None:
 
 
 def read_state(path: Path, settings: dict[str, Any]) -> dict[str, Any] | None:
-    """Return the state at `path`; None: there is none, it is damaged, or it is of other settings or data."""
+    """Return the state at `path`; None: there is none, it is damaged, or it is of other settings or data.
+
+    With the precision auto one of any precision is taken up, and goes on with it.
+    """
     if not path.is_file():
         return None
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception:  # the bytes of a damaged file can make the unpickler raise nearly anything
         return None
-    return state if isinstance(state, dict) and state.get("settings") == settings else None
+    if not isinstance(state, dict) or not isinstance(state.get("settings"), dict):
+        return None
+    state.setdefault("precision", state["settings"].get("precision"))  # older states have it as a setting alone
+    found, wanted = (dict(values) for values in (state["settings"], settings))
+    found["precision"] = state["precision"]
+    if wanted.get("precision") == "auto":
+        wanted["precision"] = state["precision"]
+    return state if found == wanted else None

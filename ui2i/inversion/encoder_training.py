@@ -9,7 +9,7 @@ depends on its number and the seed alone, so a training that was stopped goes on
 import dataclasses
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float, UInt8
@@ -25,6 +25,7 @@ from ui2i.inversion.encoder_state import read_state, settings_of, write_state
 from ui2i.inversion.target import Target
 from ui2i.networks.generator import Generator
 from ui2i.perceptual import Perceptual
+from ui2i.precision import DTYPES, choose_precision, warn_if_emulated
 from ui2i.progress import Progress, no_progress
 
 WARMUP = 0.05  # share of the steps in which the rate rises; after it half a cosine falls
@@ -68,9 +69,10 @@ def train_encoder(
     trainer = _Trainer(generator, dataset, perceptual, config, base_hash)
     if state_path is not None:
         trainer.restore(read_state(state_path, trainer.settings))
+    warn_if_emulated(trainer.precision, generator.w_avg.device)
     while trainer.step < trainer.num_steps:
         trainer.advance()
-        note = f"loss {trainer.recent_loss:.4f}"
+        note = f"loss {trainer.recent_loss:.4f}, in {trainer.precision}"
         progress(trainer.step * config.batch_size, trainer.num_steps * config.batch_size, note)
         if trainer.at_snapshot:
             trainer.note_down()
@@ -131,13 +133,12 @@ class _Trainer:
         self._sampler = BatchSampler(len(dataset), max(1, self.num_real), config.seed)
         self._target_config = InversionConfig(l1_weight=config.l1_weight, perceptual_weight=config.perceptual_weight)
         device = generator.w_avg.device
-        on_bf16 = config.precision == "bf16" and (device.type != "cuda" or torch.cuda.is_bf16_supported())
-        self._dtype = torch.bfloat16 if on_bf16 else torch.float32
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
             self.encoder = Encoder(generator.config, config, base_hash=base_hash)
         self.encoder.set_scale(generator.w_avg, math.sqrt(self._variance))
         self.encoder.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch declares less
+        self._compute_in(choose_precision(config.precision, device))
         self._optimizer = torch.optim.Adam(self.encoder.parameters(), lr=config.learning_rate, betas=(0.9, 0.99))
 
     @property
@@ -159,9 +160,9 @@ class _Trainer:
             self._generator, config, config.batch_size - self.num_real, config.seed * 1_000_003 + self.step
         )
         images = torch.cat([generated, self._real().to(generated.device)])
-        codes = self.encoder(images, dtype=self._dtype)
+        codes = self.encoder(images, dtype=DTYPES[self.precision])
         latent_error = (codes[: len(w)] - w).square().mean() / self._variance
-        made = self._generator.synthesis(self._generator.broadcast(codes), dtype=self._dtype)
+        made = self._generator.synthesis(self._generator.broadcast(codes), dtype=DTYPES[self.precision])
         image_loss = Target(images, self._perceptual, self._target_config).losses(made).mean()
         loss = config.latent_weight * latent_error + image_loss
         self._optimizer.zero_grad()
@@ -189,6 +190,7 @@ class _Trainer:
         """Return all that going on needs."""
         return {
             "settings": self.settings,
+            "precision": self.precision,
             "step": self.step,
             "log": self.log,
             "encoder": self.encoder.state_dict(),
@@ -199,9 +201,15 @@ class _Trainer:
         """Go on from a state; None: from the start."""
         if state is None:
             return
+        self._compute_in(state["precision"])
         self.encoder.load_state_dict(state["encoder"])
         self._optimizer.load_state_dict(state["optimizer"])
         self.step, self.log = state["step"], state["log"]
+
+    def _compute_in(self, precision: Literal["auto", "fp32", "bf16"]) -> None:
+        """Choose the precision of activations; the encoder's config says which it was."""
+        self.precision = precision
+        self.encoder.config = dataclasses.replace(self.config, precision=precision)
 
     def _real(self) -> Float[Tensor, "n 3 r r"]:
         """Return the step's pictures of the dataset, each mirrored or not."""

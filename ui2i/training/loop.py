@@ -22,9 +22,10 @@ from ui2i.errors import ConfigError, DataError, TrainingError
 from ui2i.images import grid, save_png, to_tensor, to_uint8
 from ui2i.networks.discriminator import Discriminator
 from ui2i.networks.generator import Generator
+from ui2i.precision import choose_precision, warn_if_emulated
 from ui2i.progress import Progress, no_progress
 from ui2i.training.graphs import StepGraphs, suits_graphs
-from ui2i.training.memory import largest_fitting_batch, stopped_by_memory
+from ui2i.training.memory import largest_fitting_batch, out_of_memory, stopped_by_memory
 from ui2i.training.processes import from_first_process, joined_processes, process_count, process_rank, wait_for_all
 from ui2i.training.sharding import Sharding
 from ui2i.training.snapshots import STATE_FILE, restore_best, resume_state, run_identity, save_state, set_aside
@@ -71,7 +72,8 @@ def train(
 
     A state made with other settings, data or base is set aside as `state-superseded.pt`. Settings that only say how
     long to train and what to keep of it may differ: a finished run can be prolonged, and one that is longer than asked
-    for starts afresh. Started by `torchrun`, all processes train one model together; the first alone writes.
+    for starts afresh. With the precision auto a state keeps its own. Started by `torchrun`, all processes train one
+    model together; the first alone writes.
 
     Args:
         run_dir: gets the states, `samples-<kimg>.png` (generator_ema at fixed latents, psi 1), `film-strip.png` and
@@ -98,6 +100,9 @@ def train(
         return initial_state(network_config, config, base=base, device=device)
 
     with joined_processes(device), fast_arithmetic(device):
+        # One for all processes, and not part of the identity: on another machine a saved run keeps its own.
+        precision = from_first_process(lambda: choose_precision(config.precision, device))
+        config = dataclasses.replace(config, precision=precision)
         state = fresh_state()
         run_dir.mkdir(parents=True, exist_ok=True)
         if restart:
@@ -155,9 +160,11 @@ class _Run:
     def _go_on(self, num_micro_batches: int, note: str) -> None:
         state, config = self.state, self.config
         sharding = Sharding(rank=process_rank(), num_processes=process_count(), num_micro_batches=num_micro_batches)
-        self._report(note)
+        self._report(f"{note}, in {state.precision}")
         if self._is_over():
             return
+        if self.is_writer:
+            warn_if_emulated(state.precision, state.device)
         with self._events() as events, self._loader(sharding) as loader:
             window = LogWindow(config.batch_size, state.device, loader)
             graphs = StepGraphs(state, config) if suits_graphs(state, config, sharding) else None
@@ -328,18 +335,5 @@ def _smaller_parts(run: _Run, config: TrainingConfig, num_micro_batches: int) ->
     """
     smaller = largest_fitting_batch(run.state, config, num_micro_batches)
     if config.num_micro_batches or smaller is None:
-        raise _out_of_memory(config, smaller)
+        raise out_of_memory(config, smaller)
     return smaller
-
-
-def _out_of_memory(config: TrainingConfig, num_micro_batches: int | None) -> TrainingError:
-    came = f"a batch of {config.batch_size} does not fit the memory"
-    if num_micro_batches is None:
-        return TrainingError(
-            f"{came}, nor does one minibatch-stddev group at a time, expected a smaller model; lower the resolution, "
-            "channel_base or channel_max, or use precision bf16"
-        )
-    return TrainingError(
-        f"{came}, expected at most {config.batch_size // num_micro_batches} images at a time; set num_micro_batches: "
-        f"{num_micro_batches} (the same effective batch), or 0 to have it chosen, or lower batch_size"
-    )

@@ -5,7 +5,7 @@ import gc
 import torch
 
 from ui2i.config import TrainingConfig
-from ui2i.errors import ConfigError
+from ui2i.errors import ConfigError, TrainingError
 from ui2i.training.sharding import Sharding
 from ui2i.training.state import TrainingState
 from ui2i.training.step import train_step
@@ -45,6 +45,20 @@ def largest_fitting_batch(state: TrainingState, config: TrainingConfig, num_micr
             continue
         _free(state)
         return num_micro_batches
+
+
+def out_of_memory(config: TrainingConfig, num_micro_batches: int | None) -> TrainingError:
+    """Return the error of a batch that does not fit, and fits in so many micro-batches; None: in none."""
+    came = f"a batch of {config.batch_size} does not fit the memory"
+    if num_micro_batches is None:
+        return TrainingError(
+            f"{came}, nor does one minibatch-stddev group at a time, expected a smaller model; lower the resolution, "
+            "channel_base or channel_max, or use precision bf16"
+        )
+    return TrainingError(
+        f"{came}, expected at most {config.batch_size // num_micro_batches} images at a time; set num_micro_batches: "
+        f"{num_micro_batches} (the same effective batch), or 0 to have it chosen, or lower batch_size"
+    )
 
 
 def _free(state: TrainingState) -> None:

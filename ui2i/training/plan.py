@@ -10,6 +10,7 @@ import torch
 from ui2i.config import NetworkConfig, TrainingConfig
 from ui2i.networks.discriminator import Discriminator
 from ui2i.networks.generator import Generator
+from ui2i.precision import warn_if_emulated
 from ui2i.training.state import TrainingState, initial_state, trainable_parameters
 from ui2i.training.step import train_step
 from ui2i.training.watching import GIB, duration, peak_memory_bytes
@@ -28,6 +29,7 @@ class TrainingPlan:
     discriminator_parameters: int
     trainable_parameters: int
     device: str
+    precision: str  # of activations, as chosen
     seconds: float  # of the steps alone, without measurements and snapshots
     memory_bytes: int  # the most that this process had while it tried the steps
 
@@ -41,7 +43,8 @@ class TrainingPlan:
             "pictures",
             "parameters": f"{total:,}, of which {self.trainable_parameters:,} are trained (generator "
             f"{self.generator_parameters:,}, discriminator {self.discriminator_parameters:,})",
-            "time": f"{duration(self.seconds)} at {rate:.0f} images/s on {self.device}, as tried just now",
+            "time": f"{duration(self.seconds)} at {rate:.0f} images/s in {self.precision} on {self.device}, as "
+            "tried just now",
             "memory": f"{self.memory_bytes / GIB:.1f} GiB",
         }
         return "\n".join(f"{name:<11} {line}" for name, line in lines.items())
@@ -63,6 +66,7 @@ def plan_training(
         ConfigError, CheckpointError: as `ui2i.training.loop.train`.
     """
     state = initial_state(network_config, config, base=base, device=device)
+    warn_if_emulated(state.precision, state.device)
     num_steps = -(-int(config.total_kimg * 1000) // config.batch_size)
     plain, path_length, r1 = _seconds_of_steps(state, config)
     seconds = num_steps * plain + num_steps / config.r1_interval * max(0.0, r1 - plain)
@@ -77,6 +81,7 @@ def plan_training(
         discriminator_parameters=sum(parameter.numel() for parameter in networks[1].parameters()),
         trainable_parameters=sum(p.numel() for network in networks for p in trainable_parameters(network)),
         device=_device_name(state.device),
+        precision=state.precision,
         seconds=seconds,
         memory_bytes=peak_memory_bytes(state.device),
     )

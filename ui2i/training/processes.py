@@ -3,11 +3,14 @@
 import contextlib
 import os
 from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 import torch
 from torch import distributed
 
 from ui2i.errors import ConfigError
+
+ResultT = TypeVar("ResultT")
 
 
 def process_rank() -> int:
@@ -50,7 +53,7 @@ def wait_for_all() -> None:
         distributed.barrier()
 
 
-def from_first_process(compute: Callable[[], dict[str, float]]) -> dict[str, float]:
+def from_first_process(compute: Callable[[], ResultT]) -> ResultT:
     """Return what `compute` gives in the first process; the others wait for it."""
     if process_count() == 1:
         return compute()

@@ -120,8 +120,13 @@ def _read(path: Path, identity: str) -> dict[str, Any] | None:
     """Return the values of a state of this run; None: it is of another or damaged."""
     try:
         values = torch.load(path, map_location="cpu", weights_only=True)
-        is_same_run = isinstance(values, dict) and _comparable(values["identity"]) == _comparable(identity)
-        return values if is_same_run else None
+        # Before states recorded their precision, it was always a setting.
+        values.setdefault("precision", json.loads(values["identity"])["training"].get("precision", "fp32"))
+        found, wanted = _comparable(values["identity"]), _comparable(identity)
+        found["training"]["precision"] = values["precision"]
+        if wanted["training"]["precision"] == "auto":
+            wanted["training"]["precision"] = values["precision"]
+        return values if found == wanted else None
     except (OSError, MemoryError):  # says nothing about the file
         raise
     except Exception:  # truncated, damaged or something else: torch.load raises a dozen types for these

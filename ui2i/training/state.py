@@ -11,6 +11,7 @@ from ui2i.config import NetworkConfig, TrainingConfig
 from ui2i.errors import CheckpointError, ConfigError
 from ui2i.networks.discriminator import Discriminator
 from ui2i.networks.generator import Generator
+from ui2i.precision import choose_precision
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -22,6 +23,7 @@ class TrainingState:
     generator_ema: Generator
     generator_optimizer: torch.optim.Adam
     discriminator_optimizer: torch.optim.Adam
+    precision: str  # of activations: fp32, bf16 or fp16
     path_length_mean: Tensor  # moving mean that path lengths are drawn to, a scalar
     augment_probability: float = 0.0  # of ADA, 0 to 1
     real_signs: Tensor  # signs of the logits of real pictures since ADA's last adjustment: their sum and count [2]
@@ -66,6 +68,7 @@ def initial_state(
         generator_ema=copy.deepcopy(generator).eval().requires_grad_(False),
         generator_optimizer=_lazy_adam(generator, config, config.path_length_interval),
         discriminator_optimizer=_lazy_adam(discriminator, config, config.r1_interval),
+        precision=choose_precision(config.precision, device),
         path_length_mean=torch.zeros([], device=device),
         real_signs=torch.zeros(2, device=device),
     )
@@ -116,6 +119,7 @@ def state_to_dict(state: TrainingState) -> dict[str, Any]:
         "generator_ema": state.generator_ema.state_dict(),
         "generator_optimizer": state.generator_optimizer.state_dict(),
         "discriminator_optimizer": state.discriminator_optimizer.state_dict(),
+        "precision": state.precision,
         "path_length_mean": state.path_length_mean,
         "augment_probability": state.augment_probability,
         "real_signs": state.real_signs,
@@ -136,6 +140,7 @@ def restore_state(state: TrainingState, values: dict[str, Any]) -> None:
     for optimizer in (state.generator_optimizer, state.discriminator_optimizer):
         for group in optimizer.param_groups:  # which may come from a run on another kind of device
             group["capturable"] = state.device.type == "cuda"
+    state.precision = values["precision"]
     state.path_length_mean.copy_(values["path_length_mean"])
     state.augment_probability = values["augment_probability"]
     state.real_signs.copy_(values["real_signs"])

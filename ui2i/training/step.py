@@ -11,11 +11,10 @@ from ui2i.augmentation import AugmentationDraws, augment, draw_augmentation, upd
 from ui2i.config import TrainingConfig
 from ui2i.errors import TrainingError
 from ui2i.losses import discriminator_loss, generator_loss, path_lengths, r1_penalty
+from ui2i.precision import DTYPES
 from ui2i.training.draws import LatentDraws, NoiseDraws, draw_latents, draw_noise
 from ui2i.training.sharding import Part, Sharding
 from ui2i.training.state import TrainingState, trainable_parameters
-
-DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 Phase = Literal["update_generator", "regularize_generator", "update_discriminator", "regularize_discriminator"]
@@ -78,7 +77,7 @@ class Step:
         self.sharding = sharding
         self.cutoff = cutoff
         self.network = state.generator.config
-        self.dtype = DTYPES[config.precision]
+        self.dtype = DTYPES[state.precision]
         self.parts = sharding.parts(config.batch_size, self.network.mbstd_group_size)
         is_mixed = state.device.type == "cuda" and self.dtype != torch.float32
         self.low_resolutions = NUM_LOW_PRECISION_RESOLUTIONS_ON_GPU if is_mixed else None

@@ -16,6 +16,7 @@ from safetensors.torch import save_file
 from ui2i.config import RegressorConfig, from_mapping, to_mapping
 from ui2i.errors import CheckpointError, UI2IError
 from ui2i.files import atomic_file, sha256_bytes
+from ui2i.precision import choose_precision
 from ui2i.progress import Progress, no_progress
 from ui2i.provenance import provenance
 from ui2i.truth.columns import Column
@@ -37,16 +38,23 @@ def cached_regressor(
 ) -> AttributeRegressor:
     """Return the regressor of these settings: from `folder` if it is there, else trained and saved there.
 
+    With the precision auto one of either precision will do, first of all one of that which this device would take.
+
     Raises:
         CheckpointError: the file is there and damaged.
         ConfigError, TrainingError: as `train_regressor`.
     """
-    path = folder / f"{style}-{settings_hash(style, config, resolution)[:16]}.safetensors"
-    if path.exists():
-        progress(1, 1, f"{style} at hand")
-        return load_regressor(path, device=device)
-    regressor = train_regressor(style, config, resolution=resolution, device=device, progress=progress)
-    save_regressor(path, regressor)
+    chosen = dataclasses.replace(config, precision=choose_precision(config.precision, device))
+    accepted = [chosen]
+    if config.precision == "auto":
+        accepted.append(dataclasses.replace(config, precision="fp32" if chosen.precision == "bf16" else "bf16"))
+    paths = [folder / f"{style}-{settings_hash(style, it, resolution)[:16]}.safetensors" for it in accepted]
+    for path in paths:
+        if path.exists():
+            progress(1, 1, f"{style} at hand")
+            return load_regressor(path, device=device)
+    regressor = train_regressor(style, chosen, resolution=resolution, device=device, progress=progress)
+    save_regressor(paths[0], regressor)
     return regressor
 
 

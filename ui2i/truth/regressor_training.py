@@ -5,6 +5,7 @@ among them, and would read an input that was passed on unchanged as well as a tr
 their own, so that it was trained on no picture that it is to judge.
 """
 
+import dataclasses
 import math
 from collections.abc import Callable, Sequence
 
@@ -17,6 +18,7 @@ from ui2i.datasets.drawing.registry import subject_of
 from ui2i.datasets.drawing.subjects import Attributes
 from ui2i.errors import TrainingError
 from ui2i.images import to_tensor, to_uint8
+from ui2i.precision import choose_precision, warn_if_emulated
 from ui2i.progress import Progress, no_progress
 from ui2i.truth.columns import attribute_columns, held_out_score
 from ui2i.truth.loss import Targets
@@ -51,6 +53,8 @@ def train_regressor(
         ConfigError: the style is unknown, or the resolution is too small.
         TrainingError: the loss is not finite.
     """
+    config = dataclasses.replace(config, precision=choose_precision(config.precision, device))
+    warn_if_emulated(config.precision, device)
     num_train, num_pictures = config.num_drawings, config.num_drawings + config.num_held_out
     total = num_pictures + num_train * config.num_epochs
     people = [subject_of(style).sample(config.seed, index) for index in range(num_pictures)]
@@ -61,7 +65,12 @@ def train_regressor(
         regressor = AttributeRegressor(style, columns, images.shape[1], config)
         regressor.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch declares less
         targets = Targets.of(columns, people[:num_train])
-        _fit(regressor, images[:num_train], targets, lambda done: progress(num_pictures + done, total, f"fit {style}"))
+        _fit(
+            regressor,
+            images[:num_train],
+            targets,
+            lambda done: progress(num_pictures + done, total, f"fit {style} in {config.precision}"),
+        )
     regressor.held_out = _measure(regressor, images[num_train:], people[num_train:])
     return regressor.requires_grad_(False).eval()
 

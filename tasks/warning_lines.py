@@ -1,0 +1,34 @@
+"""Warnings as people read them: a line on standard error, without the place in the code."""
+
+import contextlib
+import sys
+import warnings
+from collections.abc import Iterator
+from typing import TextIO
+
+from ui2i.errors import SlowPrecisionWarning
+
+PREFIX = "warning: "
+
+
+@contextlib.contextmanager
+def warnings_as_lines() -> Iterator[None]:
+    """Print this project's own warnings as `warning: ...`, those of libraries as usual."""
+    with warnings.catch_warnings():
+        usual = warnings.showwarning
+
+        def show(
+            message: Warning | str,
+            category: type[Warning],
+            filename: str,
+            lineno: int,
+            file: TextIO | None = None,
+            line: str | None = None,
+        ) -> None:
+            if issubclass(category, SlowPrecisionWarning):
+                print(f"{PREFIX}{message}", file=sys.stderr, flush=True)
+            else:
+                usual(message, category, filename, lineno, file, line)
+
+        warnings.showwarning = show
+        yield
