@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -55,3 +56,26 @@ def test_dry_run(tmp_path: Path) -> None:
     assert result["device"] == "cpu" and result["share_of_peak"] is None
     assert result["seconds_per_1000_images"] > 0 and result["share_of_matrix_product"] > 0
     assert result["network"]["num_mapping_layers"] == 2 and result["network"]["conv_clamp"] == 256
+
+
+@pytest.mark.slow
+def test_the_quarter_of_an_hour_is_rehearsed(tmp_path: Path) -> None:
+    """Every part of `run.sh` goes through on the CPU, and leaves what is to be brought back."""
+    script = SCRIPT.with_name("run.sh")
+    environment = {**os.environ, "PYTHON": sys.executable}
+    command = ["bash", str(script), "--rehearse", "--out", str(tmp_path / "out")]
+    run = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert run.returncode == 0, run.stdout[-3000:]
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert {"tests.txt", "training-eager.json", "training-graphs.json", "inversion.json", "profile.txt"} <= names
+    kept = {path.name for path in (tmp_path / "out" / "base").iterdir()}
+    assert {"generator.safetensors", "discriminator.safetensors", "samples.png", "state.pt.00"} <= kept
+    again = [*command[:-1], str(tmp_path / "again"), "--resume", str(tmp_path / "out" / "base")]
+    assert subprocess.run(again, capture_output=True, env=environment).returncode == 0
+    assert "resumed" in (tmp_path / "again" / "base.txt").read_text()
+
+
+@pytest.mark.parametrize("arguments", [["--out"], ["--fast"]])
+def test_the_script_names_what_it_does_not_know(arguments: list[str]) -> None:
+    run = subprocess.run(["bash", str(SCRIPT.with_name("run.sh")), *arguments], capture_output=True, text=True)
+    assert run.returncode == 2 and arguments[0] in run.stderr and "expected" in run.stderr

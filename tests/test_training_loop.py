@@ -330,7 +330,7 @@ def test_weights_that_are_not_finite_are_never_saved(
 ) -> None:
     """Losses are those before the update: in the step of a snapshot they can be fine while the weights are not."""
 
-    def spoiling_step(state: TrainingState, *args: Any) -> dict[str, Tensor]:
+    def spoiling_step(state: TrainingState, *args: Any, **options: Any) -> dict[str, Tensor]:
         scalars = train_step(state, *args)
         if state.num_steps == 2 * SNAPSHOT_STEPS:
             with torch.no_grad():

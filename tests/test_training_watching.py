@@ -174,7 +174,7 @@ def small_memory(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """A machine that cannot hold two images at once: the sizes of the parts that were tried."""
     tried: list[int] = []
 
-    def step(state: TrainingState, real_img: Any, config: TrainingConfig, sharding: Sharding) -> Any:
+    def step(state: TrainingState, real_img: Any, config: TrainingConfig, sharding: Sharding, **options: Any) -> Any:
         tried.append(config.batch_size // sharding.num_micro_batches)
         if tried[-1] > 2:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB")
@@ -203,7 +203,7 @@ def test_out_of_memory_is_mended_if_asked(
 
 
 def test_out_of_memory_with_a_single_group(run: Callable[..., TrainingState], monkeypatch: pytest.MonkeyPatch) -> None:
-    def step(*args: Any) -> Any:
+    def step(*args: Any, **options: Any) -> Any:
         raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")
 
     for module in (loop, memory):

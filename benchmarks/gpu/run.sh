@@ -41,6 +41,7 @@ part() { # NAME LIMIT COMMAND...: runs a part with a time limit, shows the end o
   local status=$?
   [ $status -eq 0 ] || { failed="$failed $name"; echo "-- $name FAILED with status $status (124: after $limit s)"; }
   tail -n 25 "$out/$name.txt"
+  return $status
 }
 
 if [ -n "$rehearse" ]; then
@@ -55,16 +56,20 @@ else
   base=(--resolution "$resolution" --images "$images" --work "$out/../gpu-work")
 fi
 
-part tests 120 "$python" -m pytest "$root/tests/gpu" --confcutdir="$root/tests/gpu" -p no:cacheprovider -q -o addopts=
-part training-eager 90 "$python" "$here/time_training.py" "${scale[@]}" --no-graphs --json "$out/training-eager.json" \
+part training-graphs 90 "$python" "$here/time_training.py" "${scale[@]}" --json "$out/training-graphs.json" \
   --profile "$out/profile.txt"
-part training-graphs 90 "$python" "$here/time_training.py" "${scale[@]}" --json "$out/training-graphs.json"
+part training-eager 90 "$python" "$here/time_training.py" "${scale[@]}" --cycles 1 --no-graphs \
+  --json "$out/training-eager.json"
 part inversion 90 "$python" "$root/benchmarks/bench_inversion.py" "${inversion[@]}" --json "$out/inversion.json"
+# Kernels are compiled for each shape, which takes minutes on few cores: beside the training of the base.
+part tests 300 "$python" -m pytest "$root/tests/gpu" --confcutdir="$root/tests/gpu" -p no:cacheprovider -q -o addopts= &
+tests=$!
 if [ -n "$rehearse" ] || [ -n "$images" ]; then
   left=$((seconds - SECONDS - 30)) # to write what was trained
   [ -n "$rehearse" ] || base+=(--seconds "$left")
   [ -z "$resume" ] || base+=(--resume "$resume")
   part base $((left + 30)) "$python" "$here/train_base.py" "${base[@]}" --out "$out/base"
 fi
+wait "$tests" || failed="$failed tests"
 echo "== done in $SECONDS s${failed:+; failed:$failed}"
 [ -z "$failed" ]

@@ -84,7 +84,7 @@ def measure(args: argparse.Namespace, device: str) -> dict[str, Any]:
     flops = count_flops(functools.partial(cycle, state, real_img, config))  # also warms up
     graphs = None if args.no_graphs or not suits_graphs(state, config, Sharding()) else StepGraphs(state, config)
     run = functools.partial(cycle, state, real_img, config, graphs)
-    for _ in range(0 if args.dry_run else NUM_WARM_UPS + 1):  # then every phase is recorded
+    for _ in range(0 if graphs is None else NUM_WARM_UPS + 1):  # then every phase is recorded
         run()
     num_images = CYCLE_STEPS * config.batch_size
     seconds = [_seconds(run, device) for _ in range(1 if args.dry_run else args.cycles)]

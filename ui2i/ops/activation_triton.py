@@ -93,10 +93,9 @@ def backward(
     block_c, block_p = _blocks(channels, num_pixels)
     tiles = min(_TILES, triton.cdiv(num_pixels, block_p))
     strips, blocks = triton.cdiv(num_pixels, tiles * block_p), triton.cdiv(channels, block_c)
-    new = dict(device=dy.device, dtype=torch.float32)
-    scale_sums = torch.empty(num_images, strips, channels, **new) if wants_scale else None
-    bias_sums = torch.empty(num_images, strips, channels, **new) if wants_bias else None
-    noise_sums = torch.empty(num_images, blocks, num_pixels, **new) if wants_noise else None
+    scale_sums = _sums(dy, num_images, strips, channels) if wants_scale else None
+    bias_sums = _sums(dy, num_images, strips, channels) if wants_bias else None
+    noise_sums = _sums(dy, num_images, blocks, num_pixels) if wants_noise else None
     _backward_kernel[(strips, blocks, num_images)](
         dy,
         dx,
@@ -126,6 +125,10 @@ def backward(
         None if bias_sums is None else bias_sums.sum(dim=(0, 1)),
         None if noise_sums is None else noise_sums.sum(dim=1).view(num_images, 1, height, width),
     )
+
+
+def _sums(like: Tensor, *shape: int) -> Tensor:
+    return torch.empty(shape, device=like.device, dtype=torch.float32)
 
 
 def _dense(tensor: Tensor | None, instead: Tensor) -> Tensor:

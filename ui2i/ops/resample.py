@@ -1,7 +1,7 @@
 """StyleGAN2's [1, 3, 3, 1] filter: blurring, and resampling by 2.
 
-On a CPU the filter is a depthwise 4x4 convolution, which is fast where the channels lie side by side in memory (channels
-last); on a GPU it is a kernel of `resample_triton`.
+On a CPU the filter is a depthwise 4x4 convolution, which is fast where the channels lie side by side in memory
+(channels last); on a GPU it is a kernel of `resample_triton`.
 It is symmetric, so its adjoint is itself with other padding, and the adjoint of sampling down is sampling up: every
 derivative is again one of the three functions here. Filters and paddings: Karras et al., arXiv 1912.04958.
 """

@@ -16,13 +16,12 @@ from ui2i.training.draws import LatentDraws, NoiseDraws, draw_latents, draw_nois
 from ui2i.training.sharding import Part, Sharding
 from ui2i.training.state import TrainingState, trainable_parameters
 
-
 Phase = Literal["update_generator", "regularize_generator", "update_discriminator", "regularize_discriminator"]
 MIXING_PHASES: tuple[Phase, ...] = ("update_generator", "regularize_generator", "update_discriminator")
 """Phases that draw latents, and with them the layer of style mixing."""
 
 NUM_LOW_PRECISION_RESOLUTIONS_ON_GPU = 4
-"""Resolutions, from the top, that take half precision on a GPU, as in stylegan2-ada-pytorch; those below cost little."""
+"""Resolutions, from the top, with half precision on a GPU, as in stylegan2-ada-pytorch; those below cost little."""
 
 
 def train_step(
