@@ -35,6 +35,7 @@ POLICIES: dict[str, dict[str, str]] = {
     "passive": {"OMP_WAIT_POLICY": "passive"},
     "active": {"OMP_WAIT_POLICY": "active"},
     "spin 1000": {"GOMP_SPINCOUNT": "1000"},
+    "spin 10000": {"GOMP_SPINCOUNT": "10000"},
 }
 WORKLOADS = ("training", "generator")
 BATCH_SIZE = 4  # small steps, so that a trial of seconds has several
@@ -46,7 +47,7 @@ def main() -> None:
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=["arithmetic"])
     parser.add_argument("--numbers", nargs="+", type=int, default=[0, 1, 3, 8], help="neighbours")
     parser.add_argument("--threads", nargs="+", type=int, default=[1, 2], help="of what is measured")
-    parser.add_argument("--policies", nargs="+", choices=list(POLICIES), default=["default", "passive"])
+    parser.add_argument("--policies", nargs="+", choices=list(POLICIES), default=["default", "spin 10000", "passive"])
     parser.add_argument("--workloads", nargs="+", choices=WORKLOADS, default=list(WORKLOADS))
     parser.add_argument("--seconds", type=float, default=5.0, help="of each trial, at least")
     parser.add_argument("--turns", type=int, default=1)
@@ -118,7 +119,8 @@ def row(trial: dict[str, Any]) -> str:
     """Return a line for a person, under `HEADER`."""
     neighbours_ = f"{trial['neighbours']} {trial['kind'] if trial['neighbours'] else ''}"
     return (
-        f"{trial['workload']:10s} {neighbours_:14s} {trial['sessions']:8s} {trial['threads']:8d} {trial['policy']:10s} {trial['others']:6.1f}"
+        f"{trial['workload']:10s} {neighbours_:14s} {trial['sessions']:8s} {trial['threads']:8d}"
+        f" {trial['policy']:10s} {trial['others']:6.1f}"
         f"  {trial['images_per_second']:8.2f}  {trial['images_per_cpu_second']:8.2f}  {trial['share']:5.2f}"
         f" {trial['due']:5.2f}  {trial['delay']:5.2f}  {trial['switches_per_second']:10.0f}"
     )
