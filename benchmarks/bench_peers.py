@@ -252,7 +252,7 @@ def make_contestants(
             if name.endswith(("bias", "noise_strength")):
                 parameter.add_(torch.randn_like(parameter), alpha=0.1)  # no term of a layer is left at zero
         generator.mapping.w_avg.copy_(generator.mapping(torch.randn(1000, network.z_dim)).mean(dim=0))
-    config = TrainingConfig(batch_size=batch_size)
+    config = TrainingConfig(batch_size=batch_size, precision="fp32")
     contestants: Contestants = {"ours": Ours(generator, discriminator, config)}
     card = ModelCard(domain="random", mode="scratch")
     checkpoint = Checkpoint(format="ui2i", generator=generator, discriminator=discriminator, card=card)

@@ -49,7 +49,9 @@ def contestants(bench: SimpleNamespace) -> dict[str, Any]:
     """This library twice with equal weights."""
     torch.manual_seed(0)
     networks = randomize(Generator(TINY)), randomize(Discriminator(TINY))
-    return {name: bench.peers.Ours(*networks, TrainingConfig(batch_size=4)) for name in ("ours", "twin")}
+    return {
+        name: bench.peers.Ours(*networks, TrainingConfig(batch_size=4, precision="fp32")) for name in ("ours", "twin")
+    }
 
 
 def inputs() -> tuple[torch.Tensor, torch.Tensor]:
