@@ -175,9 +175,8 @@ def _training() -> Callable[[], None]:
     from ui2i.training.state import initial_state
     from ui2i.training.step import train_step
 
-    config = TrainingConfig(
-        batch_size=BATCH_SIZE, precision="fp32", r1_interval=1000, path_length_interval=0
-    )  # all steps alike
+    # All steps alike: no regulariser falls into a trial.
+    config = TrainingConfig(batch_size=BATCH_SIZE, precision="fp32", r1_interval=1000, path_length_interval=0)
     state = initial_state(NETWORK, config)
     state.num_steps = 1
     real_img = torch.rand(BATCH_SIZE, 3, NETWORK.img_resolution, NETWORK.img_resolution) * 2 - 1
