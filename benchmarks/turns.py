@@ -26,18 +26,19 @@ class Form:
 
     run: Callable[[], Any]
     keeps_memory: bool
+    warm_up: Callable[[], Any] | None = None  # once before it is timed, in place of a whole run
 
 
 def in_turns(forms: dict[str, Form], num_turns: int) -> dict[str, dict[str, list[float]]]:
     """Return seconds of each form's runs: `wall` by the clock, `cpu` of the processor, `system` of that in the system.
 
-    Each form runs once before it is timed.
+    Each form runs once before it is timed, or its `warm_up` does.
     """
     seconds: dict[str, dict[str, list[float]]] = {name: {"wall": [], "cpu": [], "system": []} for name in forms}
     for turn in range(num_turns + 1):
         for name, form in forms.items():
             _set_allocator(keeps_memory=form.keeps_memory)
-            measured = _seconds(form.run)
+            measured = _seconds(form.run if turn else form.warm_up or form.run)
             if turn:
                 for kind, value in measured.items():
                     seconds[name][kind].append(value)

@@ -1,14 +1,17 @@
 """The record of what made a result."""
 
 import json
+import os
+import platform
 import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 import torch
 
-from ui2i.provenance import RECORDED_PACKAGES, git_commit, provenance
+from ui2i.provenance import RECORDED_PACKAGES, git_commit, processor, provenance
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -61,5 +64,24 @@ def test_record() -> None:
     assert set(record["versions"]) == set(RECORDED_PACKAGES)
     assert record["versions"]["torch"] == torch.__version__.split("+")[0]
     assert (record["device"], record["num_threads"]) == ("cpu", torch.get_num_threads())
+    assert record["processor"] == processor()
     age = datetime.now(UTC) - datetime.fromisoformat(record["created"])
     assert timedelta(seconds=-1) < age < timedelta(minutes=1)
+
+
+@pytest.mark.parametrize("instruction_set", ["DEFAULT", "AVX2"])
+def test_processor_says_which_instructions_torch_uses(instruction_set: str) -> None:
+    command = [sys.executable, "-c", "import json; from ui2i.provenance import *; print(json.dumps(processor()))"]
+    environment = os.environ | {"ATEN_CPU_CAPABILITY": instruction_set.lower()}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    found = json.loads(done.stdout)
+    expected = torch.backends.cpu.get_cpu_capability() if platform.machine() != "x86_64" else instruction_set
+    assert found["instruction_set"] == expected
+    assert found["num_cores"] == os.cpu_count() and found["name"]
+
+
+@pytest.mark.parametrize(("feature", "native"), [("avx512_bf16", True), ("amx_bf16", True), ("avx512_f", False)])
+def test_processor_says_whether_it_computes_bf16(monkeypatch: pytest.MonkeyPatch, feature: str, native: bool) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"cpu_name": "one", "avx2": True, feature: True})
+    found = processor.__wrapped__()
+    assert (found["name"], found["native_bf16"]) == ("one", native)
