@@ -10,7 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd import gradcheck, gradgradcheck
 
-from ui2i.ops.convolution import conv2d, conv_transpose2d, without_weight_gradients
+from ui2i.ops import convolution
+from ui2i.ops.convolution import conv2d, conv_transpose2d, sum_of_products, without_weight_gradients
 from ui2i.ops.modulation import demodulation, map_pixels
 from ui2i.ops.resample import blur, downsample2x, upsample2x
 
@@ -196,3 +197,24 @@ def test_derivatives(name: str) -> None:
     inputs = tuple(random(*shape, seed=seed).requires_grad_() for seed, shape in enumerate(shapes))
     assert gradcheck(operator, inputs)
     assert gradgradcheck(operator, inputs)
+
+
+@pytest.mark.parametrize(("size", "out_channels"), [((1, 1, 1, 1), 1), ((2, 3, 4, 6), 5), ((3, 5, 7, 3), 2)])
+def test_weight_gradients_as_products(size: tuple[int, ...], out_channels: int) -> None:
+    x, dy = random(*size), random(size[0], out_channels, *size[2:], seed=1)
+    weight = random(out_channels, size[1], 3, 3, seed=2).requires_grad_()
+    (expected,) = torch.autograd.grad(F.conv2d(x, weight, padding=1), weight, dy)
+    assert largest_difference(sum_of_products(x, dy), expected) < TOLERANCE
+
+
+@pytest.mark.parametrize("suits", [True, False])
+def test_both_weight_gradients_are_differentiated_alike(suits: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(convolution, "suits_products", lambda size, shape: suits)
+    x, weight = random(2, 3, 6, 6).float(), random(4, 3, 3, 3, seed=1).float()
+    leaves = [value.requires_grad_() for value in (x, weight)]
+    (gradient,) = torch.autograd.grad(conv2d(*leaves, padding=1).square().sum(), weight, create_graph=True)
+    came = torch.autograd.grad(gradient.square().sum(), leaves)
+    doubles = [value.detach().double().requires_grad_() for value in (x, weight)]
+    (gradient,) = torch.autograd.grad(F.conv2d(*doubles, padding=1).square().sum(), doubles[1], create_graph=True)
+    for a, b in zip(came, torch.autograd.grad(gradient.square().sum(), doubles), strict=True):
+        assert (a.double() - b).norm() < 1e-5 * b.norm()
