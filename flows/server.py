@@ -107,7 +107,7 @@ def wait_for_server(url: str, *, timeout_seconds: float = START_SECONDS) -> None
 
 
 def let_prefect_schedule() -> None:
-    """Let SQLAlchemy 2.1 take the rows with which Prefect 3.8 schedules runs; a server would fire no cron without it.
+    """Let SQLAlchemy 2.1 take the rows with which Prefect 3.9 schedules runs; a server would fire no cron without it.
 
     The rows carry the run's `state` too, a hybrid attribute, which SQLAlchemy 2.0 passed over and 2.1 refuses unless it
     is told how to set it in bulk. There is nothing to set: Prefect writes the states with its next statement.

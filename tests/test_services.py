@@ -1,12 +1,16 @@
 """What `ui2i up` starts and `ui2i down` stops, without Prefect: processes that sleep stand for services."""
 
+import asyncio
 import os
 import socket
 import subprocess
 import sys
+from datetime import UTC, datetime
 
 import psutil
 import pytest
+from ruamel.yaml import YAML
+from tiny_project import REPOSITORY
 
 from flows import operations, services
 from flows.environment import prepare_environment
@@ -161,6 +165,15 @@ def test_sqlalchemy_takes_the_rows_of_scheduled_runs():
     if setter is not None:
         setter(row)
     assert getattr(state, "bulk_dml_setter", "not needed") is not None
+
+
+def test_the_nightly_cron_has_a_next_time():
+    from prefect.server.schemas.schedules import CronSchedule
+
+    file = YAML(typ="safe").load(REPOSITORY / "prefect.yaml")
+    (cron,) = [schedule for deployment in file["deployments"] for schedule in deployment.get("schedules", [])]
+    start = datetime(2026, 1, 1, 12, tzinfo=UTC)
+    assert asyncio.run(CronSchedule(**cron).get_dates(1, start)) == [datetime(2026, 1, 2, 3, tzinfo=UTC)]
 
 
 # Task runners
