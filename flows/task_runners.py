@@ -18,7 +18,13 @@ WORKERS_VARIABLE = "UI2I_TASK_WORKERS"
 ADDRESS_VARIABLE = "UI2I_TASK_ADDRESS"
 """Of a Dask scheduler (tcp://...) or a Ray cluster that runs already; without it, one is started for the flow."""
 DEFAULT_WORKERS = 2
+
 _TOKEN_BYTES = 32
+_LOCAL_RAY = {
+    "RAY_AUTH_MODE": "token",
+    # No other machine takes part: on Linux, Ray would otherwise take this one's network address for 127.0.0.1.
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+}
 
 
 def is_parallel() -> bool:
@@ -80,8 +86,8 @@ def ray_runner(num_workers: int, address: str | None = None) -> TaskRunner[Any]:
     Ray, too, runs whatever code it is sent; a random token, in the environment of its processes, says who may send it.
     """
     if not address:
-        # Read when Ray is imported.
-        os.environ.setdefault("RAY_AUTH_MODE", "token")
+        for variable, value in _LOCAL_RAY.items():  # read when Ray is imported
+            os.environ.setdefault(variable, value)
         os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(_TOKEN_BYTES))
     from prefect_ray import RayTaskRunner
 

@@ -233,7 +233,7 @@ def listening_addresses():
 @pytest.mark.parametrize("address", [None, "ray://10.0.0.1:10001"])
 def test_a_local_ray_cluster_wants_a_token(monkeypatch, address):
     """Ray itself is tried in tests/test_elsewhere.py; here a module stands for it, which sees what Ray would."""
-    for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN"):
+    for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"):
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)
     seen = {}
