@@ -11,9 +11,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.client.schemas.actions import WorkPoolCreate, WorkPoolUpdate
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound, PrefectHTTPStatusError
-from prefect.workers.process import ProcessWorker
 
 from flows.limits import ensure_training_limit
 from tasks.dvc_command import dvc_environment
@@ -21,6 +20,7 @@ from tasks.project import Project
 from ui2i.errors import ConfigError, UI2IError
 
 POOL = "ui2i"
+POOL_TYPE = "process"
 DEPLOYMENTS_FILE = "prefect.yaml"
 UNPROCESSABLE = (409, 422)  # what the server answers to parameters that do not fit
 _KEPT_LINES = 5
@@ -30,24 +30,47 @@ class DeployError(UI2IError):
     """The deployments could not be made known to the server."""
 
 
-def ensure_pool(*, limit: int) -> None:
+def job_template(project: Project) -> dict[str, Any]:
+    """Return how a worker starts a run: always by this command in the project's folder, whatever the run asks for.
+
+    Prefect's own template takes `command`, `env` and `working_dir` from the run's `job_variables`, and each of them
+    chooses what is executed: whoever may start a flow could start any program.
+    """
+    return {
+        "job_configuration": {
+            # As it stands: Prefect would otherwise look for a uv project and install it first.
+            "command": "python -m prefect.engine",
+            "working_dir": str(project.root),
+        },
+        "variables": {"type": "object", "properties": {}, "additionalProperties": False},
+    }
+
+
+def ensure_pool(project: Project, *, limit: int, is_own: bool) -> None:
     """Create the process work pool if it is missing; it runs at most `limit` flows at a time, on all workers together.
 
     A pool that is there keeps its limit and its type, which may be another: Kubernetes, for example.
+
+    Args:
+        is_own: the server is the project's own. A process pool of it gets the template anew: an older one may let runs
+            choose their command.
     """
     pool = WorkPoolCreate(
         name=POOL,
-        type="process",
+        type=POOL_TYPE,
         description="flows of ui2i, as processes of the worker's machine",
-        base_job_template=ProcessWorker.get_default_base_job_template(),
+        base_job_template=job_template(project),
         concurrency_limit=limit,
     )
     with get_client(sync_client=True) as client:
         try:
-            client.read_work_pool(POOL)
+            is_process_pool = client.read_work_pool(POOL).type == POOL_TYPE
         except ObjectNotFound:
             with contextlib.suppress(ObjectAlreadyExists):  # made by another meanwhile
                 client.create_work_pool(pool)
+        else:
+            if is_own and is_process_pool:
+                client.update_work_pool(POOL, WorkPoolUpdate(base_job_template=pool.base_job_template))
     ensure_training_limit()
 
 

@@ -1,11 +1,14 @@
 """Prefect's surroundings, decided in one place before Prefect is imported.
 
 Without settings of the user's own, Prefect keeps everything in the project's `.prefect/`, sends no telemetry, and
-stays off the terminal. Whatever the user has set in the environment is left alone.
+stays off the terminal. Whatever the user has set in the environment is left alone, but for one thing: what stays on
+this machine goes through no proxy.
 """
 
 import os
 from pathlib import Path
+
+from flows.loopback import LOOPBACK, bypass_proxies
 
 PREFECT_FOLDER = ".prefect"
 
@@ -41,4 +44,23 @@ def prepare_environment(root: Path, *, verbose: bool = False) -> bool:
         os.environ["PREFECT_HOME"] = home
     for name, value in defaults.items():
         os.environ.setdefault(name, value)
+    bypass_proxies(*LOOPBACK)
     return is_embedded
+
+
+def users_server() -> str | None:
+    """Return the API that the user's environment or profile names."""
+    if url := os.environ.get("PREFECT_API_URL"):
+        return url
+    from prefect.settings import PREFECT_API_URL
+
+    return PREFECT_API_URL.value()
+
+
+def prefect_home() -> Path:
+    """Return the folder of Prefect's database: the project's, or one that the environment or a profile names."""
+    if home := os.environ.get("PREFECT_HOME"):
+        return Path(home)
+    from prefect.settings import PREFECT_HOME
+
+    return PREFECT_HOME.value()

@@ -1,20 +1,20 @@
 """`ui2i up` and `ui2i down`: a server, its pool, limits and deployments, and a worker, as one thing."""
 
 import dataclasses
-import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
-from flows.environment import prepare_environment
+from flows.environment import prepare_environment, users_server
+from flows.loopback import is_loopback_url
 from flows.server import ServerError, named_server, wait_for_server
 from flows.services import (
     DEFAULT_HOST,
     DEFAULT_PORT,
     Service,
-    is_loopback_url,
     last_lines,
     log_path,
     read_services,
+    server_password,
     services_lock,
     start_server,
     start_worker,
@@ -44,12 +44,19 @@ class Up:
 
 
 def bring_up(
-    project: Project, *, host: str = DEFAULT_HOST, port: int = DEFAULT_PORT, limit: int = DEFAULT_LIMIT, say: Say
+    project: Project,
+    *,
+    host: str = DEFAULT_HOST,
+    port: int = DEFAULT_PORT,
+    names: Sequence[str] = (),
+    limit: int = DEFAULT_LIMIT,
+    say: Say,
 ) -> Up:
     """Start what is missing of a server and a worker, and tell the server what there is to run. May be done again.
 
     Args:
-        host: to listen on; anything but loopback lets others start runs.
+        host: to listen on; anything but loopback lets other machines try the password.
+        names: further host names by which the server is reached; it answers to no others.
         limit: of flows at a time.
         say: told what happens.
 
@@ -58,12 +65,13 @@ def bring_up(
         DeployError: `prefect.yaml` cannot be deployed.
     """
     with services_lock(project):
-        url, is_own = _server(project, host, port, say)
-        with named_server(url):
+        url, password = _server(project, host, port, names, say)
+        is_own = password is not None
+        with named_server(url, password):
             from flows.deploying import deploy, ensure_pool
             from flows.verdicts import repair
 
-            ensure_pool(limit=limit)
+            ensure_pool(project, limit=limit, is_own=is_own)
             say("deploying what prefect.yaml says")
             deploy(project)
             for run, state in repair(project, is_own_server=is_own and is_loopback_url(url)).closed:
@@ -86,28 +94,22 @@ def bring_down(project: Project, *, say: Say) -> Mapping[str, Service]:
         return {str(name): service for name, service in services.items()}
 
 
-def _server(project: Project, host: str, port: int, say: Say) -> tuple[str, bool]:
-    """Return the address of a server that answers, and whether it was started here."""
+def _server(project: Project, host: str, port: int, names: Sequence[str], say: Say) -> tuple[str, str | None]:
+    """Return the address of a server that answers and, if it was started here, its password."""
     is_embedded = prepare_environment(project.root)
-    if not is_embedded and (url := _users_server()):
+    if not is_embedded and (url := users_server()):
         wait_for_server(url)
-        return url, False
+        return url, None
     server = read_services(project).get("server")
     if server is None:
         say(f"starting a server, its log is {project.relative(log_path(project, 'server'))}")
-        server = start_server(project, host=host, port=port)
+        server = start_server(project, host=host, port=port, names=names)
+    password = server_password(project)
     try:
-        wait_for_server(server.url)
+        wait_for_server(server.url, password=password)
     except ServerError as error:
         raise ServerError(f"{error}: {last_lines(log_path(project, 'server'))}") from error
-    return server.url, True
-
-
-def _users_server() -> str | None:
-    """Return the server that the user's environment or profile names."""
-    from prefect.settings import PREFECT_API_URL
-
-    return os.environ.get("PREFECT_API_URL") or PREFECT_API_URL.value()
+    return server.url, password
 
 
 def _worker(project: Project, url: str, limit: int, say: Say) -> Service:

@@ -38,25 +38,33 @@ def register(app: typer.Typer) -> None:
 def up(
     context: typer.Context,
     host: Annotated[
-        str, typer.Option(metavar="ADDRESS", help="To listen on. Anything but loopback lets others start runs.")
+        str, typer.Option(metavar="ADDRESS", help="To listen on. Other machines need the password, too.")
     ] = "127.0.0.1",
     port: Annotated[
         int, typer.Option(metavar="N", envvar="PREFECT_SERVER_API_PORT", help="0: any that is free.")
     ] = 4200,
+    name: Annotated[
+        list[str] | None,
+        typer.Option(metavar="HOST", help="Further host name by which the server is reached, e.g. through a proxy."),
+    ] = None,
     limit: Annotated[int, typer.Option(metavar="N", min=1, help="Flows at a time; trainings have a limit of 1.")] = 2,
 ) -> None:
     """Start a Prefect server and a worker that stay, and deploy prefect.yaml.
 
     A server that PREFECT_API_URL names is used instead of starting one. May be said again: what runs is left alone.
     """
+    from flows.loopback import is_loopback_url
     from flows.operations import bring_up
-    from flows.services import is_loopback_url
 
-    state = bring_up(context.obj.project, host=host, port=port, limit=limit, say=_say)
-    owner = "" if state.is_own_server else " (not started here)"
+    state = bring_up(context.obj.project, host=host, port=port, names=name or (), limit=limit, say=_say)
+    owner = "; its password is in .prefect/auth" if state.is_own_server else " (not started here)"
     print(f"server  {state.ui}{owner}\nworker  process {state.worker.pid}")
     if state.is_own_server and not is_loopback_url(state.url):
-        print(f"warning: {state.ui} is open to whoever reaches this machine, and has no passwords", file=sys.stderr)
+        print(
+            f"warning: other machines reach {state.ui}, and its password crosses the network in the clear; put a proxy "
+            "with TLS before it",
+            file=sys.stderr,
+        )
 
 
 def down(context: typer.Context) -> None:
@@ -166,11 +174,11 @@ def _parameter(text: str) -> tuple[str, Any]:
 
 def _require_server(project: "Project") -> str:
     """Return the address of the server's API."""
-    from flows.environment import prepare_environment
+    from flows.environment import prepare_environment, users_server
     from flows.services import running_server
 
     is_embedded = prepare_environment(project.root)
-    url = running_server(project) if is_embedded else os.environ.get("PREFECT_API_URL")
+    url = (None if is_embedded else users_server()) or running_server(project)
     if url is None:
         raise ConfigError("no server is up, expected one with a worker; say `ui2i up` first, or set PREFECT_API_URL")
     return url

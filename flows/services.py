@@ -2,7 +2,8 @@
 
 Both are noted in `.prefect/services.json` with their process id and the time at which that process began, because a
 number alone may be somebody else's by now. Only what is noted there is ever stopped. They are sessions of their own,
-read nothing, and write to `.prefect/server-up.log` and `.prefect/worker.log`.
+read nothing, and write to `.prefect/server-up.log` and `.prefect/worker.log`. The server's password is in
+`.prefect/auth`.
 """
 
 import contextlib
@@ -13,7 +14,6 @@ import signal
 import socket
 import subprocess
 import sys
-import urllib.parse
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal
@@ -22,6 +22,7 @@ import psutil
 from filelock import FileLock, Timeout
 
 from flows.environment import PREFECT_FOLDER
+from flows.password import make_password, make_private, read_password, server_environment
 from flows.server import LEASES_IN_FILES, STAY, ServerError
 from tasks.dvc_command import dvc_environment
 from tasks.project import Project
@@ -80,11 +81,11 @@ def services_lock(project: Project) -> Iterator[None]:
 
     Raises:
         ServerError: another one has been at it for minutes.
+        PasswordError: `.prefect/` cannot be kept from others.
     """
-    folder = project.root / PREFECT_FOLDER
-    folder.mkdir(exist_ok=True)
+    make_private(_home(project))
     try:
-        with FileLock(folder / "services.lock", timeout=_LOCK_SECONDS):
+        with FileLock(_home(project) / "services.lock", timeout=_LOCK_SECONDS):
             yield
     except Timeout as error:
         raise ServerError(
@@ -92,11 +93,23 @@ def services_lock(project: Project) -> Iterator[None]:
         ) from error
 
 
-def start_server(project: Project, *, host: str = DEFAULT_HOST, port: int = DEFAULT_PORT) -> Service:
+def server_password(project: Project) -> str:
+    """Return what the server that `ui2i up` started here lets in by, as `user:password`.
+
+    Raises:
+        PasswordError: it cannot be read, or others may have read it.
+    """
+    return read_password(_home(project))
+
+
+def start_server(
+    project: Project, *, host: str = DEFAULT_HOST, port: int = DEFAULT_PORT, names: Sequence[str] = ()
+) -> Service:
     """Start a server with all its services and the UI; it answers a while later.
 
     Args:
         port: 0: any that is free.
+        names: further host names by which others reach it.
 
     Raises:
         ServerError: the port is taken, or there is no such address.
@@ -112,13 +125,14 @@ def start_server(project: Project, *, host: str = DEFAULT_HOST, port: int = DEFA
         port = listener.getsockname()[1]
         shown_host = f"[{host}]" if ":" in host else host
         url = f"http://{shown_host}:{port}/api"
-        environment = LEASES_IN_FILES | {
+        environment = LEASES_IN_FILES | server_environment(make_password(_home(project)))
+        environment |= {
             "PREFECT_API_URL": url,
             "PREFECT_UI_API_URL": url,
             "PREFECT_SERVER_API_HOST": host,
             "PREFECT_SERVER_API_PORT": str(port),
         }
-        command = [sys.executable, "-m", "flows.server", str(listener.fileno()), STAY]
+        command = [sys.executable, "-m", "flows.server", str(listener.fileno()), STAY, *names]
         return _start(project, "server", command, url, environment, pass_fds=[listener.fileno()])
 
 
@@ -157,7 +171,7 @@ def _end(processes: Sequence[psutil.Process], seconds: float) -> None:
 
 def log_path(project: Project, name: ServiceName) -> Path:
     """Return where a service writes what it has to say."""
-    return project.root / PREFECT_FOLDER / LOGS[name]
+    return _home(project) / LOGS[name]
 
 
 def last_lines(path: Path, count: int = 5) -> str:
@@ -165,16 +179,6 @@ def last_lines(path: Path, count: int = 5) -> str:
     with contextlib.suppress(OSError):
         return " | ".join(path.read_text(errors="replace").strip().splitlines()[-count:])
     return ""
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches a server that listens there."""
-    return host in ("localhost", "::1") or host.startswith("127.")
-
-
-def is_loopback_url(url: str) -> bool:
-    """Whether only this machine reaches the server at `url`."""
-    return is_loopback(urllib.parse.urlsplit(url).hostname or "")
 
 
 def _start(
@@ -214,4 +218,8 @@ def _note(project: Project, services: Sequence[Service]) -> None:
 
 
 def _notes_path(project: Project) -> Path:
-    return project.root / PREFECT_FOLDER / _NOTES_FILE
+    return _home(project) / _NOTES_FILE
+
+
+def _home(project: Project) -> Path:
+    return project.root / PREFECT_FOLDER

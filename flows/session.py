@@ -1,14 +1,13 @@
 """Prefect made ready for the flows of one command, and wound up after them."""
 
 import contextlib
-import os
 from collections.abc import Iterator
-from pathlib import Path
 
 from flows.display import current_display
-from flows.environment import prepare_environment
+from flows.environment import prefect_home, prepare_environment, users_server
+from flows.loopback import is_loopback_url
 from flows.server import named_server, temporary_server, wait_for_server
-from flows.services import is_loopback_url, running_server
+from flows.services import running_server, server_password
 from tasks.project import Project
 
 REACH_SECONDS = 20.0
@@ -27,23 +26,24 @@ def prefect_session(project: Project, *, verbose: bool = False) -> Iterator[bool
     Raises:
         ServerError: there is no server and none can be started.
     """
-    if not prepare_environment(project.root, verbose=verbose):
-        if url := os.environ.get("PREFECT_API_URL"):
-            wait_for_server(url, timeout_seconds=REACH_SECONDS)
+    is_embedded = prepare_environment(project.root, verbose=verbose)
+    if not is_embedded and (url := users_server()) is not None:
+        wait_for_server(url, timeout_seconds=REACH_SECONDS)
         yield False
         return
     if (url := running_server(project)) is not None:
-        wait_for_server(url, timeout_seconds=REACH_SECONDS)
-        with named_server(url):
-            yield is_loopback_url(url)
+        password = server_password(project)
+        wait_for_server(url, password=password, timeout_seconds=REACH_SECONDS)
+        with named_server(url, password):
+            yield is_embedded and is_loopback_url(url)
         return
     current_display().message("starting a temporary Prefect server")
-    with temporary_server(Path(os.environ["PREFECT_HOME"])) as url:
+    with temporary_server(prefect_home()) as url:
         import flows.pipeline  # noqa: F401  # seconds, during which the server starts
 
         wait_for_server(url)
         try:
-            yield True
+            yield is_embedded
         finally:
             _send_rest()
 

@@ -6,6 +6,7 @@ On other machines the project must lie at the same path, on a shared file system
 """
 
 import os
+import secrets
 from typing import Any
 
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
@@ -17,6 +18,13 @@ WORKERS_VARIABLE = "UI2I_TASK_WORKERS"
 ADDRESS_VARIABLE = "UI2I_TASK_ADDRESS"
 """Of a Dask scheduler (tcp://...) or a Ray cluster that runs already; without it, one is started for the flow."""
 DEFAULT_WORKERS = 2
+
+_TOKEN_BYTES = 32
+_LOCAL_RAY = {
+    "RAY_AUTH_MODE": "token",
+    # No other machine takes part: on Linux, Ray would otherwise take this one's network address for 127.0.0.1.
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+}
 
 
 def is_parallel() -> bool:
@@ -49,23 +57,38 @@ def chosen_task_runner() -> TaskRunner[Any]:
 
 
 def dask_runner(num_workers: int, address: str | None = None) -> TaskRunner[Any]:
-    """Return a runner on a Dask cluster: the one at `address`, or one on this machine that only it can reach."""
+    """Return a runner on a Dask cluster: the one at `address`, or one on this machine that only this process can use.
+
+    Dask runs whatever code it is sent. Its processes know each other by certificates made for the occasion, which are
+    nowhere on disk, and their pages, which have no password, are off.
+    """
+    import dask
     from prefect_dask import DaskTaskRunner
 
     if address:
         return DaskTaskRunner(address=address)
+    dask.config.set({"distributed.scheduler.http.routes": [], "distributed.worker.http.routes": []})
     local = {
         "n_workers": num_workers,
         "threads_per_worker": 1,
         "processes": True,
         "host": "127.0.0.1",
-        "dashboard_address": None,  # it would listen on all addresses
+        "dashboard_address": "127.0.0.1:0",  # of a server of no pages; None is port 8787
+        "scheduler_kwargs": {"dashboard": False},
+        "security": True,
     }
     return DaskTaskRunner(cluster_kwargs=local)
 
 
 def ray_runner(num_workers: int, address: str | None = None) -> TaskRunner[Any]:
-    """Return a runner on a Ray cluster: the one at `address`, or one on this machine that only it can reach."""
+    """Return a runner on a Ray cluster: the one at `address`, or one on this machine that only this process can use.
+
+    Ray, too, runs whatever code it is sent; a random token, in the environment of its processes, says who may send it.
+    """
+    if not address:
+        for variable, value in _LOCAL_RAY.items():  # read when Ray is imported
+            os.environ.setdefault(variable, value)
+        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(_TOKEN_BYTES))
     from prefect_ray import RayTaskRunner
 
     if address:

@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import sys
 
 import pytest
 from outputs_compare import differences, num_rows
@@ -110,3 +111,46 @@ def test_two_workers_make_what_threads_make(name, trained, tmp_path, monkeypatch
     assert differences(trained, other) == []
     assert num_rows(trained, "anime") == num_rows(other, "anime") > 0
     assert (other.translations("folder") / "manifest.parquet").exists()
+
+
+RAY_LISTENERS = """
+import psutil
+from flows.task_runners import ray_runner
+runner = ray_runner(1)
+import ray
+ray.init(**runner.init_kwargs, log_to_driver=False)
+assert ray.get(ray.remote(lambda: 3).remote()) == 3
+for process in psutil.Process().children(recursive=True):
+    for connection in process.net_connections(kind="inet"):
+        if connection.status == psutil.CONN_LISTEN:
+            print(connection.laddr.ip)
+print("GCS", ray.get_runtime_context().gcs_address)
+input()
+"""
+RAY_STRANGER = "import ray, sys; ray.init(address=sys.argv[1], log_to_driver=False)"
+
+
+def test_a_local_ray_cluster_listens_to_its_own_process_alone(tmp_path):
+    pytest.importorskip("prefect_ray")
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    command = [sys.executable, "-c", RAY_LISTENERS]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, cwd=REPOSITORY, **pipes) as owner:
+        *listeners, last = lines_until(owner.stdout, "GCS")
+        assert listeners
+        assert {ip.strip().removeprefix("::ffff:") for ip in listeners} == {"127.0.0.1"}
+        for mode in ("token", "disabled"):
+            environment = os.environ | {"HOME": str(tmp_path), "RAY_AUTH_MODE": mode}
+            stranger = [sys.executable, "-c", RAY_STRANGER, last.split()[1]]
+            refused = subprocess.run(stranger, env=environment, **pipes)
+            assert refused.returncode != 0
+            assert "token" in refused.stderr or "Failed to connect" in refused.stderr
+        owner.communicate("\n")
+    assert owner.returncode == 0
+
+
+def lines_until(lines, start):
+    """Yield lines, and last one that starts so."""
+    for line in lines:
+        yield line
+        if line.startswith(start):
+            return

@@ -1,20 +1,29 @@
 """What `ui2i up` starts and `ui2i down` stops, without Prefect: processes that sleep stand for services."""
 
+import asyncio
 import os
 import socket
 import subprocess
 import sys
+import types
+import urllib.error
+import urllib.request
+from datetime import UTC, datetime
 
 import psutil
 import pytest
+from ruamel.yaml import YAML
+from tiny_project import REPOSITORY
 
 from flows import operations, services
 from flows.environment import prepare_environment
+from flows.loopback import is_loopback, is_loopback_url
 from flows.operations_cli import _parameter
+from flows.password import make_password
 from flows.server import ServerError, let_prefect_schedule, named_server
-from flows.services import Service, is_loopback, is_loopback_url, read_services, running_server, start_server
+from flows.services import Service, read_services, running_server, start_server
 from flows.session import prefect_session
-from flows.task_runners import chosen_task_runner, dask_runner
+from flows.task_runners import chosen_task_runner, dask_runner, ray_runner
 from tasks.project import Project
 from ui2i.errors import ConfigError
 
@@ -102,13 +111,17 @@ def test_commands_use_the_server_that_is_up(project, monkeypatch):
     for name in ("PREFECT_API_URL", "PREFECT_HOME", "PREFECT_PROFILE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr("flows.session.running_server", lambda _: URL)
+    password = make_password(project.root / ".prefect")
     asked = []
-    monkeypatch.setattr("flows.session.wait_for_server", lambda url, timeout_seconds: asked.append(url))
+    monkeypatch.setattr(
+        "flows.session.wait_for_server", lambda url, **options: asked.append((url, options["password"]))
+    )
     with prefect_session(project) as is_own:
         assert os.environ["PREFECT_API_URL"] == URL
+        assert os.environ["PREFECT_API_AUTH_STRING"] == password
         assert is_own
-    assert asked == [URL]
-    assert "PREFECT_API_URL" not in os.environ
+    assert asked == [(URL, password)]
+    assert not {"PREFECT_API_URL", "PREFECT_API_AUTH_STRING"} & set(os.environ)
     monkeypatch.delenv("PREFECT_HOME")
 
 
@@ -163,6 +176,15 @@ def test_sqlalchemy_takes_the_rows_of_scheduled_runs():
     assert getattr(state, "bulk_dml_setter", "not needed") is not None
 
 
+def test_the_nightly_cron_has_a_next_time():
+    from prefect.server.schemas.schedules import CronSchedule
+
+    file = YAML(typ="safe").load(REPOSITORY / "prefect.yaml")
+    (cron,) = [schedule for deployment in file["deployments"] for schedule in deployment.get("schedules", [])]
+    start = datetime(2026, 1, 1, 12, tzinfo=UTC)
+    assert asyncio.run(CronSchedule(**cron).get_dates(1, start)) == [datetime(2026, 1, 2, 3, tzinfo=UTC)]
+
+
 # Task runners
 
 
@@ -181,12 +203,53 @@ def test_the_task_runner_is_a_setting(monkeypatch):
         chosen_task_runner()
 
 
-def test_a_local_dask_cluster_listens_on_loopback_alone():
+def test_a_local_dask_cluster_is_this_process_s_alone():
     pytest.importorskip("prefect_dask")
+    from distributed import Client, LocalCluster
+
     runner = dask_runner(2)
-    assert runner.cluster_kwargs["host"] == "127.0.0.1"
-    assert runner.cluster_kwargs["dashboard_address"] is None
+    with LocalCluster(**runner.cluster_kwargs | {"n_workers": 0}) as cluster:
+        scheduler = cluster.scheduler
+        assert scheduler.address.startswith("tls://127.0.0.1:")
+        assert listening_addresses() == {"127.0.0.1"}
+        with Client(cluster) as client:
+            assert client.scheduler_info()["workers"] == {}
+        for address in (scheduler.address, scheduler.address.replace("tls:", "tcp:")):
+            with pytest.raises((OSError, TypeError, RuntimeError)):
+                Client(address, timeout=2)
+        page = f"http://127.0.0.1:{scheduler.http_server.port}"
+        for path in ("/info/main/workers.html", "/health", "/json/identity.json", "/status"):
+            with pytest.raises(urllib.error.HTTPError, match="404"):
+                urllib.request.urlopen(page + path)
     assert dask_runner(2, "tcp://10.0.0.1:8786").address == "tcp://10.0.0.1:8786"
+
+
+def listening_addresses():
+    """Return the addresses on which this process listens."""
+    connections = psutil.Process().net_connections(kind="inet")
+    return {connection.laddr.ip for connection in connections if connection.status == psutil.CONN_LISTEN}
+
+
+@pytest.mark.parametrize("address", [None, "ray://10.0.0.1:10001"])
+def test_a_local_ray_cluster_wants_a_token(monkeypatch, address):
+    """Ray itself is tried in tests/test_elsewhere.py; here a module stands for it, which sees what Ray would."""
+    for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"):
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+    seen = {}
+
+    class Runner:
+        def __init__(self, **options):
+            seen.update(options, mode=os.environ.get("RAY_AUTH_MODE"), token=os.environ.get("RAY_AUTH_TOKEN"))
+
+    monkeypatch.setitem(sys.modules, "prefect_ray", types.SimpleNamespace(RayTaskRunner=Runner))
+    ray_runner(2, address)
+    if address:
+        assert seen == {"address": address, "mode": None, "token": None}
+    else:
+        assert seen["mode"] == "token"
+        assert len(seen["token"]) == 64
+        assert seen["init_kwargs"]["_node_ip_address"] == "127.0.0.1"
 
 
 def test_a_runner_that_is_not_installed_is_one_line(monkeypatch):
