@@ -54,7 +54,7 @@ def in_this_process(name, main, on_progress, on_line):
     return StageOutcome(name, "ran", 0.1, ())
 
 
-def run_stage_here(stage, *, project, force=False, on_progress, on_line):
+def run_stage_here(stage, *, project, force=False, num_threads=None, on_progress, on_line):
     kind, name = stage.split("@")
     module = importlib.import_module(f"tasks.{'import_base' if kind == 'import' else kind}").STAGE
     arguments = [f"--{module.option}", name, "--project", str(project.root)]
@@ -83,7 +83,7 @@ def stage(monkeypatch):
     monkeypatch.setattr(stages.stage_task, "retry_delay_seconds", 0)
 
     def replace(work):
-        def run(stage, *, project, force, on_progress, on_line):
+        def run(stage, *, project, force, num_threads, on_progress, on_line):
             work(stage, on_progress, on_line)
             return StageOutcome(stage, "ran", 1.0, ())
 
