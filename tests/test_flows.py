@@ -337,6 +337,18 @@ def test_a_display_of_bars(draw, capsys):
     assert "draw@face: done, " in capsys.readouterr().out
 
 
+def test_bars_of_stages_side_by_side():
+    display = BarDisplay()
+    for stage in ("draw@face", "draw@cartoon"):
+        display.start(stage)
+    display.progress("draw@face", 3, 4, "half")
+    assert [(bar.description, bar.completed) for bar in display.bars.tasks] == [("draw@face", 3), ("draw@cartoon", 0)]
+    display.finish("draw@face", "done", 1.0)
+    assert [bar.description for bar in display.bars.tasks] == ["draw@cartoon"]
+    display.finish("draw@cartoon", "done", 1.0)
+    assert not display.bars.live.is_started
+
+
 def test_nothing_is_shown_unless_asked(draw, capsys):
     draw()
     assert capsys.readouterr().out == ""

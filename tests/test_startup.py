@@ -4,9 +4,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import torchvision
+from test_cli import distance_row
+from tiny_project import make_project
 
+from flows.expectation import computes_bf16, expected_duration
 from ui2i.perceptual import _ARCHITECTURES, _url
+from ui2i.tables import DISTANCE_SCHEMA, append_rows
 
 ROOT = Path(__file__).parents[1]
 SLOW = ("torch._dynamo", "torchvision", "lpips", "pandas", "scipy.stats", "matplotlib")
@@ -18,6 +23,7 @@ from pathlib import Path
 import torch
 
 from ui2i.config import DistanceConfig, InversionConfig, PerceptualConfig, RegressorConfig
+from flows.expectation import computes_bf16, expected_duration
 from ui2i.perceptual import load_perceptual
 
 face, workspace = Path("data/base/face"), Path(sys.argv[1])
@@ -98,3 +104,26 @@ def test_addresses_of_trained_trunks_are_torchvision_s() -> None:
     for trunk, name in classes.items():
         assert _url(trunk) == getattr(torchvision.models, name).IMAGENET1K_V1.url
     assert set(classes) | {"random"} == set(_ARCHITECTURES)
+
+
+def test_distances_are_printed_without_what_takes_a_second_to_import(tmp_path: Path) -> None:
+    project = make_project(tmp_path / "project")
+    append_rows(project.distance_table("cartoon"), [distance_row("new", "cartoon/FT", 0.4)], DISTANCE_SCHEMA)
+    steps = {"distances": "assert cli.run(['--project', sys.argv[1], 'distances']) == 0"}
+    watched = ("torch", "pandas", "prefect", "dvc", "scipy", *SLOW)
+    assert first_imports("import sys; from flows import cli", steps, watched, str(project.root)) == {"distances": set()}
+
+
+def test_what_to_expect_depends_on_the_processor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cpu_info = tmp_path / "cpuinfo"
+    cpu_info.write_text("processor\t: 0\nflags\t\t: fpu avx2\n")
+    assert not computes_bf16(cpu_info)
+    assert not computes_bf16(tmp_path / "absent")
+    cpu_info.write_text("processor\t: 0\nflags\t\t: fpu avx2 avx512_bf16\n")
+    assert computes_bf16(cpu_info)
+    lines = []
+    for is_native in (True, False):
+        monkeypatch.setattr("flows.expectation.computes_bf16", lambda native=is_native: native)
+        lines.append(expected_duration(1))
+    assert "computes in bf16" in lines[0]
+    assert "fp32" in lines[1]

@@ -8,6 +8,7 @@ changed its meaning is worse than a missing one.
 import operator
 import os
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 LOCK_TIMEOUT_SECONDS = 60.0
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def _add_columns(table: pa.Table, schema: pa.Schema) -> pa.Table:
@@ -106,8 +108,18 @@ def read_rows(path: str | os.PathLike[str], schema: pa.Schema) -> list[dict[str,
     Raises:
         DataError: as `read_table`.
     """
-    rows: list[dict[str, Any]] = _read_existing(path, schema).to_pylist()
-    return rows
+    table = _read_existing(path, schema)
+    columns = [_values(table[name]) for name in table.schema.names]
+    return [dict(zip(table.schema.names, row, strict=True)) for row in zip(*columns, strict=True)]
+
+
+def _values(column: pa.ChunkedArray) -> list[Any]:
+    """Return a column's values; a time, for which pyarrow would import pandas, by way of its microseconds."""
+    if not pa.types.is_timestamp(column.type):
+        values: list[Any] = column.to_pylist()
+        return values
+    ticks = column.cast(pa.timestamp("us", tz="UTC")).cast(pa.int64()).to_pylist()
+    return [None if value is None else _EPOCH + timedelta(microseconds=value) for value in ticks]
 
 
 def _read_existing(path: str | os.PathLike[str], schema: pa.Schema) -> pa.Table:
