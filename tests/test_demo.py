@@ -4,7 +4,6 @@ import threading
 
 import pytest
 from prefect import flow
-from prefect.testing.utilities import prefect_test_harness
 from tiny_project import REPOSITORY, make_project
 
 from flows import cli, stages, together
@@ -19,9 +18,8 @@ PATIENCE = 60.0  # seconds; nobody waits for it unless something is wrong
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _prefect():
-    with prefect_test_harness():
-        yield
+def _prefect(prefect_server):
+    """Every flow here runs on a server of the tests' own."""
 
 
 @pytest.fixture
