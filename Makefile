@@ -4,6 +4,14 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
+# Bytecode is made at once of what commands and stages import. Of all that is installed it would take five times as long,
+# and without it each of the first processes, or each of all where no bytecode may be written, takes seconds more.
+LIBRARY_IMPORTS := torch._dynamo, torch.utils.tensorboard, pyarrow.parquet, pandas, matplotlib.figure, \
+	ui2i.training.loop, ui2i.translation, ui2i.metrics.evaluation, ui2i.datasets.ingest, ui2i.curves
+FLOW_IMPORTS := flows.demo, flows.session, uvicorn, rich.table, prefect.server.api.server, \
+	dvc.cli, dvc.repo, dvc.commands.repro, dvc.commands.status, dvc.repo.reproduce
+compile = env -u PYTHONDONTWRITEBYTECODE OMP_NUM_THREADS=1 $(BIN)/python -W ignore -c "import $(1)"
+
 .PHONY: help demo test test-slow test-faults check bench format lock clean
 .DEFAULT_GOAL := help
 
@@ -17,9 +25,11 @@ $(READY): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	$(BIN)/uv pip install --quiet --requirement requirements.lock --python $(BIN)/python
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@$(call compile,$(LIBRARY_IMPORTS)) & $(call compile,$(FLOW_IMPORTS)); wait
+	$(BIN)/python -m compileall -q ui2i tasks flows
 	@touch $@
 
-demo: $(READY) ## faces to cartoons through every stage, offline; ends with a table and a contact sheet
+demo: $(READY) ## drawn faces to cartoons through every stage, offline; ends with a table and a contact sheet
 	$(BIN)/ui2i demo
 
 test: $(READY) ## the whole test suite except the slow marker

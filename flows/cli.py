@@ -224,19 +224,24 @@ def distances(
         print_distances(project, domain)
 
 
-@app.command(epilog=_examples("ui2i demo", "make demo      the same, in an environment made for it"))
-def demo(context: typer.Context) -> None:
-    """Run every domain of params.yaml; show the results."""
+@app.command(
+    epilog=_examples("ui2i demo", "ui2i demo --all", "make demo      the first, in an environment made for it")
+)
+def demo(
+    context: typer.Context,
+    every: Annotated[bool, typer.Option("--all", help="Every domain of params.yaml, side by side.")] = False,
+) -> None:
+    """Run the first domain of params.yaml, from pictures to translations; show the results."""
+    from flows.expectation import expected_duration
     from flows.report import print_outcomes, print_results
 
     project = context.obj.project
-    domains = _domains(project, None)
-    outcomes = []
+    domains = _domains(project, None)[: None if every else 1]
+    print(expected_duration(len(domains)), flush=True)
     with _session(context.obj, project):
-        from flows import pipeline
+        from flows.demo import demo as demo_flow
 
-        for domain in domains:
-            outcomes += pipeline.new_domain(domain, project=str(project.root))
+        outcomes = demo_flow(domains, project=str(project.root))
     print_outcomes(outcomes)
     for domain in domains:
         print_results(project, domain)

@@ -1,15 +1,20 @@
 """What a person sees of running stages: bars on a terminal, plain lines elsewhere, nothing under a worker.
 
 Stages are run by Prefect tasks, which must not care who looks on. The command line puts up a display with `shown`,
-the tasks report to `current_display()`.
+the tasks report to `current_display()`, several at a time where stages run side by side.
 """
 
 import contextlib
+import functools
 import sys
 import time
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from ui2i.progress import Progress
+
+if TYPE_CHECKING:
+    from rich.progress import TaskID
 
 PLAIN_INTERVAL_SECONDS = 15.0
 
@@ -20,19 +25,17 @@ class Display:
     def __init__(self, *, verbose: bool = False) -> None:
         """Set up; `verbose` shows every line of output."""
         self.verbose = verbose
-        self.stage = ""
 
     def start(self, stage: str) -> None:
         """A stage begins."""
-        self.stage = stage
 
-    def progress(self, done: int, total: int, note: str = "") -> None:
-        """The stage advances."""
+    def progress(self, stage: str, done: int, total: int, note: str = "") -> None:
+        """A stage that has begun advances."""
 
-    def line(self, text: str) -> None:
-        """The stage, or DVC, says something."""
+    def line(self, stage: str, text: str) -> None:
+        """A stage, or DVC, says something."""
         if self.verbose:
-            self._print(f"{self.stage}: {text}")
+            self._print(f"{stage}: {text}")
 
     def message(self, text: str) -> None:
         """Something that people ought to know has happened."""
@@ -49,24 +52,27 @@ class Display:
 class PlainDisplay(Display):
     """Lines for log files and pipes: one as a stage begins and ends, and one now and then between."""
 
+    def __init__(self, *, verbose: bool = False) -> None:
+        super().__init__(verbose=verbose)
+        self.printed_at: dict[str, float] = {}
+
     def start(self, stage: str) -> None:
         """Print that the stage begins."""
-        super().start(stage)
-        self.printed_at = time.monotonic()
+        self.printed_at[stage] = time.monotonic()
         self._print(f"{stage}: started")
 
-    def progress(self, done: int, total: int, note: str = "") -> None:
+    def progress(self, stage: str, done: int, total: int, note: str = "") -> None:
         """Print the newest state, if a while has passed."""
-        if time.monotonic() - self.printed_at >= PLAIN_INTERVAL_SECONDS:
-            self.printed_at = time.monotonic()
-            self._print(f"{self.stage}: {done:,} of {total:,} {note}".rstrip())
+        if time.monotonic() - self.printed_at[stage] >= PLAIN_INTERVAL_SECONDS:
+            self.printed_at[stage] = time.monotonic()
+            self._print(f"{stage}: {done:,} of {total:,} {note}".rstrip())
 
     def _print(self, text: str) -> None:
         print(text, flush=True)
 
 
 class BarDisplay(Display):
-    """A bar for the stage that runs, and a line for each that has ended."""
+    """A bar for each stage that runs, and a line for each that has ended."""
 
     def __init__(self, *, verbose: bool = False) -> None:
         from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
@@ -80,23 +86,22 @@ class BarDisplay(Display):
             TextColumn("{task.fields[note]}", markup=False),
             transient=True,
         )
+        self.tasks: dict[str, TaskID] = {}
 
     def start(self, stage: str) -> None:
         """Draw a bar that only moves until the stage's length is known."""
-        super().start(stage)
-        self.bars.add_task(stage, total=None, note="")
+        self.tasks[stage] = self.bars.add_task(stage, total=None, note="")
         self.bars.start()
 
-    def progress(self, done: int, total: int, note: str = "") -> None:
-        """Fill the bar."""
-        for task_id in self.bars.task_ids:
-            self.bars.update(task_id, completed=done, total=total, note=note)
+    def progress(self, stage: str, done: int, total: int, note: str = "") -> None:
+        """Fill the stage's bar."""
+        self.bars.update(self.tasks[stage], completed=done, total=total, note=note)
 
     def finish(self, stage: str, result: str, seconds: float) -> None:
         """Put a line in the place of the bar."""
-        for task_id in self.bars.task_ids:
-            self.bars.remove_task(task_id)
-        self.bars.stop()
+        self.bars.remove_task(self.tasks.pop(stage))
+        if not self.tasks:
+            self.bars.stop()
         super().finish(stage, result, seconds)
 
     def _print(self, text: str) -> None:
@@ -114,7 +119,7 @@ def working(title: str) -> Iterator[Progress]:
     display, started, result = terminal_display(), time.monotonic(), "failed"
     display.start(title)
     try:
-        yield display.progress
+        yield functools.partial(display.progress, title)
         result = "done"
     finally:
         display.finish(title, result, time.monotonic() - started)

@@ -1,13 +1,10 @@
 """The table of model distances as people read it: on the terminal and as an artifact of a run."""
 
 import dataclasses
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from tasks.project import Project
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 COLUMNS = ("source", "model", "mean", "95 % interval", "n", "trunk")
 
@@ -31,25 +28,23 @@ def read_distances(project: Project, domain: str) -> DistanceTable:
     Raises:
         DataError: the domain was not measured yet, or its table is damaged.
     """
-    from ui2i.tables import DISTANCE_SCHEMA, read_table
+    from ui2i.tables import DISTANCE_SCHEMA, read_rows
 
-    frame = read_table(project.distance_table(domain), DISTANCE_SCHEMA)
-    latest = frame[frame["run_id"] == frame["run_id"].iloc[-1]]
-    first = latest.iloc[0]
+    rows = read_rows(project.distance_table(domain), DISTANCE_SCHEMA)
+    latest = [row for row in rows if row["run_id"] == rows[-1]["run_id"]]
+    first = latest[0]
     # Sources in the order of measurement, which begins with the base.
-    order = {source: place for place, source in enumerate(dict.fromkeys(latest["source"]))}
-    latest = latest.assign(place=latest["source"].map(order)).sort_values(
-        ["place", "mean"], ascending=[True, False], kind="stable"
-    )
+    order = {source: place for place, source in enumerate(dict.fromkeys(row["source"] for row in latest))}
+    latest.sort(key=lambda row: (order[row["source"]], -row["mean"]))
     when = first["measured_at"].strftime("%Y-%m-%d %H:%M UTC")
     title = (
         f"Model distance, {domain}: LPIPS with the trunk {first['trunk']}, psi {first['truncation_psi']:g}, measured "
         f"{when}"
     )
-    return DistanceTable(title=title, rows=tuple(_row(row) for _, row in latest.iterrows()))
+    return DistanceTable(title=title, rows=tuple(map(_row, latest)))
 
 
-def _row(row: "pd.Series") -> tuple[str, ...]:
+def _row(row: Mapping[str, Any]) -> tuple[str, ...]:
     interval = f"{row['ci95_low']:z.4f} to {row['ci95_high']:z.4f}"
     return row["source"], row["target"], f"{row['mean']:z.4f}", interval, f"{row['num_latents']:,}", row["trunk"]
 

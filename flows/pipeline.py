@@ -22,9 +22,10 @@ from flows.holding import making, tell_alive
 from flows.limits import ensure_training_limit
 from flows.parameters import Method, Mode, Name, Overrides, PictureFraming, Psi, Start, Steps, SwapMode
 from flows.registration import DEFAULT_MODES, add_base, add_domain
-from flows.stages import command_task, stage_task
-from flows.task_runners import chosen_task_runner, is_parallel, num_workers
+from flows.stages import command_task, ended_with_flow, stage_task
+from flows.task_runners import chosen_task_runner, is_parallel, num_workers, threads_per_stage
 from tasks.dvc_stage import StageOutcome, base_stages, domain_stages
+from tasks.dvc_status import leading_up_to_date
 from tasks.params import find_entry, load_params
 from tasks.project import Project, find_project
 from tasks.translate_folder import command as translation_command
@@ -87,7 +88,7 @@ def new_domain(
             add_domain(found, name, base, images, modes=modes or DEFAULT_MODES, overrides=overrides, replace=replace)
         stages = domain_stages(found, name)
         outcomes = _run_stages(found, stages)
-        _show_results(found, name, stages)
+        show_results(found, name, stages)
     return outcomes
 
 
@@ -111,7 +112,7 @@ def re_evaluate(domains: list[Name] | None = None, project: str | None = None) -
     outcomes: list[StageOutcome] = []
     failures: dict[str, UI2IError] = {}
     tell_alive(found)
-    with contextlib.ExitStack() as held:
+    with ended_with_flow(), contextlib.ExitStack() as held:
         ensure_training_limit()
         started: dict[str, list[Callable[[], StageOutcome]]] = {}
         for name in chosen:
@@ -121,7 +122,7 @@ def re_evaluate(domains: list[Name] | None = None, project: str | None = None) -
         for name, runs in started.items():
             with _noted(failures, name):
                 outcomes += [run() for run in runs]
-                _show_results(found, name, _evaluation_stages(name))
+                show_results(found, name, _evaluation_stages(name))
                 check_drift(found, name)
     if failures:
         raise ReEvaluationFailed("; ".join(f"{name}: {error}" for name, error in failures.items()))
@@ -216,7 +217,8 @@ def translate(
 
 def _run_stages(project: Project, stages: list[str]) -> list[StageOutcome]:
     ensure_training_limit()
-    return [stage_task(stage, project.root) for stage in stages]
+    known = leading_up_to_date(stages, project=project)
+    return [stage_task(stage, project.root, is_up_to_date=stage in known) for stage in stages]
 
 
 def _find_codes(domain: str, command: list[str], root: Path) -> None:
@@ -225,8 +227,9 @@ def _find_codes(domain: str, command: list[str], root: Path) -> None:
     parts = range(1, count + 1)
     name = f"codes to {domain}, part"
     runs = [command_task.submit(f"{name} {part}", [*command, f"--part={part}/{count}"], root) for part in parts]
-    for run in runs:
-        run.result()
+    with ended_with_flow():
+        for run in runs:
+            run.result()
 
 
 def _evaluation_stages(domain: str) -> list[str]:
@@ -236,7 +239,7 @@ def _evaluation_stages(domain: str) -> list[str]:
 def _start(project: Project, stage: str) -> Callable[[], StageOutcome]:
     """Start a stage anew if the task runner has others run beside it; return what waits for its end, or runs it."""
     if is_parallel():
-        return stage_task.submit(stage, project.root, force=True).result
+        return stage_task.submit(stage, project.root, force=True, num_threads=threads_per_stage()).result
     # In this thread, which a request to stop reaches.
     return functools.partial(stage_task, stage, project.root, force=True)
 
@@ -251,7 +254,8 @@ def _noted(failures: dict[str, UI2IError], domain: str) -> Iterator[None]:
         failures[domain] = error
 
 
-def _show_results(project: Project, domain: str, stages: list[str]) -> None:
+def show_results(project: Project, domain: str, stages: list[str]) -> None:
+    """Leave a domain's distances, contact sheet and revision as artifacts of the run."""
     show_distances(project, domain)
     show_contact_sheet(project.translations(domain), domain)
     show_revision(project, domain, stages)

@@ -11,6 +11,7 @@ from flows.holding import making, tell_alive
 from flows.limits import ensure_training_limit
 from flows.stages import command_task, stage_task
 from tasks.dvc_stage import StageOutcome
+from tasks.dvc_status import leading_up_to_date
 from tasks.params import load_params
 from tasks.project import Project, find_project
 from tasks.reproduction import REPORT_FOLDER, reproduction_stages
@@ -37,16 +38,15 @@ def reproduce(project: str, only: list[str] | None = None) -> list[StageOutcome]
     tell_alive(found)
     with making(found, NAME):
         ensure_training_limit()
-        outcomes = [_run(found, stage, place, len(stages)) for place, stage in enumerate(stages, 1)]
+        known = leading_up_to_date(stages, project=found)
+        outcomes = []
+        for place, stage in enumerate(stages, 1):
+            current_display().message(f"stage {place} of {len(stages)}")
+            outcomes.append(stage_task(stage, found.root, is_up_to_date=stage in known))
         page = [sys.executable, "-m", "tasks.reproduction_page", "--project", str(found.root)]
         outcomes.append(command_task("report", page, found.root))
         _show_results(found, stages)
     return outcomes
-
-
-def _run(project: Project, stage: str, place: int, count: int) -> StageOutcome:
-    current_display().message(f"stage {place} of {count}")
-    return stage_task(stage, project.root)
 
 
 def _show_results(project: Project, stages: list[str]) -> None:

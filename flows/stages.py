@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from flows.display import current_display
 from flows.holding import running_stage
 from flows.limits import training_slot
 from tasks.dvc_stage import StageFailed, StageOutcome, run_command, run_stage
+from tasks.process_group import end_running_commands
 from tasks.project import Project
 from tasks.warning_lines import PREFIX
 from ui2i.progress import Progress
@@ -24,6 +25,17 @@ RETRIES = 1
 RETRY_DELAY_SECONDS = 10
 
 STATE_LINES = 15  # of a stage that crashed, in its state's message
+
+
+@contextlib.contextmanager
+def ended_with_flow() -> Iterator[None]:
+    """End the stages that run in other threads, which no interrupt reaches, when the block does not end well."""
+    try:
+        yield
+    except BaseException:
+        end_running_commands()
+        raise
+
 
 _Work = Callable[[Progress, Callable[[str], None]], StageOutcome]
 
@@ -48,25 +60,47 @@ def _may_pass(_task: Any, _run: Any, state: Any) -> bool:
     retry_delay_seconds=RETRY_DELAY_SECONDS,
     retry_condition_fn=_may_pass,
 )
-def stage_task(stage: str, root: Path, *, force: bool = False) -> StageOutcome:
+def stage_task(
+    stage: str,
+    root: Path,
+    *,
+    force: bool = False,
+    is_up_to_date: bool = False,
+    has_training_slot: bool = False,
+    num_threads: int | None = None,
+) -> StageOutcome:
     """Bring one stage up to date.
 
     Args:
         stage: e.g. `finetune@cartoon`.
         root: the project's folder.
         force: run it even if nothing changed.
+        is_up_to_date: DVC has just said so (`tasks.dvc_status`), and is not asked again.
+        has_training_slot: whoever calls holds the slot that a training would wait for.
+        num_threads: that the stage computes with; None: as many as it likes.
 
     Raises:
         StageFailed: its message becomes that of the run's state.
     """
     project = Project(root)
+    if is_up_to_date:
+        return _watched(stage, lambda _on_progress, _on_line: StageOutcome(stage, "skipped", 0.0, ()))
+
+    needs_slot = stage.split("@")[0] in TRAININGS and not has_training_slot
 
     def work(on_progress: Progress, on_line: Callable[[str], None]) -> StageOutcome:
         with (
             running_stage(project, stage),
-            training_slot(stage) if stage.split("@")[0] in TRAININGS else contextlib.nullcontext(),
+            training_slot(stage) if needs_slot else contextlib.nullcontext(),
         ):
-            return run_stage(stage, project=project, force=force, on_progress=on_progress, on_line=on_line)
+            return run_stage(
+                stage,
+                project=project,
+                force=force,
+                num_threads=num_threads,
+                on_progress=on_progress,
+                on_line=on_line,
+            )
 
     return _watched(stage, work)
 
@@ -102,14 +136,14 @@ def _watched(stage: str, work: _Work) -> StageOutcome:
     logger, display, artifact = get_run_logger(), current_display(), StageProgress(stage)
 
     def on_progress(done: int, total: int, note: str = "") -> None:
-        display.progress(done, total, note)
+        display.progress(stage, done, total, note)
         artifact(done, total, note)
 
     def on_line(line: str) -> None:
         if line.startswith(PREFIX):
             display.message(f"{stage}: {line}")
         else:
-            display.line(line)
+            display.line(stage, line)
         logger.info(line)
 
     display.start(stage)

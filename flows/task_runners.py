@@ -11,6 +11,7 @@ from typing import Any
 
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
+from ui2i.datasets.drawing.workers import usable_cores
 from ui2i.errors import ConfigError
 
 RUNNER_VARIABLE = "UI2I_TASK_RUNNER"
@@ -96,6 +97,17 @@ def ray_runner(num_workers: int, address: str | None = None) -> TaskRunner[Any]:
     return RayTaskRunner(
         init_kwargs={"num_cpus": num_workers, "include_dashboard": False, "_node_ip_address": "127.0.0.1"}
     )
+
+
+def threads_per_stage() -> int | None:
+    """Return how many threads each of the stages that run side by side takes; None: as many as it likes.
+
+    Workers of this machine share its cores: two trainings with a thread each show more pictures a second than with two
+    each. How many workers of a cluster share a machine is not known here.
+    """
+    if os.environ.get(RUNNER_VARIABLE) != "threads":
+        return None
+    return max(1, usable_cores() // num_workers())
 
 
 def num_workers() -> int:

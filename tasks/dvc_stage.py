@@ -1,43 +1,33 @@
 """Runs a stage through DVC: the only bridge between the flows and DVC.
 
-DVC decides whether the stage is up to date and records what made its outputs. Here a process is started, listened to
-and, whatever happens, ended together with everything it started.
+DVC decides whether the stage is up to date and records what made its outputs. Its process is listened to and, whatever
+happens, ended together with everything it started (`tasks.process_group`).
 """
 
-import collections
-import contextlib
 import dataclasses
 import functools
-import os
-import queue
-import signal
-import subprocess
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from typing import IO, Any, Literal
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
 
 from tasks.dvc_command import DVC, dvc_environment, dvc_message, ensure_dvc
 from tasks.lock_file import is_cut_off, keep_copy, mend
 from tasks.params import Params, find_entry, load_params
-from tasks.progress import parse_progress
+from tasks.process_group import Ended, listen
 from tasks.project import Project
 from tasks.stage_cli import RESTART_VARIABLE
-from tasks.tether import tethered
 from ui2i.errors import ConfigError, UI2IError
-from ui2i.progress import Progress, no_progress
+from ui2i.progress import Progress
 
-KEPT_LINES = 40
 BUSY_MESSAGES = ("is busy, it is being blocked by", "Unable to acquire lock", "unable to acquire lock")
 MISSING_MESSAGES = ("No such file or directory", "missing data 'source'")
 BUSY_RETRIES = 8
 BUSY_FIRST_WAIT_SECONDS = 1.0  # doubled each time, up to a limit: together two minutes
 BUSY_LONGEST_WAIT_SECONDS = 30.0
-STOP_SECONDS = 10.0  # between asking a process group to end and ending it
+THREADS_VARIABLE = "OMP_NUM_THREADS"
 
 wait = time.sleep  # a name of its own, so that a test need not wait
 
-_POLL_SECONDS = 0.2
 _STAGE_ERROR = "error: "
 
 
@@ -78,6 +68,7 @@ def run_stage(
     *,
     project: Project,
     force: bool = False,
+    num_threads: int | None = None,
     on_progress: Progress | None = None,
     on_line: Callable[[str], None] | None = None,
 ) -> StageOutcome:
@@ -89,6 +80,7 @@ def run_stage(
     Args:
         stage: e.g. `finetune@anime`.
         force: run it even if nothing changed, and train anew instead of taking up a saved training state.
+        num_threads: that it computes with unless OMP_NUM_THREADS says otherwise; None: as many as it likes.
         on_progress: told in this thread how the stage advances.
         on_line: told in this thread every other line of output.
 
@@ -101,6 +93,8 @@ def run_stage(
     ensure_dvc(project.root)
     command = [*DVC, "repro", "--single-item", *(["--force"] if force else []), stage]
     environment = dvc_environment() | ({RESTART_VARIABLE: "1"} if force else {})
+    if num_threads is not None:
+        environment.setdefault(THREADS_VARIABLE, str(num_threads))
     start = time.monotonic()
     wait_seconds = BUSY_FIRST_WAIT_SECONDS
     has_run = False
@@ -113,18 +107,18 @@ def run_stage(
 
     for attempt in range(BUSY_RETRIES + 1):
         keep_copy(project)
-        exit_status, lines = _listen(command, project, environment, on_progress, note_line)
-        if exit_status == 0:
-            return StageOutcome(stage, "ran" if has_run else "skipped", time.monotonic() - start, lines)
-        if has_run or attempt == BUSY_RETRIES:
+        ended = listen(command, project.root, environment, on_progress=on_progress, on_line=note_line)
+        if ended.status == 0:
+            return StageOutcome(stage, "ran" if has_run else "skipped", time.monotonic() - start, ended.lines)
+        if has_run or ended.was_stopped or attempt == BUSY_RETRIES:
             break
-        if is_cut_off(lines) and mend(project):
+        if is_cut_off(ended.lines) and mend(project):
             continue
-        if not _is_busy(lines):
+        if not _is_busy(ended.lines):
             break
         wait(wait_seconds)
         wait_seconds = min(2 * wait_seconds, BUSY_LONGEST_WAIT_SECONDS)
-    raise _failure(stage, exit_status, lines)
+    raise _failure(stage, ended)
 
 
 def run_command(
@@ -145,10 +139,10 @@ def run_command(
         StageFailed: it failed.
     """
     start = time.monotonic()
-    exit_status, lines = _listen(command, project, dvc_environment(), on_progress, on_line)
-    if exit_status != 0:
-        raise _failure(name, exit_status, lines)
-    return StageOutcome(name, "ran", time.monotonic() - start, lines)
+    ended = listen(command, project.root, dvc_environment(), on_progress=on_progress, on_line=on_line)
+    if ended.status != 0:
+        raise _failure(name, ended)
+    return StageOutcome(name, "ran", time.monotonic() - start, ended.lines)
 
 
 def list_stages(project: Project) -> list[str]:
@@ -222,110 +216,19 @@ def _check_stage(project: Project, stage: str) -> None:
         )
 
 
-def _listen(
-    command: Sequence[str],
-    project: Project,
-    environment: dict[str, str],
-    on_progress: Progress | None,
-    on_line: Callable[[str], None] | None,
-) -> tuple[int, tuple[str, ...]]:
-    """Run a command to its end; return its exit status and the last lines that were no reports of progress."""
-    lines: collections.deque[str] = collections.deque(maxlen=KEPT_LINES)
-    with _process_group(command, project, environment) as process:
-        for line in _lines(process):
-            report = parse_progress(line)
-            if report is not None:
-                (on_progress or no_progress)(*report)
-                continue
-            lines.append(line)
-            if on_line is not None:
-                on_line(line)
-        return process.wait(), tuple(lines)
-
-
-@contextlib.contextmanager
-def _process_group(
-    command: Sequence[str], project: Project, environment: dict[str, str]
-) -> Iterator[subprocess.Popen[str]]:
-    """Start a process in a group of its own; at the end nothing of that group lives, even if this process is killed."""
-    process = subprocess.Popen(
-        tethered(command),
-        cwd=project.root,
-        env=environment,
-        stdin=subprocess.PIPE,  # never written to: see tasks.tether
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        encoding="utf-8",
-        errors="replace",
-        start_new_session=True,
-    )
-    assert process.stdin is not None
-    try:
-        yield process
-    finally:
-        _stop_group(process)
-        process.stdin.close()
-
-
-def _stop_group(process: subprocess.Popen[str]) -> None:
-    """End every process of the group: ask first, then insist. The stage may outlive DVC, so DVC's end is not enough."""
-    if not _signal_group(process.pid, signal.SIGTERM):
-        return
-    deadline = time.monotonic() + STOP_SECONDS
-    try:
-        while time.monotonic() < deadline:
-            process.poll()  # a process that has ended but was not waited for still counts as a member
-            if not _signal_group(process.pid, 0):
-                return
-            time.sleep(0.05)
-    finally:  # time is up, or the wait itself was interrupted
-        _signal_group(process.pid, signal.SIGKILL)
-        process.wait()
-
-
-def _signal_group(group: int, number: int) -> bool:
-    """Send a signal to a process group; False: it has no members left."""
-    try:
-        os.killpg(group, number)
-    except ProcessLookupError:
-        return False
-    return True
-
-
-def _lines(process: subprocess.Popen[str]) -> Iterator[str]:
-    """Yield lines of output until the process has ended, even if one that it started still holds the pipe."""
-    assert process.stdout is not None
-    waiting: queue.Queue[str | None] = queue.Queue()
-    threading.Thread(target=_read, args=(process.stdout, waiting), daemon=True).start()
-    while True:
-        try:
-            line = waiting.get(timeout=_POLL_SECONDS)
-        except queue.Empty:
-            if process.poll() is not None:
-                return
-            continue
-        if line is None:
-            return
-        yield line
-
-
-def _read(stream: IO[str], waiting: "queue.Queue[str | None]") -> None:
-    with stream:
-        for line in stream:
-            waiting.put(line.rstrip("\n"))
-    waiting.put(None)
-
-
 def _is_busy(lines: Sequence[str]) -> bool:
     return any(message in line for line in lines for message in BUSY_MESSAGES)
 
 
-def _failure(stage: str, exit_status: int | None, lines: tuple[str, ...]) -> StageFailed:
+def _failure(stage: str, ended: Ended) -> StageFailed:
+    lines = ended.lines
+    if ended.was_stopped:
+        said = f"{stage} was stopped with its run; the same command goes on"
+        return StageFailed(said, stage=stage, lines=lines, is_user_error=True)
     own = [line.removeprefix(_STAGE_ERROR) for line in lines if line.startswith(_STAGE_ERROR)]
     if own:
         return StageFailed(own[-1], stage=stage, lines=lines, is_user_error=True)
-    said = dvc_message(lines) or f"exit status {exit_status}"
+    said = dvc_message(lines) or f"exit status {ended.status}"
     if any(message in said for message in MISSING_MESSAGES):
         said = f"{stage} lacks what another stage makes ({said}); run that first, or all of them: dvc repro {stage}"
         return StageFailed(said, stage=stage, lines=lines, is_user_error=True)

@@ -283,20 +283,20 @@ def test_data_draw(ui2i, tmp_path):
 
 def test_a_stage_s_own_error_is_one_line(ui2i, session):
     session(StageFailed("two\nlines", stage="swap@x", lines=("error: two", "noise"), is_user_error=True))
-    assert ui2i("demo") == (2, "", "error: two lines\n")
+    assert ui2i("re-evaluate") == (2, "", "error: two lines\n")
 
 
 def test_a_stage_that_crashed_shows_its_last_lines(ui2i, session):
     session(
         StageFailed("swap@x failed: exit status 1", stage="swap@x", lines=("Traceback", "Bug"), is_user_error=False)
     )
-    assert ui2i("demo") == (1, "", "Traceback\nBug\nerror: swap@x failed: exit status 1\n")
+    assert ui2i("re-evaluate") == (1, "", "Traceback\nBug\nerror: swap@x failed: exit status 1\n")
 
 
 def test_a_bug_keeps_its_traceback(ui2i, session):
     session(ZeroDivisionError())
     with pytest.raises(ZeroDivisionError):
-        ui2i("demo")
+        ui2i("re-evaluate")
 
 
 def test_ctrl_c_ends_with_130(ui2i, monkeypatch):
@@ -306,14 +306,14 @@ def test_ctrl_c_ends_with_130(ui2i, monkeypatch):
         yield
 
     monkeypatch.setattr("flows.session.prefect_session", interrupted)
-    status, _, err = ui2i("demo")
+    status, _, err = ui2i("re-evaluate")
     assert status == 130
     assert err.startswith("stopped; ")
 
 
 def test_a_server_that_does_not_answer_is_one_line(ui2i, monkeypatch):
     monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:1/api")
-    status, _, err = ui2i("demo")
+    status, _, err = ui2i("re-evaluate")
     assert status == 2
     assert err.startswith("error: no Prefect server answers at http://127.0.0.1:1/api")
     assert len(err.splitlines()) == 1
@@ -382,4 +382,4 @@ def test_ctrl_c_leaves_no_process_and_the_same_command_goes_on(project):
 
 def test_other_errors_of_a_flow_are_the_user_s(ui2i, session):
     session(DataError("nothing there, expected something; add it"))
-    assert ui2i("demo") == (2, "", "error: nothing there, expected something; add it\n")
+    assert ui2i("re-evaluate") == (2, "", "error: nothing there, expected something; add it\n")

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import time
 
 import networkx
@@ -13,9 +14,11 @@ import pytest
 from dvc.repo import Repo
 from tiny_project import REPOSITORY, files_below, make_project, set_param, write_base, write_pictures
 
-from tasks import dvc_stage
+from tasks import dvc_stage, process_group
 from tasks.dvc_command import DVC, DvcError, dvc_environment, ensure_dvc, run_dvc
 from tasks.dvc_stage import StageFailed, base_stages, domain_stages, list_stages, run_stage
+from tasks.dvc_status import leading_up_to_date
+from tasks.process_group import end_running_commands
 from tasks.project import add_raw
 from ui2i.errors import ConfigError
 
@@ -121,6 +124,32 @@ def test_a_changed_number_reruns_what_reads_it_and_what_follows(built, path, val
 def test_a_stage_that_is_up_to_date_is_skipped(built):
     outcome = run_stage("swap@cartoon", project=built)
     assert (outcome.stage, outcome.status) == ("swap@cartoon", "skipped")
+
+
+def test_many_stages_are_asked_after_in_one_process(built, monkeypatch):
+    stages = domain_stages(built, "cartoon")
+    assert leading_up_to_date(stages, project=built) == stages
+    place = stages.index("evaluate@cartoon")
+    before = built.params_path.read_text()
+    try:
+        set_param(built, "evaluation.num_images", 5)
+        set_param(built, "truth.cartoon.num_draws", 3)  # of a stage that is not asked after
+        assert leading_up_to_date(stages, project=built) == stages[:place]
+        assert leading_up_to_date(["swap@cartoon", "truth@cartoon"], project=built) == ["swap@cartoon"]
+    finally:
+        built.params_path.write_text(before)
+    swapped = built.variant("cartoon", 8)
+    kept = swapped.read_bytes()
+    try:
+        swapped.unlink()
+        assert leading_up_to_date(stages, project=built) == stages[: stages.index("swap@cartoon")]
+    finally:
+        swapped.write_bytes(kept)
+
+
+def test_what_dvc_cannot_answer_is_left_to_the_stage(built, project):
+    assert leading_up_to_date(["draw@face"], project=project) == []  # nothing has ever run
+    assert leading_up_to_date(["draw@face", "draw@nobody"], project=built) == []
 
 
 def test_a_changed_number_of_latents_runs_the_distance_alone(built):
@@ -263,7 +292,7 @@ def test_a_killed_dvc_leaves_no_process_and_no_lock(sleeper):
 
 
 def test_a_stage_that_ignores_the_request_is_ended_all_the_same(sleeper, monkeypatch):
-    monkeypatch.setattr(dvc_stage, "STOP_SECONDS", 0.5)
+    monkeypatch.setattr(process_group, "STOP_SECONDS", 0.5)
     deaf = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + SLEEPER
     (sleeper.root / "sleeper.py").write_text(deaf)
 
@@ -273,6 +302,33 @@ def test_a_stage_that_ignores_the_request_is_ended_all_the_same(sleeper, monkeyp
     with pytest.raises(CancelledError):
         run_stage("draw@face", project=sleeper, on_progress=cancel)
     assert_none_left(sleeper)
+
+
+def test_a_stage_of_another_thread_is_ended(sleeper):
+    failures, has_begun = [], threading.Event()
+
+    def run():
+        try:
+            run_stage("draw@face", project=sleeper, on_progress=lambda *_: has_begun.set())
+        except StageFailed as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    assert has_begun.wait(60)
+    end_running_commands()
+    thread.join(60)
+    assert [error.is_user_error for error in failures] == [True]  # so that nobody tries again
+    assert "draw@face was stopped with its run" in str(failures[0])
+    assert_none_left(sleeper)
+
+
+def test_a_stage_computes_with_its_share_of_threads(sleeper, monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    told = "import os, pathlib; pathlib.Path('data/raw/face').write_text(os.environ['OMP_NUM_THREADS'])"
+    (sleeper.root / "sleeper.py").write_text(told)
+    run_stage("draw@face", project=sleeper, num_threads=3)
+    assert sleeper.raw("face").read_text() == "3"
 
 
 def hold_dvc(project, holder):

@@ -54,7 +54,7 @@ def in_this_process(name, main, on_progress, on_line):
     return StageOutcome(name, "ran", 0.1, ())
 
 
-def run_stage_here(stage, *, project, force=False, on_progress, on_line):
+def run_stage_here(stage, *, project, force=False, num_threads=None, on_progress, on_line):
     kind, name = stage.split("@")
     module = importlib.import_module(f"tasks.{'import_base' if kind == 'import' else kind}").STAGE
     arguments = [f"--{module.option}", name, "--project", str(project.root)]
@@ -83,7 +83,7 @@ def stage(monkeypatch):
     monkeypatch.setattr(stages.stage_task, "retry_delay_seconds", 0)
 
     def replace(work):
-        def run(stage, *, project, force, on_progress, on_line):
+        def run(stage, *, project, force, num_threads, on_progress, on_line):
             work(stage, on_progress, on_line)
             return StageOutcome(stage, "ran", 1.0, ())
 
@@ -335,6 +335,18 @@ def test_a_display_of_bars(draw, capsys):
     with shown(BarDisplay()):
         draw()
     assert "draw@face: done, " in capsys.readouterr().out
+
+
+def test_bars_of_stages_side_by_side():
+    display = BarDisplay()
+    for stage in ("draw@face", "draw@cartoon"):
+        display.start(stage)
+    display.progress("draw@face", 3, 4, "half")
+    assert [(bar.description, bar.completed) for bar in display.bars.tasks] == [("draw@face", 3), ("draw@cartoon", 0)]
+    display.finish("draw@face", "done", 1.0)
+    assert [bar.description for bar in display.bars.tasks] == ["draw@cartoon"]
+    display.finish("draw@cartoon", "done", 1.0)
+    assert not display.bars.live.is_started
 
 
 def test_nothing_is_shown_unless_asked(draw, capsys):

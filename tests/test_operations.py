@@ -51,10 +51,10 @@ def project(tmp_path):
 def stage(monkeypatch):
     """A function that puts another in the place of every stage's work; there are no results to show then."""
     monkeypatch.setattr(stages.stage_task, "retry_delay_seconds", 0)
-    monkeypatch.setattr(pipeline, "_show_results", lambda *_: None)
+    monkeypatch.setattr(pipeline, "show_results", lambda *_: None)
 
     def replace(work):
-        def run(stage, *, project, force, on_progress, on_line):
+        def run(stage, *, project, force, num_threads, on_progress, on_line):
             work(stage)
             return StageOutcome(stage, "ran", 1.0, ())
 

@@ -360,7 +360,7 @@ def test_a_stage_that_fails_is_named_and_the_rest_waits(made, repository, monkey
     project, _ = made
     calls = []
 
-    def fail(stage, *, project, force, on_progress, on_line):
+    def fail(stage, *, project, force, num_threads, on_progress, on_line):
         calls.append(stage)
         if stage.startswith("ingest"):
             raise StageFailed("no pictures, expected some; add them", stage=stage, lines=(), is_user_error=True)

@@ -26,6 +26,7 @@ from ui2i.tables import (
     TRANSLATION_SCHEMA,
     TRUTH_SCHEMA,
     append_rows,
+    read_rows,
     read_table,
     write_table,
 )
@@ -77,6 +78,7 @@ def test_rows_come_back(tmp_path: Path, schema: pa.Schema) -> None:
     frame = read_table(tmp_path / "new" / "table.parquet", schema)
     assert list(frame.columns) == schema.names
     assert frame.to_dict("records") == rows
+    assert read_rows(tmp_path / "new" / "table.parquet", schema) == rows
     written = pq.read_schema(tmp_path / "new" / "table.parquet").metadata
     assert written[b"schema_version"] == schema.metadata[b"schema_version"]
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["table.parquet"]

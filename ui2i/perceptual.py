@@ -9,15 +9,12 @@ Values depend on the trunk's weights, so `name` and `weights_hash` belong in eve
 needs no download and serves trials and tests; its values compare with nothing but themselves.
 """
 
-import contextlib
 import dataclasses
 import http.client
+import importlib.util
 import math
-import sys
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -26,6 +23,8 @@ from torch import Tensor, nn
 from ui2i.config import PerceptualConfig, TrunkName
 from ui2i.errors import BackboneError, ConfigError, DataError
 from ui2i.files import sha256_bytes, sha256_listing
+from ui2i.networks import trunks
+from ui2i.networks.blank import blank_network
 
 RANDOM_TRUNK_SEED = 0
 # Squared norms below this have no gradient: that of lpips' own square root is NaN where the squares underflow to 0.
@@ -35,16 +34,17 @@ NORM_EPS = 1e-10  # lpips.normalize_tensor's
 
 @dataclasses.dataclass(frozen=True)
 class _Architecture:
-    network: str  # class in lpips.pretrained_networks, also torchvision's file name
+    make: Callable[[], trunks.Trunk]
     heads: str  # name of the heads in the lpips package
-    weights_enum: str  # torchvision's registry of trained weights
+    file_name: str  # torchvision's, of the trained weights: <network>-<first digits of the SHA-256>.pth
     min_resolution: int  # pixels; smaller pictures vanish in the trunk's pooling
 
 
-_SQUEEZE = _Architecture("squeezenet", "squeeze", "SqueezeNet1_1_Weights", 17)
+_DOWNLOADS = "https://download.pytorch.org/models/"  # torchvision's
+_SQUEEZE = _Architecture(trunks.squeezenet, "squeeze", "squeezenet1_1-b8a52dc0.pth", 17)
 _ARCHITECTURES: dict[TrunkName, _Architecture] = {
-    "alex": _Architecture("alexnet", "alex", "AlexNet_Weights", 31),
-    "vgg": _Architecture("vgg16", "vgg", "VGG16_Weights", 16),
+    "alex": _Architecture(trunks.alexnet, "alex", "alexnet-owt-7be5be79.pth", 31),
+    "vgg": _Architecture(trunks.vgg16, "vgg", "vgg16-397923af.pth", 16),
     "squeeze": _SQUEEZE,
     "random": _SQUEEZE,
 }
@@ -160,14 +160,16 @@ def load_perceptual(config: PerceptualConfig, device: torch.device | str = "cpu"
             "trunk; remove perceptual.weights or name the file's trunk"
         )
     architecture = _ARCHITECTURES[config.trunk]
-    trunk, scaling = _empty_network(architecture)
-    # lpips names a parameter slice<k>.<i>.<rest> where torchvision has features.<i>.<rest>.
+    trunk = blank_network(architecture.make)
+    # A trunk's parameter slice<k>.<i>.<rest> is features.<i>.<rest> in torchvision's files.
     parameters = {f"features.{name.split('.', 1)[1]}": (name, p.shape) for name, p in trunk.named_parameters()}
     shapes = {name: shape for name, (_, shape) in parameters.items()}
     tensors = _random_backbone(shapes) if config.trunk == "random" else _trained_backbone(config, shapes)
     trunk.load_state_dict({own_name: tensors[name] for name, (own_name, _) in parameters.items()}, assign=True)
     heads = _read_heads(architecture)
-    perceptual = Perceptual(trunk, scaling, heads, name=_table_name(config), min_resolution=architecture.min_resolution)
+    perceptual = Perceptual(
+        trunk, trunks.Scaling(), heads, name=_table_name(config), min_resolution=architecture.min_resolution
+    )
     return perceptual.to(device).to(memory_format=torch.channels_last)
 
 
@@ -179,18 +181,11 @@ def _table_name(config: PerceptualConfig) -> str:
     return "random-squeeze" if config.trunk == "random" else config.trunk
 
 
-def _empty_network(architecture: _Architecture) -> tuple[nn.Module, nn.Module]:
-    """Build the trunk without storage for its weights, which neither takes time nor draws random numbers."""
-    lpips = _import_lpips()
-    with _quiet():
-        scaling = lpips.ScalingLayer()
-        with torch.device("meta"):
-            trunk = getattr(lpips.pretrained_networks, architecture.network)(pretrained=False)
-    return trunk, scaling
-
-
 def _read_heads(architecture: _Architecture) -> list[Tensor]:
-    path = Path(_import_lpips().__file__).parent / "weights" / "v0.1" / f"{architecture.heads}.pth"
+    package = importlib.util.find_spec("lpips")  # found and not imported: with torchvision that takes seconds
+    assert package is not None
+    assert package.origin is not None
+    path = Path(package.origin).parent / "weights" / "v0.1" / f"{architecture.heads}.pth"
     weights = torch.load(path, map_location="cpu", weights_only=True)
     return [weights[f"lin{index}.model.1.weight"].flatten() for index in range(len(weights))]  # [1, C, 1, 1] -> [C]
 
@@ -226,8 +221,7 @@ def _torchvision_file(trunk: TrunkName) -> Path:
         hash_prefix = path.stem.rsplit("-", 1)[1]
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with _quiet():
-                torch.hub.download_url_to_file(url, str(path), hash_prefix, progress=False)
+            torch.hub.download_url_to_file(url, str(path), hash_prefix, progress=False)
         # RuntimeError: what came has another hash.
         except (OSError, http.client.HTTPException, RuntimeError) as error:
             raise BackboneError(
@@ -245,9 +239,7 @@ def _ways_out(trunk: TrunkName) -> str:
 
 
 def _url(trunk: TrunkName) -> str:
-    import torchvision.models
-
-    return getattr(torchvision.models, _ARCHITECTURES[trunk].weights_enum).IMAGENET1K_V1.url
+    return _DOWNLOADS + _ARCHITECTURES[trunk].file_name
 
 
 def _cache_path(url: str) -> Path:
@@ -302,22 +294,6 @@ def _hash_tensors(tensors: Mapping[str, Tensor]) -> str:
 def _unit_length(maps: Tensor) -> Tensor:
     squared_norm = maps.square().sum(dim=1, keepdim=True)
     return maps / (squared_norm.clamp_min(MIN_SQUARED_NORM).sqrt() + NORM_EPS)
-
-
-def _import_lpips() -> Any:
-    """Import late: with torchvision it takes seconds."""
-    with _quiet():
-        import lpips
-        import lpips.pretrained_networks
-    return lpips
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Drop warnings, and keep standard output free for the program's own results."""
-    with warnings.catch_warnings(), contextlib.redirect_stdout(sys.stderr):
-        warnings.simplefilter("ignore")
-        yield
 
 
 def _squared_difference(x: Tensor, y: Tensor) -> Tensor:

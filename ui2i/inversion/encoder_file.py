@@ -15,6 +15,7 @@ from ui2i.config import EncoderConfig, NetworkConfig, from_mapping, to_mapping
 from ui2i.errors import CheckpointError, UI2IError
 from ui2i.files import atomic_file
 from ui2i.inversion.encoder import Encoder
+from ui2i.networks.blank import blank_network
 from ui2i.provenance import provenance
 
 FORMAT_VERSION = 1
@@ -83,8 +84,7 @@ def _build(header: dict[str, Any], tensors: dict[str, Tensor]) -> Encoder:
     num_values = sum(tensor.numel() for tensor in tensors.values())
     if max(network.w_dim, config.channel_max or 0) > num_values:  # the header may say anything
         raise ValueError(f"it has {num_values:,} values, fewer than its header says")
-    with torch.device("meta"):
-        encoder = Encoder(network, config, base_hash=str(header["base_hash"]))
+    encoder = blank_network(Encoder, network, config, base_hash=str(header["base_hash"]))
     encoder.load_state_dict(tensors, assign=True)
     encoder.held_out = {str(name): float(value) for name, value in header["held_out"].items()}
     if not all(map(math.isfinite, encoder.held_out.values())):

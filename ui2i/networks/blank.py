@@ -1,30 +1,33 @@
 """Networks without numbers: names and shapes alone, to compare a file with before any memory is taken.
 
 torch's own way, `with torch.device("meta")`, first imports its compiler for every initialiser that it meets, which
-takes seconds. Here the initialisers that the layers use only make empty meta tensors; others take torch's way.
+takes seconds. Here the initialisers that our layers and torch's convolutions use only make empty meta tensors; others
+take torch's way.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from ui2i.config import NetworkConfig
-from ui2i.networks.discriminator import Discriminator
-from ui2i.networks.generator import Generator
-
-NetworkT = TypeVar("NetworkT", Generator, Discriminator)
+ModuleT = TypeVar("ModuleT", bound=nn.Module)
+Arguments = ParamSpec("Arguments")
 
 _FILLED = (torch.randn, torch.zeros, torch.ones, torch.full)
 _SCALED = (Tensor.div, Tensor.__truediv__, Tensor.mul, Tensor.__mul__)
+_DRAWN = (nn.init.kaiming_uniform_, nn.init.uniform_)
 
 
-def blank_network(network_type: type[NetworkT], config: NetworkConfig) -> NetworkT:
-    """Return a network whose parameters and buffers are on the meta device."""
+def blank_network(make: Callable[Arguments, ModuleT], *args: Arguments.args, **kwargs: Arguments.kwargs) -> ModuleT:
+    """Return what `make(*args, **kwargs)` makes, with its parameters and buffers on the meta device.
+
+    Args:
+        make: a network's class, or a function that makes one.
+    """
     with torch.device("meta"), _Blank():
-        return network_type(config)
+        return make(*args, **kwargs)
 
 
 class _Blank(TorchFunctionMode):
@@ -43,4 +46,6 @@ class _Blank(TorchFunctionMode):
             return torch.empty(size, device="meta")
         if func in _SCALED and len(args) == 2 and type(args[1]) in (int, float):
             return args[0]
+        if func in _DRAWN:
+            return args[0] if args else (kwargs or {})["tensor"]
         return func(*args, **(kwargs or {}))

@@ -1,0 +1,112 @@
+"""The trunks that LPIPS is defined on: the convolutional parts of AlexNet, VGG16 and SqueezeNet 1.1.
+
+AlexNet is Krizhevsky's one-tower network (arXiv 1404.5997), VGG16 configuration D of Simonyan and Zisserman
+(arXiv 1409.1556), SqueezeNet that of Iandola et al. (arXiv 1602.07360) in its smaller version. Each is cut into slices
+where LPIPS (Zhang et al., arXiv 1801.03924) reads its features. A parameter is `slice<k>.<i>.<name>`, where i counts
+the layers from the picture on, as files of trained weights do. Made with `blank_network`, a trunk has no weights yet.
+
+The classes of torchvision and of the package lpips compute the same, but importing them brings torch's compiler along.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+SHIFT = (-0.030, -0.088, -0.188)
+SCALE = (0.458, 0.448, 0.450)
+"""Mean and standard deviation of ImageNet's colours in [-1, 1], as LPIPS rounds them."""
+
+
+class Scaling(nn.Module):
+    """Pictures [N, 3, H, W] in [-1, 1] -> the range that trunks were trained in."""
+
+    shift: Tensor
+    scale: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("shift", torch.tensor(SHIFT).reshape(1, 3, 1, 1))
+        self.register_buffer("scale", torch.tensor(SCALE).reshape(1, 3, 1, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (x - self.shift) / self.scale
+
+
+class Trunk(nn.Module):
+    """Scaled pictures [N, 3, H, W] -> the output [N, C, h, w] of each slice."""
+
+    def __init__(self, layers: Sequence[nn.Module], ends: Sequence[int]) -> None:
+        """Cut `layers` into slices, each of which stops before the layer of that number in `ends`."""
+        super().__init__()
+        self.num_slices = len(ends)
+        for index, (start, end) in enumerate(zip((0, *ends), ends, strict=False)):
+            layer_slice = nn.Sequential()
+            for place in range(start, end):
+                layer_slice.add_module(str(place), layers[place])
+            self.add_module(f"slice{index + 1}", layer_slice)
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        maps = []
+        for index in range(self.num_slices):
+            x = self.get_submodule(f"slice{index + 1}")(x)
+            maps.append(x)
+        return maps
+
+
+class Fire(nn.Module):
+    """SqueezeNet's block: a 1x1 convolution to few channels, from which a 1x1 and a 3x3 one make `2 * expanded`."""
+
+    def __init__(self, in_channels: int, squeezed: int, expanded: int) -> None:
+        super().__init__()
+        self.squeeze = nn.Conv2d(in_channels, squeezed, kernel_size=1)
+        self.expand1x1 = nn.Conv2d(squeezed, expanded, kernel_size=1)
+        self.expand3x3 = nn.Conv2d(squeezed, expanded, kernel_size=3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.squeeze(x).relu_()
+        return torch.cat([self.expand1x1(x), self.expand3x3(x)], dim=1).relu_()
+
+
+def alexnet() -> Trunk:
+    """Return AlexNet's five convolutions."""
+    layers = [
+        *_conv(3, 64, kernel_size=11, stride=4, padding=2),
+        nn.MaxPool2d(3, stride=2),
+        *_conv(64, 192, kernel_size=5, padding=2),
+        nn.MaxPool2d(3, stride=2),
+        *_conv(192, 384, kernel_size=3, padding=1),
+        *_conv(384, 256, kernel_size=3, padding=1),
+        *_conv(256, 256, kernel_size=3, padding=1),
+    ]
+    return Trunk(layers, ends=(2, 5, 8, 10, 12))
+
+
+def vgg16() -> Trunk:
+    """Return VGG16's thirteen convolutions; the last pooling layer is left out."""
+    layers: list[nn.Module] = []
+    in_channels = 3
+    for num_convs, channels in ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512)):
+        if layers:
+            layers.append(nn.MaxPool2d(2, stride=2))
+        for _ in range(num_convs):
+            layers += _conv(in_channels, channels, kernel_size=3, padding=1)
+            in_channels = channels
+    return Trunk(layers, ends=(4, 9, 16, 23, 30))
+
+
+def squeezenet() -> Trunk:
+    """Return SqueezeNet 1.1's first convolution and eight blocks."""
+    layers: list[nn.Module] = _conv(3, 64, kernel_size=3, stride=2)
+    in_channels = 64
+    for squeezed, expanded, num_blocks in ((16, 64, 2), (32, 128, 2), (48, 192, 2), (64, 256, 2)):
+        if expanded <= 192:
+            layers.append(nn.MaxPool2d(3, stride=2, ceil_mode=True))
+        for _ in range(num_blocks):
+            layers.append(Fire(in_channels, squeezed, expanded))
+            in_channels = 2 * expanded
+    return Trunk(layers, ends=(2, 5, 8, 10, 11, 12, 13))
+
+
+def _conv(in_channels: int, out_channels: int, **shape: int) -> list[nn.Module]:
+    return [nn.Conv2d(in_channels, out_channels, **shape), nn.ReLU(inplace=True)]  # type: ignore[arg-type]
