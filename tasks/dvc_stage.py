@@ -17,8 +17,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import IO, Any, Literal
 
-from tasks.dvc_command import DVC, dvc_environment, dvc_message, ensure_dvc
-from tasks.lock_file import is_cut_off, keep_copy, mend
+from tasks.dvc_command import DVC, dvc_environment, dvc_message, ensure_dvc, is_busy, is_cut_off
+from tasks.lock_file import keep_copy, mend
 from tasks.params import Params, find_entry, load_params
 from tasks.progress import parse_progress
 from tasks.project import Project
@@ -28,7 +28,6 @@ from ui2i.errors import ConfigError, UI2IError
 from ui2i.progress import Progress, no_progress
 
 KEPT_LINES = 40
-BUSY_MESSAGES = ("is busy, it is being blocked by", "Unable to acquire lock", "unable to acquire lock")
 MISSING_MESSAGES = ("No such file or directory", "missing data 'source'")
 BUSY_RETRIES = 8
 BUSY_FIRST_WAIT_SECONDS = 1.0  # doubled each time, up to a limit: together two minutes
@@ -112,7 +111,8 @@ def run_stage(
             on_line(line)
 
     for attempt in range(BUSY_RETRIES + 1):
-        keep_copy(project)
+        for name in keep_copy(project):
+            note_line(f"warning: {name} was cut off; it was put together again from what was left and its copy")
         exit_status, lines = _listen(command, project, environment, on_progress, note_line)
         if exit_status == 0:
             return StageOutcome(stage, "ran" if has_run else "skipped", time.monotonic() - start, lines)
@@ -120,7 +120,7 @@ def run_stage(
             break
         if is_cut_off(lines) and mend(project):
             continue
-        if not _is_busy(lines):
+        if not is_busy(lines):
             break
         wait(wait_seconds)
         wait_seconds = min(2 * wait_seconds, BUSY_LONGEST_WAIT_SECONDS)
@@ -315,10 +315,6 @@ def _read(stream: IO[str], waiting: "queue.Queue[str | None]") -> None:
         for line in stream:
             waiting.put(line.rstrip("\n"))
     waiting.put(None)
-
-
-def _is_busy(lines: Sequence[str]) -> bool:
-    return any(message in line for line in lines for message in BUSY_MESSAGES)
 
 
 def _failure(stage: str, exit_status: int | None, lines: tuple[str, ...]) -> StageFailed:
