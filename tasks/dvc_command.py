@@ -68,8 +68,8 @@ def check_trackable(root: Path, path: Path) -> None:
     for folder in path.relative_to(root).parents:
         if (root / folder).is_symlink() and folder.parts:
             raise DvcError(
-                f"{folder.as_posix()} is a link to {(root / folder).resolve()}, expected a folder, since DVC tracks nothing "
-                "behind a link; put a folder in its place, and keep large data on the other disk by "
+                f"{folder.as_posix()} is a link to {(root / folder).resolve()}, expected a folder, since DVC tracks "
+                "nothing behind a link; put a folder in its place, and keep large data on the other disk by "
                 "`dvc cache dir --local FOLDER`"
             )
 
