@@ -81,7 +81,9 @@ def mend(project: Project) -> list[str]:
     Raises:
         ConfigError: a version of DVC that is not known wrote `dvc.lock`.
     """
-    mended = []
+    mended: list[str] = []
+    if not (project.root / ".dvc").is_dir():  # nothing has run, and a lock there would make it look set up
+        return mended
     if find_fault(project, _read(project.root / LOCK_FILE), read_copy(project)) is not None:
         with contextlib.suppress(Timeout, OSError), repository_lock(project.root):
             if _restore(project):
