@@ -2,7 +2,7 @@
 
 import dataclasses
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,7 @@ class DefinedStages:
     def output_paths(self) -> Iterator[tuple[str, str]]:
         """Yield stages and paths of their outputs, as far as the name of the stage gives them."""
         for group, entry in self.groups.items():
-            keys = self._keys(entry["foreach"]) if "foreach" in entry else [None]
+            keys: Sequence[str | None] | None = self._keys(entry["foreach"]) if "foreach" in entry else [None]
             for key in keys or ():
                 stage = group if key is None else f"{group}@{key}"
                 for path in self._outputs(stage):

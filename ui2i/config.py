@@ -52,7 +52,7 @@ class NetworkConfig(Bounded):
     Layers at resolution r have `min(channel_base // r, channel_max)` channels.
     """
 
-    img_resolution: Count = 256  # pixels, a power of two in 32..1024
+    img_resolution: Annotated[int, Bounds(low=32, high=1024, is_power_of_two=True)] = 256  # pixels
     z_dim: Count = 512
     w_dim: Count = 512
     num_mapping_layers: Count = 8
@@ -62,12 +62,6 @@ class NetworkConfig(Bounded):
     use_noise: bool = True  # False: no per-pixel noise inputs; their strengths stay 0
     conv_clamp: Positive | None = None  # None: activations are not clamped
     mbstd_group_size: Count = 4  # images per minibatch-stddev group
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        res = self.img_resolution
-        if res not in (32, 64, 128, 256, 512, 1024):
-            raise ConfigError(f"img_resolution is {res}, expected a power of two from 32 to 1024; resize the pictures")
 
     def num_channels(self, resolution: int) -> int:
         """Width of the layers at `resolution` pixels."""
