@@ -168,7 +168,7 @@ def test_nothing_goes_when_the_end_of_the_lock_file_is_lost(project):
     (project.root / "dvc.yaml").write_text("stages: {one: {cmd: x, outs: [data/x]}, two: {cmd: x, outs: [data/y]}}")
     put(project.root / "data/x")
     cache(project, b"needed")
-    cut = f"schema: '2.0'\nstages:\n  two: {{cmd: x, outs: [{{path: data/y, md5: {'0' * 32}, size: 1}}]}}\n"
+    cut = f"schema: '2.0'\nstages:\n  two: {{cmd: x, outs: [{{path: data/y, md5: {'a' * 32}, size: 1}}]}}\n"
     (project.root / "dvc.lock").write_text(cut)
     assert_refused(project, "does not name one, though data/x is there")
 

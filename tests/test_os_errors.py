@@ -6,6 +6,7 @@ import os
 import resource
 import subprocess
 import sys
+import warnings
 
 import pytest
 import torch
@@ -13,8 +14,9 @@ from safetensors.torch import save_file
 from tiny_project import files_below, make_project, write_base
 
 from flows import cli
-from tasks.command_line import one_line, printed_warnings
+from tasks.command_line import one_line
 from tasks.stage_cli import hold
+from tasks.warning_lines import warnings_as_lines
 from ui2i.errors import ConfigError, UI2IWarning
 from ui2i.files import atomic_file
 
@@ -149,12 +151,7 @@ def test_errors_in_one_line(error, line):
     assert "\n" not in one_line(error)
 
 
-def test_warnings_of_the_library_are_lines_and_others_are_as_usual(capsys):
-    import warnings
-
-    with printed_warnings():
-        for text in ("one\ntwo", "one\ntwo", "three"):
-            warnings.warn(text, UI2IWarning, stacklevel=1)
-    assert capsys.readouterr().err == "warning: one two\nwarning: three\n"
-    with pytest.warns(UserWarning, match="other"), printed_warnings():
-        warnings.warn("other", UserWarning, stacklevel=1)
+def test_warnings_of_the_library_are_lines(capsys):
+    with warnings_as_lines():
+        warnings.warn("the commit is unknown", UI2IWarning, stacklevel=1)
+    assert capsys.readouterr().err == "warning: the commit is unknown\n"
