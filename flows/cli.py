@@ -3,6 +3,7 @@
 import dataclasses
 import signal
 import sys
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
@@ -19,14 +20,14 @@ from flows.reproduction_cli import register as register_reproduction
 from flows.tables_cli import tables_app
 from flows.terminal import session as _session
 from flows.translation_cli import register as register_translation
+from tasks.command_line import USER_ERROR, print_error
 from tasks.warning_lines import warnings_as_lines
 from ui2i.errors import DataError, UI2IError
 
 if TYPE_CHECKING:
     from tasks.project import Project
 
-USER_ERROR = 2  # exit status
-CRASH = 1
+CRASH = 1  # exit status
 
 app = typer.Typer(
     name="ui2i",
@@ -72,7 +73,8 @@ def main() -> None:
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run a command line and return its exit status.
 
-    That is 2, after one line, for what the user can mend; 1 if a stage crashed; 130 after Ctrl-C. Other errors pass.
+    That is 2, after one line, for what the user or the machine's owner can mend; 1 if a stage crashed; 130 after
+    Ctrl-C. Other errors pass. With --verbose an error of the operating system comes with where it was.
 
     Args:
         arguments: None: the process's.
@@ -84,6 +86,11 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return int(end.code or 0)
     except UI2IError as error:
         return _report_error(error)
+    except OSError as error:
+        if "--verbose" in (sys.argv if arguments is None else arguments):
+            traceback.print_exc()
+        print_error(error)
+        return USER_ERROR
     return 0
 
 
@@ -287,12 +294,12 @@ def _report_error(error: UI2IError) -> int:
     """Print an error in one line, after what a stage that crashed said last, and return the exit status."""
     from tasks.dvc_stage import StageFailed
 
-    status, message = USER_ERROR, str(error)
     if isinstance(error, StageFailed) and not error.is_user_error:
         print(*error.lines, sep="\n", file=sys.stderr)
-        status, message = CRASH, message.partition("\n")[0]
-    print("error: " + " ".join(message.split()), file=sys.stderr)
-    return status
+        print_error(UI2IError(str(error).partition("\n")[0]))
+        return CRASH
+    print_error(error)
+    return USER_ERROR
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:

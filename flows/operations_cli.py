@@ -1,5 +1,6 @@
 """`ui2i up`, `down`, `status`, `trigger` and `gc`: what an operator does."""
 
+import contextlib
 import json
 import os
 import sys
@@ -15,6 +16,7 @@ from ui2i.errors import ConfigError
 if TYPE_CHECKING:
     from flows.overview import Overview
     from flows.verdicts import Repair
+    from tasks.garbage import Found
     from tasks.project import Project
 
 FAILED_RUN = 1  # exit status of `trigger --wait`
@@ -137,27 +139,47 @@ def trigger(
 def gc(
     context: typer.Context,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print it.")] = False,
+    shared_cache_is_mine: Annotated[
+        bool,
+        typer.Option(
+            "--shared-cache-is-mine", help="Look through a DVC cache outside the project: nobody else uses it."
+        ),
+    ] = False,
 ) -> None:
     """Remove what nothing refers to: old training states, models, variants and entries of DVC's cache.
 
-    What params.yaml, dvc.lock, any commit or any row of a table refers to stays.
+    What params.yaml, dvc.lock, any commit or any row of a table refers to stays. If one of them cannot be read, nothing
+    is removed.
     """
-    from flows.report import print_table
-    from tasks.garbage import collect, remove
+    from tasks.garbage import collect, idle_dvc, remove
 
     project = context.obj.project
-    found = collect(project)
+    with contextlib.nullcontext() if dry_run else idle_dvc(project):
+        found = collect(project, is_cache_own=shared_cache_is_mine)
+        _print_garbage(project, found)
+        if not dry_run:
+            remove(project, found.garbage)
+    total = _megabytes(sum(item.num_bytes for item in found.garbage))
+    if dry_run:
+        print(f"{len(found.garbage)} of them would free {total} MB; nothing was removed")
+    else:
+        print(f"{len(found.garbage)} removed, {total} MB freed")
+
+
+def _print_garbage(project: "Project", found: "Found") -> None:
+    from flows.report import print_table
+
     rows = [
-        (item.kind, os.path.relpath(item.path, project.root), _megabytes(item.num_bytes), item.why) for item in found
+        (item.kind, os.path.relpath(item.path, project.root), _megabytes(item.num_bytes), item.why)
+        for item in found.garbage
     ]
     if rows:
         print_table("Nothing refers to", ("kind", "what", "MB", "why"), rows)
-    total = _megabytes(sum(item.num_bytes for item in found))
-    if dry_run:
-        print(f"{len(found)} of them would free {total} MB; nothing was removed")
-        return
-    remove(project, found)
-    print(f"{len(found)} removed, {total} MB freed")
+    if found.left_alone is not None:
+        print(
+            f"DVC's cache {found.left_alone} lies outside the project, where others may need it: it was left alone; if "
+            "it is this project's alone, say --shared-cache-is-mine"
+        )
 
 
 def _parameter(text: str) -> tuple[str, Any]:

@@ -10,7 +10,7 @@ import urllib.parse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tasks.dvc_command import ensure_dvc, run_dvc
+from tasks.dvc_command import check_trackable, ensure_dvc, run_dvc
 from tasks.params import check_name, load_params
 from tasks.project import PARAMS_FILE, Project, add_raw
 from tasks.register import register_imported
@@ -63,12 +63,13 @@ def add_base_model(
         UI2IError: the name is taken, the file cannot be had, is not the one meant, or cannot be converted.
     """
     _check_request(project, name, sha256, replace=replace)
+    check_trackable(project.root, project.base(name))
     file = _fetched(project, source, sha256, progress)
     checkpoint = _read(file, name, source, license_, generator_only=generator_only)
     folder = project.base(name)
     _write(folder, checkpoint)
     ensure_dvc(project.root)
-    run_dvc(project.root, "add", "--quiet", project.relative(folder))
+    run_dvc(project.root, "add", project.relative(folder))
     raw = None if images is None else add_raw(project, name, images, replace=replace)
     if raw is None and name not in load_params(project).datasets:
         raw = project.raw(name)

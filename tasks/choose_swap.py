@@ -146,7 +146,7 @@ def _write(
     from ui2i.layer_swap import swapped_share
     from ui2i.metrics.swap_choice import save_plot
     from ui2i.paper_tables.layout import markdown_table
-    from ui2i.provenance import git_commit
+    from ui2i.provenance import code_commit
     from ui2i.tables import SWAP_CHOICE_SCHEMA, write_table
 
     shared: dict[str, Any] = {
@@ -156,7 +156,7 @@ def _write(
         "trunk_hash": perceptual.weights_hash,
         "target_hash": file_hash(first.path),
         "base_hash": file_hash(base.path),
-        "commit": git_commit(),
+        "commit": code_commit(),
     }
     rows = []
     for variant in choice.variants:

@@ -93,7 +93,7 @@ def _compare(
 ) -> list[dict[str, Any]]:
     from ui2i.inversion import compare_inversions, summarize_inversions
     from ui2i.perceptual import load_perceptual
-    from ui2i.provenance import git_commit
+    from ui2i.provenance import code_commit
     from ui2i.tables import INVERSION_SCHEMA, INVERTED_SCHEMA, write_table
 
     device = default_device()
@@ -112,7 +112,7 @@ def _compare(
             "base": base,
             "base_hash": model.hash,
             "encoder_hash": encoder_hash,
-            "commit": git_commit(),
+            "commit": code_commit(),
             "device": device,
         },
         encoder=encoder,

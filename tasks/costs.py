@@ -63,7 +63,7 @@ def noted_cost(path: Path) -> Iterator[None]:
 
 
 def _note(path: Path, seconds: float, processor_seconds: float, *, is_complete: bool) -> None:
-    from ui2i.provenance import git_commit
+    from ui2i.provenance import code_commit
 
     before, gpu_gib = read_cost(path), _gpu_gib()
     if before is not None and before.is_complete:
@@ -74,7 +74,7 @@ def _note(path: Path, seconds: float, processor_seconds: float, *, is_complete: 
         peak_gib=max(_peak_gib(), before.peak_gib if before else 0),
         gpu_gib=gpu_gib,
         device="cpu" if gpu_gib is None else "cuda",
-        commit=git_commit(),
+        commit=code_commit(),
         num_runs=1 + (before.num_runs if before else 0),
         is_complete=is_complete,
         finished_at=datetime.now(UTC).isoformat(timespec="seconds"),

@@ -10,8 +10,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
-from tasks.dvc_command import DVC, dvc_environment, dvc_message, ensure_dvc
-from tasks.lock_file import is_cut_off, keep_copy, mend
+from tasks.dvc_command import DVC, dvc_environment, dvc_message, ensure_dvc, is_busy, is_cut_off
+from tasks.lock_file import keep_copy, mend
 from tasks.params import Params, find_entry, load_params
 from tasks.process_group import Ended, listen
 from tasks.project import Project
@@ -19,7 +19,6 @@ from tasks.stage_cli import RESTART_VARIABLE
 from ui2i.errors import ConfigError, UI2IError
 from ui2i.progress import Progress
 
-BUSY_MESSAGES = ("is busy, it is being blocked by", "Unable to acquire lock", "unable to acquire lock")
 MISSING_MESSAGES = ("No such file or directory", "missing data 'source'")
 BUSY_RETRIES = 8
 BUSY_FIRST_WAIT_SECONDS = 1.0  # doubled each time, up to a limit: together two minutes
@@ -106,7 +105,8 @@ def run_stage(
             on_line(line)
 
     for attempt in range(BUSY_RETRIES + 1):
-        keep_copy(project)
+        for name in keep_copy(project):
+            note_line(f"warning: {name} was cut off; it was put together again from what was left and its copy")
         ended = listen(command, project.root, environment, on_progress=on_progress, on_line=note_line)
         if ended.status == 0:
             return StageOutcome(stage, "ran" if has_run else "skipped", time.monotonic() - start, ended.lines)
@@ -114,7 +114,7 @@ def run_stage(
             break
         if is_cut_off(ended.lines) and mend(project):
             continue
-        if not _is_busy(ended.lines):
+        if not is_busy(ended.lines):
             break
         wait(wait_seconds)
         wait_seconds = min(2 * wait_seconds, BUSY_LONGEST_WAIT_SECONDS)
@@ -214,10 +214,6 @@ def _check_stage(project: Project, stage: str) -> None:
             f"there is no stage {stage!r}, expected one of {', '.join(stages) or 'none'}; correct the name or add its "
             "entry to params.yaml"
         )
-
-
-def _is_busy(lines: Sequence[str]) -> bool:
-    return any(message in line for line in lines for message in BUSY_MESSAGES)
 
 
 def _failure(stage: str, ended: Ended) -> StageFailed:

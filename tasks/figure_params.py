@@ -6,8 +6,9 @@ makes them in a third of the time from fewer pictures and worse readers of attri
 
 import dataclasses
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
+from ui2i.bounds import Bounded, Bounds, Count, CountOrNone, Positive, Seed, ShareBelowOne, Truncation
 from ui2i.config import InversionConfig, RegressorConfig, from_mapping, to_mapping
 from ui2i.errors import ConfigError
 
@@ -20,49 +21,41 @@ SET_NAME = "paper"
 INVERSION = InversionConfig(method="w_plus", num_steps=150)
 REGRESSOR = RegressorConfig(num_drawings=5000, num_held_out=500)
 
-_COUNTS = ("num_inputs", "num_styles", "num_contents", "num_references", "num_shown", "num_directions")
 _QUICK = {"num_latents": 96, "num_moved": 24, "num_targets": 500}
 _QUICK_INVERSION = {"num_steps": 80}
 _QUICK_REGRESSOR = {"num_drawings": 1600, "num_held_out": 300, "num_epochs": 8}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Figures:
+class Figures(Bounded):
     """What the figures show and from how much they are measured (`figures.paper`)."""
 
     quick: bool = False  # smaller numbers wherever none is given
     bases: tuple[str, ...] = ()  # whose families are shown; empty: all bases that domains come from
-    num_inputs: int = 2  # test pictures of each base (Fig. 4)
-    num_styles: int = 4  # sampled appearances of each (Fig. 4)
-    num_style_layers: int = 4  # style inputs that a sampled appearance takes over (Fig. 4)
-    num_contents: int = 3  # test pictures of each base (Fig. 5)
-    num_references: int = 2  # test pictures of each domain (Fig. 5)
-    num_reference_layers: int = 4  # style inputs that a reference takes over (Fig. 5)
-    num_directions: int = 8  # semantic directions, the strongest (Fig. 6)
-    strength: float = 2.0  # of the step along each, in standard deviations of w (Fig. 6)
-    num_moved: int = 64  # latents moved along each in every model (Fig. 6)
-    num_shown: int = 4  # latents that the pictures show (Fig. 7 and 8)
-    num_latents: int = 256  # latents measured in every model (Fig. 7 and 8)
-    num_targets: int = 1000  # pictures of a domain from which outputs are measured (Fig. 8)
-    truncation_psi: float = 1.0  # of all latents
-    min_skill: float = 0.25  # attributes read worse than this from held-out drawings are left out
-    seed: int = 0  # of latents and intervals
+    num_inputs: Count = 2  # test pictures of each base (Fig. 4)
+    num_styles: Count = 4  # sampled appearances of each (Fig. 4)
+    num_style_layers: CountOrNone = 4  # style inputs that a sampled appearance takes over (Fig. 4)
+    num_contents: Count = 3  # test pictures of each base (Fig. 5)
+    num_references: Count = 2  # test pictures of each domain (Fig. 5)
+    num_reference_layers: CountOrNone = 4  # style inputs that a reference takes over (Fig. 5)
+    num_directions: Count = 8  # semantic directions, the strongest (Fig. 6)
+    strength: Positive = 2.0  # of the step along each, in standard deviations of w (Fig. 6)
+    num_moved: Annotated[int, Bounds(low=4)] = 64  # latents moved along each in every model (Fig. 6)
+    num_shown: Count = 4  # latents that the pictures show (Fig. 7 and 8)
+    num_latents: Annotated[int, Bounds(low=4)] = 256  # latents measured in every model (Fig. 7 and 8)
+    num_targets: Annotated[int, Bounds(low=4)] = 1000  # pictures of a domain from which outputs are measured (Fig. 8)
+    truncation_psi: Truncation = 1.0  # of all latents
+    min_skill: ShareBelowOne = 0.25  # attributes read worse than this from held-out drawings are left out
+    seed: Seed = 0  # of latents and intervals
     inversion: InversionConfig = INVERSION  # of inputs and references
     regressor: RegressorConfig = REGRESSOR  # what reads attributes, one a style of drawings
 
     def __post_init__(self) -> None:
-        for name in _COUNTS:
-            if getattr(self, name) < 1:
-                raise ConfigError(f"figures.{name} is {getattr(self, name)}, expected at least 1; raise it")
-        if min(self.num_latents, self.num_moved, self.num_targets) < 4 or self.num_latents < self.num_shown:
+        super().__post_init__()
+        if self.num_latents < self.num_shown:
             raise ConfigError(
-                f"figures.num_latents is {self.num_latents}, num_moved {self.num_moved} and num_targets "
-                f"{self.num_targets}, expected at least 4 each, and latents for the {self.num_shown} shown; raise them"
-            )
-        if not (self.strength > 0 and 0 <= self.seed < 2**32 and 0 <= self.min_skill < 1):
-            raise ConfigError(
-                f"figures.strength is {self.strength}, seed {self.seed} and min_skill {self.min_skill}, expected a "
-                "number above 0, 0 to 2^32 - 1 and a share from 0 to below 1; correct them"
+                f"figures.num_latents is {self.num_latents}, expected latents for the {self.num_shown} of num_shown; "
+                "raise it"
             )
 
 

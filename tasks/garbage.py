@@ -1,30 +1,31 @@
 """What of a project's data nothing refers to any more, and its removal.
 
-A file is referred to by `params.yaml` (its name is there), by `dvc.lock` and the `.dvc` files as they are and as any
-commit has them, and by the tables: a row names the models that it compares by their SHA-256, and the file with that
-hash stays wherever it lies. Tables themselves are never removed.
+A file is referred to by `params.yaml` (its name is there), by DVC's records (`tasks.references`), and by the tables: a
+row names the models that it compares by their SHA-256, and the file with that hash stays wherever it lies. Tables
+themselves are never removed. A cache outside the project may be other projects' too, whose references nobody here
+knows: nothing of it goes unless somebody says that it is this project's alone.
 """
 
+import contextlib
 import dataclasses
 import json
 import shutil
-import subprocess
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
+from filelock import Timeout
 
 from tasks.dvc_command import ensure_dvc, run_dvc
+from tasks.dvc_locks import repository_lock
 from tasks.leases import is_held, lease_names
-from tasks.lock_file import LOCK_FILE
 from tasks.params import Params, load_params
 from tasks.project import Project
+from tasks.references import referred_md5s, require_record
 from ui2i.errors import ConfigError, DataError
 from ui2i.files import sha256_file
 
 _FOLDER_SUFFIX = ".dir"  # of the cache's listings of folders
+_LOCK_SECONDS = 10.0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -37,18 +38,52 @@ class Garbage:
     why: str
 
 
-def collect(project: Project) -> list[Garbage]:
-    """Return what nothing refers to, the largest first.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Found:
+    """What was looked through."""
+
+    garbage: tuple[Garbage, ...]  # the largest first
+    left_alone: Path | None  # a cache that others may use too
+
+
+def collect(project: Project, *, is_cache_own: bool = False) -> Found:
+    """Return what nothing refers to.
+
+    Args:
+        is_cache_own: a cache outside the project is this project's alone.
 
     Raises:
         ConfigError: `params.yaml` is not valid.
-        DataError: `dvc.lock` or a table cannot be read, so that nobody knows what is referred to.
+        DataError: a record of DVC's, a table or git cannot be read, so that nobody knows what is referred to.
     """
     params = load_params(project)
     hashes = table_hashes(project)
+    ensure_dvc(project.root)
+    cache = Path(run_dvc(project.root, "cache", "dir").strip())
+    is_left_alone = not is_cache_own and not cache.resolve().is_relative_to(project.root.resolve())
     states = [*_training_states(project, params), *_encoder_states(project, params)]
-    found = [*states, *_models(project, params, hashes), *_cache(project, hashes)]
-    return sorted(found, key=lambda item: -item.num_bytes)
+    found = [*states, *_models(project, params, hashes)]
+    if not is_left_alone:
+        found += _cache(project, cache, hashes)
+    garbage = tuple(sorted(found, key=lambda item: -item.num_bytes))
+    return Found(garbage=garbage, left_alone=cache if is_left_alone else None)
+
+
+@contextlib.contextmanager
+def idle_dvc(project: Project) -> Iterator[None]:
+    """Keep DVC from recording anything meanwhile: what it has just put into its cache has no record yet.
+
+    Raises:
+        ConfigError: another process keeps DVC locked.
+    """
+    ensure_dvc(project.root)
+    try:
+        with repository_lock(project.root, seconds=_LOCK_SECONDS):
+            yield
+    except Timeout:
+        raise ConfigError(
+            "another process keeps DVC locked, expected none while files are removed; wait for it, or stop it"
+        ) from None
 
 
 def remove(project: Project, garbage: Iterable[Garbage]) -> None:
@@ -125,15 +160,15 @@ def _models(project: Project, params: Params, hashes: set[str]) -> Iterator[Garb
                 yield Garbage(kind=kind, path=folder, num_bytes=_size(folder), why=why)
 
 
-def _cache(project: Project, hashes: set[str]) -> Iterator[Garbage]:
+def _cache(project: Project, cache: Path, hashes: set[str]) -> Iterator[Garbage]:
     """Yield entries of DVC's cache that neither the files as they are nor a commit refers to, nor a row of a table."""
-    ensure_dvc(project.root)
-    store = Path(run_dvc(project.root, "cache", "dir").strip()) / "files" / "md5"
-    used = _with_members(store, _referred(project))
+    store = cache / "files" / "md5"
+    used = _with_members(store, referred_md5s(project))
     for path in sorted(store.glob("??/*")):
         md5 = path.parent.name + path.name
         is_listing = md5.endswith(_FOLDER_SUFFIX)
         if md5 not in used and (is_listing or sha256_file(path) not in hashes):
+            require_record(project)
             yield Garbage(kind="cache", path=path, num_bytes=path.stat().st_size, why="no commit, no table")
 
 
@@ -143,55 +178,14 @@ def _with_members(store: Path, md5s: set[str]) -> set[str]:
     for md5 in md5s:
         listing = store / md5[:2] / md5[2:]
         if md5.endswith(_FOLDER_SUFFIX) and listing.exists():
-            members.update(entry["md5"] for entry in json.loads(listing.read_bytes()))
+            try:
+                members.update(entry["md5"] for entry in json.loads(listing.read_bytes()))
+            except (ValueError, TypeError, KeyError) as error:
+                raise DataError(
+                    f"{listing} is damaged, expected the listing of a folder, whose files are needed; remove it and "
+                    "fetch it again with `dvc pull`, or run its stage again"
+                ) from error
     return members
-
-
-def _referred(project: Project) -> set[str]:
-    """Return every hash in dvc.lock and .dvc files, as they are and as commits have them."""
-    files = [project.root / LOCK_FILE, *project.data_dir.rglob("*.dvc")]
-    texts = [path.read_text(encoding="utf-8") for path in files if path.is_file()]
-    return {md5 for text in (*texts, *_committed(project.root)) for md5 in _md5s(_parse(text))}
-
-
-def _committed(root: Path) -> Iterator[str]:
-    """Yield dvc.lock and .dvc files of all commits; nothing outside git."""
-    log = _git(root, "log", "--all", "--format=", "--raw", "--no-abbrev", "--no-renames", "--", LOCK_FILE, "*.dvc")
-    blobs = {line.split()[3] for line in log.splitlines() if line.startswith(":")}
-    for blob in sorted(blobs):
-        if set(blob) != {"0"}:  # that of a removed file
-            yield _git(root, "cat-file", "blob", blob)
-
-
-def _git(root: Path, *arguments: str) -> str:
-    try:
-        done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, errors="replace")
-    except FileNotFoundError:
-        return ""
-    return done.stdout if done.returncode == 0 else ""
-
-
-def _parse(text: str) -> Any:
-    try:
-        return YAML(typ="safe", pure=True).load(text)
-    except (YAMLError, ValueError) as error:
-        raise DataError(
-            f"{LOCK_FILE} or a .dvc file cannot be read ({' '.join(str(error).split())}), expected DVC's records; say "
-            "`ui2i status --repair`, or fetch them again with git"
-        ) from error
-
-
-def _md5s(values: Any) -> Iterator[str]:
-    """Yield every value of a key md5, at any depth."""
-    if isinstance(values, dict):
-        for key, value in values.items():
-            if key == "md5" and isinstance(value, str):
-                yield value
-            else:
-                yield from _md5s(value)
-    elif isinstance(values, list):
-        for value in values:
-            yield from _md5s(value)
 
 
 def _folders(parent: Path) -> list[Path]:

@@ -2,39 +2,27 @@
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
+from ui2i.bounds import Bounded, Bounds, Positive, Seed, Truncation
 from ui2i.errors import ConfigError
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Evaluation:
+class Evaluation(Bounded):
     """How a domain's models are judged by their outputs (`evaluation`); paper, Table II."""
 
-    num_images: int = 2000  # outputs of each model
-    truncation_psi: float = 1.0  # of the inputs and the outputs
-    seed: int = 0  # of the latents and the pairs
+    num_images: Annotated[int, Bounds(low=4)] = 2000  # outputs of each model
+    truncation_psi: Truncation = 1.0  # of the inputs and the outputs
+    seed: Seed = 0  # of the latents and the pairs
     inception_weights: str | None = None  # file for FID and KID, in the project; None: torch hub's, else no FID
-
-    def __post_init__(self) -> None:
-        if self.num_images < 4 or not 0 <= self.seed < 2**32:
-            raise ConfigError(
-                f"evaluation.num_images is {self.num_images} and seed {self.seed}, expected at least 4 and 0 to "
-                "2^32 - 1; correct them in params.yaml"
-            )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Drift:
+class Drift(Bounded):
     """When a re-evaluation that differs from the one before is a failure (`drift`)."""
 
-    max_sems: float = 4.0  # change of a distance, in standard errors of the difference
-
-    def __post_init__(self) -> None:
-        if not self.max_sems > 0:
-            raise ConfigError(
-                f"drift.max_sems is {self.max_sems}, expected a number above 0; correct it in params.yaml"
-            )
+    max_sems: Positive = 4.0  # change of a distance, in standard errors of the difference
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -19,6 +19,7 @@ from tasks.measurement_params import Drift, Evaluation, PaperTable, parse_tables
 from tasks.parsing import as_list, as_mapping, check_keys, parse_entry, parse_yaml
 from tasks.project import PARAMS_FILE, Project
 from tasks.truth_params import Truth, check_truth, parse_truth
+from ui2i.bounds import Bounded, Count, CountOrNone, Seed, Truncation, Weight
 from ui2i.config import (
     DistanceConfig,
     EncoderConfig,
@@ -48,13 +49,13 @@ _T = TypeVar("_T")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Drawn:
+class Drawn(Bounded):
     """A set of drawn pictures (`drawn.<name>`)."""
 
     style: str
-    num_images: int
-    seed: int
-    resolution: int = 64  # pixels
+    num_images: Count
+    seed: Seed
+    resolution: Count = 64  # pixels
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -89,23 +90,23 @@ class Domain:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class SwapParams:
+class SwapParams(Bounded):
     """Layer swapping (`swap`)."""
 
     resolutions: tuple[int, ...] = (8, 16, 32)  # pixels; one variant each
     mode: Literal["weights", "blend"] = "weights"
     torgb_from: Literal["source", "target"] = "target"
-    blend_width: float = 1.0  # blocks; only for the mode blend
+    blend_width: Weight = 1.0  # blocks; only for the mode blend
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class TranslateParams:
+class TranslateParams(Bounded):
     """Which pictures the stage translate@ translates (`translate`)."""
 
-    num_images: int = 12  # the first of the split; all if it has fewer
-    truncation_psi: float = 1.0  # below 1 pulls the codes towards the targets' mean
-    num_styles: int = 0  # further versions of each picture with sampled appearance (paper, Eq. 10)
-    num_style_layers: int = 4  # style inputs that a sampled appearance takes over
+    num_images: Count = 12  # the first of the split; all if it has fewer
+    truncation_psi: Truncation = 1.0  # below 1 pulls the codes towards the targets' mean
+    num_styles: CountOrNone = 0  # further versions of each picture with sampled appearance (paper, Eq. 10)
+    num_style_layers: CountOrNone = 4  # style inputs that a sampled appearance takes over
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -171,7 +172,7 @@ def parse_params(text: str) -> Params:
         swap=_swap(values["swap"]),
         distance=from_mapping(DistanceConfig, values["distance"], section="distance"),
         inversion=from_mapping(InversionConfig, values["inversion"], section="inversion"),
-        translate=_translate(values["translate"]),
+        translate=from_mapping(TranslateParams, values["translate"], section="translate"),
         evaluation=from_mapping(Evaluation, values["evaluation"], section="evaluation"),
         drift=from_mapping(Drift, values["drift"], section="drift"),
         drawn={name: parse_entry(Drawn, entry, where) for name, entry, where in _entries(values, "drawn")},
@@ -189,6 +190,7 @@ def parse_params(text: str) -> Params:
         figures={name: parse_figures(entry, where) for name, entry, where in _entries(values, "figures")},
     )
     _check_references(params)
+    _check_resolutions(params)
     check_truth(params)
     check_encoders(params)
     check_figures(params)
@@ -324,11 +326,16 @@ def _swap(values: Mapping[str, Any]) -> SwapParams:
     return dataclasses.replace(swap, resolutions=as_list(values["resolutions"], int, where="swap.resolutions"))
 
 
-def _translate(values: Mapping[str, Any]) -> TranslateParams:
-    translate = from_mapping(TranslateParams, values, section="translate")
-    if translate.num_images < 1:
-        raise ConfigError(f"translate.num_images is {translate.num_images}, expected at least 1; raise it")
-    return translate
+def _check_resolutions(params: Params) -> None:
+    """Refuse blocks that no model has: every model has the resolution of the prepared pictures."""
+    most = params.ingest.img_resolution
+    allowed = [2**power for power in range(2, most.bit_length()) if 2**power <= most]
+    for resolution in params.swap.resolutions if params.domains else ():
+        if resolution not in allowed:
+            raise ConfigError(
+                f"swap.resolutions has {resolution}, expected some of {', '.join(map(str, allowed))}: models have "
+                f"{most} pixels as ingest.img_resolution; correct it in {PARAMS_FILE}"
+            )
 
 
 def _check_mode(mode: str, *, where: str) -> None:

@@ -9,7 +9,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from tasks.dvc_command import ensure_dvc, run_dvc
+from tasks.dvc_command import check_trackable, ensure_dvc, run_dvc
 from ui2i.datasets.ingestion.folders import folder_source, list_source, read_list
 from ui2i.datasets.ingestion.sources import (
     ARCHIVE_SUFFIXES,
@@ -288,6 +288,7 @@ def add_raw(project: Project, name: str, source: Path | str, *, replace: bool = 
     suffix = "" if _is_of_files(source) else archive_suffix(source) or ".zip"
     places = [project.raw(name).with_name(name + kind) for kind in (suffix, "", *ARCHIVE_SUFFIXES)]
     destination = places[0]
+    check_trackable(project.root, destination)
     listing = _listing(source)
     if not _is_equal(destination, listing):
         existing = next((path for path in places if path.exists()), None)
@@ -303,7 +304,7 @@ def add_raw(project: Project, name: str, source: Path | str, *, replace: bool = 
             with atomic_file(destination) as temporary:
                 shutil.copyfile(source, temporary)
     ensure_dvc(project.root)
-    run_dvc(project.root, "add", "--quiet", project.relative(destination))
+    run_dvc(project.root, "add", project.relative(destination))
     return destination
 
 

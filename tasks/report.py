@@ -26,14 +26,14 @@ def write_report(project: Project, path: Path) -> None:
         DataError: nothing was measured yet, or a table is damaged.
     """
     from ui2i.files import write_text
-    from ui2i.provenance import git_commit
+    from ui2i.provenance import code_commit
     from ui2i.report import render
 
     params = load_params(project)
     sections = [section for section in _sections(project, params) if section.parts]
     if not sections:
         raise DataError("nothing was measured yet, expected at least one table below data/tables; run `ui2i demo`")
-    made = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, commit {git_commit()}"
+    made = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, commit {code_commit()}"
     write_text(path, render(f"ui2i: {project.root.name}", f"Made {made}.", sections))
 
 

@@ -66,7 +66,7 @@ def prepare(out: Path | None, *, quick: bool, trunk: Path | None = None) -> Prep
     if not project.params_path.is_file():
         _copy(source, project.params_path)
     if not (root / ".dvc").is_dir():
-        run_dvc(root, "init", "--quiet", "--no-scm")
+        run_dvc(root, "init", "--no-scm")
         write_text(root / ".dvc" / "config", _DVC_CONFIG)
     if trunk is not None:
         _set_trunk(project, trunk)

@@ -13,11 +13,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from tasks.command_line import USER_ERROR, print_error
 from tasks.lock_file import LOCK_FILE
 from tasks.model_folder import GENERATOR_FILE
 from tasks.project import PARAMS_FILE, Project, find_project
-from tasks.reproduction import REPORT_FOLDER, REPOSITORY
+from tasks.reproduction import REPORT_FOLDER
 from tasks.reproduction_results import Results, read_results
+from tasks.warning_lines import warnings_as_lines
 from ui2i.errors import UI2IError
 from ui2i.files import atomic_folder, sha256_file, write_text
 
@@ -87,13 +89,13 @@ def page_text(results: Results, pictures: Sequence[str], files: Sequence[str]) -
 
 def _provenance(results: Results, files: Sequence[str]) -> str:
     """Return the hashes of what decides the results, and the files beside the page."""
-    from ui2i.provenance import git_commit
+    from ui2i.provenance import code_commit
 
     root, params = results.project.root, results.params
     deciding = [PARAMS_FILE, LOCK_FILE]
     deciding += [] if params.perceptual.weights is None else [params.perceptual.weights]
     deciding += [f"{imported.checkpoint}/{GENERATOR_FILE}" for imported in params.imported.values()]
-    lines = [f"- the page: commit `{git_commit(REPOSITORY)}`; that of each stage is in the table above"]
+    lines = [f"- the page: commit `{code_commit()}`; that of each stage is in the table above"]
     lines += [f"- `{name}`: sha256 `{sha256_file(root / name)}`" for name in deciding if (root / name).is_file()]
     listing = ", ".join(f"[{name}]({FILES_FOLDER}/{name})" for name in files)
     return "\n".join(lines) + f"\n\n`{LOCK_FILE}` has the hash of every dataset, model and table. Files: {listing}.\n"
@@ -156,10 +158,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         project = find_project(options.project)
         os.chdir(project.root)
-        print(write_page(project))
-    except UI2IError as error:
-        print("error: " + " ".join(str(error).split()), file=sys.stderr, flush=True)
-        return 2
+        with warnings_as_lines():
+            print(write_page(project))
+    except (UI2IError, OSError) as error:
+        print_error(error)
+        return USER_ERROR
     return 0
 
 

@@ -16,6 +16,7 @@ from typing import NoReturn
 
 from filelock import FileLock, Timeout
 
+from tasks.command_line import USER_ERROR, print_error
 from tasks.costs import noted_cost
 from tasks.params import Params, check_name, load_params
 from tasks.progress import report_progress
@@ -82,9 +83,9 @@ def main(stage: Stage, arguments: Sequence[str] | None = None) -> int:
             _share_among_processes(stage, sys.argv[1:] if arguments is None else arguments)
         with warnings_as_lines(), _stopped_by_signals(), _stopped_with_parent():
             _run(stage, options)
-    except UI2IError as error:
-        print("error: " + " ".join(str(error).split()), file=sys.stderr, flush=True)
-        return 2
+    except (UI2IError, OSError) as error:
+        print_error(error)
+        return USER_ERROR
     return 0
 
 
@@ -112,9 +113,9 @@ def hold(project: Project, output: Path) -> Iterator[None]:
     pid_path = lock_path.with_suffix(".pid")
     try:
         with FileLock(lock_path, timeout=0):
-            pid_path.write_text(str(os.getpid()))
-            _remove_leftovers(output)
             try:
+                pid_path.write_text(str(os.getpid()))
+                _remove_leftovers(output)
                 yield
             finally:
                 pid_path.unlink(missing_ok=True)

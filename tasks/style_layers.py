@@ -41,7 +41,7 @@ def measure(
     from ui2i.images import to_tensor
     from ui2i.inversion import Inverter, stack_latents
     from ui2i.perceptual import load_perceptual
-    from ui2i.provenance import git_commit
+    from ui2i.provenance import code_commit
     from ui2i.tables import STYLE_LAYERS_SCHEMA, write_table
     from ui2i.translation import measure_style_layers, save_style_layers_plot
 
@@ -75,7 +75,7 @@ def measure(
             "truncation_psi": params.translate.truncation_psi,
             "trunk": perceptual.name,
             "trunk_hash": perceptual.weights_hash,
-            "commit": git_commit(),
+            "commit": code_commit(),
         }
         rows: dict[str, list[dict[str, Any]]] = {}
         for part, target in enumerate(targets, start=1):

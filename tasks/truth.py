@@ -113,7 +113,7 @@ def _kept(cases: "Cases", settings: Truth, target: "AttributeRegressor", source:
 def _score_rows(
     job: Job, cases: "Cases", style: str, scores: "list[PictureScore]", perceptual: "Perceptual"
 ) -> list[dict[str, Any]]:
-    from ui2i.provenance import git_commit
+    from ui2i.provenance import code_commit
 
     shared = {
         "domain": job.name,
@@ -121,7 +121,7 @@ def _score_rows(
         "seed": job.params.truth[job.name].seed,
         "trunk": perceptual.name,
         "trunk_hash": perceptual.weights_hash,
-        "commit": git_commit(),
+        "commit": code_commit(),
     }
     rows = []
     for score in scores:
@@ -142,7 +142,7 @@ def _kept_rows(
     kept: "list[KeptAttribute]",
     regressors: "tuple[AttributeRegressor, ...]",
 ) -> list[dict[str, Any]]:
-    from ui2i.provenance import git_commit
+    from ui2i.provenance import code_commit
     from ui2i.truth import RECONSTRUCTION, settings_hash
 
     regressor = regressors[variant == RECONSTRUCTION]
@@ -152,7 +152,7 @@ def _kept_rows(
         "checkpoint_hash": cases.checkpoint_hashes[variant],
         "style": regressor.style,
         "regressor": settings_hash(regressor.style, regressor.config, cases.inputs.shape[1]),
-        "commit": git_commit(),
+        "commit": code_commit(),
     }
     return [dataclasses.asdict(attribute) | shared for attribute in kept]
 

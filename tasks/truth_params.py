@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from ui2i.bounds import Bounded, Count, Seed, ShareBelowOne
 from ui2i.config import RegressorConfig, from_mapping
 from ui2i.errors import ConfigError
 
@@ -12,21 +13,14 @@ if TYPE_CHECKING:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Truth:
+class Truth(Bounded):
     """How a drawn domain's translations are compared with their true counterparts (`truth.<name>`)."""
 
     base: str  # as in domains.<name>; DVC needs it here
-    num_draws: int = 8  # random pictures of the domain that stand for chance, for each translated picture
-    min_skill: float = 0.25  # attributes that the regressor reads worse from held-out drawings are left out
-    seed: int = 0  # of the draws and the intervals
+    num_draws: Count = 8  # random pictures of the domain that stand for chance, for each translated picture
+    min_skill: ShareBelowOne = 0.25  # attributes that the regressor reads worse from held-out drawings are left out
+    seed: Seed = 0  # of the draws and the intervals
     regressor: RegressorConfig = dataclasses.field(default_factory=RegressorConfig)  # what reads the attributes
-
-    def __post_init__(self) -> None:
-        if self.num_draws < 1 or self.seed < 0 or not 0 <= self.min_skill < 1:
-            raise ConfigError(
-                f"num_draws is {self.num_draws}, seed {self.seed} and min_skill {self.min_skill}, expected at least 1, "
-                "at least 0 and a share from 0 to below 1; correct them in the section truth of params.yaml"
-            )
 
 
 def parse_truth(values: Mapping[str, Any], where: str) -> Truth:

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Iterator
 from typing import TextIO
 
-from ui2i.errors import SlowPrecisionWarning
+from ui2i.errors import UI2IWarning
 
 PREFIX = "warning: "
 
@@ -25,7 +25,7 @@ def warnings_as_lines() -> Iterator[None]:
             file: TextIO | None = None,
             line: str | None = None,
         ) -> None:
-            if issubclass(category, SlowPrecisionWarning):
+            if issubclass(category, UI2IWarning):
                 print(f"{PREFIX}{message}", file=sys.stderr, flush=True)
             else:
                 usual(message, category, filename, lineno, file, line)

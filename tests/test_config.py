@@ -128,7 +128,7 @@ def test_section_that_is_no_mapping(values: Any) -> None:
 @pytest.mark.parametrize(
     ("values", "expected"),
     [
-        ({"batch_size": 8.0}, "int"),
+        ({"batch_size": 8.5}, "int"),
         ({"batch_size": "8"}, "int"),
         ({"batch_size": True}, "int"),
         ({"batch_size": None}, "int"),

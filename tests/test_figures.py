@@ -429,7 +429,7 @@ def test_the_section_may_be_left_out_and_quick_is_less():
         ("paper: {num_latent: 3}", "did you mean 'num_latents'"),
         ("paper: {bases: [cat]}", "bases names cat, expected some of the bases of domains (face)"),
         ("paper: {bases: face}", "expected a list of different names"),
-        ("paper: {num_styles: 0}", "figures.num_styles is 0, expected at least 1"),
+        ("paper: {num_styles: 0}", "figures.paper.num_styles is 0, expected at least 1"),
         ("paper: {num_latents: 3}", "num_latents is 3"),
         ("paper: {strength: 0}", "strength is 0"),
         ("paper: {inversion: w}", "figures.paper.inversion is 'w'"),

@@ -130,5 +130,5 @@ def test_the_loss_of_features_is_equation_5(model: Generator, images: Tensor, pe
 
 @pytest.mark.parametrize("name", ["l1_weight", "latent_noise", "noise_regularization", "domain_weight"])
 def test_weights_below_zero_are_refused(name: str) -> None:
-    with pytest.raises(ConfigError, match=rf"inversion.{name} is -1.0, expected 0 or more"):
+    with pytest.raises(ConfigError, match=rf"^{name} is -1.0, expected at least 0"):
         config(**{name: -1.0})

@@ -12,10 +12,10 @@ import time
 import psutil
 import pytest
 
-from tasks import lock_file
+from tasks import dvc_locks
 from tasks.dvc_command import ensure_dvc
 from tasks.leases import HeldError, hold_lease, is_held, lease_names, new_holder, read_holder, remove_lease
-from tasks.lock_file import is_cut_off, keep_copy, mend, read_outputs
+from tasks.lock_file import keep_copy, mend, read_outputs
 from tasks.project import Project
 from tasks.tether import tethered
 
@@ -167,9 +167,8 @@ def test_the_outputs_of_stages_are_read(project):
 def test_a_lock_file_that_was_cut_off_is_put_back(project, left):
     path = project.root / "dvc.lock"
     assert mend(project) == []
-    keep_copy(project)
+    assert keep_copy(project) == []
     path.write_text(left)
-    keep_copy(project)  # which must not copy the damaged one
     assert read_outputs(project) == []
     assert mend(project) == ["dvc.lock"]
     assert path.read_text() == LOCK
@@ -186,7 +185,7 @@ def test_dvc_s_own_locks_are_removed_when_they_are_cut_off(project):
 
 def test_what_dvc_says_of_cut_off_files_is_known(project, tmp_path):
     """Asked of DVC itself, so that a new version that says it otherwise is noticed."""
-    from tasks.dvc_command import DVC, dvc_environment
+    from tasks.dvc_command import DVC, dvc_environment, is_cut_off
 
     ensure_dvc(project.root)
     (project.root / "dvc.yaml").write_text("stages: {one: {cmd: 'echo 1 > one', outs: [one]}}")
@@ -204,7 +203,7 @@ def test_what_dvc_says_of_cut_off_files_is_known(project, tmp_path):
 def test_mending_waits_for_a_living_writer(project, monkeypatch):
     import zc.lockfile
 
-    monkeypatch.setattr(lock_file, "_MEND_SECONDS", 0.1)
+    monkeypatch.setattr(dvc_locks, "MEND_SECONDS", 0.1)
     keep_copy(project)
     (project.root / "dvc.lock").write_text("")
     writer = zc.lockfile.LockFile(str(project.root / ".dvc/tmp/lock"))

@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import shutil
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -10,8 +11,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from tiny_project import make_project, run_stage_module
 
-from ui2i.provenance import RECORDED_PACKAGES, git_commit, processor, provenance
+import ui2i
+from ui2i.provenance import RECORDED_PACKAGES, UNKNOWN, git_commit, processor, provenance
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -36,26 +39,87 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_commit(repository: Path) -> None:
-    assert git_commit() == git(repository, "rev-parse", "HEAD")[:12]
+    assert git_commit(repository) == git(repository, "rev-parse", "HEAD")[:12]
 
 
 def test_changed_files_show(repository: Path) -> None:
     (repository / "untracked").write_text("not part of it")
-    assert not git_commit().endswith("-dirty")
+    assert not git_commit(repository).endswith("-dirty")
     (repository / "file").write_text("two")
-    assert git_commit() == git(repository, "rev-parse", "HEAD")[:12] + "-dirty"
+    assert git_commit(repository) == git(repository, "rev-parse", "HEAD")[:12] + "-dirty"
 
 
-def test_outside_git(repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_outside_git(repository: Path, tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     outside.mkdir()
-    monkeypatch.chdir(outside)
-    assert git_commit() == "unknown"
+    assert git_commit(outside) == UNKNOWN
 
 
-def test_without_git(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_git(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
-    assert git_commit() == "unknown"
+    assert git_commit(repository) == UNKNOWN
+
+
+# The commit of the code, found by a process of its own: the code lies in another repository than the current folder
+
+
+@pytest.fixture
+def code(tmp_path: Path, repository: Path) -> Path:
+    """A repository with a copy of the code that finds out; the current folder is that of `repository`."""
+    folder = tmp_path / "code"
+    (folder / "ui2i").mkdir(parents=True)
+    for name in ("__init__.py", "errors.py", "provenance.py"):
+        shutil.copy(Path(ui2i.__file__).parent / name, folder / "ui2i")
+    git(folder, "init", "--quiet")
+    git(folder, "add", "--all")
+    git(folder, "commit", "--quiet", "--message", "code")
+    return folder
+
+
+def found(code: Path, **environment: str) -> tuple[str, str]:
+    """What a process that runs the code says, and what it warns of."""
+    done = subprocess.run(
+        [sys.executable, "-c", "import ui2i.provenance as p; print(p.code_commit(), p.code_commit())"],
+        env=os.environ | {"PYTHONPATH": str(code)} | environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert len(set(done.stdout.split())) == 1
+    return done.stdout.split()[0], done.stderr
+
+
+def test_the_commit_is_the_code_s_wherever_the_command_runs(repository: Path, code: Path) -> None:
+    commit = git(code, "rev-parse", "HEAD")[:12]
+    assert commit != git(repository, "rev-parse", "HEAD")[:12]
+    assert found(code) == (commit, "")
+    assert found(code, GIT_DIR=str(repository / ".git"), GIT_WORK_TREE=str(repository)) == (commit, "")  # in its hook
+    (code / "ui2i" / "__init__.py").write_text("changed = True\n")
+    assert found(code) == (commit + "-dirty", "")
+
+
+def test_a_repository_that_git_refuses_is_said_aloud(code: Path) -> None:
+    commit, warned = found(code, GIT_TEST_ASSUME_DIFFERENT_OWNER="1")
+    assert commit == UNKNOWN
+    assert "is unknown (fatal: detected dubious ownership" in warned
+    assert warned.count("UI2IWarning") == 1
+
+
+def test_code_in_an_environment_inside_a_repository_is_not_that_repository_s(repository: Path, code: Path) -> None:
+    installed = repository / ".venv"
+    shutil.copytree(code / "ui2i", installed / "ui2i")
+    commit, warned = found(installed)
+    assert commit == UNKNOWN
+    assert "did not match any file(s) known to git" in warned
+
+
+def test_a_stage_says_aloud_what_it_does_not_know(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    done = run_stage_module(make_project(tmp_path / "project"), "draw", "--dataset", "face")
+    assert done.returncode == 0
+    assert [line.partition("(")[0] for line in done.stderr.splitlines()] == [
+        f"warning: the commit of the code in {Path(ui2i.__file__).parent} is unknown "
+    ]
 
 
 def test_record() -> None:

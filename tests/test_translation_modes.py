@@ -250,7 +250,15 @@ def test_other_families_pass_only_by_force(perceptual: Perceptual, images: np.nd
 
 
 @pytest.mark.parametrize(
-    "settings", [{"truncation_psi": float("nan")}, {"truncation_psi": -0.1}, {"strengths": (999.0,)}]
+    "settings",
+    [
+        {"truncation_psi": float("nan")},
+        {"truncation_psi": -0.1},
+        {"strengths": (999.0,)},
+        {"num_styles": -7},
+        {"num_style_layers": -7},
+        {"style_seed": -7},
+    ],
 )
 def test_settings_out_of_range(settings: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match="expected"):

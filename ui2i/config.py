@@ -6,13 +6,31 @@ keys that do not exist.
 
 import dataclasses
 import difflib
+import math
+import sys
 import types
 import typing
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from PIL import ImageColor
 
+from ui2i.bounds import (
+    Bounded,
+    Bounds,
+    Count,
+    CountOrNone,
+    Positive,
+    Resolution,
+    Sample,
+    Seed,
+    Share,
+    ShareBelowOne,
+    Truncation,
+    Weight,
+    bounds_of,
+    check_bounds,
+)
 from ui2i.errors import ConfigError
 
 NoiseMode = Literal["const", "random", "none"]
@@ -24,31 +42,26 @@ Framing = Literal["center", "fit", "face"]
 Resampling = Literal["lanczos", "bicubic", "box"]
 ConfigT = typing.TypeVar("ConfigT")
 
+_LARGEST = sys.float_info.max
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class NetworkConfig:
+class NetworkConfig(Bounded):
     """Architecture of a StyleGAN2 generator and its discriminator (config F by default).
 
     Layers at resolution r have `min(channel_base // r, channel_max)` channels.
     """
 
-    img_resolution: int = 256  # pixels, a power of two in 32..1024
-    z_dim: int = 512
-    w_dim: int = 512
-    num_mapping_layers: int = 8
-    mapping_lr_multiplier: float = 0.01
-    channel_base: int = 32768
-    channel_max: int = 512
+    img_resolution: Annotated[int, Bounds(low=32, high=1024, is_power_of_two=True)] = 256  # pixels
+    z_dim: Count = 512
+    w_dim: Count = 512
+    num_mapping_layers: Count = 8
+    mapping_lr_multiplier: Positive = 0.01
+    channel_base: Count = 32768
+    channel_max: Count = 512
     use_noise: bool = True  # False: no per-pixel noise inputs; their strengths stay 0
-    conv_clamp: float | None = None  # None: activations are not clamped
-    mbstd_group_size: int = 4  # images per minibatch-stddev group
-
-    def __post_init__(self) -> None:
-        res = self.img_resolution
-        if res not in (32, 64, 128, 256, 512, 1024):
-            raise ConfigError(f"img_resolution is {res}, expected a power of two from 32 to 1024; resize the pictures")
-        for name in ("z_dim", "w_dim", "num_mapping_layers", "channel_base", "channel_max", "mbstd_group_size"):
-            _require_positive(name, getattr(self, name))
+    conv_clamp: Positive | None = None  # None: activations are not clamped
+    mbstd_group_size: Count = 4  # images per minibatch-stddev group
 
     def num_channels(self, resolution: int) -> int:
         """Width of the layers at `resolution` pixels."""
@@ -66,67 +79,42 @@ class NetworkConfig:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class TrainingConfig:
+class TrainingConfig(Bounded):
     """Settings of StyleGAN2 training and fine-tuning (paper, section IV-B)."""
 
-    total_kimg: float = 192.0  # thousands of real images shown; the paper's 12 000 iterations of 16
-    batch_size: int = 16
-    learning_rate: float = 0.002
-    adam_beta2: float = 0.99
-    r1_gamma: float = 10.0
-    r1_interval: int = 16  # discriminator steps between R1 penalties (lazy regularisation)
-    path_length_weight: float = 2.0
-    path_length_interval: int = 4  # generator steps between path-length penalties; 0 = off
-    path_length_batch_shrink: int = 2
-    path_length_decay: float = 0.01
-    style_mixing_prob: float = 0.9
-    ema_half_life_kimg: float = 10.0
-    ema_rampup: float | None = None  # cap the half-life at this share of the images seen; None: no cap
+    total_kimg: Positive = 192.0  # thousands of real images shown; the paper's 12 000 iterations of 16
+    batch_size: Count = 16
+    learning_rate: Positive = 0.002
+    adam_beta2: ShareBelowOne = 0.99
+    r1_gamma: Weight = 10.0
+    r1_interval: Count = 16  # discriminator steps between R1 penalties (lazy regularisation)
+    path_length_weight: Weight = 2.0
+    path_length_interval: CountOrNone = 4  # generator steps between path-length penalties; 0 = off
+    path_length_batch_shrink: Count = 2
+    path_length_decay: Share = 0.01
+    style_mixing_prob: Share = 0.9
+    ema_half_life_kimg: Positive = 10.0
+    ema_rampup: Positive | None = None  # cap the half-life at this share of the images seen; None: no cap
     freeze_mapping: bool = False  # freeze-FC: the mapping network takes no update (paper, section III-A)
     # Synthesis blocks from 4 px up to this resolution take no update (FreezeG); None: all do.
-    freeze_generator_resolution: int | None = None
+    freeze_generator_resolution: Resolution | None = None
     # Discriminator blocks from the picture down to this resolution take no update (FreezeD, arXiv 2002.10964).
-    freeze_discriminator_resolution: int | None = None
+    freeze_discriminator_resolution: Resolution | None = None
     mirror: bool = True  # show each picture and its mirror image
     augment: Augmentation = "none"  # of what the discriminator sees (arXiv 2006.06676, 2006.10738)
-    ada_target: float = 0.6  # of r_t, the mean sign of the logits of real pictures
-    ada_speed_kimg: float = 500.0  # in which the probability can go from 0 to 1
-    ada_interval: int = 4  # steps between adjustments of the probability
+    ada_target: Annotated[float, Bounds(low=-1, high=1)] = 0.6  # of r_t, the mean sign of the logits of real pictures
+    ada_speed_kimg: Positive = 500.0  # in which the probability can go from 0 to 1
+    ada_interval: Count = 4  # steps between adjustments of the probability
     precision: Precision = "auto"  # of activations; auto: bf16 where the device computes it natively, else fp32
-    num_micro_batches: int = 1  # parts that a batch is worked off in, to save memory; 0: as few as fit
-    snapshot_kimg: float = 4.0  # thousands of images between resumable states and sample grids
-    evaluation_kimg: float | None = None  # between measurements against held-out pictures; None: none
-    evaluation_images: int = 2000  # generated for each measurement
-    patience: int | None = None  # measurements without a better one before training stops and returns to the best
-    seed: int = 0
+    num_micro_batches: CountOrNone = 1  # parts that a batch is worked off in, to save memory; 0: as few as fit
+    snapshot_kimg: Positive = 4.0  # thousands of images between resumable states and sample grids
+    evaluation_kimg: Positive | None = None  # between measurements against held-out pictures; None: none
+    evaluation_images: Count = 2000  # generated for each measurement
+    patience: Count | None = None  # measurements without a better one before training stops and returns to the best
+    seed: Seed = 0
 
     def __post_init__(self) -> None:
-        for name in (
-            "total_kimg",
-            "batch_size",
-            "learning_rate",
-            "r1_interval",
-            "path_length_batch_shrink",
-            "ema_half_life_kimg",
-            "ada_speed_kimg",
-            "ada_interval",
-            "snapshot_kimg",
-            "evaluation_images",
-        ):
-            _require_positive(name, getattr(self, name))
-        for name in ("evaluation_kimg", "patience"):
-            if getattr(self, name) is not None:
-                _require_positive(name, getattr(self, name))
-        if self.path_length_interval < 0:
-            raise ConfigError(f"path_length_interval is {self.path_length_interval}, expected 0 (off) or a step count")
-        if self.num_micro_batches < 0:
-            raise ConfigError(f"num_micro_batches is {self.num_micro_batches}, expected 0 (as few as fit) or a count")
-        if not 0 <= self.adam_beta2 < 1:
-            raise ConfigError(f"adam_beta2 is {self.adam_beta2}, expected a share from 0 to below 1; 0.99 is usual")
-        if not 0 <= self.style_mixing_prob <= 1:
-            raise ConfigError(f"style_mixing_prob is {self.style_mixing_prob}, expected a probability from 0 to 1")
-        if not -1 <= self.ada_target <= 1:
-            raise ConfigError(f"ada_target is {self.ada_target}, expected a mean sign from -1 to 1; 0.6 is usual")
+        super().__post_init__()
         if self.patience is not None and self.evaluation_kimg is None:
             raise ConfigError(
                 f"patience is {self.patience} without evaluation_kimg, expected measurements to wait for; set both"
@@ -143,48 +131,35 @@ class PerceptualConfig:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class DistanceConfig:
+class DistanceConfig(Bounded):
     """Protocol of the model distance (paper, Eq. 1)."""
 
-    num_latents: int = 2000
-    batch_size: int = 32
-    truncation_psi: float = 1.0
+    num_latents: Sample = 2000
+    batch_size: Count = 32
+    truncation_psi: Truncation = 1.0
     noise_mode: NoiseMode = "const"
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.num_latents < 2:
-            raise ConfigError(f"num_latents is {self.num_latents}, expected at least 2; the paper takes 2000")
-        _require_positive("batch_size", self.batch_size)
+    seed: Seed = 0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class InversionConfig:
+class InversionConfig(Bounded):
     """Latent optimisation (paper, Eq. 5 to 9)."""
 
     method: InversionMethod = "closed_form"
-    num_steps: int = 1000  # the method encoder takes none
-    learning_rate: float | None = None  # None: the method's own tuned rate
+    num_steps: Count = 1000  # the method encoder takes none
+    learning_rate: Positive | None = None  # None: the method's own tuned rate
     start: Literal["mean", "encoder"] = "mean"  # of the search; in_domain starts at the encoder's code anyway
-    batch_size: int = 16
-    l1_weight: float = 1.0
-    perceptual_weight: float = 1.0
+    batch_size: Count = 16
+    l1_weight: Weight = 1.0
+    perceptual_weight: Weight = 1.0
     # lpips, as the paper's code does; features: the trunk's without LPIPS' learned weights, as Eq. 5 has it.
     perceptual_loss: Literal["lpips", "features"] = "lpips"
-    domain_weight: float = 0.1  # of the method in_domain, on the way from the code to the encoder's of its own image
+    domain_weight: Weight = 0.1  # of the method in_domain, on the way from the code to the encoder's of its own image
     # Of the noise that is added to codes and fades, in lengths of w; None: 0.05 (StyleGAN2's) from the mean, else none.
-    latent_noise: float | None = None
+    latent_noise: Weight | None = None
     optimize_noise: bool = True  # search for the noise maps too, where the generator has any
-    noise_regularization: float = 1e5  # weight that keeps them white noise (arXiv 1912.04958, appendix D)
-    seed: int = 0  # of the fading noise
-
-    def __post_init__(self) -> None:
-        for name in ("num_steps", "batch_size"):
-            _require_positive(name, getattr(self, name))
-        for name in ("l1_weight", "perceptual_weight", "domain_weight", "latent_noise", "noise_regularization"):
-            value = getattr(self, name)
-            if value is not None and not value >= 0:
-                raise ConfigError(f"inversion.{name} is {value}, expected 0 or more; correct it in params.yaml")
+    noise_regularization: Weight = 1e5  # weight that keeps them white noise (arXiv 1912.04958, appendix D)
+    seed: Seed = 0  # of the fading noise
 
     @property
     def needs_encoder(self) -> bool:
@@ -193,95 +168,62 @@ class InversionConfig:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class EncoderConfig:
+class EncoderConfig(Bounded):
     """The network that reads codes from pictures, and its training."""
 
-    total_kimg: float = 400.0  # thousands of pictures shown, generated and real ones together
-    batch_size: int = 16
-    real_share: float = 0.5  # of a batch: pictures of the dataset, whose codes are not known
-    learning_rate: float = 0.002
-    channel_base: int | None = None  # as NetworkConfig's, of the encoder; None: the generator's
-    channel_max: int | None = None
-    latent_weight: float = 1.0  # on the squared error of the code, in variances of w
-    l1_weight: float = 1.0  # on the image of the code, as for the next
-    perceptual_weight: float = 1.0
-    truncation_psi: float = 1.0  # of the generated pictures
+    total_kimg: Positive = 400.0  # thousands of pictures shown, generated and real ones together
+    batch_size: Count = 16
+    real_share: ShareBelowOne = 0.5  # of a batch: pictures of the dataset, whose codes are not known
+    learning_rate: Positive = 0.002
+    channel_base: Count | None = None  # as NetworkConfig's, of the encoder; None: the generator's
+    channel_max: Count | None = None
+    latent_weight: Weight = 1.0  # on the squared error of the code, in variances of w
+    l1_weight: Weight = 1.0  # on the image of the code, as for the next
+    perceptual_weight: Weight = 1.0
+    truncation_psi: Truncation = 1.0  # of the generated pictures
     precision: Literal["auto", "fp32", "bf16"] = "auto"  # of training, as TrainingConfig's; reading is fp32
-    snapshot_kimg: float = 10.0  # thousands of pictures between saved states and rows of the log
-    num_held_out: int = 64  # pictures of each kind that say how well codes are read
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        for name in ("total_kimg", "batch_size", "learning_rate", "snapshot_kimg", "num_held_out"):
-            _require_positive(name, getattr(self, name))
-        for name in ("channel_base", "channel_max"):
-            if getattr(self, name) is not None:
-                _require_positive(name, getattr(self, name))
-        if not 0 <= self.real_share < 1:
-            raise ConfigError(f"real_share is {self.real_share}, expected a share from 0 to below 1; 0.5 is usual")
+    snapshot_kimg: Positive = 10.0  # thousands of pictures between saved states and rows of the log
+    num_held_out: Count = 64  # pictures of each kind that say how well codes are read
+    seed: Seed = 0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class RegressorConfig:
+class RegressorConfig(Bounded):
     """A network that reads the attributes of drawn pictures, and the drawings it is trained on."""
 
-    num_drawings: int = 12_000
-    num_held_out: int = 1000  # further drawings, which say how well each attribute is read
-    num_epochs: int = 10
-    batch_size: int = 64
-    learning_rate: float = 0.002
-    width: int = 32  # channels of the first layer
-    noise: float = 0.1  # the most that is added to a picture in [-1, 1], as a standard deviation
+    num_drawings: Sample = 12_000
+    num_held_out: Sample = 1000  # further drawings, which say how well each attribute is read
+    num_epochs: Count = 10
+    batch_size: Sample = 64
+    learning_rate: Positive = 0.002
+    width: Count = 32  # channels of the first layer
+    noise: Weight = 0.1  # the most that is added to a picture in [-1, 1], as a standard deviation
     precision: Literal["auto", "fp32", "bf16"] = "auto"  # of training, as TrainingConfig's; reading is fp32
-    seed: int = 1_000_000  # of the drawings and the training; no pictures that are judged may have it
-
-    def __post_init__(self) -> None:
-        for name in ("num_drawings", "num_held_out", "num_epochs", "batch_size", "learning_rate", "width"):
-            _require_positive(name, getattr(self, name))
-        if min(self.num_drawings, self.num_held_out, self.batch_size) < 2:
-            raise ConfigError(
-                f"num_drawings is {self.num_drawings}, num_held_out {self.num_held_out} and batch_size "
-                f"{self.batch_size}, expected at least 2 each; raise them"
-            )
-        if self.noise < 0 or self.seed < 0:
-            raise ConfigError(f"noise is {self.noise} and seed {self.seed}, expected 0 or more; correct them")
+    seed: Seed = 1_000_000  # of the drawings and the training; no pictures that are judged may have it
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class IngestConfig:
+class IngestConfig(Bounded):
     """How pictures become a prepared dataset."""
 
-    img_resolution: int = 256
+    img_resolution: Count = 256
     framing: Framing = "center"  # the centered square; the whole picture, padded; or each face, upright, as in FFHQ
     face_landmarks: str | None = None  # for the framing face: a model of MediaPipe (.task) or a table (.csv, .parquet)
-    max_faces: int = 1  # pictures to make of one with several faces, the largest first
+    max_faces: Count = 1  # pictures to make of one with several faces, the largest first
     resampling: Resampling = "lanczos"  # filter of resizing; box is that of the published 256 px FFHQ
     background: str = "white"  # under transparent pixels and beside padded pictures: a name or "#rrggbb"
-    max_images: int | None = None  # None: all
-    max_upscale: float = 2.0  # a picture that would have to be enlarged more is too small
-    max_aspect: float = 3.0  # a picture longer than this times its width, or the reverse, is rejected
-    min_contrast: float = 2.0  # standard deviation, in levels of 255, of the liveliest channel; below: near-uniform
+    max_images: Count | None = None  # None: all
+    max_upscale: Positive = 2.0  # a picture that would have to be enlarged more is too small
+    # A picture longer than this times its width, or the reverse, is rejected.
+    max_aspect: Annotated[float, Bounds(low=1)] = 3.0
+    min_contrast: Weight = 2.0  # standard deviation, in levels of 255, of the liveliest channel; below: near-uniform
     # Of 256 bits of the perceptual hash, how many may differ between near duplicates; None: these are kept.
-    near_duplicate_bits: int | None = 16
-    test_share: float = 0.1  # share of pictures kept from training, chosen by their hash
-    max_reject_share: float = 0.2  # a larger share of unusable pictures stops the stage
+    near_duplicate_bits: Annotated[int, Bounds(low=0, high=32)] | None = 16
+    test_share: ShareBelowOne = 0.1  # share of pictures kept from training, chosen by their hash
+    max_reject_share: Share = 0.2  # a larger share of unusable pictures stops the stage
 
     def __post_init__(self) -> None:
-        for name in ("img_resolution", "max_faces", "max_upscale"):
-            _require_positive(name, getattr(self, name))
-        if not 0 <= self.test_share < 1:
-            raise ConfigError(f"test_share is {self.test_share}, expected a share from 0 to below 1")
-        if self.max_images is not None:
-            _require_positive("max_images", self.max_images)
-        if not self.max_aspect >= 1:
-            raise ConfigError(f"max_aspect is {self.max_aspect}, expected the ratio of the sides, at least 1")
-        if not self.min_contrast >= 0:
-            raise ConfigError(f"min_contrast is {self.min_contrast}, expected levels from 0 (all pass)")
-        if self.near_duplicate_bits is not None and not 0 <= self.near_duplicate_bits <= 32:
-            raise ConfigError(
-                f"near_duplicate_bits is {self.near_duplicate_bits}, expected 0 to 32 of 256 bits, or null; beyond 32 "
-                "different pictures pass for duplicates"
-            )
+        super().__post_init__()
         try:
             ImageColor.getrgb(self.background)
         except ValueError as error:
@@ -297,12 +239,13 @@ def from_mapping(config_type: type[ConfigT], values: Mapping[str, Any], *, secti
         section: the section's name, for error messages.
 
     Raises:
-        ConfigError: a key does not exist in `config_type`, or a value has the wrong type.
+        ConfigError: a key does not exist in `config_type`, or a value has the wrong type or lies outside its bounds.
     """
     if not isinstance(values, Mapping):
         raise ConfigError(f"{section} is {values!r}, expected settings as key: value; write {{}} for the defaults")
     hints = typing.get_type_hints(config_type)
     known = {field.name: hints[field.name] for field in dataclasses.fields(config_type)}  # type: ignore[arg-type]
+    bounds = bounds_of(config_type)
     kwargs: dict[str, Any] = {}
     for key, value in values.items():
         if key not in known:
@@ -310,6 +253,8 @@ def from_mapping(config_type: type[ConfigT], values: Mapping[str, Any], *, secti
             hint = f"did you mean {close[0]!r}?" if close else f"known keys: {', '.join(sorted(known))}"
             raise ConfigError(f"{section} has the unknown key {key!r}, expected one of {len(known)} settings; {hint}")
         kwargs[key] = _coerce(value, known[key], where=f"{section}.{key}")
+        if key in bounds:
+            check_bounds(kwargs[key], bounds[key], where=f"{section}.{key}")
     return config_type(**kwargs)
 
 
@@ -330,7 +275,9 @@ def _coerce(value: Any, hint: Any, *, where: str) -> Any:
             if value is None:
                 return None
         elif option is float and type(value) in (int, float):
-            return float(value)
+            return float(value) if not abs(value) > _LARGEST else math.inf  # YAML's whole numbers have no end
+        elif option is int and type(value) is float and value.is_integer():  # as YAML reads 1e3
+            return int(value)
         elif type(value) is option:
             return value
     expected = " or ".join(_describe(option) for option in options)
@@ -341,8 +288,3 @@ def _describe(hint: Any) -> str:
     if typing.get_origin(hint) is Literal:
         return "one of " + ", ".join(map(str, typing.get_args(hint)))
     return "null" if hint is type(None) else hint.__name__
-
-
-def _require_positive(name: str, value: float) -> None:
-    if not value > 0:  # so that NaN is refused too
-        raise ConfigError(f"{name} is {value}, expected a number above 0; correct it in params.yaml")

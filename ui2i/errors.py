@@ -25,7 +25,11 @@ class BackboneError(UI2IError):
     """The perceptual trunk's weights cannot be had."""
 
 
-class SlowPrecisionWarning(UserWarning):
+class UI2IWarning(UserWarning):
+    """Something that people ought to know of a result that is made all the same; the command line prints one line."""
+
+
+class SlowPrecisionWarning(UI2IWarning):
     """A precision was asked for that this machine can only emulate. It works, slowly."""
 
 

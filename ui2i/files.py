@@ -8,6 +8,7 @@ moved aside, so for an instant neither version is there. This does not arbitrate
 import contextlib
 import hashlib
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -21,6 +22,9 @@ def atomic_file(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a temporary path beside `path`; what was written there replaces `path` on leaving without an error.
 
     Missing parent folders are made. On an error the temporary file is removed and `path` stays as it was.
+
+    Raises:
+        OSError: it cannot be written, also where a library says so in an error of its own; it names `path`.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -30,6 +34,14 @@ def atomic_file(path: str | os.PathLike[str]) -> Iterator[Path]:
         _fsync(temporary)
         temporary.replace(path)
         _fsync(path.parent)
+    except OSError as error:
+        if error.filename == str(temporary):
+            error.filename = str(path)
+        raise
+    except Exception as error:
+        if (reason := _write_error(error, temporary)) is not None:
+            raise OSError(reason.errno, reason.strerror, str(path)) from error
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -97,6 +109,19 @@ def sha256_listing(entries: Iterator[tuple[str, str]]) -> str:
         # A zero byte ends each part: no name can contain one, so no two listings read alike.
         digest.update(name.encode("utf-8", "surrogateescape") + b"\0" + content.encode() + b"\0")
     return digest.hexdigest()
+
+
+def _write_error(error: Exception, path: Path) -> OSError | None:
+    """Return what the operating system refused to a library that was writing `path`; None: `error` is another."""
+    if (found := re.search(r"\bos error (\d+)", str(error))) is not None:  # safetensors
+        return OSError(int(found[1]), os.strerror(int(found[1])))
+    if "inline_container" in str(error):  # torch, which keeps the reason to itself: a further write is told it
+        try:
+            with path.open("ab") as file:
+                file.write(bytes(_CHUNK_BYTES))
+        except OSError as reason:
+            return reason
+    return None
 
 
 def _sibling(path: Path) -> Path:

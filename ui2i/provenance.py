@@ -1,15 +1,25 @@
-"""What made a result: commit, versions, device, processor. Every table and card carries it."""
+"""What made a result: commit, versions, device, processor. Every table and card carries it.
+
+The commit is that of this code, wherever the command runs and whatever the project's folder is part of.
+"""
 
 import functools
 import os
 import platform
 import subprocess
+import warnings
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
+from ui2i.errors import UI2IWarning
+
 RECORDED_PACKAGES = ("ui2i", "torch", "torchvision", "lpips", "numpy", "pandas", "pyarrow")
+UNKNOWN = "unknown"
 _BF16_FEATURES = ("avx512_bf16", "amx_bf16", "bf16")  # of torch.cpu.get_capabilities
+_CODE = Path(__file__).resolve()
+_TIMEOUT_SECONDS = 20
 
 
 def provenance(device: str = "cpu") -> dict[str, Any]:
@@ -17,7 +27,7 @@ def provenance(device: str = "cpu") -> dict[str, Any]:
     import torch
 
     return {
-        "commit": git_commit(),
+        "commit": code_commit(),
         "versions": _package_versions(),
         "python": platform.python_version(),
         "device": device,
@@ -35,21 +45,61 @@ def processor() -> dict[str, Any]:
 
     found = torch.cpu.get_capabilities()
     return {
-        "name": str(found.get("cpu_name") or "unknown"),
+        "name": str(found.get("cpu_name") or UNKNOWN),
         "num_cores": os.cpu_count(),
         "instruction_set": torch.backends.cpu.get_cpu_capability(),
         "native_bf16": any(bool(found.get(feature)) for feature in _BF16_FEATURES),
     }
 
 
-def git_commit(folder: str | os.PathLike[str] = ".") -> str:
-    """Return the commit of a folder, with `-dirty` if tracked files were changed; `unknown` outside git."""
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+@functools.cache
+def code_commit() -> str:
+    """Return the commit of the code that runs, with `-dirty` if its repository's tracked files were changed.
+
+    `unknown` if git does not track the code, as in an installed package, or does not answer. Then a warning says why.
+    """
     try:
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True, timeout=20)
-        return done.stdout.strip()
+        _git(_CODE.parent, "ls-files", "--error-unmatch", "--", _CODE.name)  # an environment may lie in a repository
+        return _describe(_CODE.parent)
+    except (OSError, subprocess.SubprocessError) as error:
+        warnings.warn(
+            f"the commit of the code in {_CODE.parent} is unknown ({_reason(error)}), expected a git repository that "
+            "this user may read; tables and cards made now say 'unknown' in its place",
+            UI2IWarning,
+            stacklevel=2,
+        )
+        return UNKNOWN
+
+
+def git_commit(folder: str | os.PathLike[str]) -> str:
+    """Return the commit of a folder, with `-dirty` if tracked files were changed; `unknown` outside git."""
+    try:
+        return _describe(folder)
     except (OSError, subprocess.SubprocessError):
-        return "unknown"
+        return UNKNOWN
+
+
+def _describe(folder: str | os.PathLike[str]) -> str:
+    return _git(folder, "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*").strip()
+
+
+def _git(folder: str | os.PathLike[str], *arguments: str) -> str:
+    elsewhere = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE")  # set in a hook of another repository
+    done = subprocess.run(
+        ["git", *arguments],
+        cwd=folder,
+        env={name: value for name, value in os.environ.items() if name not in elsewhere},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=_TIMEOUT_SECONDS,
+    )
+    return done.stdout
+
+
+def _reason(error: OSError | subprocess.SubprocessError) -> str:
+    said = error.stderr if isinstance(error, subprocess.CalledProcessError) else str(error)
+    return " ".join(str(said or error).split())
 
 
 @functools.cache

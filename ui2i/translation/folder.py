@@ -34,7 +34,7 @@ from ui2i.inversion import LATENTS_SCHEMA, Encoder, Inverter, Latent, stack_late
 from ui2i.networks.generator import Generator
 from ui2i.perceptual import Perceptual
 from ui2i.progress import Progress, no_progress
-from ui2i.provenance import git_commit
+from ui2i.provenance import code_commit
 from ui2i.tables import TRANSLATION_SCHEMA, write_table
 from ui2i.translation.inputs import Inputs, Picture, Reject, StemNamer, list_inputs, readable_batches
 from ui2i.translation.outputs import Output, TranslationConfig, plan_outputs
@@ -182,7 +182,7 @@ class _Writer:
         self._config = config
         self._inverted_with = inverted_with
         shared = ("base_hash", "method", "start", "encoder_hash", "trunk_hash")
-        self._shared = {**names, **{name: inverted_with[name] for name in shared}, "commit": git_commit()}
+        self._shared = {**names, **{name: inverted_with[name] for name in shared}, "commit": code_commit()}
         self._tables = tables
         self._namer = StemNamer([output.variant for output in outputs])
 

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from ui2i.bounds import Bounded, CountOrNone, Seed, Truncation
 from ui2i.errors import ConfigError
 from ui2i.networks.generator import Generator
 from ui2i.translation.edits import semantic_step
@@ -19,20 +20,19 @@ RECONSTRUCTION = "reconstruction"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class TranslationConfig:
+class TranslationConfig(Bounded):
     """What is made of every picture's code, beside its plain translation."""
 
-    truncation_psi: float = 1.0  # pulls the codes towards the targets' mean; not for reconstructions
-    num_styles: int = 0  # further versions with sampled appearance (paper, Eq. 10)
-    num_style_layers: int = 4  # style inputs that another appearance takes over, from the image's side
-    style_seed: int | None = None  # the k-th sampled appearance, from 1, has this + k; None: the inversion's seed
+    truncation_psi: Truncation = 1.0  # pulls the codes towards the targets' mean; not for reconstructions
+    num_styles: CountOrNone = 0  # further versions with sampled appearance (paper, Eq. 10)
+    num_style_layers: CountOrNone = 4  # style inputs that another appearance takes over, from the image's side
+    style_seed: Seed | None = None  # the k-th sampled appearance, from 1, has this + k; None: the inversion's seed
     directions: tuple[int, ...] = ()  # versions that are moved along semantic directions, 1 the strongest
     strengths: tuple[float, ...] = (2.0,)  # of each of these, in standard deviations of w
     framing: Literal["center", "fit"] = "center"  # of files: the centered square, or all of it on white
 
     def __post_init__(self) -> None:
-        if not 0 <= self.truncation_psi <= 2:  # so that NaN is refused too
-            raise ConfigError(f"truncation_psi is {self.truncation_psi}, expected 0 to 2; 1 changes nothing")
+        super().__post_init__()
         if any(not abs(strength) <= 100 for strength in self.strengths):
             raise ConfigError(f"strengths are {list(self.strengths)}, expected -100 to 100 standard deviations")
 

@@ -1,0 +1,45 @@
+"""What every command has in common at its end: an error is one line on stderr, and the exit status.
+
+An error of the operating system is the user's to mend, as `UI2IError`s are: a full disk, a folder that may not be
+written. So it is told in the same way: what came, what was expected, what to do.
+"""
+
+import errno
+import sys
+
+from ui2i.errors import UI2IError
+
+USER_ERROR = 2  # exit status
+
+_REMEDIES = {
+    errno.ENOSPC: "expected room for what is written; free some space and run the command again",
+    errno.EDQUOT: "expected room for what is written; free some of the quota and run the command again",
+    errno.EFBIG: "expected room for what is written; raise the limit on the size of files",
+    errno.EROFS: "expected a place that can be written; make it writable or name another place",
+    errno.EACCES: "expected a place that this user may use; change its permissions or name another place",
+    errno.EPERM: "expected a place that this user may use; change its permissions or name another place",
+    errno.ENOENT: "expected it to exist; check the path, or make the folder first",
+    errno.ENOTDIR: "expected a folder there; check the path",
+    errno.EISDIR: "expected a file there; check the path",
+    errno.EEXIST: "expected nothing there; move it away or choose another name",
+    errno.ENAMETOOLONG: "expected a name of at most 255 bytes; shorten it",
+    errno.EMFILE: "expected to open more files at once; raise the limit (ulimit -n)",
+}
+_OTHER = "expected the operating system to do it; mend that and run the command again"
+
+
+def one_line(error: UI2IError | OSError) -> str:
+    """Return what went wrong in one line without its prefix."""
+    message = _os_error_message(error) if isinstance(error, OSError) else str(error)
+    return " ".join(message.split())
+
+
+def print_error(error: UI2IError | OSError) -> None:
+    """Print `error: ...` on stderr."""
+    print(f"error: {one_line(error)}", file=sys.stderr, flush=True)
+
+
+def _os_error_message(error: OSError) -> str:
+    names = [str(name) for name in (error.filename, error.filename2) if name is not None]
+    said = error.strerror if names and error.strerror else str(error) or type(error).__name__
+    return f"{': '.join([*names, said])}, {_REMEDIES.get(error.errno or 0, _OTHER)}"
