@@ -14,13 +14,14 @@ from foreign_files import storage_bytes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ui2i.converters.inert import Bystander, Global, RefusedError, SkippedText, shown
+from ui2i.converters.inert import Bystander, Global, RefusedError, SkippedText
 from ui2i.converters.pickle_reader import read_pickle
 from ui2i.converters.pickle_stack import MAX_TEXT_BYTES
 from ui2i.converters.pickle_writer import Bytes, Call, write_pickle
 from ui2i.converters.torch_pickling import parameter, tensor
 from ui2i.converters.torch_stream import read_embedded_storage, read_stream
 from ui2i.converters.vocabulary import TorchVocabulary
+from ui2i.untrusted import shown
 
 PLAIN = st.recursive(
     st.none() | st.booleans() | st.integers(-(1 << 126), 1 << 126) | st.floats(allow_nan=False) | st.text(max_size=20),

@@ -11,11 +11,12 @@ from typing import Any, Literal
 
 from ui2i.converters.architecture import WHOLE_BATCH, build, check_discriminator, generator_config, mean_w
 from ui2i.converters.foreign import ForeignModel, check_filter, zeros
-from ui2i.converters.inert import PersistentObject, RefusedError, shown
+from ui2i.converters.inert import PersistentObject, RefusedError
 from ui2i.converters.note import KEY, Note, read_note
 from ui2i.converters.tensor_views import TensorView
 from ui2i.networks.discriminator import Discriminator
 from ui2i.networks.generator import Generator
+from ui2i.untrusted import shown
 
 FORMAT: Literal["ada"] = "ada"
 MAX_MODULES = 2000  # a generator of 1024 px has about 80

@@ -10,17 +10,18 @@ from typing import Literal
 
 import torch
 
-from ui2i.checkpoints import ModelCard, load_discriminator, load_generator, save_discriminator, save_generator
+from ui2i.checkpoints import ModelCard, load_network, save_discriminator, save_generator
 from ui2i.converters import ada, rosinality
 from ui2i.converters.ada_file import write_ada
 from ui2i.converters.foreign import ForeignModel
-from ui2i.converters.inert import RefusedError, shown
+from ui2i.converters.inert import RefusedError
 from ui2i.converters.note import Note
 from ui2i.converters.torch_files import map_file, read_tree, release
 from ui2i.errors import CheckpointError
 from ui2i.files import atomic_file, atomic_folder, sha256_file
 from ui2i.networks.discriminator import Discriminator
 from ui2i.networks.generator import Generator
+from ui2i.untrusted import shown
 
 Format = Literal["ui2i", "rosinality", "ada"]
 GENERATOR_FILE, DISCRIMINATOR_FILE = "generator.safetensors", "discriminator.safetensors"
@@ -62,8 +63,7 @@ def read_checkpoint(path: Path, *, generator_only: bool = False) -> Checkpoint:
             return _read_folder(path, generator_only=generator_only)
         data = map_file(path)
         if _is_safetensors(data):
-            generator, card = load_generator(path, share_file=True)
-            return Checkpoint(format="ui2i", generator=generator, discriminator=None, card=card)
+            return _read_native(path, None)
         foreign = _read_foreign(data, generator_only=generator_only)
         release(data)
     except RefusedError as error:
@@ -158,11 +158,23 @@ def _is_safetensors(data: memoryview) -> bool:
 
 
 def _read_folder(folder: Path, *, generator_only: bool) -> Checkpoint:
-    generator, card = load_generator(folder / GENERATOR_FILE, share_file=True)
-    discriminator = None
-    if (folder / DISCRIMINATOR_FILE).exists() and not generator_only:
-        discriminator, _ = load_discriminator(folder / DISCRIMINATOR_FILE, share_file=True)
-    return Checkpoint(format="ui2i", generator=generator, discriminator=discriminator, card=card)
+    second = folder / DISCRIMINATOR_FILE
+    return _read_native(folder / GENERATOR_FILE, second if second.exists() and not generator_only else None)
+
+
+def _read_native(generator_path: Path, discriminator_path: Path | None) -> Checkpoint:
+    generator = load_network(generator_path, Generator, share_file=True)
+    discriminator, notes = None, [generator.note]
+    if discriminator_path is not None:
+        second = load_network(discriminator_path, Discriminator, share_file=True)
+        discriminator, notes = second.network, [*notes, second.note]
+    return Checkpoint(
+        format="ui2i",
+        generator=generator.network,
+        discriminator=discriminator,
+        card=generator.card,
+        remarks=tuple(dict.fromkeys(note for note in notes if note)),
+    )
 
 
 def _read_foreign(data: memoryview, *, generator_only: bool) -> ForeignModel:

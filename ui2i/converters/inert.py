@@ -5,7 +5,6 @@ such a name up: each one that may occur becomes one of the classes below, or a p
 """
 
 import dataclasses
-import reprlib
 from typing import Any
 
 from ui2i.errors import CheckpointError
@@ -49,14 +48,3 @@ class SkippedText:
     """A long text, such as embedded source code, that was stepped over without being decoded."""
 
     num_bytes: int
-
-
-_repr = reprlib.Repr()
-_repr.maxstring = _repr.maxother = _repr.maxlong = 60
-_repr.maxlevel = 2
-
-
-def shown(value: object) -> str:
-    """Return a value of an untrusted file for a message: short, on one line, with control characters escaped."""
-    text = _repr.repr(value)
-    return ascii(text)[1:-1] if not text.isascii() or not text.isprintable() else text

@@ -11,8 +11,9 @@ from typing import Any
 
 from ui2i.checkpoints import ModelCard, card_from_mapping
 from ui2i.config import NetworkConfig, from_mapping, to_mapping
-from ui2i.converters.inert import RefusedError, shown
+from ui2i.converters.inert import RefusedError
 from ui2i.errors import ConfigError
+from ui2i.untrusted import shown
 
 KEY = "ui2i"
 NOTE_VERSION = 1

@@ -9,8 +9,9 @@ import struct
 from collections.abc import Callable
 from typing import Any
 
-from ui2i.converters.inert import Bystander, Global, RefusedError, SkippedText, shown
+from ui2i.converters.inert import Bystander, Global, RefusedError, SkippedText
 from ui2i.converters.pickle_stack import DAMAGED, MAX_INTEGER_BYTES, MAX_MARKS, MAX_TEXT_BYTES, PickleStack, decode
+from ui2i.untrusted import shown
 
 
 def _constant(pickle: PickleStack, value: Any) -> None:

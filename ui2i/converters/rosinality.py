@@ -15,7 +15,7 @@ from torch import Tensor
 from ui2i.config import NetworkConfig
 from ui2i.converters.architecture import WHOLE_BATCH, build, check_discriminator, generator_config, mean_w
 from ui2i.converters.foreign import ForeignModel, check_filter, normalized_filter, random_noise, tensors, zeros
-from ui2i.converters.inert import RefusedError, shown
+from ui2i.converters.inert import RefusedError
 from ui2i.converters.note import KEY, Note, read_note
 from ui2i.converters.rosinality_names import (
     Name,
@@ -28,6 +28,7 @@ from ui2i.converters.rosinality_names import (
 from ui2i.converters.tensor_views import TensorView, tensor_view
 from ui2i.networks.discriminator import Discriminator
 from ui2i.networks.generator import Generator
+from ui2i.untrusted import shown
 
 FORMAT: Literal["rosinality"] = "rosinality"
 MINIBATCH_GROUP = 4  # images per minibatch-stddev group, fixed in that code

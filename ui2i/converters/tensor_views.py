@@ -11,7 +11,9 @@ import math
 import torch
 from torch import Tensor
 
-from ui2i.converters.inert import RefusedError, shown
+from ui2i.converters.inert import RefusedError
+from ui2i.tensor_files import is_finite
+from ui2i.untrusted import shown
 
 MAX_DIMENSIONS = 8
 
@@ -93,7 +95,7 @@ class TensorView:
                 "save the networks again without quantisation"
             )
         tensor = self._raw().float().contiguous()
-        if not torch.isfinite(tensor).all():
+        if not is_finite(tensor):
             raise RefusedError(
                 f"has values in {shown(name)} that are not finite, expected trained weights; take an earlier snapshot"
             )

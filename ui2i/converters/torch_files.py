@@ -9,13 +9,15 @@ import os
 from pathlib import Path
 from typing import Any
 
-from ui2i.converters.inert import RefusedError, shown
+from ui2i.converters.inert import RefusedError
 from ui2i.converters.pickle_reader import read_pickle
 from ui2i.converters.tensor_views import Storage
 from ui2i.converters.torch_stream import MAGIC_BYTES, read_embedded_storage, read_stream
 from ui2i.converters.vocabulary import TorchVocabulary, new_storage
 from ui2i.converters.zip_records import read_records
 from ui2i.errors import CheckpointError
+from ui2i.tensor_files import refuse_pipe
+from ui2i.untrusted import shown
 
 MIN_PICKLE_PROTOCOL, MAX_PICKLE_PROTOCOL = 2, 5
 
@@ -26,6 +28,7 @@ def map_file(path: Path) -> memoryview:
     Raises:
         CheckpointError: it is missing, empty or unreadable.
     """
+    refuse_pipe(path)
     try:
         with path.open("rb") as file:
             if os.fstat(file.fileno()).st_size == 0:

@@ -7,10 +7,11 @@ tensor inside a `.pkl` of NVIDIA's is one.
 import struct
 from typing import Any
 
-from ui2i.converters.inert import RefusedError, shown
+from ui2i.converters.inert import RefusedError
 from ui2i.converters.pickle_reader import read_pickle
 from ui2i.converters.tensor_views import Storage
 from ui2i.converters.vocabulary import TorchVocabulary, new_storage
+from ui2i.untrusted import shown
 
 MAGIC_NUMBER = 0x1950A86A20F9469CFC6C
 PROTOCOL_VERSION = 1001

@@ -8,8 +8,9 @@ import struct
 from collections.abc import Callable
 from typing import Any
 
-from ui2i.converters.inert import Bystander, Global, PersistentObject, RefusedError, shown
+from ui2i.converters.inert import Bystander, Global, PersistentObject, RefusedError
 from ui2i.converters.tensor_views import STORAGE_DTYPES, Storage, TensorView, tensor_view
+from ui2i.untrusted import shown
 
 # A tensor that many names share is counted once a name: room for that, and for files that are small altogether.
 TENSOR_BYTES_PER_FILE_BYTE = 4

@@ -8,7 +8,8 @@ object for as many entries as a file holds, which a forged directory can make ma
 import struct
 from collections.abc import Iterator
 
-from ui2i.converters.inert import RefusedError, shown
+from ui2i.converters.inert import RefusedError
+from ui2i.untrusted import shown
 
 MAX_RECORDS = 20_000  # a training checkpoint of 1024 px with its optimisers has about 1,500
 
