@@ -223,5 +223,6 @@ def _parse_header(stored: TensorFile, *, kind: str | None = None) -> tuple[Netwo
         return from_mapping(NetworkConfig, header["network"], section="network"), card_from_mapping(header["card"])
     except (ConfigError, KeyError, TypeError) as error:
         raise CheckpointError(
-            f"{path} has an unusable header ({shortened(str(error))}), expected one that ui2i wrote; fetch or train it again"
+            f"{path} has an unusable header ({shortened(str(error))}), expected one that ui2i wrote; fetch or train it "
+            "again"
         ) from error

@@ -20,6 +20,8 @@ from ui2i.untrusted import shown
 
 FORMAT: Literal["ada"] = "ada"
 MAX_MODULES = 2000  # a generator of 1024 px has about 80
+MAX_TENSORS = 5000  # which has about 150
+MAX_MODULE_ENTRIES, MAX_NAME_LENGTH = 500, 100  # modules may share their entries, and names are joined
 _FILTER = "resample_filter"
 _RESOLUTIONS = {str(4 << level): 4 << level for level in range(9)}  # of blocks, up to 1024 px
 
@@ -64,6 +66,8 @@ class _Network:
                 for leaf, view in _mapping(module, kind).items():
                     if type(view) is TensorView:
                         self.views[_join(prefix, leaf)] = view
+            if len(self.views) > MAX_TENSORS:
+                raise RefusedError(f"has more than {MAX_TENSORS:,} tensors in a network, expected 150; it is forged")
         for key in [key for key in self.views if key.endswith(_FILTER)]:
             check_filter(key, self.views.pop(key))
 
@@ -112,8 +116,12 @@ def _walk(root: PersistentObject) -> Iterator[tuple[str, PersistentObject]]:
 
 def _mapping(module: PersistentObject, kind: str) -> Mapping[str, Any]:
     value = module.state.get(kind)
-    if type(value) is not dict or any(type(key) is not str for key in value):
-        raise RefusedError(f"has a module without {kind}, expected one of torch; it is damaged")
+    if (
+        type(value) is not dict
+        or len(value) > MAX_MODULE_ENTRIES
+        or any(type(key) is not str or len(key) > MAX_NAME_LENGTH for key in value)
+    ):
+        raise RefusedError(f"has a module without {kind}, or with odd ones, expected one of torch; it is damaged")
     return value
 
 

@@ -16,7 +16,9 @@ from ui2i.converters.ada_file import write_ada
 from ui2i.converters.foreign import ForeignModel
 from ui2i.converters.inert import RefusedError
 from ui2i.converters.note import Note
+from ui2i.converters.safetensors_tree import is_native, is_safetensors, read_safetensors
 from ui2i.converters.torch_files import map_file, read_tree, release
+from ui2i.converters.wrappings import unwrapped
 from ui2i.errors import CheckpointError
 from ui2i.files import atomic_file, atomic_folder, sha256_file
 from ui2i.networks.discriminator import Discriminator
@@ -58,14 +60,15 @@ def read_checkpoint(path: Path, *, generator_only: bool = False) -> Checkpoint:
         CheckpointError: it is missing, damaged, of another kind or architecture, or contains more than data.
     """
     path = Path(path)
+    if path.is_dir():
+        return _read_folder(path, generator_only=generator_only)
     try:
-        if path.is_dir():
-            return _read_folder(path, generator_only=generator_only)
-        data = map_file(path)
-        if _is_safetensors(data):
-            return _read_native(path, None)
-        foreign = _read_foreign(data, generator_only=generator_only)
-        release(data)
+        with unwrapped(path) as inner:
+            data = map_file(inner)
+            if is_safetensors(data) and is_native(inner):
+                return _read_native(inner, None, named=path)
+            foreign = _read_foreign(inner, data, generator_only=generator_only)
+            release(data)
     except RefusedError as error:
         raise CheckpointError(f"{path} {error}") from error
     card = foreign.note.card if foreign.note else _imported_card(path, foreign.format)
@@ -153,17 +156,17 @@ def _is_equal(one: torch.Tensor, other: torch.Tensor | None) -> bool:
     return torch.equal(one.contiguous().view(torch.int32), other.contiguous().view(torch.int32))
 
 
-def _is_safetensors(data: memoryview) -> bool:
-    return len(data) > 9 and data[8] == ord("{") and int.from_bytes(data[:8], "little") <= len(data)
-
-
 def _read_folder(folder: Path, *, generator_only: bool) -> Checkpoint:
     second = folder / DISCRIMINATOR_FILE
     return _read_native(folder / GENERATOR_FILE, second if second.exists() and not generator_only else None)
 
 
-def _read_native(generator_path: Path, discriminator_path: Path | None) -> Checkpoint:
-    generator = load_network(generator_path, Generator, share_file=True)
+def _read_native(generator_path: Path, discriminator_path: Path | None, *, named: Path | None = None) -> Checkpoint:
+    """Read native files; `named` is what to call a file that was unpacked from another."""
+    try:
+        generator = load_network(generator_path, Generator, share_file=True)
+    except CheckpointError as error:
+        raise CheckpointError(str(error).replace(str(generator_path), str(named or generator_path))) from error
     discriminator, notes = None, [generator.note]
     if discriminator_path is not None:
         second = load_network(discriminator_path, Discriminator, share_file=True)
@@ -177,8 +180,8 @@ def _read_native(generator_path: Path, discriminator_path: Path | None) -> Check
     )
 
 
-def _read_foreign(data: memoryview, *, generator_only: bool) -> ForeignModel:
-    tree = read_tree(data)
+def _read_foreign(path: Path, data: memoryview, *, generator_only: bool) -> ForeignModel:
+    tree = read_safetensors(path, data) if is_safetensors(data) else read_tree(data)
     if ada.is_ada(tree):
         return ada.read_ada(tree, generator_only=generator_only)
     if type(tree) is dict and rosinality.is_rosinality(tree):

@@ -12,11 +12,13 @@ from typing import Any
 from ui2i.checkpoints import ModelCard, card_from_mapping
 from ui2i.config import NetworkConfig, from_mapping, to_mapping
 from ui2i.converters.inert import RefusedError
+from ui2i.converters.pickle_reader import check_expanded_size
 from ui2i.errors import ConfigError
 from ui2i.untrusted import shown
 
 KEY = "ui2i"
 NOTE_VERSION = 1
+MAX_NOTE_PARTS = 10_000
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -46,6 +48,7 @@ def read_note(tree: Mapping[Any, Any]) -> Note | None:
     values = tree.get(KEY)
     if values is None:
         return None
+    check_expanded_size(values, MAX_NOTE_PARTS)
     try:
         if values["version"] != NOTE_VERSION:
             version = shown(values["version"])
