@@ -113,9 +113,7 @@ def read_tensors(path: Path, *, what: str, with_tensors: bool = True) -> TensorF
         with safe_open(path, framework="pt") as file:  # what checks the layout, and maps the file
             tensors = {name: file.get_tensor(name) for name in file.keys()} if with_tensors else {}  # noqa: SIM118
     except KeyError:
-        raise CheckpointError(
-            f"{path} has no ui2i header, expected {what} that ui2i wrote; name another"
-        ) from None
+        raise CheckpointError(f"{path} has no ui2i header, expected {what} that ui2i wrote; name another") from None
     except (SafetensorError, ValueError, OSError, TypeError, RecursionError) as error:
         article, noun = what.split(maxsplit=1)
         said = f"not a readable {noun}" if article == "a" else f"no readable {noun}"

@@ -28,7 +28,9 @@ _RESOLUTIONS = {str(4 << level): 4 << level for level in range(9)}  # of blocks,
 
 def is_ada(tree: Any) -> bool:
     """Whether a file's content is of this format."""
-    return type(tree) is PersistentObject or (type(tree) is dict and type(tree.get("G_ema")) is PersistentObject)
+    return type(tree) is PersistentObject or (
+        type(tree) is dict and any(type(tree.get(name)) is PersistentObject for name in ("G_ema", "G"))
+    )
 
 
 def read_ada(tree: Any, *, generator_only: bool = False) -> ForeignModel:
@@ -43,9 +45,14 @@ def read_ada(tree: Any, *, generator_only: bool = False) -> ForeignModel:
     is_untrained = note is not None and not note.has_discriminator  # it only fills the place that the format demands
     has_discriminator = type(tree.get("D")) is PersistentObject and not generator_only and not is_untrained
     second = _Network(tree["D"], "D") if has_discriminator else None
-    generator, remarks = _generator(_Network(tree["G_ema"], "G_ema"), note, second)
+    name = "G_ema" if type(tree.get("G_ema")) is PersistentObject else "G"
+    network = _Network(tree[name], name)
+    generator, remarks = _generator(network, note, second)
+    if name == "G":
+        remarks.append("has no averaged generator (G_ema): the one in training, G, was taken")
+    remarks += _precision(network, second)
     discriminator = None if second is None else _discriminator(second, generator)
-    ignored = [name for name in ("G", "augment_pipe") if tree.get(name) is not None]
+    ignored = [key for key in ("G", "augment_pipe") if key != name and tree.get(key) is not None]
     if ignored and KEY not in tree:
         remarks.append(f"left out: {', '.join(ignored)}")
     return ForeignModel(
@@ -151,6 +158,32 @@ def _generator(network: _Network, note: Note | None, second: _Network | None) ->
         generator.mapping.w_avg = mean_w(generator)
         remarks.append("has no w_avg: the mean of w was taken over 10,000 fixed latents")
     return generator, remarks
+
+
+def _precision(*networks: "_Network | None") -> list[str]:
+    """Say which layers compute in float16 there, which neither other formats nor files written from this model say."""
+    found = []
+    for network in networks:
+        modules = {} if network is None else {_last(path): module for path, module in network.modules.items()}
+        sizes = sorted(_RESOLUTIONS[name[1:]] for name in modules if _is_block(name) and _is_half(modules[name]))
+        if network is not None and sizes:
+            found.append(f"{network.name} at {', '.join(map(str, sizes))} px")
+    if not found:
+        return []
+    where = " and ".join(found)
+    return [f"computes {where} in float16 there (use_fp16, num_fp16_res), but in float32 here and if written again"]
+
+
+def _last(path: str) -> str:
+    return path.rpartition(".")[2]
+
+
+def _is_block(name: str) -> bool:
+    return name[:1] == "b" and name[1:] in _RESOLUTIONS
+
+
+def _is_half(module: PersistentObject) -> bool:
+    return module.state.get("use_fp16") is True
 
 
 def _discriminator(network: _Network, generator: Generator) -> Discriminator:

@@ -10,6 +10,7 @@ from typing import Any
 
 from ui2i.converters.budget import Budget
 from ui2i.converters.inert import Bystander, Global, PersistentObject, RefusedError, SkippedText, hashable
+from ui2i.converters.numpy_arrays import ARRAY
 from ui2i.converters.tensor_views import STORAGE_DTYPES, Storage, TensorView, tensor_view
 from ui2i.untrusted import shown
 
@@ -164,6 +165,15 @@ def _encoded(vocabulary: TorchVocabulary, arguments: tuple[Any, ...]) -> memoryv
         raise _odd("bytes", arguments) from error
 
 
+def _buffer(_: TorchVocabulary, arguments: tuple[Any, ...]) -> Bystander:
+    """An array as protocol 5 writes it, described as protocol 2 would."""
+    match arguments:
+        case (memoryview() as data, Bystander() as dtype, tuple(shape), str(order)):
+            return Bystander(ARRAY, state=(1, shape, dtype, order == "F", data))
+        case _:
+            raise _odd("an array", arguments)
+
+
 def _bystander(kind: str) -> _Builder:
     def build(_: TorchVocabulary, arguments: tuple[Any, ...]) -> Bystander:
         return Bystander(kind, arguments[0] if arguments else None)
@@ -190,7 +200,9 @@ _BUILDERS: dict[Global, _Builder] = {
 }
 _BUILDERS |= {Global(module, kind): _set for module in ("builtins", "__builtin__") for kind in ("set", "frozenset")}
 for _core in ("numpy.core.multiarray", "numpy._core.multiarray"):
-    _BUILDERS |= {Global(_core, "scalar"): _scalar, Global(_core, "_reconstruct"): _bystander("an array of numpy")}
+    _BUILDERS |= {Global(_core, "scalar"): _scalar, Global(_core, "_reconstruct"): _bystander(ARRAY)}
+for _core in ("numpy.core.numeric", "numpy._core.numeric"):
+    _BUILDERS |= {Global(_core, "_frombuffer"): _buffer}
 
 # Names that are only mentioned.
 _LABELS = {Global("torch", kind) for kind in STORAGE_DTYPES} | {Global("numpy", "ndarray")}

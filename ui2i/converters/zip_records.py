@@ -61,7 +61,9 @@ class Record:
         """
         data = self.stored()
         if self.crc32 and zlib.crc32(data) != self.crc32:
-            raise RefusedError(f"has a record {shown(self.name)} of another checksum than it says, expected the same; {_DAMAGED}")
+            raise RefusedError(
+                f"has a record {shown(self.name)} of another checksum than it says, expected the same; {_DAMAGED}"
+            )
         return data
 
 
