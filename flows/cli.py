@@ -5,8 +5,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -19,6 +18,7 @@ from flows.reproduction_cli import register as register_reproduction
 from flows.tables_cli import tables_app
 from flows.terminal import session as _session
 from flows.translation_cli import register as register_translation
+from tasks.stop_signals import raise_on
 from tasks.warning_lines import warnings_as_lines
 from ui2i.errors import DataError, UI2IError
 
@@ -64,8 +64,7 @@ class Options:
 def main() -> None:
     """Run the command line and exit."""
     # A closed terminal or a service manager ends stages as Ctrl-C does.
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _interrupt)
+    raise_on((signal.SIGTERM, signal.SIGHUP), lambda _: KeyboardInterrupt())
     sys.exit(run())
 
 
@@ -288,10 +287,6 @@ def _report_error(error: UI2IError) -> int:
         status, message = CRASH, message.partition("\n")[0]
     print("error: " + " ".join(message.split()), file=sys.stderr)
     return status
-
-
-def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
-    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

@@ -181,17 +181,17 @@ def test_no_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("target", ["file:///etc/passwd", "ftp://127.0.0.1/x", "gopher://127.0.0.1/x", "data:,x"])
 def test_redirections_lead_to_no_other_protocol(tmp_path: Path, target: str) -> None:
-    with serving(Site(CONTENT, location=target)) as site:
-        with pytest.raises(DownloadError, match="redirects to an address of '[a-z]+', expected http or https"):
-            fetch(site, tmp_path / "m.pt")
+    refused = pytest.raises(DownloadError, match=r"redirects to an address of '[a-z]+', expected http or https")
+    with serving(Site(CONTENT, location=target)) as site, refused:
+        fetch(site, tmp_path / "m.pt")
     assert not (tmp_path / "m.pt").exists() and len(site.requests) == 1
 
 
 def test_a_byte_at_a_time_is_given_up(tmp_path: Path) -> None:
     """Every read succeeds, and so would those of the next year."""
-    with serving(Site(CONTENT, drip=True)) as site:
-        with pytest.raises(DownloadError, match=r"in 5 attempts \(\d+ bytes in 0.05 s\)") as caught:
-            download(site.url, tmp_path / "m.pt", pause_seconds=0, timeout_seconds=0.05)
+    refused = pytest.raises(DownloadError, match=r"in 5 attempts \(\d+ bytes in 0.05 s\)")
+    with serving(Site(CONTENT, drip=True)) as site, refused as caught:
+        download(site.url, tmp_path / "m.pt", pause_seconds=0, timeout_seconds=0.05)
     assert "goes on at" in str(caught.value) and len(site.requests) == ATTEMPTS
     assert 0 < (tmp_path / "m.pt.part").stat().st_size < 1000
 
@@ -211,7 +211,7 @@ def test_user_and_password_of_an_address_are_sent(tmp_path: Path) -> None:
         download(with_credentials(site.url, "me%40home:a%2Fb:c"), tmp_path / "m.pt", pause_seconds=0)
         assert (tmp_path / "m.pt").read_bytes() == CONTENT
         for url in (site.url, with_credentials(site.url, "me:wrong")):
-            with pytest.raises(DownloadError, match="answers 401 .* and the user and password in it") as caught:
+            with pytest.raises(DownloadError, match=r"answers 401 .* and the user and password in it") as caught:
                 download(url, tmp_path / "n.pt", pause_seconds=0)
             assert "wrong" not in str(caught.value)
 

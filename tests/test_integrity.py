@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import torch
-from foreign_files import CARD, native_header, set_value, tiny_checkpoint
+from foreign_files import CARD, native_header, rosinality_content, save_torch, set_value, tiny_checkpoint
 from safetensors.torch import load_file, save_file
 
 from ui2i.checkpoints import load_discriminator, load_generator, save_discriminator, save_generator
@@ -21,6 +21,7 @@ from ui2i.converters.formats import read_checkpoint, write_checkpoint
 from ui2i.errors import CheckpointError
 from ui2i.inversion import load_encoder, save_encoder
 from ui2i.inversion.encoder import Encoder
+from ui2i.inversion.encoder_state import read_state, write_state
 from ui2i.tensor_files import UnrecordedDigestWarning, digest, is_finite
 
 GENERATOR, DISCRIMINATOR = "generator.safetensors", "discriminator.safetensors"
@@ -149,6 +150,46 @@ def test_encoders_are_under_a_digest_too(tmp_path: Path) -> None:
     name = next(iter(load_file(path)))
     save_encoder(path, encoder)
     assert "not finite" in refusal(lambda: load_encoder(set_value(path, name, math.nan, keep_digest=False)))
+
+
+@pytest.mark.parametrize("name", ["model.pkl", "old.pt", "model.pt"])
+def test_files_for_other_tools_are_under_a_digest(tmp_path: Path, name: str) -> None:
+    write_checkpoint(tmp_path / "model.pkl", tiny_checkpoint())
+    write_checkpoint(tmp_path / "model.pt", tiny_checkpoint())
+    save_torch(tmp_path / "old.pt", rosinality_content(tmp_path / "model.pt"), old_format=True)
+    weights = tiny_checkpoint().generator.synthesis.b8.conv0.weight.numpy().tobytes()
+    place = (tmp_path / name).read_bytes().rfind(weights)
+    assert place > 0 and read_checkpoint(tmp_path / name).has_digest
+    flip(tmp_path / name, place + 2, 6)
+    refused = refusal(lambda: read_checkpoint(tmp_path / name))
+    assert (
+        "its checksum is another" in refused if name == "model.pt" else "another generator than was written" in refused
+    )
+
+
+def test_a_torch_file_of_others_is_checked_as_far_as_it_says(tmp_path: Path) -> None:
+    """torch writes checksums and does not look at them."""
+    write_checkpoint(tmp_path / "own.pt", tiny_checkpoint())
+    content = rosinality_content(tmp_path / "own.pt")
+    del content["ui2i"]
+    path = save_torch(tmp_path / "theirs.pt", content)
+    place = path.read_bytes().rfind(content["g_ema"]["convs.0.conv.weight"].numpy().tobytes())
+    flip(path, place + 2, 6)
+    torch.load(path, weights_only=True)
+    assert "its checksum is another" in refusal(lambda: read_checkpoint(path))
+    try:
+        torch.serialization.set_crc32_options(False)
+        assert not read_checkpoint(save_torch(path, content)).has_digest
+    finally:
+        torch.serialization.set_crc32_options(True)
+
+
+def test_a_state_of_training_that_changed_on_disk_is_none(tmp_path: Path) -> None:
+    path, state = tmp_path / "state.pt", {"settings": {"a": 1}, "weights": torch.randn(1000)}
+    write_state(path, state)
+    assert read_state(path, {"a": 1}) is not None
+    flip(path, path.read_bytes().find(state["weights"].numpy().tobytes()) + 1002, 6)
+    assert read_state(path, {"a": 1}) is None
 
 
 # -- finite values ----------------------------------------------------------------------------------------------------

@@ -94,7 +94,9 @@ def _told(address: str, error: urllib.error.HTTPError) -> Exception:
 def _request(url: str, headers: Mapping[str, str]) -> urllib.request.Request:
     """Return a request; user and password of its address become a header that no other host is sent."""
     parts = urllib.parse.urlsplit(url)
-    request = urllib.request.Request(parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl(), headers=dict(headers))
+    request = urllib.request.Request(
+        parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl(), headers=dict(headers)
+    )
     if parts.username is not None:
         words = f"{urllib.parse.unquote(parts.username)}:{urllib.parse.unquote(parts.password or '')}"
         request.add_unredirected_header("Authorization", "Basic " + base64.b64encode(words.encode()).decode())

@@ -15,7 +15,7 @@ from ui2i.converters import ada, rosinality
 from ui2i.converters.ada_file import write_ada
 from ui2i.converters.foreign import ForeignModel
 from ui2i.converters.inert import RefusedError
-from ui2i.converters.note import Note
+from ui2i.converters.note import Note, network_digest
 from ui2i.converters.safetensors_tree import is_native, is_safetensors, read_safetensors
 from ui2i.converters.torch_files import map_file, read_tree, release
 from ui2i.converters.wrappings import unwrapped
@@ -48,6 +48,7 @@ class Checkpoint:
     discriminator: Discriminator | None
     card: ModelCard
     remarks: tuple[str, ...] = ()  # what was left out or filled in, in words
+    has_digest: bool = False  # whether its file records what was written, and has it still
 
 
 def read_checkpoint(path: Path, *, generator_only: bool = False) -> Checkpoint:
@@ -68,6 +69,8 @@ def read_checkpoint(path: Path, *, generator_only: bool = False) -> Checkpoint:
             if is_safetensors(data) and is_native(inner):
                 return _read_native(inner, None, named=path)
             foreign = _read_foreign(inner, data, generator_only=generator_only)
+            if foreign.note is not None:
+                foreign.note.check(generator=foreign.generator, discriminator=foreign.discriminator)
             release(data)
     except RefusedError as error:
         raise CheckpointError(f"{path} {error}") from error
@@ -78,6 +81,7 @@ def read_checkpoint(path: Path, *, generator_only: bool = False) -> Checkpoint:
         discriminator=foreign.discriminator,
         card=card,
         remarks=foreign.remarks,
+        has_digest=foreign.note is not None and bool(foreign.note.digests),
     )
 
 
@@ -177,6 +181,7 @@ def _read_native(generator_path: Path, discriminator_path: Path | None, *, named
         discriminator=discriminator,
         card=generator.card,
         remarks=tuple(dict.fromkeys(note for note in notes if note)),
+        has_digest=not any(notes),
     )
 
 
@@ -202,7 +207,13 @@ def _write_file(path: Path, checkpoint: Checkpoint, format_: Format) -> tuple[st
     if format_ == "ui2i":
         save_generator(path, generator, card)
         return () if discriminator is None else ("the discriminator is left out: name a folder to keep it",)
-    note = Note(network=generator.config, has_discriminator=discriminator is not None, card=card)
+    networks = {"generator": generator} | ({} if discriminator is None else {"discriminator": discriminator})
+    note = Note(
+        network=generator.config,
+        has_discriminator=discriminator is not None,
+        card=card,
+        digests={name: network_digest(network) for name, network in networks.items()},
+    )
     write = write_ada if format_ == "ada" else rosinality.write_rosinality
     with path.open("wb") as file:
         return write(file, generator, discriminator, note)
