@@ -88,10 +88,10 @@ def a_note_of_references(path: Path, trap: Path) -> None:
 
 
 def attributes_of_references(path: Path, trap: Path) -> None:
-    """An attribute that doubles fifty times for whoever prints it."""
+    """An attribute that doubles 25 times for whoever prints it."""
     content = ada_content(tiny_checkpoint())
     tower = Call(Global("argparse", "Namespace"), ())
-    for _ in range(50):
+    for _ in range(25):
         tower = Call(Global("argparse", "Namespace"), ((tower, tower),))
     for name in ("conv0", "conv1"):
         module_state(content["G_ema"], f"synthesis.b8.{name}")["conv_clamp"] = tower
