@@ -6,8 +6,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -21,6 +20,7 @@ from flows.tables_cli import tables_app
 from flows.terminal import session as _session
 from flows.translation_cli import register as register_translation
 from tasks.command_line import USER_ERROR, print_error
+from tasks.stop_signals import raise_on
 from tasks.warning_lines import warnings_as_lines
 from ui2i.errors import DataError, UI2IError
 
@@ -65,8 +65,7 @@ class Options:
 def main() -> None:
     """Run the command line and exit."""
     # A closed terminal or a service manager ends stages as Ctrl-C does.
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _interrupt)
+    raise_on((signal.SIGTERM, signal.SIGHUP), lambda _: KeyboardInterrupt())
     sys.exit(run())
 
 
@@ -300,10 +299,6 @@ def _report_error(error: UI2IError) -> int:
         return CRASH
     print_error(error)
     return USER_ERROR
-
-
-def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
-    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

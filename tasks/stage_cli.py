@@ -11,8 +11,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from types import FrameType
-from typing import NoReturn
 
 from filelock import FileLock, Timeout
 
@@ -21,6 +19,7 @@ from tasks.costs import noted_cost
 from tasks.params import Params, check_name, load_params
 from tasks.progress import report_progress
 from tasks.project import Project, find_project
+from tasks.stop_signals import raise_on
 from tasks.warning_lines import warnings_as_lines
 from ui2i.allocator import keep_freed_memory
 from ui2i.errors import ConfigError, UI2IError
@@ -215,11 +214,7 @@ def _read_pid(path: Path) -> str:
 @contextlib.contextmanager
 def _stopped_by_signals() -> Iterator[None]:
     """Turn a request to stop into an exception, so that unfinished files are removed on the way out."""
-
-    def stop(number: int, _frame: FrameType | None) -> NoReturn:
-        sys.exit(128 + number)
-
-    previous = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    previous = raise_on((signal.SIGTERM, signal.SIGINT), lambda number: SystemExit(128 + number))
     try:
         yield
     finally:

@@ -1,6 +1,7 @@
 """Files in the formats of other tools, whole and tampered with, for the tests of what reads them."""
 
 import io
+import json
 import warnings
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -9,6 +10,8 @@ from typing import Any
 import numpy as np
 import torch
 from conftest import randomize
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from ui2i.checkpoints import ModelCard
@@ -114,6 +117,26 @@ def replace_once(path: Path, old: bytes, new: bytes) -> Path:
     data = path.read_bytes()
     assert data.count(old) >= 1
     path.write_bytes(data.replace(old, new, 1))
+    return path
+
+
+def native_header(path: Path) -> dict[str, Any]:
+    """The header of a native file."""
+    with safe_open(path, framework="pt") as file:
+        return json.loads(file.metadata()["ui2i"])
+
+
+def set_value(path: Path, name: str, value: float, *, keep_digest: bool = True) -> Path:
+    """Change the first value of a tensor in a native file, as another program would: the header stays as it is.
+
+    Args:
+        keep_digest: False: write the header of before there were digests.
+    """
+    header, tensors = native_header(path), load_file(path)
+    tensors[name].view(-1)[0] = value
+    if not keep_digest:
+        del header["digest"]
+    save_file(tensors, path, metadata={"ui2i": json.dumps(header)})
     return path
 
 

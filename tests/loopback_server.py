@@ -1,8 +1,10 @@
 """A web server on 127.0.0.1 that misbehaves as it is told."""
 
+import base64
 import contextlib
 import dataclasses
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -23,6 +25,10 @@ class Site:
     shift: int = 0  # by which a range is wrong
     extra: bytes = b""  # sent behind the announced length
     location: str | None = None  # to redirect to
+    credentials: str | None = None  # that it asks for, "user:password"
+    drip: bool = False  # a byte at a time, for as long as somebody listens
+    drip_header: bool = False  # the same within the header
+    authorizations: list[str | None] = dataclasses.field(default_factory=list)  # headers that were sent
     requests: list[str | None] = dataclasses.field(default_factory=list)
     url: str = ""
 
@@ -57,6 +63,15 @@ def answer(handler: BaseHTTPRequestHandler, site: Site) -> None:
     asked = handler.headers.get("Range")
     site.requests.append(asked)
     handler.close_connection = True
+    site.authorizations.append(handler.headers.get("Authorization"))
+    if site.drip_header:
+        drip(handler, b"HTTP/1.1 200 OK\r\n" + b"X-Header: x\r\n" * 90)
+        return
+    if site.credentials is not None:
+        wanted = "Basic " + base64.b64encode(site.credentials.encode()).decode()
+        if site.authorizations[-1] != wanted:
+            handler.send_error(401)
+            return
     if site.statuses:
         handler.send_error(site.statuses.pop(0))
         return
@@ -94,5 +109,17 @@ def send(handler: BaseHTTPRequestHandler, site: Site, start: int) -> None:
     body = site.content[start:]
     if site.break_after:
         body = body[: site.break_after.pop(0)]
+    if site.drip:
+        drip(handler, body)
+        return
     with contextlib.suppress(BrokenPipeError, ConnectionResetError):
         handler.wfile.write(body + site.extra)
+
+
+def drip(handler: BaseHTTPRequestHandler, data: bytes) -> None:
+    """Send a byte every hundredth of a second."""
+    with contextlib.suppress(OSError):
+        for byte in data:
+            handler.wfile.write(bytes([byte]))
+            handler.wfile.flush()
+            time.sleep(0.01)

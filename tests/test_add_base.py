@@ -2,12 +2,13 @@
 
 import hashlib
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
-from foreign_files import ada_content, save_torch, tiny_checkpoint, write_ada_content
+from foreign_files import ada_content, save_torch, set_value, tiny_checkpoint, write_ada_content
 from loopback_server import Site, serving
 from ruamel.yaml import YAML
 from tiny_project import files_below, make_project, write_base, write_pictures
@@ -264,9 +265,8 @@ def test_verify_finds_dead_networks(ui2i: Ui2i, tmp_path: Path) -> None:
     write_checkpoint(tmp_path / "dead", dead)
     status, _, err = ui2i("checkpoint", "verify", tmp_path / "dead")
     assert status == 2 and "makes no pictures" in err
-    broken = tiny_checkpoint()
-    broken.generator.w_avg[0] = torch.inf
-    write_checkpoint(tmp_path / "broken", broken)
+    write_checkpoint(tmp_path / "broken", tiny_checkpoint())
+    set_value(tmp_path / "broken" / "generator.safetensors", "mapping.w_avg", math.inf, keep_digest=False)
     status, _, err = ui2i("checkpoint", "verify", tmp_path / "broken")
     assert status == 2 and "values in mapping.w_avg that are not finite" in err
 

@@ -179,11 +179,52 @@ def test_no_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         fetch(site, tmp_path / "m.pt")
 
 
-@pytest.mark.parametrize("target", ["file:///etc/passwd", "ftp://127.0.0.1/x"])
+@pytest.mark.parametrize("target", ["file:///etc/passwd", "ftp://127.0.0.1/x", "gopher://127.0.0.1/x", "data:,x"])
 def test_redirections_lead_to_no_other_protocol(tmp_path: Path, target: str) -> None:
-    with serving(Site(CONTENT, location=target)) as site, pytest.raises(DownloadError):
+    refused = pytest.raises(DownloadError, match=r"redirects to an address of '[a-z]+', expected http or https")
+    with serving(Site(CONTENT, location=target)) as site, refused:
         fetch(site, tmp_path / "m.pt")
-    assert not (tmp_path / "m.pt").exists()
+    assert not (tmp_path / "m.pt").exists() and len(site.requests) == 1
+
+
+def test_a_byte_at_a_time_is_given_up(tmp_path: Path) -> None:
+    """Every read succeeds, and so would those of the next year."""
+    refused = pytest.raises(DownloadError, match=r"in 5 attempts \(\d+ bytes in 0.05 s\)")
+    with serving(Site(CONTENT, drip=True)) as site, refused as caught:
+        download(site.url, tmp_path / "m.pt", pause_seconds=0, timeout_seconds=0.05)
+    assert "goes on at" in str(caught.value) and len(site.requests) == ATTEMPTS
+    assert 0 < (tmp_path / "m.pt.part").stat().st_size < 1000
+
+
+def test_a_header_of_a_byte_at_a_time_is_given_up(tmp_path: Path) -> None:
+    with serving(Site(CONTENT, drip_header=True)) as site, pytest.raises(DownloadError, match="in 5 attempts"):
+        download(site.url, tmp_path / "m.pt", pause_seconds=0, timeout_seconds=0.05)
+    assert len(site.requests) == ATTEMPTS
+
+
+def with_credentials(url: str, words: str) -> str:
+    return url.replace("http://", f"http://{words}@")
+
+
+def test_user_and_password_of_an_address_are_sent(tmp_path: Path) -> None:
+    with serving(Site(CONTENT, credentials="me@home:a/b:c")) as site:
+        download(with_credentials(site.url, "me%40home:a%2Fb:c"), tmp_path / "m.pt", pause_seconds=0)
+        assert (tmp_path / "m.pt").read_bytes() == CONTENT
+        for url in (site.url, with_credentials(site.url, "me:wrong")):
+            with pytest.raises(DownloadError, match=r"answers 401 .* and the user and password in it") as caught:
+                download(url, tmp_path / "n.pt", pause_seconds=0)
+            assert "wrong" not in str(caught.value)
+
+
+def test_a_password_stays_with_its_host(tmp_path: Path) -> None:
+    with serving(Site(CONTENT)) as end, serving(Site(b"", location=end.url)) as site:
+        download(with_credentials(site.url, "me:word"), tmp_path / "m.pt", pause_seconds=0)
+    assert site.authorizations != [None] and end.authorizations == [None]
+
+
+def test_a_name_that_nobody_has_is_not_tried_again(tmp_path: Path) -> None:
+    with pytest.raises(DownloadError, match=r"no machine has the name 'nowhere\.invalid'|could not be fetched"):
+        download("http://me:word@nowhere.invalid/m.pt", tmp_path / "m.pt", pause_seconds=0, timeout_seconds=5)
 
 
 def test_a_redirection(tmp_path: Path) -> None:
@@ -196,6 +237,9 @@ def test_a_redirection(tmp_path: Path) -> None:
 def test_addresses_that_are_none(tmp_path: Path, url: str) -> None:
     with pytest.raises(DownloadError, match="address"):
         download(url, tmp_path / "m.pt", pause_seconds=0)
+    with pytest.raises(DownloadError) as caught:
+        download(url.replace("//", "//me:word@"), tmp_path / "m.pt", pause_seconds=0)
+    assert "word" not in str(caught.value)
 
 
 def test_a_server_that_is_not_there(tmp_path: Path) -> None:

@@ -8,28 +8,27 @@ size, float16, among them the truncation mean `mapping.w_avg`. Networks are floa
 
 import copy
 import dataclasses
-import json
-import os
-import struct
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from ui2i import __version__
 from ui2i.config import NetworkConfig, from_mapping, to_mapping
 from ui2i.errors import CheckpointError, ConfigError
-from ui2i.files import atomic_file, sha256_file
+from ui2i.files import sha256_file
 from ui2i.networks.blank import blank_network
 from ui2i.networks.discriminator import Discriminator
 from ui2i.networks.generator import Generator
+from ui2i.tensor_files import TensorFile, is_finite, last_line, read_tensors, write_tensors
+from ui2i.untrusted import shortened, shown
 
 FORMAT_VERSION = 1
 NetworkT = TypeVar("NetworkT", Generator, Discriminator)
+_KINDS: dict[type[nn.Module], str] = {Generator: "generator", Discriminator: "discriminator"}
+_HEADER_KEYS = {"format_version", "kind", "network", "card"}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -76,9 +75,11 @@ def load_generator(
             copying them. The file must then not be truncated meanwhile.
 
     Raises:
-        CheckpointError: the file is missing, damaged, not in this format, or holds something else.
+        CheckpointError: the file is missing, damaged, changed since it was written, has values that are not finite,
+            is not in this format, or holds something else.
     """
-    return _load(path, Generator, kind="generator", device=device, share_file=share_file)
+    loaded = load_network(path, Generator, device=device, share_file=share_file, warn=True)
+    return loaded.network, loaded.card
 
 
 def load_discriminator(
@@ -90,9 +91,11 @@ def load_discriminator(
         share_file: as for `load_generator`.
 
     Raises:
-        CheckpointError: the file is missing, damaged, not in this format, or holds something else.
+        CheckpointError: the file is missing, damaged, changed since it was written, has values that are not finite,
+            is not in this format, or holds something else.
     """
-    return _load(path, Discriminator, kind="discriminator", device=device, share_file=share_file)
+    loaded = load_network(path, Discriminator, device=device, share_file=share_file, warn=True)
+    return loaded.network, loaded.card
 
 
 def read_card(path: Path) -> tuple[NetworkConfig, ModelCard]:
@@ -101,8 +104,7 @@ def read_card(path: Path) -> tuple[NetworkConfig, ModelCard]:
     Raises:
         CheckpointError: as `load_generator`.
     """
-    header, _ = _read_header(path)
-    return _parse_header(header, path)
+    return _parse_header(read_tensors(path, what="a checkpoint", with_tensors=False))
 
 
 def card_from_mapping(values: Mapping[str, Any]) -> ModelCard:
@@ -132,7 +134,7 @@ def stored_tensors(network: nn.Module, *, half: bool = False) -> dict[str, Tenso
     """
     dtype = torch.float16 if half else torch.float32
     tensors = {name: value.detach().to("cpu", dtype).contiguous() for name, value in network.state_dict().items()}
-    if half and not all(value.isfinite().all() for value in tensors.values()):
+    if half and not all(map(is_finite, tensors.values())):
         raise CheckpointError(
             f"the network has values that float16 does not, expected magnitudes up to {torch.finfo(dtype).max:,.0f}; "
             "keep it in float32"
@@ -147,37 +149,48 @@ def _save(path: Path, network: Generator | Discriminator, card: ModelCard, *, ki
         "network": to_mapping(network.config),
         "card": dataclasses.asdict(card),
     }
-    tensors = stored_tensors(network, half=half)
-    with atomic_file(path) as temporary:
-        save_file(tensors, temporary, metadata={"ui2i": json.dumps(header, sort_keys=True)})
-        temporary.chmod(usual_mode())
+    write_tensors(path, stored_tensors(network, half=half), header)
 
 
-def usual_mode() -> int:
-    """Return the permissions of new files; safetensors makes its own for their owner alone."""
-    mask = os.umask(0o022)
-    os.umask(mask)
-    return 0o666 & ~mask
+class Loaded(NamedTuple, Generic[NetworkT]):
+    """A network out of a file."""
+
+    network: NetworkT
+    card: ModelCard
+    note: str | None  # what could not be checked, in words
 
 
-def _load(
-    path: Path, network_type: type[NetworkT], *, kind: str, device: torch.device | str, share_file: bool
-) -> tuple[NetworkT, ModelCard]:
-    header, tensors = _read_header(path, with_tensors=True)
-    if header.get("kind") != kind:
-        raise CheckpointError(f"{path} holds a {header.get('kind')}, expected a {kind}; name the {kind}'s file")
-    config, card = _parse_header(header, path)
-    _check_plausible(path, config, tensors, kind)
+def load_network(
+    path: Path,
+    network_type: type[NetworkT],
+    *,
+    device: torch.device | str = "cpu",
+    share_file: bool = False,
+    warn: bool = False,
+) -> Loaded[NetworkT]:
+    """Read a network as `load_generator` does, and what could not be checked of it.
+
+    Args:
+        warn: issue an UnrecordedDigestWarning for a file that records no digest.
+
+    Raises:
+        CheckpointError: as `load_generator`.
+    """
+    kind = _KINDS[network_type]
+    stored = read_tensors(path, what="a checkpoint")
+    config, card = _parse_header(stored, kind=kind)
+    _check_plausible(path, config, stored.tensors, kind)
     network = blank_network(network_type, config)  # the header may say anything: nothing is allocated by it
     try:
-        network.load_state_dict({name: value.float() for name, value in tensors.items()}, assign=True)
+        network.load_state_dict({name: value.float() for name, value in stored.tensors.items()}, assign=True)
     except RuntimeError as error:
         raise CheckpointError(
-            f"{path} has tensors that do not fit its own header ({_first_line(error)}), expected a {kind} of "
-            f"{config.img_resolution} px; the file is damaged: fetch or train it again"
+            f"{path} has tensors that do not fit its own header ({shortened(last_line(error))}), expected a {kind} "
+            f"of {config.img_resolution} px; the file is damaged: fetch or train it again"
         ) from error
+    note = stored.check(warn=warn)
     network = network if share_file else copy.deepcopy(network)
-    return network.eval().requires_grad_(False).to(device), card
+    return Loaded(network.eval().requires_grad_(False).to(device), card, note)
 
 
 def _check_plausible(path: Path, config: NetworkConfig, tensors: Mapping[str, Tensor], kind: str) -> None:
@@ -193,34 +206,23 @@ def _check_plausible(path: Path, config: NetworkConfig, tensors: Mapping[str, Te
         )
 
 
-def _read_header(path: Path, *, with_tensors: bool = False) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    if not Path(path).is_file():
-        raise CheckpointError(f"{path} does not exist, expected a checkpoint; train it first or correct the path")
-    try:
-        with safe_open(path, framework="pt") as file:
-            header = json.loads((file.metadata() or {})["ui2i"])
-            tensors = {name: file.get_tensor(name) for name in file.keys()} if with_tensors else {}  # noqa: SIM118
-    except KeyError:
-        raise CheckpointError(f"{path} has no ui2i header, expected a checkpoint that ui2i wrote") from None
-    except (SafetensorError, ValueError, OSError, struct.error, RecursionError) as error:
-        raise CheckpointError(
-            f"{path} is not a readable checkpoint ({_first_line(error)}), expected safetensors; fetch or train it again"
-        ) from error
-    if not isinstance(header, dict):
-        raise CheckpointError(f"{path} has an unusable header, expected one that ui2i wrote; fetch or train it again")
-    return header, tensors
-
-
-def _parse_header(header: dict[str, Any], path: Path) -> tuple[NetworkConfig, ModelCard]:
+def _parse_header(stored: TensorFile, *, kind: str | None = None) -> tuple[NetworkConfig, ModelCard]:
+    """Return the architecture and the card; `kind` is the network that the file must hold, None: any."""
+    path, header = stored.path, stored.header
     if header.get("format_version") != FORMAT_VERSION:
         raise CheckpointError(
-            f"{path} has format version {header.get('format_version')}, expected {FORMAT_VERSION}; update ui2i"
+            f"{path} has format version {shown(header.get('format_version'))}, expected {FORMAT_VERSION}; update ui2i"
         )
+    if kind is not None and header.get("kind") != kind:
+        found = header.get("kind")
+        found = found if found in _KINDS.values() else shown(found)
+        raise CheckpointError(f"{path} holds a {found}, expected a {kind}; name the {kind}'s file")
     try:
+        if set(header) != _HEADER_KEYS:  # such as a known key with a flipped bit
+            raise ConfigError(f"it has {shown(sorted(header))}")
         return from_mapping(NetworkConfig, header["network"], section="network"), card_from_mapping(header["card"])
     except (ConfigError, KeyError, TypeError) as error:
-        raise CheckpointError(f"{path} has an unusable header ({error}), expected one that ui2i wrote") from error
-
-
-def _first_line(error: Exception) -> str:
-    return next((line.strip() for line in reversed(str(error).splitlines()) if line.strip()), type(error).__name__)
+        raise CheckpointError(
+            f"{path} has an unusable header ({shortened(str(error))}), expected one that ui2i wrote; fetch or train it "
+            "again"
+        ) from error

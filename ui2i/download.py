@@ -2,43 +2,33 @@
 
 What has arrived lies in `<name>.part`, with the server's identification of the file beside it in `<name>.part.json`.
 A later call asks for the rest on condition that the file is still the same (`Range` with `If-Range`, RFC 9110,
-section 13.1.5); a server that cannot say so, or does not do ranges, sends it from the start.
+section 13.1.5); a server that cannot say so, or does not do ranges, sends it from the start. Attempts that bring next
+to nothing count as failed ones, so that no server holds a download up for ever.
 """
 
-import contextlib
 import dataclasses
 import http.client
 import json
 import re
 import shutil
 import time
-import urllib.error
 import urllib.parse
-import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from ui2i import __version__
-from ui2i.errors import UI2IError
+from ui2i.connection import DownloadError, InterruptedDownload, WrongRange, opened, public_address
 from ui2i.files import sha256_bytes, sha256_file, write_text
 from ui2i.progress import Progress, no_progress
 
 CHUNK_BYTES = 1 << 18
 MAX_BYTES = 16 << 30  # a server that never stops sending is no checkpoint
-ATTEMPTS = 5  # in a row that bring nothing
-TIMEOUT_SECONDS = 60.0
+ATTEMPTS = 5  # in a row that bring next to nothing
+TIMEOUT_SECONDS = 60.0  # in which something must arrive, and at least MIN_BYTES of the file
+MIN_BYTES = 64 << 10
 FIRST_PAUSE_SECONDS = 1.0  # between attempts; doubles
 
 _RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
-
-
-class DownloadError(UI2IError):
-    """A file cannot be fetched, or is not the one that was asked for."""
-
-
-class _InterruptedError(Exception):
-    """The connection broke off; trying again may help."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,10 +82,11 @@ def download(
     """Fetch a file. What an earlier call left is gone on with.
 
     Args:
-        url: http or https.
+        url: http or https; a user and a password in front of the host are sent to that host alone.
         path: the file to make; its folder is made.
         sha256: what the file must have, 64 hexadecimal digits; None: whatever it has.
         progress: told bytes, of how many (0: the server does not say).
+        timeout_seconds: in which something must arrive, and at least `MIN_BYTES` of the file.
 
     Raises:
         DownloadError: the address, the server or the file is not right; what has arrived is kept unless it is wrong.
@@ -109,8 +100,10 @@ def download(
         try:
             _fetch(part, progress, timeout_seconds, max_bytes)
             break
-        except _InterruptedError as error:
-            failures = 0 if _size(part.path) > before else failures + 1
+        except InterruptedDownload as error:
+            if isinstance(error, WrongRange):
+                part.remove()  # it is longer than the file
+            failures = 0 if _size(part.path) >= before + MIN_BYTES else failures + 1
             if failures == ATTEMPTS:
                 raise DownloadError(
                     f"{public_address(url)} could not be fetched in {ATTEMPTS} attempts ({error}), expected a whole "
@@ -122,13 +115,6 @@ def download(
     part.remove()
 
 
-def public_address(url: str) -> str:
-    """Return an address without user, password and query, which may be secret."""
-    parts = urllib.parse.urlsplit(url)
-    host = parts.hostname or ""
-    return urllib.parse.urlunsplit((parts.scheme, f"{host}:{parts.port}" if parts.port else host, parts.path, "", ""))
-
-
 def _check_address(url: str) -> None:
     try:
         parts = urllib.parse.urlsplit(url)
@@ -136,7 +122,12 @@ def _check_address(url: str) -> None:
     except ValueError:
         is_usable = False
     if not is_usable:
-        raise DownloadError(f"the address is {url!r}, expected one that begins with https://; correct it")
+        raise DownloadError(f"the address is {_hidden(url)!r}, expected one that begins with https://; correct it")
+
+
+def _hidden(url: str) -> str:
+    """Return what was given as an address, without what may be a user and a password."""
+    return re.sub(r"//[^/]*@", "//", url.partition("?")[0])
 
 
 def _fetch(part: _Part, progress: Progress, timeout_seconds: float, max_bytes: int) -> None:
@@ -146,7 +137,7 @@ def _fetch(part: _Part, progress: Progress, timeout_seconds: float, max_bytes: i
     headers = {"User-Agent": f"ui2i/{__version__}", "Accept-Encoding": "identity"}
     if validator:
         headers |= {"Range": f"bytes={start}-", "If-Range": validator}
-    with _opened(urllib.request.Request(part.url, headers=headers), part, timeout_seconds) as response:
+    with opened(part.url, headers, timeout_seconds) as response:
         start, total = _placed(response, part, start)
         if max(total, start) > max_bytes:
             raise DownloadError(
@@ -157,43 +148,9 @@ def _fetch(part: _Part, progress: Progress, timeout_seconds: float, max_bytes: i
         with part.path.open("r+b" if start else "wb") as file:
             file.seek(start)
             file.truncate()
-            _copy(response, file, start, total, progress, max_bytes)
+            _copy(response, file, start, total, progress, max_bytes, timeout_seconds)
     if total and _size(part.path) != total:
-        raise _InterruptedError(f"{_size(part.path):,} of {total:,} bytes")
-
-
-@contextlib.contextmanager
-def _opened(request: urllib.request.Request, part: _Part, timeout_seconds: float) -> Iterator[Any]:
-    """Open a connection; what may pass becomes _InterruptedError, what will not DownloadError."""
-    address = public_address(request.full_url)
-    # Only these two protocols: a redirection must not lead to a file of this machine.
-    opener = urllib.request.OpenerDirector()
-    for handler in (
-        urllib.request.ProxyHandler(),
-        urllib.request.HTTPHandler(),
-        urllib.request.HTTPSHandler(),
-        urllib.request.HTTPRedirectHandler(),
-        urllib.request.HTTPDefaultErrorHandler(),
-        urllib.request.HTTPErrorProcessor(),
-        urllib.request.UnknownHandler(),
-    ):
-        opener.add_handler(handler)
-    try:
-        with opener.open(request, timeout=timeout_seconds) as response:
-            yield response
-    except urllib.error.HTTPError as error:
-        if error.code == http.client.REQUESTED_RANGE_NOT_SATISFIABLE:
-            part.remove()  # it is longer than the file
-            raise _InterruptedError("the part did not fit the file") from error
-        if error.code in (408, 425, 429) or error.code >= 500:
-            raise _InterruptedError(f"status {error.code}") from error
-        raise DownloadError(
-            f"{address} answers {error.code} {error.reason}, expected the file; check the address"
-        ) from error
-    except (OSError, http.client.HTTPException) as error:
-        raise _InterruptedError(str(error) or type(error).__name__) from error
-    except ValueError as error:
-        raise DownloadError(f"{address} is no address ({error}), expected https://...; correct it") from error
+        raise InterruptedDownload(f"{_size(part.path):,} of {total:,} bytes")
 
 
 def _placed(response: Any, part: _Part, start: int) -> tuple[int, int]:
@@ -208,7 +165,7 @@ def _placed(response: Any, part: _Part, start: int) -> tuple[int, int]:
     match = _RANGE.fullmatch(response.headers.get("Content-Range", ""))
     if match is None or int(match[1]) != start:
         part.remove()
-        raise _InterruptedError("the server sent another range than it was asked for")
+        raise InterruptedDownload("the server sent another range than it was asked for")
     return start, start + _content_length(response) if match[3] == "*" else int(match[3])
 
 
@@ -225,10 +182,24 @@ def _validator(response: Any) -> str | None:
     return response.headers.get("Last-Modified")
 
 
-def _copy(response: Any, file: BinaryIO, start: int, total: int, progress: Progress, max_bytes: int) -> None:
-    done = start
-    while chunk := response.read(CHUNK_BYTES):
+def _copy(
+    response: Any,
+    file: BinaryIO,
+    start: int,
+    total: int,
+    progress: Progress,
+    max_bytes: int,
+    timeout_seconds: float,
+) -> None:
+    done = window_start = start
+    deadline = time.monotonic() + timeout_seconds
+    while chunk := response.read1(CHUNK_BYTES):  # what is there, however little: `read` would wait for all of it
         done += len(chunk)
+        if time.monotonic() > deadline:
+            if done - window_start < MIN_BYTES and done != total:
+                file.write(chunk)
+                raise InterruptedDownload(f"{done - window_start:,} bytes in {timeout_seconds:g} s")
+            window_start, deadline = done, time.monotonic() + timeout_seconds
         if done > (total or max_bytes):
             raise DownloadError(
                 f"the server sends more than the {total or max_bytes:,} bytes announced or allowed, expected one file; "

@@ -11,21 +11,26 @@ from typing import Any, Literal
 
 from ui2i.converters.architecture import WHOLE_BATCH, build, check_discriminator, generator_config, mean_w
 from ui2i.converters.foreign import ForeignModel, check_filter, zeros
-from ui2i.converters.inert import PersistentObject, RefusedError, shown
+from ui2i.converters.inert import PersistentObject, RefusedError
 from ui2i.converters.note import KEY, Note, read_note
 from ui2i.converters.tensor_views import TensorView
 from ui2i.networks.discriminator import Discriminator
 from ui2i.networks.generator import Generator
+from ui2i.untrusted import shown
 
 FORMAT: Literal["ada"] = "ada"
 MAX_MODULES = 2000  # a generator of 1024 px has about 80
+MAX_TENSORS = 5000  # which has about 150
+MAX_MODULE_ENTRIES, MAX_NAME_LENGTH = 500, 100  # modules may share their entries, and names are joined
 _FILTER = "resample_filter"
 _RESOLUTIONS = {str(4 << level): 4 << level for level in range(9)}  # of blocks, up to 1024 px
 
 
 def is_ada(tree: Any) -> bool:
     """Whether a file's content is of this format."""
-    return type(tree) is PersistentObject or (type(tree) is dict and type(tree.get("G_ema")) is PersistentObject)
+    return type(tree) is PersistentObject or (
+        type(tree) is dict and any(type(tree.get(name)) is PersistentObject for name in ("G_ema", "G"))
+    )
 
 
 def read_ada(tree: Any, *, generator_only: bool = False) -> ForeignModel:
@@ -40,9 +45,14 @@ def read_ada(tree: Any, *, generator_only: bool = False) -> ForeignModel:
     is_untrained = note is not None and not note.has_discriminator  # it only fills the place that the format demands
     has_discriminator = type(tree.get("D")) is PersistentObject and not generator_only and not is_untrained
     second = _Network(tree["D"], "D") if has_discriminator else None
-    generator, remarks = _generator(_Network(tree["G_ema"], "G_ema"), note, second)
+    name = "G_ema" if type(tree.get("G_ema")) is PersistentObject else "G"
+    network = _Network(tree[name], name)
+    generator, remarks = _generator(network, note, second)
+    if name == "G":
+        remarks.append("has no averaged generator (G_ema): the one in training, G, was taken")
+    remarks += _precision(network, second)
     discriminator = None if second is None else _discriminator(second, generator)
-    ignored = [name for name in ("G", "augment_pipe") if tree.get(name) is not None]
+    ignored = [key for key in ("G", "augment_pipe") if key != name and tree.get(key) is not None]
     if ignored and KEY not in tree:
         remarks.append(f"left out: {', '.join(ignored)}")
     return ForeignModel(
@@ -63,6 +73,8 @@ class _Network:
                 for leaf, view in _mapping(module, kind).items():
                     if type(view) is TensorView:
                         self.views[_join(prefix, leaf)] = view
+            if len(self.views) > MAX_TENSORS:
+                raise RefusedError(f"has more than {MAX_TENSORS:,} tensors in a network, expected 150; it is forged")
         for key in [key for key in self.views if key.endswith(_FILTER)]:
             check_filter(key, self.views.pop(key))
 
@@ -111,8 +123,12 @@ def _walk(root: PersistentObject) -> Iterator[tuple[str, PersistentObject]]:
 
 def _mapping(module: PersistentObject, kind: str) -> Mapping[str, Any]:
     value = module.state.get(kind)
-    if type(value) is not dict or any(type(key) is not str for key in value):
-        raise RefusedError(f"has a module without {kind}, expected one of torch; it is damaged")
+    if (
+        type(value) is not dict
+        or len(value) > MAX_MODULE_ENTRIES
+        or any(type(key) is not str or len(key) > MAX_NAME_LENGTH for key in value)
+    ):
+        raise RefusedError(f"has a module without {kind}, or with odd ones, expected one of torch; it is damaged")
     return value
 
 
@@ -142,6 +158,32 @@ def _generator(network: _Network, note: Note | None, second: _Network | None) ->
         generator.mapping.w_avg = mean_w(generator)
         remarks.append("has no w_avg: the mean of w was taken over 10,000 fixed latents")
     return generator, remarks
+
+
+def _precision(*networks: "_Network | None") -> list[str]:
+    """Say which layers compute in float16 there, which neither other formats nor files written from this model say."""
+    found = []
+    for network in networks:
+        modules = {} if network is None else {_last(path): module for path, module in network.modules.items()}
+        sizes = sorted(_RESOLUTIONS[name[1:]] for name in modules if _is_block(name) and _is_half(modules[name]))
+        if network is not None and sizes:
+            found.append(f"{network.name} at {', '.join(map(str, sizes))} px")
+    if not found:
+        return []
+    where = " and ".join(found)
+    return [f"computes {where} in float16 there (use_fp16, num_fp16_res), but in float32 here and if written again"]
+
+
+def _last(path: str) -> str:
+    return path.rpartition(".")[2]
+
+
+def _is_block(name: str) -> bool:
+    return name[:1] == "b" and name[1:] in _RESOLUTIONS
+
+
+def _is_half(module: PersistentObject) -> bool:
+    return module.state.get("use_fp16") is True
 
 
 def _discriminator(network: _Network, generator: Generator) -> Discriminator:

@@ -12,13 +12,14 @@ import torch
 from torch import Tensor
 
 from ui2i.config import NetworkConfig
-from ui2i.converters.inert import RefusedError, shown
+from ui2i.converters.inert import RefusedError
 from ui2i.converters.note import Note
 from ui2i.converters.tensor_views import TensorView
 from ui2i.errors import ConfigError
 from ui2i.networks.blank import blank_network
 from ui2i.networks.discriminator import Discriminator
 from ui2i.networks.generator import Generator
+from ui2i.untrusted import shown
 
 WHOLE_BATCH = 1 << 16  # mbstd_group_size that no batch exceeds: one group of all images
 MEAN_LATENTS, MEAN_SEED = 10_000, 123  # of the codes whose mean stylegan2-ada-pytorch's projector takes

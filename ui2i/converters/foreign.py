@@ -8,12 +8,13 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from ui2i.converters.inert import RefusedError, shown
+from ui2i.converters.inert import RefusedError
 from ui2i.converters.note import Note
 from ui2i.converters.tensor_views import Storage, TensorView, tensor_view
 from ui2i.networks.discriminator import Discriminator
 from ui2i.networks.generator import Generator
 from ui2i.ops.resample import FIR_TAPS
+from ui2i.untrusted import shown
 
 FILTER_TOLERANCE = 1e-4
 
@@ -49,15 +50,16 @@ def check_filter(name: str, view: Any, gain: float = 1.0) -> None:
 
 def random_noise(resolution: int, seed: int) -> TensorView:
     """Return a noise map [r, r] of fixed random numbers, for files without noise maps."""
-    return _view(np.random.RandomState(seed).randn(resolution, resolution))
+    return view_of(np.random.RandomState(seed).randn(resolution, resolution))
 
 
 def zeros(*shape: int) -> TensorView:
     """Return zeros, for what a file lacks."""
-    return _view(np.zeros(shape))
+    return view_of(np.zeros(shape))
 
 
-def _view(values: np.ndarray) -> TensorView:
+def view_of(values: np.ndarray) -> TensorView:
+    """Return an array as what is read from a file, in float32."""
     storage = Storage(torch.float32, values.size)
     storage.attach(memoryview(bytearray(values.astype("<f4").tobytes())))
     strides = tuple(math.prod(values.shape[axis + 1 :]) for axis in range(values.ndim))
@@ -79,4 +81,4 @@ def tensors(name: str, state: Any) -> Mapping[str, TensorView]:
             raise RefusedError(
                 f"has {shown(value)} as {shown(key)} of {shown(name)}, expected a tensor; save its state_dict"
             )
-    return {key.removeprefix("module."): value for key, value in state.items()}  # of DataParallel
+    return dict(state)

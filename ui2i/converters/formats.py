@@ -10,17 +10,20 @@ from typing import Literal
 
 import torch
 
-from ui2i.checkpoints import ModelCard, load_discriminator, load_generator, save_discriminator, save_generator
+from ui2i.checkpoints import ModelCard, load_network, save_discriminator, save_generator
 from ui2i.converters import ada, rosinality
 from ui2i.converters.ada_file import write_ada
 from ui2i.converters.foreign import ForeignModel
-from ui2i.converters.inert import RefusedError, shown
-from ui2i.converters.note import Note
+from ui2i.converters.inert import RefusedError
+from ui2i.converters.note import Note, network_digest
+from ui2i.converters.safetensors_tree import is_native, is_safetensors, read_safetensors
 from ui2i.converters.torch_files import map_file, read_tree, release
+from ui2i.converters.wrappings import unwrapped
 from ui2i.errors import CheckpointError
 from ui2i.files import atomic_file, atomic_folder, sha256_file
 from ui2i.networks.discriminator import Discriminator
 from ui2i.networks.generator import Generator
+from ui2i.untrusted import shown
 
 Format = Literal["ui2i", "rosinality", "ada"]
 GENERATOR_FILE, DISCRIMINATOR_FILE = "generator.safetensors", "discriminator.safetensors"
@@ -45,6 +48,7 @@ class Checkpoint:
     discriminator: Discriminator | None
     card: ModelCard
     remarks: tuple[str, ...] = ()  # what was left out or filled in, in words
+    has_digest: bool = False  # whether its file records what was written, and has it still
 
 
 def read_checkpoint(path: Path, *, generator_only: bool = False) -> Checkpoint:
@@ -57,15 +61,17 @@ def read_checkpoint(path: Path, *, generator_only: bool = False) -> Checkpoint:
         CheckpointError: it is missing, damaged, of another kind or architecture, or contains more than data.
     """
     path = Path(path)
+    if path.is_dir():
+        return _read_folder(path, generator_only=generator_only)
     try:
-        if path.is_dir():
-            return _read_folder(path, generator_only=generator_only)
-        data = map_file(path)
-        if _is_safetensors(data):
-            generator, card = load_generator(path, share_file=True)
-            return Checkpoint(format="ui2i", generator=generator, discriminator=None, card=card)
-        foreign = _read_foreign(data, generator_only=generator_only)
-        release(data)
+        with unwrapped(path) as inner:
+            data = map_file(inner)
+            if is_safetensors(data) and is_native(inner):
+                return _read_native(inner, None, named=path)
+            foreign = _read_foreign(inner, data, generator_only=generator_only)
+            if foreign.note is not None:
+                foreign.note.check(generator=foreign.generator, discriminator=foreign.discriminator)
+            release(data)
     except RefusedError as error:
         raise CheckpointError(f"{path} {error}") from error
     card = foreign.note.card if foreign.note else _imported_card(path, foreign.format)
@@ -75,6 +81,7 @@ def read_checkpoint(path: Path, *, generator_only: bool = False) -> Checkpoint:
         discriminator=foreign.discriminator,
         card=card,
         remarks=foreign.remarks,
+        has_digest=foreign.note is not None and bool(foreign.note.digests),
     )
 
 
@@ -153,20 +160,33 @@ def _is_equal(one: torch.Tensor, other: torch.Tensor | None) -> bool:
     return torch.equal(one.contiguous().view(torch.int32), other.contiguous().view(torch.int32))
 
 
-def _is_safetensors(data: memoryview) -> bool:
-    return len(data) > 9 and data[8] == ord("{") and int.from_bytes(data[:8], "little") <= len(data)
-
-
 def _read_folder(folder: Path, *, generator_only: bool) -> Checkpoint:
-    generator, card = load_generator(folder / GENERATOR_FILE, share_file=True)
-    discriminator = None
-    if (folder / DISCRIMINATOR_FILE).exists() and not generator_only:
-        discriminator, _ = load_discriminator(folder / DISCRIMINATOR_FILE, share_file=True)
-    return Checkpoint(format="ui2i", generator=generator, discriminator=discriminator, card=card)
+    second = folder / DISCRIMINATOR_FILE
+    return _read_native(folder / GENERATOR_FILE, second if second.exists() and not generator_only else None)
 
 
-def _read_foreign(data: memoryview, *, generator_only: bool) -> ForeignModel:
-    tree = read_tree(data)
+def _read_native(generator_path: Path, discriminator_path: Path | None, *, named: Path | None = None) -> Checkpoint:
+    """Read native files; `named` is what to call a file that was unpacked from another."""
+    try:
+        generator = load_network(generator_path, Generator, share_file=True)
+    except CheckpointError as error:
+        raise CheckpointError(str(error).replace(str(generator_path), str(named or generator_path))) from error
+    discriminator, notes = None, [generator.note]
+    if discriminator_path is not None:
+        second = load_network(discriminator_path, Discriminator, share_file=True)
+        discriminator, notes = second.network, [*notes, second.note]
+    return Checkpoint(
+        format="ui2i",
+        generator=generator.network,
+        discriminator=discriminator,
+        card=generator.card,
+        remarks=tuple(dict.fromkeys(note for note in notes if note)),
+        has_digest=not any(notes),
+    )
+
+
+def _read_foreign(path: Path, data: memoryview, *, generator_only: bool) -> ForeignModel:
+    tree = read_safetensors(path, data) if is_safetensors(data) else read_tree(data)
     if ada.is_ada(tree):
         return ada.read_ada(tree, generator_only=generator_only)
     if type(tree) is dict and rosinality.is_rosinality(tree):
@@ -187,7 +207,13 @@ def _write_file(path: Path, checkpoint: Checkpoint, format_: Format) -> tuple[st
     if format_ == "ui2i":
         save_generator(path, generator, card)
         return () if discriminator is None else ("the discriminator is left out: name a folder to keep it",)
-    note = Note(network=generator.config, has_discriminator=discriminator is not None, card=card)
+    networks = {"generator": generator} | ({} if discriminator is None else {"discriminator": discriminator})
+    note = Note(
+        network=generator.config,
+        has_discriminator=discriminator is not None,
+        card=card,
+        digests={name: network_digest(network) for name, network in networks.items()},
+    )
     write = write_ada if format_ == "ada" else rosinality.write_rosinality
     with path.open("wb") as file:
         return write(file, generator, discriminator, note)

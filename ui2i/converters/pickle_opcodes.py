@@ -9,8 +9,9 @@ import struct
 from collections.abc import Callable
 from typing import Any
 
-from ui2i.converters.inert import Bystander, Global, RefusedError, SkippedText, shown
+from ui2i.converters.inert import Bystander, Global, RefusedError, SkippedText, hashable
 from ui2i.converters.pickle_stack import DAMAGED, MAX_INTEGER_BYTES, MAX_MARKS, MAX_TEXT_BYTES, PickleStack, decode
+from ui2i.untrusted import shown
 
 
 def _constant(pickle: PickleStack, value: Any) -> None:
@@ -34,7 +35,11 @@ def _integer(pickle: PickleStack) -> None:
 
 def _text(pickle: PickleStack, layout: struct.Struct) -> None:
     data = pickle.take(pickle.number(layout))
-    pickle.stack.append(decode(data) if len(data) <= MAX_TEXT_BYTES else SkippedText(len(data)))
+    if len(data) > MAX_TEXT_BYTES:
+        pickle.stack.append(SkippedText(data))
+        return
+    pickle.budget.make(len(data))
+    pickle.stack.append(decode(data))
 
 
 def _bytes(pickle: PickleStack, layout: struct.Struct) -> None:
@@ -61,55 +66,56 @@ def _pop_mark(pickle: PickleStack) -> None:
 
 
 def _tuple(pickle: PickleStack, size: int) -> None:
+    pickle.budget.list_elements(size)
     items = [pickle.pop() for _ in range(size)]
     pickle.stack.append(tuple(reversed(items)))
 
 
 def _marked(pickle: PickleStack, kind: type) -> None:
     items = pickle.pop_mark()
-    pickle.stack.append(_pairs(items) if kind is dict else kind(items))
+    pickle.budget.list_elements(len(items))
+    pickle.stack.append(_pairs(pickle, items) if kind is dict else kind(items))
 
 
 def _append(pickle: PickleStack) -> None:
     item = pickle.pop()
+    pickle.budget.list_elements(1)
     pickle.top(list).append(item)
 
 
 def _appends(pickle: PickleStack) -> None:
     items = pickle.pop_mark()
+    pickle.budget.list_elements(len(items))
     pickle.top(list).extend(items)
 
 
 def _set_item(pickle: PickleStack) -> None:
     value, key = pickle.pop(), pickle.pop()
-    pickle.top(dict).update(_pairs([key, value]))
+    pickle.top(dict).update(_pairs(pickle, [key, value]))
 
 
 def _set_items(pickle: PickleStack) -> None:
     items = pickle.pop_mark()
-    pickle.top(dict).update(_pairs(items))
+    pickle.top(dict).update(_pairs(pickle, items))
 
 
 def _add_items(pickle: PickleStack) -> None:
     items = pickle.pop_mark()
-    pickle.top(set).update(_key(item) for item in items)
+    pickle.budget.hash_elements(len(items))
+    pickle.top(set).update(hashable(item) for item in items)
 
 
 def _frozen_set(pickle: PickleStack) -> None:
-    pickle.stack.append({_key(item) for item in pickle.pop_mark()})
+    items = pickle.pop_mark()
+    pickle.budget.hash_elements(len(items))
+    pickle.stack.append({hashable(item) for item in items})
 
 
-def _pairs(items: list[Any]) -> dict[Any, Any]:
+def _pairs(pickle: PickleStack, items: list[Any]) -> dict[Any, Any]:
     if len(items) % 2:
         raise RefusedError(f"has a key without a value, expected a pickle; {DAMAGED}")
-    return {_key(key): value for key, value in zip(items[::2], items[1::2], strict=True)}
-
-
-def _key(value: Any) -> Any:
-    """Return a key of a dict or an element of a set. Nested tuples would take exponential time to hash."""
-    if type(value) not in (str, int, bool, type(None)):
-        raise RefusedError(f"has the key {shown(value)}, expected a text or a whole number; {DAMAGED}")
-    return value
+    pickle.budget.hash_elements(len(items) // 2)
+    return {hashable(key): value for key, value in zip(items[::2], items[1::2], strict=True)}
 
 
 def _put(pickle: PickleStack, layout: struct.Struct) -> None:

@@ -2,15 +2,15 @@
 
 Python's own unpickler, and torch's `weights_only` on top of it, look names up and call what they find, against a list
 of allowed ones. Here a name is a label that a `Vocabulary` turns into an inert description, or refuses. Long texts
-(embedded source code) are stepped over undecoded, long byte strings stay views of the file, and the numbers of
-opcodes, levels and memo entries are bounded, so a file cannot take more memory than a small multiple of its size.
+(embedded source code) are stepped over undecoded, long byte strings stay views of the file, and all that opcodes make
+is charged to the file's budget, so a file can take neither time nor memory beyond a small multiple of its size.
 """
 
 from typing import Any
 
 from ui2i.converters.inert import Bystander, PersistentObject, RefusedError
 from ui2i.converters.pickle_opcodes import HANDLERS
-from ui2i.converters.pickle_stack import DAMAGED, MAX_DEPTH, MAX_OPCODES, PickleStack, Vocabulary
+from ui2i.converters.pickle_stack import DAMAGED, MAX_DEPTH, PickleStack, Vocabulary
 
 
 def read_pickle(data: memoryview, vocabulary: Vocabulary, position: int = 0) -> tuple[Any, int]:
@@ -20,7 +20,8 @@ def read_pickle(data: memoryview, vocabulary: Vocabulary, position: int = 0) -> 
         RefusedError: the bytes are no pickle of plain data, end early, or exceed a bound.
     """
     pickle = PickleStack(data, vocabulary, position)
-    for _ in range(MAX_OPCODES):
+    while True:
+        pickle.budget.opcode()
         code = pickle.take(1)[0]
         if code == ord("."):
             value = pickle.pop()
@@ -32,7 +33,6 @@ def read_pickle(data: memoryview, vocabulary: Vocabulary, position: int = 0) -> 
                 f"plain data; {DAMAGED}"
             )
         HANDLERS[code](pickle)
-    raise RefusedError(f"has more than {MAX_OPCODES:,} pickle opcodes, expected about 50,000; {DAMAGED}")
 
 
 def check_plain(root: Any) -> None:
@@ -42,8 +42,10 @@ def check_plain(root: Any) -> None:
     stack: list[tuple[Any, bool]] = [(root, False)]
     while stack:
         value, is_done = stack.pop()
+        if id(value) in finished and not is_done:  # before its children are listed: many may refer to it
+            continue
         items = children(value)
-        if not items or (id(value) in finished and not is_done):
+        if not items:
             continue
         if is_done:
             path.discard(id(value))
@@ -56,6 +58,20 @@ def check_plain(root: Any) -> None:
         stack += [(item, False) for item in items if id(item) not in finished]
     if finished.get(id(root), 0) > MAX_DEPTH:
         raise RefusedError(f"nests deeper than {MAX_DEPTH} levels, expected plain data; {DAMAGED}")
+
+
+def check_expanded_size(root: Any, maximum: int) -> None:
+    """Raise RefusedError if a value has more parts than `maximum`, where what is shared counts as often as it occurs.
+
+    Whoever copies, prints or saves a value follows every reference.
+    """
+    waiting, count = [root], 0
+    while waiting:
+        value = waiting.pop()
+        count += 1
+        waiting += children(value)
+        if count + len(waiting) > maximum:
+            raise RefusedError(f"has a note of more than {maximum:,} parts, expected about 100; {DAMAGED}")
 
 
 def children(value: Any) -> list[Any]:

@@ -3,9 +3,9 @@
 import struct
 from typing import Any, Protocol
 
+from ui2i.converters.budget import Budget
 from ui2i.converters.inert import Global, RefusedError
 
-MAX_OPCODES = 200_000  # the largest real checkpoint, 1024 px with optimisers, has about 50,000
 MAX_DEPTH = 64  # levels of containers inside each other
 MAX_MARKS = 1000  # containers that are open while their contents are read
 MAX_TEXT_BYTES = 8192  # longer texts are stepped over
@@ -16,7 +16,9 @@ DAMAGED = "the file is damaged or forged: fetch it again"
 
 
 class Vocabulary(Protocol):
-    """What names and persistent ids mean in a kind of file."""
+    """What names and persistent ids mean in a kind of file, and what reading it may cost."""
+
+    budget: Budget
 
     def build(self, name: Global, arguments: tuple[Any, ...]) -> Any:
         """Return the description of what `name` would make of the arguments, or raise RefusedError."""
@@ -35,6 +37,7 @@ class PickleStack:
         self.data = data
         self.position = position
         self.vocabulary = vocabulary
+        self.budget = vocabulary.budget
         self.stack: list[Any] = []
         self.marked: list[list[Any]] = []  # stacks below the marks
         self.memo: dict[int, Any] = {}

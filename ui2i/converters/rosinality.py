@@ -1,11 +1,13 @@
 """The `.pt` files of rosinality/stylegan2-pytorch and of all that follow it (UI2I, pSp, e4e, JoJoGAN, ...).
 
 Read: trained ones (`g`, `d`, `g_ema`, optimisers, `args`), converted ones (`g_ema`, `latent_avg`), encoders with the
-generator in them (`state_dict` with `decoder.*`), bare state_dicts. The averaged generator is taken. Filters
+generator in them (`state_dict` with `decoder.*`), bare state_dicts, and others that have the generator's tensors
+somewhere (`state_dicts`). The averaged generator is taken, or the one in training where there is no other. Filters
 (`*.kernel`), which old files lack, are derived and only checked. Written: what generate.py, projector.py,
 closed_form_factorization.py and train.py --ckpt look for; the optimisers are fresh ones.
 """
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any, BinaryIO, Literal
 
@@ -14,9 +16,11 @@ from torch import Tensor
 
 from ui2i.config import NetworkConfig
 from ui2i.converters.architecture import WHOLE_BATCH, build, check_discriminator, generator_config, mean_w
-from ui2i.converters.foreign import ForeignModel, check_filter, normalized_filter, random_noise, tensors, zeros
-from ui2i.converters.inert import RefusedError, shown
+from ui2i.converters.departures import departure
+from ui2i.converters.foreign import ForeignModel, check_filter, normalized_filter, random_noise, tensors, view_of, zeros
+from ui2i.converters.inert import RefusedError
 from ui2i.converters.note import KEY, Note, read_note
+from ui2i.converters.numpy_arrays import as_view
 from ui2i.converters.rosinality_names import (
     Name,
     convolutions,
@@ -25,9 +29,11 @@ from ui2i.converters.rosinality_names import (
     generator_kernels,
     generator_names,
 )
+from ui2i.converters.state_dicts import Place, entry, places, unwrapped
 from ui2i.converters.tensor_views import TensorView, tensor_view
 from ui2i.networks.discriminator import Discriminator
 from ui2i.networks.generator import Generator
+from ui2i.untrusted import shown
 
 FORMAT: Literal["rosinality"] = "rosinality"
 MINIBATCH_GROUP = 4  # images per minibatch-stddev group, fixed in that code
@@ -35,12 +41,19 @@ LEARNING_RATE = 0.002
 GENERATOR_INTERVAL, DISCRIMINATOR_INTERVAL = 4, 16  # steps between regularisations, which correct Adam's settings
 _LEVELS = range(3, 9)  # numbers of ToRGB layers above 4 px: 32 px has 3, 1024 px has 8
 
+_GENERATOR_ANCHOR, _DISCRIMINATOR_ANCHOR = "style.1.weight", "final_linear.1.weight"  # names that only they have
+_AVERAGED = ("g_ema", "ema", "generator_ema", "params_ema", "g_running", "model_ema")
+_TRAINED = ("g", "netg")
+_RANKS = (_AVERAGED, ("decoder",), ("", "generator", "params", "state_dict", "model"), _TRAINED)
+_DISCRIMINATORS = ("d", "D", "discriminator", "netD", "net_d")
+MAX_WORDS = 8  # of what was left out
+
 _Views = Mapping[str, TensorView]
 
 
 def is_rosinality(tree: Mapping[Any, Any]) -> bool:
     """Whether a file's content is of this format."""
-    return "g_ema" in tree or "style.1.weight" in tree or _is_encoder(tree)
+    return "g_ema" in tree or bool(places(tree, _GENERATOR_ANCHOR))
 
 
 def read_rosinality(tree: Mapping[Any, Any], *, generator_only: bool = False) -> ForeignModel:
@@ -50,18 +63,21 @@ def read_rosinality(tree: Mapping[Any, Any], *, generator_only: bool = False) ->
         RefusedError: the networks are not ones that this project makes.
     """
     note = read_note(tree)
-    state, mean, remarks = _find_generator(tree)
+    state, remarks, place = _find_generator(tree)
+    mean = _mean(entry(tree, "latent_avg"))
     config, views = _generator_views(state, note, remarks)
     views["mapping.w_avg"] = zeros(config.w_dim) if mean is None else mean
     generator = build(Generator, config, views)
     if mean is None:
         generator.mapping.w_avg = mean_w(generator)
         remarks.append("has no latent_avg: the mean of w was taken over 10,000 fixed latents")
+    found, second = (None, None) if generator_only else _find_discriminator(tree)
     discriminator = None
-    if "d" in tree and not generator_only:
-        views = _ours(tensors("d", tree["d"]), discriminator_names(config), discriminator_kernels(config))
+    if found is not None:
+        views = _ours(found, discriminator_names(config), discriminator_kernels(config))
         check_discriminator(views, config)
         discriminator = build(Discriminator, config, views)
+    remarks += _left_out(tree, place, second)
     return ForeignModel(
         format=FORMAT, generator=generator, discriminator=discriminator, note=note, remarks=tuple(remarks)
     )
@@ -91,24 +107,76 @@ def write_rosinality(
     return remarks
 
 
-def _find_generator(tree: Mapping[Any, Any]) -> tuple[_Views, TensorView | None, list[str]]:
-    """Return the averaged generator's tensors, the mean of w and remarks."""
-    mean = _mean(tree.get("latent_avg"))
-    if "g_ema" in tree:
-        ignored = [name for name in ("g", "g_optim", "d_optim", "args", "ada_aug_p") if name in tree]
-        remarks = [f"left out: {', '.join(ignored)}"] if ignored and KEY not in tree else []
-        return tensors("g_ema", tree["g_ema"]), mean, remarks
-    if not _is_encoder(tree):
-        return tensors("the file", {name: value for name, value in tree.items() if name != "latent_avg"}), mean, []
-    state = tensors("state_dict", tree["state_dict"])
-    prefix = "decoder."
-    found = {name.removeprefix(prefix): view for name, view in state.items() if name.startswith(prefix)}
-    return found, mean, ["left out: the encoder"]
+def _find_generator(tree: Mapping[Any, Any]) -> tuple[_Views, list[str], Place | None]:
+    """Return the averaged generator's tensors, or another's if there is none, remarks, and where it is."""
+    found = places(tree, _GENERATOR_ANCHOR)
+    if not found:
+        return tensors("g_ema", tree["g_ema"]), [], None
+    best = min(map(_rank, found))
+    chosen = [place for place in found if _rank(place) == best]
+    if len(chosen) > 1:
+        raise RefusedError(
+            f"has generators under {shown([place.label for place in chosen])}, expected one, or one named g_ema; "
+            "remove the others"
+        )
+    place = chosen[0]
+    remarks = []
+    if best == _RANKS.index(_TRAINED):
+        remarks.append(f"has no averaged generator (g_ema): the one in training, {_plain(place.label)}, was taken")
+    elif best == len(_RANKS):
+        remarks.append(f"the generator was taken from {_plain(place.label)}")
+    views = place.tensors()
+    views.pop("latent_avg", None)
+    return views, remarks, place
 
 
-def _is_encoder(tree: Mapping[Any, Any]) -> bool:
-    state = tree.get("state_dict")
-    return type(state) is dict and any(type(name) is str and name.startswith("decoder.") for name in state)
+def _rank(place: Place) -> int:
+    """Return how well a place's name says that it has the averaged generator; less is better."""
+    last = place.label.rpartition(".")[2].lower()
+    return next((rank for rank, names in enumerate(_RANKS) if last in names), len(_RANKS))
+
+
+def _find_discriminator(tree: Mapping[Any, Any]) -> tuple[_Views | None, Place | None]:
+    """Return the discriminator's tensors and where it is; None: there is none."""
+    found = [
+        place for place in places(tree, _DISCRIMINATOR_ANCHOR) if place.label.rpartition(".")[2] in _DISCRIMINATORS
+    ]
+    if len(found) == 1:
+        return found[0].tensors(), found[0]
+    return (tensors("d", tree["d"]), None) if "d" in tree else (None, None)
+
+
+def _left_out(tree: Mapping[Any, Any], generator: Place | None, discriminator: Place | None) -> list[str]:
+    """Say what of a file is not taken; of this project's own nothing is lost."""
+    if generator is None or KEY in tree:
+        return []
+    if any(name.startswith("encoder.") for name in generator.others):
+        return ["left out: the encoder"]
+    rest = dict.fromkeys(
+        _plain(key.partition(".")[0] if type(key) is str else key)
+        for key, value in tree.items()
+        if not any(_is_taken(key, value, place) for place in (generator, discriminator))
+    )
+    words = [word for word in rest if word not in ("latent_avg", "d")]
+    more = [f"and {len(words) - MAX_WORDS} more"] if len(words) > MAX_WORDS else []
+    return [f"left out: {', '.join([*words[:MAX_WORDS], *more])}"] if words else []
+
+
+def _is_taken(key: Any, value: Any, place: Place | None) -> bool:
+    """Whether an entry of the top level is in a place, or is the mean of w."""
+    if place is None or type(key) is not str:
+        return False
+    if place.root_key is not None:
+        return bool(key == place.root_key)
+    name = unwrapped(key)
+    is_below = name.startswith(place.prefix) and (bool(place.prefix) or type(as_view(value)) is TensorView)
+    return is_below or name.rpartition(".")[2] == "latent_avg"
+
+
+def _plain(value: Any) -> str:
+    """Return a name as it is if it is a usual one."""
+    is_usual = type(value) is str and len(value) < 40 and value.replace(".", "_").isidentifier()
+    return value if is_usual else shown(value)
 
 
 def _mean(view: Any) -> TensorView | None:
@@ -125,7 +193,7 @@ def _mean(view: Any) -> TensorView | None:
             f"has a latent_avg of {len(rows)} different rows, expected one mean of w for all layers; remove latent_avg "
             "from the file, and a mean is computed"
         )
-    return tensor_view(view.storage, view.offset, view.shape[1:], view.strides[1:])
+    return view_of(rows[0].numpy())
 
 
 def _generator_views(
@@ -141,9 +209,14 @@ def _generator_views(
         )
     depths = NetworkConfig(img_resolution=4 << levels, num_mapping_layers=layers)  # all that names depend on
     views = _ours(state, generator_names(depths), generator_kernels(depths))
-    if not any(name.startswith("noises.") for name in state):
-        views |= _random_noises(depths)
+    noises = _random_noises(depths)
+    missing = [name for name in noises if name not in views]
+    if len(missing) == len(noises):
         remarks.append("has no noise maps: fixed random ones were taken")
+    elif missing:
+        layers = ", ".join(name.removesuffix(".noise_const") for name in missing)
+        remarks.append(f"lacks the noise maps of {layers}: fixed random ones were taken")
+    views |= {name: noises[name] for name in missing}
     return generator_config(views, note=note, mbstd_group_size=MINIBATCH_GROUP), views
 
 
@@ -208,14 +281,18 @@ def _check_writable(generator: Generator, discriminator: Discriminator | None) -
             f"has z of {config.z_dim}, w of {config.w_dim} and a mapping learning rate multiplier of "
             f"{config.mapping_lr_multiplier}, expected equal lengths and 0.01 in rosinality's format; write ada instead"
         )
-    remarks = []
+    remarks, there = [], config
     widths = [config.num_channels(size) for size in config.block_resolutions]
     if not any(widths == _usual_widths(config, multiplier) for multiplier in (1, 2)):
         remarks.append("its widths are not those of rosinality's code, whose own tools need their table changed")
     if not config.use_noise and any(value.any() for name, value in generator.named_parameters() if "strength" in name):
         remarks.append("noise inputs are switched off here and not there")
+        there = dataclasses.replace(there, use_noise=True)
     if config.conv_clamp is not None:
         remarks.append(f"activations are clamped at {config.conv_clamp:g} here and not there")
+        there = dataclasses.replace(there, conv_clamp=None)
+    if there != config:
+        remarks.append(departure(generator, there))
     group = None if discriminator is None else discriminator.config.mbstd_group_size
     if group not in (None, MINIBATCH_GROUP):
         shown_group = "the whole batch" if group >= WHOLE_BATCH else group

@@ -7,11 +7,14 @@ bytes that it claims.
 
 import dataclasses
 import math
+import zlib
 
 import torch
 from torch import Tensor
 
-from ui2i.converters.inert import RefusedError, shown
+from ui2i.converters.inert import RefusedError
+from ui2i.tensor_files import is_finite
+from ui2i.untrusted import shown
 
 MAX_DIMENSIONS = 8
 
@@ -37,6 +40,7 @@ class Storage:
     dtype: torch.dtype
     num_elements: int
     data: memoryview | None = None
+    crc32: int = 0  # of the numbers, as the file has it; 0: unknown, or found to be right
 
     @property
     def num_bytes(self) -> int:
@@ -55,6 +59,19 @@ class Storage:
                 "the file is damaged or forged: fetch it again"
             )
         self.data = data
+
+    def check(self, name: str) -> None:
+        """Raise RefusedError unless the numbers are those that were written, as far as the file says.
+
+        Args:
+            name: of a tensor in it, for the message.
+        """
+        if self.crc32 and self.data is not None and zlib.crc32(self.data) != self.crc32:
+            raise RefusedError(
+                f"has other numbers for {shown(name)} than were written (its checksum is another), expected the same; "
+                "the file is damaged: fetch it again"
+            )
+        self.crc32 = 0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -85,15 +102,16 @@ class TensorView:
             name: of the tensor, for messages.
 
         Raises:
-            RefusedError: the numbers are no floating-point ones, or some are not finite.
+            RefusedError: the numbers are no floating-point ones, were changed, or some are not finite.
         """
         if not self.storage.dtype.is_floating_point:
             raise RefusedError(
                 f"has {shown(name)} of {self.storage.dtype}, expected floating-point weights; "
                 "save the networks again without quantisation"
             )
+        self.storage.check(name)
         tensor = self._raw().float().contiguous()
-        if not torch.isfinite(tensor).all():
+        if not is_finite(tensor):
             raise RefusedError(
                 f"has values in {shown(name)} that are not finite, expected trained weights; take an earlier snapshot"
             )

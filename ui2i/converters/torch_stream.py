@@ -7,10 +7,12 @@ tensor inside a `.pkl` of NVIDIA's is one.
 import struct
 from typing import Any
 
-from ui2i.converters.inert import RefusedError, shown
+from ui2i.converters.budget import Budget
+from ui2i.converters.inert import RefusedError
 from ui2i.converters.pickle_reader import read_pickle
 from ui2i.converters.tensor_views import Storage
 from ui2i.converters.vocabulary import TorchVocabulary, new_storage
+from ui2i.untrusted import shown
 
 MAGIC_NUMBER = 0x1950A86A20F9469CFC6C
 PROTOCOL_VERSION = 1001
@@ -19,28 +21,28 @@ MAGIC_BYTES = b"\x80\x02\x8a\x0a" + MAGIC_NUMBER.to_bytes(10, "little") + b"."
 _LENGTH = struct.Struct("<q")
 
 
-def read_stream(data: memoryview) -> Any:
+def read_stream(data: memoryview, budget: Budget) -> Any:
     """Return the value of a stream.
 
     Raises:
         RefusedError: it is no stream, ends early, or has other storages than it says.
     """
-    return _read(data, can_embed=True)
+    return _read(data, budget, can_embed=True)
 
 
-def read_embedded_storage(data: memoryview) -> Storage:
+def read_embedded_storage(data: memoryview, budget: Budget) -> Storage:
     """Return the storage that a byte string inside a pickle holds.
 
     Raises:
         RefusedError: as `read_stream`, or it holds something else.
     """
-    value = _read(data, can_embed=False)
+    value = _read(data, budget, can_embed=False)
     if type(value) is not Storage:
         raise RefusedError(f"embeds {shown(value)}, expected the numbers of a tensor; fetch the file again")
     return value
 
 
-def _read(data: memoryview, *, can_embed: bool) -> Any:
+def _read(data: memoryview, budget: Budget, *, can_embed: bool) -> Any:
     storages: dict[str, Storage] = {}
 
     def find_storage(kind: str, key: str, num_elements: int) -> Storage:
@@ -50,16 +52,16 @@ def _read(data: memoryview, *, can_embed: bool) -> Any:
             raise RefusedError(f"describes storage {shown(key)} in two ways, expected one; fetch the file again")
         return found
 
-    vocabulary = TorchVocabulary(len(data), find_storage, read_embedded_storage if can_embed else None)
-    position = _read_header(data)
+    vocabulary = TorchVocabulary(budget, find_storage, read_embedded_storage if can_embed else None)
+    position = _read_header(data, budget)
     value, position = read_pickle(data, vocabulary, position)
     keys, position = read_pickle(data, vocabulary, position)
     _attach(data, position, keys, storages)
     return value
 
 
-def _read_header(data: memoryview) -> int:
-    plain = TorchVocabulary(0)
+def _read_header(data: memoryview, budget: Budget) -> int:
+    plain = TorchVocabulary(budget)
     magic, position = read_pickle(data, plain)
     version, position = read_pickle(data, plain, position)
     machine, position = read_pickle(data, plain, position)

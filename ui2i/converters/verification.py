@@ -32,6 +32,7 @@ def verify_checkpoint(path: Path, *, against: Path | None = None) -> list[Check]
     """
     checkpoint = read_checkpoint(path)
     checks = [Check("read", _described(checkpoint)), _check_values(path, checkpoint), _check_mean(checkpoint)]
+    checks.insert(1, _check_digest(checkpoint))
     checks += _check_pictures(path, checkpoint)
     if against is not None:
         checks.append(_check_equal(path, checkpoint, against))
@@ -41,6 +42,13 @@ def verify_checkpoint(path: Path, *, against: Path | None = None) -> list[Check]
 def _described(checkpoint: Checkpoint) -> str:
     discriminator = "without" if checkpoint.discriminator is None else "with"
     return f"{checkpoint.format}, {checkpoint.generator.config.img_resolution} px, {discriminator} discriminator"
+
+
+def _check_digest(checkpoint: Checkpoint) -> Check:
+    """Reading has compared it."""
+    return Check(
+        "digest", "header and tensors are those that were written" if checkpoint.has_digest else "none recorded"
+    )
 
 
 def _check_values(path: Path, checkpoint: Checkpoint) -> Check:

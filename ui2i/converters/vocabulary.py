@@ -8,12 +8,11 @@ import struct
 from collections.abc import Callable
 from typing import Any
 
-from ui2i.converters.inert import Bystander, Global, PersistentObject, RefusedError, shown
+from ui2i.converters.budget import Budget
+from ui2i.converters.inert import Bystander, Global, PersistentObject, RefusedError, SkippedText, hashable
+from ui2i.converters.numpy_arrays import ARRAY
 from ui2i.converters.tensor_views import STORAGE_DTYPES, Storage, TensorView, tensor_view
-
-# A tensor that many names share is counted once a name: room for that, and for files that are small altogether.
-TENSOR_BYTES_PER_FILE_BYTE = 4
-TENSOR_BYTES_FREE = 64 << 20
+from ui2i.untrusted import shown
 
 _NUMPY_SCALARS = {"f8": "d", "f4": "f", "i8": "q", "i4": "i", "u8": "Q", "b1": "?"}  # numpy's code -> struct's
 
@@ -22,7 +21,7 @@ class TorchVocabulary:
     """Names in files of torch.
 
     Args:
-        file_bytes: size of the whole file, which bounds the tensors it may claim.
+        budget: of the whole file.
         find_storage: returns the storage outside the pickle for a type's name, a key and a number of elements; None:
             there is none outside.
         read_embedded: returns the storage that a byte string describes; None: there must be none.
@@ -30,14 +29,13 @@ class TorchVocabulary:
 
     def __init__(
         self,
-        file_bytes: int,
+        budget: Budget,
         find_storage: Callable[[str, str, int], Storage] | None = None,
-        read_embedded: Callable[[memoryview], Storage] | None = None,
+        read_embedded: Callable[[memoryview, Budget], Storage] | None = None,
     ):
         self.find_storage = find_storage
         self.read_embedded = read_embedded
-        self.tensor_bytes = 0
-        self.max_tensor_bytes = TENSOR_BYTES_PER_FILE_BYTE * file_bytes + TENSOR_BYTES_FREE
+        self.budget = budget
 
     def check(self, name: Global) -> None:
         """Raise RefusedError unless `name` may occur."""
@@ -69,12 +67,7 @@ class TorchVocabulary:
 
     def count(self, view: TensorView) -> TensorView:
         """Add a tensor to the sum of what the file claims."""
-        self.tensor_bytes += view.num_bytes
-        if self.tensor_bytes > self.max_tensor_bytes:
-            raise RefusedError(
-                f"claims more than {self.max_tensor_bytes >> 20:,} MiB of tensors, expected about its own size; "
-                "it is forged: fetch it from its publisher"
-            )
+        self.budget.claim_tensor(view.num_bytes)
         return view
 
 
@@ -105,10 +98,11 @@ def _dict(_: TorchVocabulary, arguments: tuple[Any, ...]) -> dict[Any, Any]:
     return {}
 
 
-def _set(_: TorchVocabulary, arguments: tuple[Any, ...]) -> set[Any]:
+def _set(vocabulary: TorchVocabulary, arguments: tuple[Any, ...]) -> set[Any]:
     match arguments:
-        case ([*items],) if all(type(item) in (str, int) for item in items):
-            return set(items)
+        case (list(items),):
+            vocabulary.budget.hash_elements(len(items))
+            return {hashable(item) for item in items}
         case _:
             raise _odd("a set", arguments)
 
@@ -141,7 +135,7 @@ def _parameter(_: TorchVocabulary, arguments: tuple[Any, ...]) -> TensorView:
 def _embedded_storage(vocabulary: TorchVocabulary, arguments: tuple[Any, ...]) -> Storage:
     match arguments:
         case (memoryview() as data,) if vocabulary.read_embedded:
-            return vocabulary.read_embedded(data)
+            return vocabulary.read_embedded(data, vocabulary.budget)
         case _:
             raise _odd("a storage", arguments)
 
@@ -158,13 +152,26 @@ def _scalar(_: TorchVocabulary, arguments: tuple[Any, ...]) -> Any:
             return Bystander("a number of numpy")
 
 
-def _encoded(_: TorchVocabulary, arguments: tuple[Any, ...]) -> memoryview:
+def _encoded(vocabulary: TorchVocabulary, arguments: tuple[Any, ...]) -> memoryview:
     """Bytes as protocol 2 writes them."""
     match arguments:
-        case (str(text), "latin1") if all(ord(character) < 256 for character in text):
-            return memoryview(text.encode("latin-1"))
+        case (str() | SkippedText() as text, "latin1"):
+            vocabulary.budget.make(2 * len(text.data if type(text) is SkippedText else text))  # decoded and encoded
         case _:
             raise _odd("bytes", arguments)
+    try:
+        return memoryview((str(text.data, "utf-8") if type(text) is SkippedText else text).encode("latin-1"))
+    except UnicodeError as error:
+        raise _odd("bytes", arguments) from error
+
+
+def _buffer(_: TorchVocabulary, arguments: tuple[Any, ...]) -> Bystander:
+    """An array as protocol 5 writes it, described as protocol 2 would."""
+    match arguments:
+        case (memoryview() as data, Bystander() as dtype, tuple(shape), str(order)):
+            return Bystander(ARRAY, state=(1, shape, dtype, order == "F", data))
+        case _:
+            raise _odd("an array", arguments)
 
 
 def _bystander(kind: str) -> _Builder:
@@ -193,7 +200,9 @@ _BUILDERS: dict[Global, _Builder] = {
 }
 _BUILDERS |= {Global(module, kind): _set for module in ("builtins", "__builtin__") for kind in ("set", "frozenset")}
 for _core in ("numpy.core.multiarray", "numpy._core.multiarray"):
-    _BUILDERS |= {Global(_core, "scalar"): _scalar, Global(_core, "_reconstruct"): _bystander("an array of numpy")}
+    _BUILDERS |= {Global(_core, "scalar"): _scalar, Global(_core, "_reconstruct"): _bystander(ARRAY)}
+for _core in ("numpy.core.numeric", "numpy._core.numeric"):
+    _BUILDERS |= {Global(_core, "_frombuffer"): _buffer}
 
 # Names that are only mentioned.
 _LABELS = {Global("torch", kind) for kind in STORAGE_DTYPES} | {Global("numpy", "ndarray")}

@@ -1,14 +1,17 @@
 """The records of a zip file as views of its bytes. Nothing is unpacked and nothing is written.
 
-torch stores records as they are. A compressed record could become any size, so it is refused; so are names that lead
-out of the archive, names that occur twice and records that are not where they should be. Python's `zipfile` makes an
-object for as many entries as a file holds, which a forged directory can make many.
+torch stores records as they are, so in its files a compressed record is refused; so are, in any, names that lead out of
+the archive, names that occur twice and records that are not where they should be. Python's `zipfile` makes an object
+for as many entries as a file holds, which a forged directory can make many.
 """
 
+import dataclasses
 import struct
+import zlib
 from collections.abc import Iterator
 
-from ui2i.converters.inert import RefusedError, shown
+from ui2i.converters.inert import RefusedError
+from ui2i.untrusted import shown
 
 MAX_RECORDS = 20_000  # a training checkpoint of 1024 px with its optimisers has about 1,500
 
@@ -23,20 +26,70 @@ _IS_LARGE = 0xFFFFFFFF  # a number that stands in the field of zip64
 _DAMAGED = "the file is damaged or forged: fetch it again"
 
 
+STORED, DEFLATED = 0, 8  # methods
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Record:
+    """A record as it lies in the file."""
+
+    name: str
+    data: memoryview
+    method: int
+    is_encrypted: bool
+    num_bytes: int  # unpacked, as the file claims
+    crc32: int  # of the unpacked bytes; torch writes 0 where it was told not to compute it
+
+    def stored(self) -> memoryview:
+        """Return the bytes of a record that is not packed.
+
+        Raises:
+            RefusedError: it is.
+        """
+        if self.method != STORED or self.is_encrypted or len(self.data) != self.num_bytes:
+            raise RefusedError(
+                f"has the compressed or encrypted record {shown(self.name)}, expected stored ones as torch writes "
+                "them; save it again with torch"
+            )
+        return self.data
+
+    def checked(self) -> memoryview:
+        """Return the bytes of a small record that is not packed.
+
+        Raises:
+            RefusedError: it is, or has another checksum.
+        """
+        data = self.stored()
+        if self.crc32 and zlib.crc32(data) != self.crc32:
+            raise RefusedError(
+                f"has a record {shown(self.name)} of another checksum than it says, expected the same; {_DAMAGED}"
+            )
+        return data
+
+
 def read_records(data: memoryview) -> dict[str, memoryview]:
-    """Return the records of a zip by name.
+    """Return the bytes of a zip's records by name.
 
     Raises:
         RefusedError: it is no whole zip of stored records.
     """
+    return {name: record.stored() for name, record in read_directory(data).items()}
+
+
+def read_directory(data: memoryview) -> dict[str, Record]:
+    """Return the records of a zip by name, packed as they are.
+
+    Raises:
+        RefusedError: it is no whole zip.
+    """
     count, start, end = _find_directory(data)
-    records: dict[str, memoryview] = {}
-    for name, offset, size in _entries(data[start:end], count):
+    records: dict[str, Record] = {}
+    for name, offset, packed, record in _entries(data[start:end], count):
         if name.startswith("/") or "\\" in name or ".." in name.split("/") or "\0" in name:
             raise RefusedError(f"has a record named {shown(name)}, expected names inside the archive; {_DAMAGED}")
         if name in records:
             raise RefusedError(f"has two records named {shown(name)}, expected one; {_DAMAGED}")
-        records[name] = _record(data, name, offset, size)
+        records[name] = dataclasses.replace(record, data=_record(data, name, offset, packed))
     return records
 
 
@@ -61,14 +114,14 @@ def _find_directory(data: memoryview) -> tuple[int, int, int]:
     return count, start, start + size
 
 
-def _entries(directory: memoryview, count: int) -> Iterator[tuple[str, int, int]]:
-    """Yield name, offset of the local header and size."""
+def _entries(directory: memoryview, count: int) -> Iterator[tuple[str, int, int, Record]]:
+    """Yield name, offset of the local header, size in the file, and the record without its bytes."""
     position = 0
     for _ in range(count):
         if position + _ENTRY.size > len(directory):
             raise RefusedError(f"has a directory that ends early, expected {count:,} entries; {_DAMAGED}")
         fields = _ENTRY.unpack_from(directory, position)
-        signature, flags, method, packed, size = fields[0], fields[3], fields[4], fields[8], fields[9]
+        signature, flags, method, crc32, packed, size = fields[0], *fields[3:5], *fields[7:10]
         name_size, extra_size, comment_size, offset = fields[10], fields[11], fields[12], fields[16]
         name_start = position + _ENTRY.size
         extra_start = name_start + name_size
@@ -76,12 +129,7 @@ def _entries(directory: memoryview, count: int) -> Iterator[tuple[str, int, int]
         if signature != b"PK\x01\x02":
             raise RefusedError(f"has no entry at byte {position:,} of its directory, expected one; {_DAMAGED}")
         size, packed, offset = _large(directory[extra_start : extra_start + extra_size], size, packed, offset)
-        if method != 0 or packed != size or flags & 1:
-            raise RefusedError(
-                f"has the compressed or encrypted record {shown(name)}, expected stored ones as torch writes them; "
-                "save it again with torch"
-            )
-        yield name, offset, size
+        yield name, offset, packed, Record(name, directory[:0], method, bool(flags & 1), size, crc32)
         position = extra_start + extra_size + comment_size
 
 

@@ -1,22 +1,19 @@
 """Trained encoders on disk: safetensors with a JSON header, as generators are. Nothing in a file is ever executed."""
 
-import json
 import math
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
-from ui2i.checkpoints import stored_tensors, usual_mode
+from ui2i.checkpoints import stored_tensors
 from ui2i.config import EncoderConfig, NetworkConfig, from_mapping, to_mapping
 from ui2i.errors import CheckpointError, UI2IError
-from ui2i.files import atomic_file
 from ui2i.inversion.encoder import Encoder
 from ui2i.networks.blank import blank_network
 from ui2i.provenance import provenance
+from ui2i.tensor_files import read_tensors, write_tensors
 
 FORMAT_VERSION = 1
 KIND = "encoder"
@@ -29,7 +26,7 @@ def save_encoder(path: Path, encoder: Encoder, *, half: bool = False) -> None:
         half: keep float16, in half the size.
 
     Raises:
-        CheckpointError: a weight is beyond float16.
+        CheckpointError: a weight is not finite, or beyond float16.
     """
     header = {
         "format_version": FORMAT_VERSION,
@@ -40,10 +37,7 @@ def save_encoder(path: Path, encoder: Encoder, *, half: bool = False) -> None:
         "held_out": dict(encoder.held_out),
         "provenance": provenance(),
     }
-    tensors = stored_tensors(encoder, half=half)
-    with atomic_file(path) as temporary:
-        save_file(tensors, temporary, metadata={"ui2i": json.dumps(header, sort_keys=True)})
-        temporary.chmod(usual_mode())
+    write_tensors(path, stored_tensors(encoder, half=half), header)
 
 
 def load_encoder(path: Path, *, base_hash: str | None = None, device: torch.device | str = "cpu") -> Encoder:
@@ -53,20 +47,20 @@ def load_encoder(path: Path, *, base_hash: str | None = None, device: torch.devi
         base_hash: SHA-256 of the checkpoint of the generator that it is to be used with; None: not compared.
 
     Raises:
-        CheckpointError: the file is missing, damaged, holds something else, or is of another generator.
+        CheckpointError: the file is missing, damaged, changed since it was written, holds something else, or is of
+            another generator.
     """
-    if not path.is_file():
+    if not path.exists():
         raise CheckpointError(f"{path} does not exist, expected an encoder; train it with ui2i train-encoder")
+    stored = read_tensors(path, what="an encoder")
     try:
-        with safe_open(path, framework="pt") as file:
-            header = json.loads((file.metadata() or {})["ui2i"])
-            tensors = {name: file.get_tensor(name).float().clone() for name in file.keys()}  # noqa: SIM118
-        encoder = _build(header, tensors)
-    except (SafetensorError, UI2IError, OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+        encoder = _build(stored.header, {name: value.float().clone() for name, value in stored.tensors.items()})
+    except (UI2IError, ValueError, KeyError, TypeError, RuntimeError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise CheckpointError(
             f"{path} is no readable encoder ({reason}), expected one that this version wrote; train it again"
         ) from error
+    stored.check()
     if base_hash is not None and encoder.base_hash != base_hash:
         raise CheckpointError(
             f"{path} reads codes of the generator {encoder.base_hash[:12] or 'unknown'}, expected {base_hash[:12]}; "

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from ui2i.config import EncoderConfig, to_mapping
-from ui2i.files import atomic_file
+from ui2i.files import atomic_file, is_whole_zip
 
 WITHOUT_EFFECT = ("snapshot_kimg", "num_held_out")
 """Settings that do not change what a step computes."""
@@ -29,7 +29,7 @@ def read_state(path: Path, settings: dict[str, Any]) -> dict[str, Any] | None:
 
     With the precision auto one of any precision is taken up, and goes on with it.
     """
-    if not path.is_file():
+    if not path.is_file() or not is_whole_zip(path):
         return None
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)

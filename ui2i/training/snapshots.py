@@ -18,7 +18,7 @@ import torch
 from ui2i.config import NetworkConfig, TrainingConfig, to_mapping
 from ui2i.datasets.prepared import PreparedDataset
 from ui2i.errors import TrainingError
-from ui2i.files import atomic_file
+from ui2i.files import atomic_file, is_whole_zip
 from ui2i.training.processes import process_rank
 from ui2i.training.state import TrainingState, restore_state, state_to_dict
 
@@ -118,6 +118,8 @@ def set_aside(run_dir: Path) -> None:
 
 def _read(path: Path, identity: str) -> dict[str, Any] | None:
     """Return the values of a state of this run; None: it is of another or damaged."""
+    if not is_whole_zip(path):
+        return None
     try:
         values = torch.load(path, map_location="cpu", weights_only=True)
         # Before states recorded their precision, it was always a setting.

@@ -10,15 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 
 from ui2i.config import RegressorConfig, from_mapping, to_mapping
 from ui2i.errors import CheckpointError, UI2IError
-from ui2i.files import atomic_file, sha256_bytes
+from ui2i.files import sha256_bytes
 from ui2i.precision import choose_precision
 from ui2i.progress import Progress, no_progress
 from ui2i.provenance import provenance
+from ui2i.tensor_files import read_tensors, write_tensors
 from ui2i.truth.columns import Column
 from ui2i.truth.regressor import AttributeRegressor, HeldOut
 from ui2i.truth.regressor_training import drawing_sample, train_regressor
@@ -78,30 +77,26 @@ def save_regressor(path: Path, regressor: AttributeRegressor) -> None:
         "provenance": provenance(),
     }
     tensors = {name: value.detach().cpu().contiguous() for name, value in regressor.state_dict().items()}
-    with atomic_file(path) as temporary:
-        save_file(tensors, temporary, metadata={"ui2i": json.dumps(header, sort_keys=True)})
+    write_tensors(path, tensors, header)
 
 
 def load_regressor(path: Path, *, device: torch.device | str = "cpu") -> AttributeRegressor:
     """Read a regressor, in evaluation mode and without gradients.
 
     Raises:
-        CheckpointError: the file is missing, damaged, or holds something else.
+        CheckpointError: the file is missing, damaged, changed since it was written, or holds something else.
     """
-    if not path.is_file():
-        raise CheckpointError(f"{path} does not exist, expected an attribute regressor; train it first")
+    stored = read_tensors(path, what="an attribute regressor")
     try:
-        with safe_open(path, framework="pt") as file:
-            header = json.loads((file.metadata() or {})["ui2i"])
-            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
-        regressor = _build(header)
-        regressor.load_state_dict(tensors)
-    except (SafetensorError, UI2IError, OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+        regressor = _build(stored.header)
+        regressor.load_state_dict(stored.tensors)
+    except (UI2IError, ValueError, KeyError, TypeError, RuntimeError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise CheckpointError(
             f"{path} is no readable attribute regressor ({reason}), expected one that this version wrote; remove it, "
             "and it is trained again"
         ) from error
+    stored.check()
     return regressor.requires_grad_(False).eval().to(device)
 
 
