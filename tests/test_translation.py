@@ -84,7 +84,7 @@ def test_a_folder_is_translated(
     out = tmp_path / "out"
     stems = {"a.png": "a", "b.png": "b", "sub/a.JPG": "sub-a"}
     expected = {f"{stem}-{variant}.png" for stem in stems.values() for variant in ("reconstruction", *TARGETS)}
-    tables = {"manifest.parquet", "latents.parquet", "rejects.parquet", "contact_sheet.png"}
+    tables = {"manifest.parquet", "latents.parquet", "rejects.parquet", "contact_sheet.png", "left-out.json"}
     assert {path.name for path in out.iterdir()} == expected | tables
     assert [row["output_file"] for row in rows[:4]] == [
         "a-reconstruction.png",
@@ -275,7 +275,7 @@ def test_no_pictures_no_translation(run: Callable, pictures: Path, tmp_path: Pat
     (tmp_path / "empty" / "notes.txt").write_text("text")
     (tmp_path / "bad").mkdir()
     (tmp_path / "bad" / "x.png").write_bytes(b"")
-    with pytest.raises(DataError, match=r"empty holds no pictures, expected files ending in \.png"):
+    with pytest.raises(DataError, match=r"empty holds no pictures \(1 file left out: 1 of \.txt\), expected files ending"):
         run(tmp_path / "empty")
     with pytest.raises(DataError, match="absent is not a folder"):
         run(tmp_path / "absent")

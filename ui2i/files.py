@@ -13,6 +13,8 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from ui2i.names import MAX_NAME_BYTES, cut_name
+
 _CHUNK_BYTES = 1 << 20
 
 
@@ -100,7 +102,9 @@ def sha256_listing(entries: Iterator[tuple[str, str]]) -> str:
 
 
 def _sibling(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    """Return a new temporary name beside `path`, which a file system takes for any name that it takes for `path`."""
+    ending = f".{secrets.token_hex(4)}.tmp"
+    return path.with_name(f".{cut_name(path.name, MAX_NAME_BYTES - len(ending) - 1)}{ending}")
 
 
 def _swap_in(temporary: Path, path: Path) -> None:
