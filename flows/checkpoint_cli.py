@@ -29,6 +29,9 @@ _License = Annotated[
     str | None, typer.Option("--license", metavar="TEXT", help="That the model is under, for its card.")
 ]
 _Replace = Annotated[bool, typer.Option("--replace", help="Take the place of what is there.")]
+_FollowLinks = Annotated[
+    bool, typer.Option("--follow-links", help="Also copy pictures that links, or a list, lead to outside of --images.")
+]
 _Sha256 = Annotated[str | None, typer.Option(metavar="HEX", help="That the file must have.")]
 
 
@@ -116,6 +119,7 @@ def add(
     license_: _License = None,
     generator_only: _GeneratorOnly = False,
     replace: _Replace = False,
+    follow_links: _FollowLinks = False,
 ) -> None:
     """Add somebody's checkpoint to the project as a base to fine-tune.
 
@@ -135,6 +139,7 @@ def add(
             license_=license_,
             generator_only=generator_only,
             replace=replace,
+            follow_links=follow_links,
             progress=progress,
         )
     _print_added(project, name, added)

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -21,6 +21,7 @@ from flows.terminal import session as _session
 from flows.translation_cli import register as register_translation
 from tasks.warning_lines import warnings_as_lines
 from ui2i.errors import DataError, UI2IError
+from ui2i.names import printable
 
 if TYPE_CHECKING:
     from tasks.project import Project
@@ -96,6 +97,9 @@ _Images = Annotated[
 _Kimg = Annotated[
     float | None, typer.Option(metavar="N", help="Thousands of pictures to show in training. Default: params.yaml's.")
 ]
+_FollowLinks = Annotated[
+    bool, typer.Option("--follow-links", help="Also copy what links, or a list, lead to outside of PATH.")
+]
 _DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Print images, steps, parameters, time and memory; change nothing.")
 ]
@@ -121,6 +125,7 @@ def pretrain(
     images: _Images,
     kimg: _Kimg = None,
     replace: _Replace = False,
+    follow_links: _FollowLinks = False,
     dry_run: _DryRun = False,
 ) -> None:
     """Train a base model from scratch on your pictures."""
@@ -129,9 +134,9 @@ def pretrain(
 
     project = context.obj.project
     if dry_run:
-        print(plan_base(project, name, images, overrides=_overrides(kimg)))
+        print(plan_base(project, name, images, overrides=_overrides(kimg), follow_links=follow_links))
         return
-    add_base(project, name, images, overrides=_overrides(kimg), replace=replace)
+    _tell(add_base(project, name, images, overrides=_overrides(kimg), replace=replace, follow_links=follow_links))
     with _session(context.obj, project):
         from flows import pipeline
 
@@ -161,6 +166,7 @@ def new_domain(
     ] = None,
     kimg: _Kimg = None,
     replace: _Replace = False,
+    follow_links: _FollowLinks = False,
     dry_run: _DryRun = False,
 ) -> None:
     """Take your pictures to a translator of their own.
@@ -171,11 +177,12 @@ def new_domain(
     from flows.report import print_outcomes, print_results
 
     project = context.obj.project
-    modes = mode or DEFAULT_MODES
+    settings: dict[str, Any] = {"modes": mode or DEFAULT_MODES, "overrides": _overrides(kimg)}
+    settings["follow_links"] = follow_links
     if dry_run:
-        print(plan_domain(project, name, base, images, modes=modes, overrides=_overrides(kimg)))
+        print(plan_domain(project, name, base, images, **settings))
         return
-    add_domain(project, name, base, images, modes=modes, overrides=_overrides(kimg), replace=replace)
+    _tell(add_domain(project, name, base, images, replace=replace, **settings))
     with _session(context.obj, project):
         from flows import pipeline
 
@@ -274,6 +281,12 @@ def _domains(project: "Project", names: list[str] | None) -> list[str]:
     return list(names or domains)
 
 
+def _tell(left_out: str | None) -> None:
+    """Print what of the pictures was not copied."""
+    if left_out is not None:
+        print(f"pictures: {left_out}", file=sys.stderr)
+
+
 def _overrides(kimg: float | None) -> dict[str, float] | None:
     return None if kimg is None else {"total_kimg": kimg}
 
@@ -284,7 +297,7 @@ def _report_error(error: UI2IError) -> int:
 
     status, message = USER_ERROR, str(error)
     if isinstance(error, StageFailed) and not error.is_user_error:
-        print(*error.lines, sep="\n", file=sys.stderr)
+        print(*(printable(line, keep="\t") for line in error.lines), sep="\n", file=sys.stderr)
         status, message = CRASH, message.partition("\n")[0]
     print("error: " + " ".join(message.split()), file=sys.stderr)
     return status

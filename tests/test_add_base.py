@@ -13,8 +13,7 @@ from ruamel.yaml import YAML
 from tiny_project import files_below, make_project, write_base, write_pictures
 
 from flows import cli
-from tasks import add_base, import_base
-from tasks import project as project_module
+from tasks import add_base, import_base, raw_pictures
 from tasks.params import load_params
 from tasks.project import Project
 from tasks.stage_cli import main
@@ -48,7 +47,7 @@ def ui2i(project: Project, capsys: pytest.CaptureFixture[str], monkeypatch: pyte
 def added(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
     """What DVC was asked to do; asking it takes seconds, and one test does."""
     asked: list[tuple[str, ...]] = []
-    for module in (add_base, project_module):
+    for module in (add_base, raw_pictures):
         monkeypatch.setattr(module, "ensure_dvc", lambda root: None)
         monkeypatch.setattr(module, "run_dvc", lambda root, *arguments: asked.append(arguments))
     return asked

@@ -14,10 +14,10 @@ from picture_files import bomb_png
 from PIL import Image
 from test_images import holds
 
+from ui2i import decoding
 from ui2i.config import IngestConfig
 from ui2i.datasets import ingest as ingest_module
 from ui2i.datasets.ingest import ingest, split_of
-from ui2i import decoding
 from ui2i.datasets.ingestion import sheets
 from ui2i.datasets.manifest import read_manifest
 from ui2i.datasets.prepared import PreparedDataset

@@ -11,7 +11,7 @@ from picture_files import blobs, file_bytes
 from tiny_project import files_below, make_project, set_param
 
 from tasks.ingest import STAGE
-from tasks.project import add_raw, count_pictures
+from tasks.raw_pictures import add_raw, count_pictures
 from tasks.stage_cli import main
 from ui2i.datasets.manifest import read_manifest
 from ui2i.errors import DataError
@@ -22,8 +22,8 @@ FILES = {f"{index}.png": file_bytes(blobs(index), "PNG") for index in range(1, 4
 @pytest.fixture
 def project(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # stages change to their project, and this leads back
-    monkeypatch.setattr("tasks.project.ensure_dvc", lambda root: None)
-    monkeypatch.setattr("tasks.project.run_dvc", lambda root, *arguments: None)
+    monkeypatch.setattr("tasks.raw_pictures.ensure_dvc", lambda root: None)
+    monkeypatch.setattr("tasks.raw_pictures.run_dvc", lambda root, *arguments: None)
     return make_project(tmp_path / "project")
 
 

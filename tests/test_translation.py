@@ -275,7 +275,9 @@ def test_no_pictures_no_translation(run: Callable, pictures: Path, tmp_path: Pat
     (tmp_path / "empty" / "notes.txt").write_text("text")
     (tmp_path / "bad").mkdir()
     (tmp_path / "bad" / "x.png").write_bytes(b"")
-    with pytest.raises(DataError, match=r"empty holds no pictures \(1 file left out: 1 of \.txt\), expected files ending"):
+    with pytest.raises(
+        DataError, match=r"empty holds no pictures \(1 file left out: 1 of \.txt\), expected files ending"
+    ):
         run(tmp_path / "empty")
     with pytest.raises(DataError, match="absent is not a folder"):
         run(tmp_path / "absent")

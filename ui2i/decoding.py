@@ -5,13 +5,14 @@ and whatever a decoder raises becomes a `PictureError` with a word for what is w
 `ui2i.images`.
 """
 
+import contextlib
 import functools
 import importlib.util
 import io
 import os
 import re
 import stat
-from pathlib import Path
+from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
 import numpy as np
@@ -27,6 +28,7 @@ SUFFIXES = (
     *(".avif", ".heic", ".heif"),
 )
 MAX_FILE_BYTES = 1 << 28  # 256 MiB: of a larger file no more than that and one byte is ever read
+_HEAD_BYTES = 256  # in which every format announces itself
 MAX_PIXELS = 80_000_000  # larger pictures are refused before they are decoded; below Pillow's own limit of 89 million
 
 # How to undo each EXIF orientation; 1 is upright.
@@ -123,16 +125,39 @@ def read_picture_file(path: str | os.PathLike[str], *, name: str | None = None) 
         PictureError: it is missing, no regular file ("unreadable"), or too large ("too_large").
     """
     name = name or os.fspath(path)
+    with _opened(path, name) as handle:
+        data = handle.read(MAX_FILE_BYTES + 1)
+    check_file_size(len(data), name)
+    return data
+
+
+def check_picture_file(path: str | os.PathLike[str], *, name: str | None = None) -> None:
+    """Raise PictureError for a file that cannot be read, is too large, or does not begin as a picture."""
+    name = name or os.fspath(path)
+    with _opened(path, name) as handle:
+        check_file_size(os.fstat(handle.fileno()).st_size, name)
+        check_signature(handle.read(_HEAD_BYTES), name)
+
+
+def check_signature(data: bytes, name: str) -> None:
+    """Raise PictureError ("unreadable") for bytes that do not begin as a picture."""
+    if recognize(data) is None:
+        raise PictureError(
+            f"{name} does not begin as a picture, expected one of {', '.join(FORMATS)}; convert or remove it",
+            "unreadable",
+        )
+
+
+@contextlib.contextmanager
+def _opened(path: str | os.PathLike[str], name: str) -> Iterator[BinaryIO]:
     try:
         with open_regular_file(path) as handle:
-            data = handle.read(MAX_FILE_BYTES + 1)
+            yield handle
     except (OSError, ValueError) as error:  # ValueError: a zero byte in the path
         why = getattr(error, "strerror", None) or str(error)
         raise PictureError(
             f"{name} cannot be read ({why}), expected a picture file; check the path", "unreadable"
         ) from error
-    check_file_size(len(data), name)
-    return data
 
 
 def open_regular_file(path: str | os.PathLike[str]) -> BinaryIO:

@@ -57,7 +57,9 @@ def list_source(files: Sequence[str | os.PathLike[str]]) -> FileSource:
         raise DataError(
             f"the listed pictures share no folder ({error}), expected one drive; copy them there"
         ) from error
-    return FileSource(Member(printable_path(place.relative_to(root).as_posix()), _size(place), place) for place in places)
+    return FileSource(
+        Member(printable_path(place.relative_to(root).as_posix()), _size(place), place) for place in places
+    )
 
 
 def read_list(path: Path) -> list[Path]:
@@ -103,14 +105,14 @@ def _walk(folder: Path, links: Links, passed_over: collections.Counter[str]) -> 
                 continue
             if _is_folder(entry):
                 if entry.is_symlink() and (not links.to_folders or _identity(path) in seen):
-                    yield Member(name, 0, None, "link")
+                    yield Member(name, 0, path, "link")
                 elif _identity(path) not in seen:
                     seen.add(_identity(path))
                     waiting.append(path)
             elif not looks_like_picture(name):
                 passed_over[suffix_of(name)] += 1
             elif entry.is_symlink() and links.within is not None and not ends_within(path, links.within):
-                yield Member(name, 0, None, "link")
+                yield Member(name, 0, path, "link")
             else:
                 yield Member(name, _size(path), path)
 

@@ -104,7 +104,9 @@ def _check_rows(path: Path, num_rows: int) -> None:
     check_count(path, num_rows)
     num_bytes = path.stat().st_size
     if num_rows * MIN_ROW_BYTES > num_bytes:
-        raise DataError(f"{path} says that it has {num_rows} rows in {num_bytes} bytes, expected pictures; fetch it again")
+        raise DataError(
+            f"{path} says that it has {num_rows} rows in {num_bytes} bytes, expected pictures; fetch it again"
+        )
 
 
 def _largest_page(metadata: pq.FileMetaData, leaf: str, handle: BinaryIO, path: Path) -> int:

@@ -34,9 +34,9 @@ def open_source(pictures: Pictures, *, workspace: Path, progress: Progress = no_
     if not source.members:
         source.close()
         left_out = left_out_of((), source.passed_over)
+        why = f" ({left_out})" if left_out else ""
         raise DataError(
-            f"{describe(pictures)} contains no pictures{f' ({left_out})' if left_out else ''}, expected files ending in "
-            f"{', '.join(SUFFIXES)}; add some"
+            f"{describe(pictures)} contains no pictures{why}, expected files ending in {', '.join(SUFFIXES)}; add some"
         )
     return source
 
