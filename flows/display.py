@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 
+from ui2i.names import printable
 from ui2i.progress import Progress
 
 PLAIN_INTERVAL_SECONDS = 15.0
@@ -62,7 +63,7 @@ class PlainDisplay(Display):
             self._print(f"{self.stage}: {done:,} of {total:,} {note}".rstrip())
 
     def _print(self, text: str) -> None:
-        print(text, flush=True)
+        print(printable(text, keep="\t"), flush=True)
 
 
 class BarDisplay(Display):
@@ -100,7 +101,7 @@ class BarDisplay(Display):
         super().finish(stage, result, seconds)
 
     def _print(self, text: str) -> None:
-        self.bars.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        self.bars.console.print(printable(text, keep="\t"), markup=False, highlight=False, soft_wrap=True)
 
 
 def terminal_display(*, verbose: bool = False) -> Display:

@@ -258,8 +258,8 @@ def check_name(name: Any, *, where: str) -> None:
     """Raise ConfigError unless `name` may name a dataset, base or domain, for every tool that reads `params.yaml`."""
     if not (isinstance(name, str) and _NAME.fullmatch(name)):
         raise ConfigError(
-            f"{where} has the name {repr(name)[:200]}, expected at most {MAX_NAME_LENGTH} lower-case letters, digits "
-            "and dashes, not beginning with a dash; rename it"
+            f"{where} has the name {repr(name)[:200]}, expected lower-case letters, digits and dashes, not "
+            f"beginning with a dash, at most {MAX_NAME_LENGTH}; rename it"
         )
     if not is_text_in_yaml(name):
         raise ConfigError(
