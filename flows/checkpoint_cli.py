@@ -9,6 +9,7 @@ import typer
 
 from flows.epilog import examples
 from ui2i.errors import CheckpointError
+from ui2i.names import printable
 
 if TYPE_CHECKING:
     from tasks.add_base import AddedBase
@@ -21,6 +22,8 @@ checkpoint_app = typer.Typer(
 base_app = typer.Typer(help="Bring models into the project to fine-tune.", no_args_is_help=True, rich_markup_mode=None)
 
 
+MAX_VALUE_LENGTH = 2000  # characters of a value in a file's header that are printed
+
 _Path = Annotated[
     Path, typer.Argument(metavar="PATH", help="A .pt, .pkl or .safetensors, or a folder of this project.")
 ]
@@ -29,6 +32,9 @@ _License = Annotated[
     str | None, typer.Option("--license", metavar="TEXT", help="That the model is under, for its card.")
 ]
 _Replace = Annotated[bool, typer.Option("--replace", help="Take the place of what is there.")]
+_FollowLinks = Annotated[
+    bool, typer.Option("--follow-links", help="Also copy pictures that links, or a list, lead to outside of --images.")
+]
 _Sha256 = Annotated[str | None, typer.Option(metavar="HEX", help="That the file must have.")]
 
 
@@ -116,6 +122,7 @@ def add(
     license_: _License = None,
     generator_only: _GeneratorOnly = False,
     replace: _Replace = False,
+    follow_links: _FollowLinks = False,
 ) -> None:
     """Add somebody's checkpoint to the project as a base to fine-tune.
 
@@ -135,6 +142,7 @@ def add(
             license_=license_,
             generator_only=generator_only,
             replace=replace,
+            follow_links=follow_links,
             progress=progress,
         )
     _print_added(project, name, added)
@@ -177,21 +185,20 @@ def _print_added(project: "Project", name: str, added: "AddedBase") -> None:
 
 
 def _print_rows(title: str, rows: Sequence[tuple[str, str]]) -> None:
-    """Print a table of what a file contains, which must not be able to steer the terminal."""
-    from rich.markup import escape
-
+    """Print a table of what a file contains; a value stands on one line, as far as it prints."""
     from flows.report import print_table
 
-    print_table(escape(_plain(title)), ("", ""), [(escape(_plain(name)), escape(_plain(text))) for name, text in rows])
+    print_table(printable(title), ("", ""), [(printable(name), _short(text)) for name, text in rows])
 
 
 def _print_remarks(what: object, remarks: Iterable[str]) -> None:
     for remark in remarks:
-        print(_plain(f"{what}: {remark}"))
+        print(_short(f"{what}: {remark}"))
 
 
-def _plain(text: str) -> str:
-    return text if text.isprintable() else ascii(text)[1:-1]
+def _short(text: str) -> str:
+    shown = printable(text[:MAX_VALUE_LENGTH])
+    return shown if len(text) <= MAX_VALUE_LENGTH else f"{shown} ..."
 
 
 def _network_rows(checkpoint: "Checkpoint") -> list[tuple[str, str]]:

@@ -6,7 +6,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -23,6 +23,7 @@ from tasks.command_line import USER_ERROR, print_error
 from tasks.stop_signals import raise_on
 from tasks.warning_lines import warnings_as_lines
 from ui2i.errors import DataError, UI2IError
+from ui2i.names import printable
 
 if TYPE_CHECKING:
     from tasks.project import Project
@@ -102,6 +103,9 @@ _Images = Annotated[
 _Kimg = Annotated[
     float | None, typer.Option(metavar="N", help="Thousands of pictures to show in training. Default: params.yaml's.")
 ]
+_FollowLinks = Annotated[
+    bool, typer.Option("--follow-links", help="Also copy what links, or a list, lead to outside of PATH.")
+]
 _DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Print images, steps, parameters, time and memory; change nothing.")
 ]
@@ -127,6 +131,7 @@ def pretrain(
     images: _Images,
     kimg: _Kimg = None,
     replace: _Replace = False,
+    follow_links: _FollowLinks = False,
     dry_run: _DryRun = False,
 ) -> None:
     """Train a base model from scratch on your pictures."""
@@ -135,9 +140,9 @@ def pretrain(
 
     project = context.obj.project
     if dry_run:
-        print(plan_base(project, name, images, overrides=_overrides(kimg)))
+        print(plan_base(project, name, images, overrides=_overrides(kimg), follow_links=follow_links))
         return
-    add_base(project, name, images, overrides=_overrides(kimg), replace=replace)
+    _tell(add_base(project, name, images, overrides=_overrides(kimg), replace=replace, follow_links=follow_links))
     with _session(context.obj, project):
         from flows import pipeline
 
@@ -167,6 +172,7 @@ def new_domain(
     ] = None,
     kimg: _Kimg = None,
     replace: _Replace = False,
+    follow_links: _FollowLinks = False,
     dry_run: _DryRun = False,
 ) -> None:
     """Take your pictures to a translator of their own.
@@ -177,11 +183,12 @@ def new_domain(
     from flows.report import print_outcomes, print_results
 
     project = context.obj.project
-    modes = mode or DEFAULT_MODES
+    settings: dict[str, Any] = {"modes": mode or DEFAULT_MODES, "overrides": _overrides(kimg)}
+    settings["follow_links"] = follow_links
     if dry_run:
-        print(plan_domain(project, name, base, images, modes=modes, overrides=_overrides(kimg)))
+        print(plan_domain(project, name, base, images, **settings))
         return
-    add_domain(project, name, base, images, modes=modes, overrides=_overrides(kimg), replace=replace)
+    _tell(add_domain(project, name, base, images, replace=replace, **settings))
     with _session(context.obj, project):
         from flows import pipeline
 
@@ -285,6 +292,12 @@ def _domains(project: "Project", names: list[str] | None) -> list[str]:
     return list(names or domains)
 
 
+def _tell(left_out: str | None) -> None:
+    """Print what of the pictures was not copied."""
+    if left_out is not None:
+        print(f"pictures: {left_out}", file=sys.stderr)
+
+
 def _overrides(kimg: float | None) -> dict[str, float] | None:
     return None if kimg is None else {"total_kimg": kimg}
 
@@ -294,7 +307,7 @@ def _report_error(error: UI2IError) -> int:
     from tasks.dvc_stage import StageFailed
 
     if isinstance(error, StageFailed) and not error.is_user_error:
-        print(*error.lines, sep="\n", file=sys.stderr)
+        print(*(printable(line, keep="\t") for line in error.lines), sep="\n", file=sys.stderr)
         print_error(UI2IError(str(error).partition("\n")[0]))
         return CRASH
     print_error(error)

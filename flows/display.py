@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from ui2i.names import printable
 from ui2i.progress import Progress
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ class PlainDisplay(Display):
             self._print(f"{stage}: {done:,} of {total:,} {note}".rstrip())
 
     def _print(self, text: str) -> None:
-        print(text, flush=True)
+        print(printable(text, keep="\t"), flush=True)
 
 
 class BarDisplay(Display):
@@ -105,7 +106,7 @@ class BarDisplay(Display):
         super().finish(stage, result, seconds)
 
     def _print(self, text: str) -> None:
-        self.bars.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        self.bars.console.print(printable(text, keep="\t"), markup=False, highlight=False, soft_wrap=True)
 
 
 def terminal_display(*, verbose: bool = False) -> Display:

@@ -231,8 +231,6 @@ def _print_services(url: str, pids: dict[Any, int]) -> None:
 
 
 def _print_overview(found: "Overview") -> None:
-    from rich.markup import escape
-
     from flows.report import print_table
 
     if found.limits:
@@ -243,8 +241,7 @@ def _print_overview(found: "Overview") -> None:
     if found.scheduled:
         print_table("Scheduled", ("run", "time (UTC)"), found.scheduled)
     if found.failed:
-        rows = [(name, state, ended, escape(why)) for name, state, ended, why in found.failed]
-        print_table("Failed in the last 7 days", ("run", "state", "ended (UTC)", "why"), rows)
+        print_table("Failed in the last 7 days", ("run", "state", "ended (UTC)", "why"), found.failed)
     if not (found.running or found.scheduled or found.failed):
         print("nothing runs, is scheduled or failed")
     if any(verdict == "gone" for _, verdict in found.running):

@@ -42,6 +42,7 @@ def pretrain(
     images: str | None = None,
     overrides: Overrides | None = None,
     replace: bool = False,
+    follow_links: bool = False,
     project: str | None = None,
 ) -> list[StageOutcome]:
     """Train a base from scratch.
@@ -50,12 +51,13 @@ def pretrain(
         images: folder or .zip of its pictures; None: the base is registered already.
         overrides: settings of its training that differ from the section `pretrain`.
         replace: take the place of other pictures or settings of this name.
+        follow_links: take pictures that links lead to outside `images` too.
     """
     found = find_project(project)
     tell_alive(found)
     with making(found, name):
         if images is not None:
-            add_base(found, name, images, overrides=overrides, replace=replace)
+            _tell(add_base(found, name, images, overrides=overrides, replace=replace, follow_links=follow_links))
         stages = base_stages(found, name)
         outcomes = _run_stages(found, stages)
         show_revision(found, name, stages)
@@ -70,6 +72,7 @@ def new_domain(
     modes: list[Mode] | None = None,
     overrides: Overrides | None = None,
     replace: bool = False,
+    follow_links: bool = False,
     project: str | None = None,
 ) -> list[StageOutcome]:
     """Take a domain from its pictures to translations, with its base where that is missing.
@@ -80,12 +83,15 @@ def new_domain(
         modes: how to fine-tune, by default FC-FT; variants are made from the first.
         overrides: settings of the fine-tuning that differ from the section `finetune`.
         replace: take the place of other pictures or settings of this name.
+        follow_links: take pictures that links lead to outside `images` too.
     """
     found = find_project(project)
     tell_alive(found)
     with making(found, name):
         if base is not None:
-            add_domain(found, name, base, images, modes=modes or DEFAULT_MODES, overrides=overrides, replace=replace)
+            chosen = modes or DEFAULT_MODES
+            options = {"replace": replace, "follow_links": follow_links}
+            _tell(add_domain(found, name, base, images, modes=chosen, overrides=overrides, **options))
         stages = domain_stages(found, name)
         outcomes = _run_stages(found, stages)
         show_results(found, name, stages)
@@ -213,6 +219,12 @@ def translate(
     outcome = command_task(f"translate to {domain}", command, found.root)
     show_contact_sheet(folder, domain)
     return [outcome]
+
+
+def _tell(left_out: str | None) -> None:
+    """Log what of the pictures was not copied."""
+    if left_out is not None:
+        get_run_logger().warning("pictures: %s", left_out)
 
 
 def _run_stages(project: Project, stages: list[str]) -> list[StageOutcome]:

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from tasks.params import MODES, Base, Domain, Params, check_name, find_entry, load_params
-from tasks.project import Project, add_raw, count_pictures
+from tasks.project import Project
+from tasks.raw_pictures import add_raw, count_pictures, not_copied
 from tasks.register import register_base, register_domain
 from ui2i.errors import ConfigError
 
@@ -20,21 +21,27 @@ def add_base(
     *,
     overrides: Mapping[str, Any] | None = None,
     replace: bool = False,
-) -> None:
+    follow_links: bool = False,
+) -> str | None:
     """Register a model to train from scratch, with its pictures.
 
     Args:
         images: folder or .zip, anywhere.
         overrides: of the section `pretrain`, for this base.
         replace: take the place of other pictures or settings of this name.
+        follow_links: take pictures that links lead to outside `images` too.
+
+    Returns:
+        In a line, what of `images` was not copied; None: nothing.
 
     Raises:
         UI2IError: the name is not valid or taken, or there are no pictures.
     """
     load_params(project)
     check_name(name, where="the base")
-    raw = add_raw(project, name, images, replace=replace)
+    raw = add_raw(project, name, images, replace=replace, follow_links=follow_links)
     register_base(project, name, raw, overrides=overrides, replace=replace)
+    return not_copied(raw)
 
 
 def add_domain(
@@ -46,23 +53,38 @@ def add_domain(
     modes: Sequence[str] = DEFAULT_MODES,
     overrides: Mapping[str, Any] | None = None,
     replace: bool = False,
-) -> None:
+    follow_links: bool = False,
+) -> str | None:
     """Register a domain to fine-tune `base` to, with its pictures.
 
     Args:
         images: folder or .zip, anywhere; None: the dataset of this name is registered.
         overrides: of the section `finetune`, for this domain.
         replace: take the place of other pictures or settings of this name.
+        follow_links: take pictures that links lead to outside `images` too.
+
+    Returns:
+        In a line, what of `images` was not copied; None: nothing.
 
     Raises:
         UI2IError: a name is not valid or taken, there is no such base or mode, or there are no pictures.
     """
     _check_domain(project, name, base, modes)  # before any picture is copied
-    raw = None if images is None else add_raw(project, name, images, replace=replace)
+    raw = None
+    if images is not None:
+        raw = add_raw(project, name, images, replace=replace, follow_links=follow_links)
     register_domain(project, name, base, raw, modes=modes, overrides=overrides, replace=replace)
+    return None if raw is None else not_copied(raw)
 
 
-def plan_base(project: Project, name: str, images: Path | str, *, overrides: Mapping[str, Any] | None = None) -> str:
+def plan_base(
+    project: Project,
+    name: str,
+    images: Path | str,
+    *,
+    overrides: Mapping[str, Any] | None = None,
+    follow_links: bool = False,
+) -> str:
     """Return what training a base on these pictures would do and cost; nothing is registered.
 
     Raises:
@@ -73,7 +95,8 @@ def plan_base(project: Project, name: str, images: Path | str, *, overrides: Map
     params = load_params(project)
     check_name(name, where="the base")
     planned = dataclasses.replace(params, bases={**params.bases, name: Base(pretrain=overrides or {})})
-    return describe_plan(project, planned, name, num_pictures=_num_training_pictures(planned, images))
+    num_pictures = _num_training_pictures(planned, images, follow_links=follow_links)
+    return describe_plan(project, planned, name, num_pictures=num_pictures)
 
 
 def plan_domain(
@@ -84,6 +107,7 @@ def plan_domain(
     *,
     modes: Sequence[str] = DEFAULT_MODES,
     overrides: Mapping[str, Any] | None = None,
+    follow_links: bool = False,
 ) -> str:
     """Return what fine-tuning `base` to these pictures would do and cost; nothing is registered.
 
@@ -95,7 +119,8 @@ def plan_domain(
     params = _check_domain(project, name, base, modes)
     domain = Domain(base=base, modes=tuple(modes), finetune=overrides or {})
     planned = dataclasses.replace(params, domains={**params.domains, name: domain})
-    return describe_plan(project, planned, name, num_pictures=_num_training_pictures(planned, images))
+    num_pictures = _num_training_pictures(planned, images, follow_links=follow_links)
+    return describe_plan(project, planned, name, num_pictures=num_pictures)
 
 
 def _check_domain(project: Project, name: str, base: str, modes: Sequence[str]) -> Params:
@@ -109,6 +134,6 @@ def _check_domain(project: Project, name: str, base: str, modes: Sequence[str]) 
     return params
 
 
-def _num_training_pictures(params: Params, images: Path | str) -> int:
+def _num_training_pictures(params: Params, images: Path | str, *, follow_links: bool) -> int:
     """Return how many pictures training would have if none of them is rejected."""
-    return max(1, round(count_pictures(images) * (1 - params.ingest.test_share)))
+    return max(1, round(count_pictures(images, follow_links=follow_links) * (1 - params.ingest.test_share)))

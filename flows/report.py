@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flows.display import duration
+from ui2i.names import printable
 
 if TYPE_CHECKING:
     from flows.runs import Run
@@ -58,15 +59,35 @@ def print_paths(paths: dict[str, Path]) -> None:
     width = max(map(len, paths))
     for label, path in paths.items():
         shown = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
-        print(f"{label:<{width}}  {shown}")
+        print(f"{label:<{width}}  {printable(str(shown))}")
 
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print a table."""
+    """Print a table. What is in it may come from a stranger's file: it neither steers the terminal nor is it markup."""
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
-    table = Table(*columns, title=title, title_justify="left", title_style="bold")
+    def text(value: str) -> Text:
+        return Text(printable(value, keep="\n"))
+
+    table = Table(*(printable(column) for column in columns), title=text(title), title_justify="left")
+    table.title_style = "bold"
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(text, row))
     Console(width=None if sys.stdout.isatty() else PIPE_WIDTH).print(table)
+
+
+def print_left_out(translations: Path) -> None:
+    """Print what a translation left out of its folder of pictures, if anything."""
+    import pyarrow.parquet as pq
+
+    from ui2i.datasets.ingestion.left_out import read_left_out
+    from ui2i.translation.folder import LEFT_OUT_NAME, REJECTS_NAME
+
+    left_out = read_left_out(translations / LEFT_OUT_NAME)
+    if left_out:
+        print(f"pictures: {left_out}", file=sys.stderr)
+    num_rejects = pq.read_metadata(translations / REJECTS_NAME).num_rows
+    if num_rejects:
+        print(f"pictures: {num_rejects} could not be translated, see {REJECTS_NAME}", file=sys.stderr)

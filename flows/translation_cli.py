@@ -81,7 +81,7 @@ def translate(
 
     Stopped, the same command goes on: codes that were found are kept.
     """
-    from flows.report import print_outcomes, print_paths
+    from flows.report import print_left_out, print_outcomes, print_paths
     from tasks.params import find_entry, load_params
 
     project = context.obj.project
@@ -116,6 +116,7 @@ def translate(
             project=str(project.root),
         )
     print_outcomes(outcomes)
+    print_left_out(out.resolve())
     print_paths({"translations": out.resolve(), "contact sheet": out.resolve() / "contact_sheet.png"})
 
 

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from tasks.dvc_command import check_trackable, ensure_dvc, run_dvc
 from tasks.params import check_name, load_params
-from tasks.project import PARAMS_FILE, Project, add_raw
+from tasks.project import PARAMS_FILE, Project
+from tasks.raw_pictures import add_raw, not_copied
 from tasks.register import register_imported
 from ui2i.download import download, public_address
 from ui2i.errors import CheckpointError, ConfigError
@@ -46,6 +47,7 @@ def add_base_model(
     license_: str | None = None,
     generator_only: bool = False,
     replace: bool = False,
+    follow_links: bool = False,
     progress: Progress = no_progress,
 ) -> AddedBase:
     """Convert a checkpoint into `data/base/<name>`, have DVC track it and register `imported.<name>`.
@@ -57,6 +59,7 @@ def add_base_model(
         license_: that the model is under; None: what its own card says.
         generator_only: without its discriminator.
         replace: take the place of another model of this name.
+        follow_links: take pictures that links lead to outside `images` too.
         progress: told bytes of the download.
 
     Raises:
@@ -70,7 +73,10 @@ def add_base_model(
     _write(folder, checkpoint)
     ensure_dvc(project.root)
     run_dvc(project.root, "add", project.relative(folder))
-    raw = None if images is None else add_raw(project, name, images, replace=replace)
+    raw, left_out = None, None
+    if images is not None:
+        raw = add_raw(project, name, images, replace=replace, follow_links=follow_links)
+        left_out = not_copied(raw)
     if raw is None and name not in load_params(project).datasets:
         raw = project.raw(name)
     params = register_imported(project, name, folder, raw, replace=replace)
@@ -81,7 +87,7 @@ def add_base_model(
         img_resolution=checkpoint.generator.config.img_resolution,
         has_discriminator=checkpoint.discriminator is not None,
         has_pictures=(project.root / params.datasets[name].images).exists() or name in params.drawn,
-        remarks=checkpoint.remarks,
+        remarks=(*checkpoint.remarks, *([f"pictures: {left_out}"] if left_out else [])),
     )
 
 

@@ -8,6 +8,7 @@ import errno
 import sys
 
 from ui2i.errors import UI2IError
+from ui2i.names import printable
 
 USER_ERROR = 2  # exit status
 
@@ -31,7 +32,7 @@ _OTHER = "expected the operating system to do it; mend that and run the command 
 def one_line(error: UI2IError | OSError) -> str:
     """Return what went wrong in one line without its prefix."""
     message = _os_error_message(error) if isinstance(error, OSError) else str(error)
-    return " ".join(message.split())
+    return printable(" ".join(message.split()))
 
 
 def print_error(error: UI2IError | OSError) -> None:

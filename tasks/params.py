@@ -16,7 +16,7 @@ from tasks.comparison_params import Baseline, DomainPair, InversionContest, Judg
 from tasks.encoder_params import check_encoders, parse_encoder
 from tasks.figure_params import Figures, check_figures, parse_figures
 from tasks.measurement_params import Drift, Evaluation, PaperTable, parse_tables
-from tasks.parsing import as_list, as_mapping, check_keys, parse_entry, parse_yaml
+from tasks.parsing import as_list, as_mapping, check_keys, is_text_in_yaml, parse_entry, parse_yaml
 from tasks.project import PARAMS_FILE, Project
 from tasks.truth_params import Truth, check_truth, parse_truth
 from ui2i.bounds import Bounded, Count, CountOrNone, Seed, Truncation, Weight
@@ -38,7 +38,8 @@ MODES = ("FC-FT", "FT", "FreezeD", "FreezeG", "scratch")
 blocks nearest to the picture; all but the generator's coarsest blocks; everything, from random weights."""
 FREEZE_G_RESOLUTION = 8  # pixels; what FreezeG freezes unless finetune.freeze_generator_resolution says otherwise
 
-NAME_PATTERN = "[a-z0-9][a-z0-9-]*"
+MAX_NAME_LENGTH = 64  # names become parts of the names of files, locks and runs
+NAME_PATTERN = f"[a-z0-9][a-z0-9-]{{0,{MAX_NAME_LENGTH - 1}}}"
 """Of datasets, bases and domains."""
 
 OPTIONAL = ("inversions", "pairs", "judged", "baselines", "figures")
@@ -256,11 +257,16 @@ def find_entry(section: Mapping[str, _T], name: str, section_name: str) -> _T:
 
 
 def check_name(name: Any, *, where: str) -> None:
-    """Raise ConfigError unless `name` may name a dataset, base or domain."""
+    """Raise ConfigError unless `name` may name a dataset, base or domain, for every tool that reads `params.yaml`."""
     if not (isinstance(name, str) and _NAME.fullmatch(name)):
         raise ConfigError(
-            f"{where} has the name {name!r}, expected lower-case letters, digits and dashes, not beginning with a "
-            "dash; rename it"
+            f"{where} has the name {repr(name)[:200]}, expected lower-case letters, digits and dashes, not "
+            f"beginning with a dash, at most {MAX_NAME_LENGTH}; rename it"
+        )
+    if not is_text_in_yaml(name):
+        raise ConfigError(
+            f"{where} has the name {name}, which YAML takes for a number, a date or a word such as true, expected a "
+            f"name in letters; rename it, for example to {name}-pictures"
         )
 
 

@@ -7,12 +7,15 @@ from typing import Any, TypeVar
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.nodes import ScalarNode
 
 from tasks.project import PARAMS_FILE
 from ui2i.config import from_mapping
 from ui2i.errors import ConfigError
 
 _T = TypeVar("_T")
+_TEXT_TAG = "tag:yaml.org,2002:str"
+_TRUTHS = ("true", "false", "yes", "no", "on", "off", "y", "n", "null")
 
 
 def parse_yaml(text: str) -> Any:
@@ -29,6 +32,23 @@ def parse_yaml(text: str) -> Any:
         raise ConfigError(f"{PARAMS_FILE} line {line}: {problem}, expected valid YAML; correct it") from error
     except YAMLError as error:
         raise ConfigError(f"{PARAMS_FILE} cannot be read ({error}), expected valid YAML; correct it") from error
+
+
+def is_text_in_yaml(word: str) -> bool:
+    """Whether a word that stands in YAML without quotes is itself, and no number, date or truth value.
+
+    By the rules of YAML 1.2, which this project and DVC follow, and of 1.1, which others do.
+
+    Args:
+        word: of letters, digits and dashes.
+    """
+    if word[:1].isalpha():
+        return word.lower() not in _TRUTHS  # numbers and dates begin with a digit; composing takes a millisecond
+    for version in ("1.2", "1.1"):
+        node = YAML(typ="rt", pure=True).compose(f"%YAML {version}\n---\n{word}\n")
+        if not isinstance(node, ScalarNode) or node.tag != _TEXT_TAG:
+            return False
+    return True
 
 
 def as_mapping(value: Any, *, where: str) -> Mapping[str, Any]:

@@ -1,27 +1,12 @@
 """Where everything of a project lies. A project is the folder with `params.yaml` and `dvc.yaml`.
 
-Each path below `data/` is named here and in `dvc.yaml`, nowhere else. Adding raw pictures is here too, because it is
-the one way in which files from outside enter `data/`.
+Each path below `data/` is named here and in `dvc.yaml`, nowhere else.
 """
 
 import dataclasses
-import shutil
-import tempfile
 from pathlib import Path
 
-from tasks.dvc_command import check_trackable, ensure_dvc, run_dvc
-from ui2i.datasets.ingestion.folders import folder_source, list_source, read_list
-from ui2i.datasets.ingestion.sources import (
-    ARCHIVE_SUFFIXES,
-    KINDS,
-    LIST_SUFFIX,
-    archive_suffix,
-    is_archive,
-    open_source,
-)
-from ui2i.errors import ConfigError, DataError
-from ui2i.files import atomic_file, atomic_folder, sha256_file, sha256_listing
-from ui2i.images import SUFFIXES
+from ui2i.errors import ConfigError
 
 PARAMS_FILE = "params.yaml"
 DVC_FILE = "dvc.yaml"
@@ -256,111 +241,3 @@ def find_project(start: Path | str | None = None) -> Project:
         f"{folder} is in no project, expected {PARAMS_FILE} and {DVC_FILE} there or above; "
         "change to the project's folder or name it with --project"
     )
-
-
-def add_raw(project: Project, name: str, source: Path | str, *, replace: bool = False) -> Path:
-    """Copy pictures into the project as `data/raw/<name>`, of an archive with its suffix, and have DVC track them.
-
-    Of a folder the pictures are taken, with their subfolders, and nothing else; of a list the files that it names. What
-    is there already and equal is not copied again.
-
-    Args:
-        source: a folder, a .zip, .tar or .parquet, or a .txt that lists files; may be the place in the project itself.
-        replace: take the place of other pictures of this name instead of refusing.
-
-    Returns:
-        Where they lie now.
-
-    Raises:
-        DataError: the source is missing, nothing that holds pictures, or without any; or other pictures of that name
-            are there.
-        ConfigError: pictures of that name are drawn.
-        DvcError: DVC cannot track them.
-    """
-    from tasks.params import load_params  # which imports this module
-
-    if name in load_params(project).drawn:
-        raise ConfigError(
-            f"{PARAMS_FILE} draws the pictures of {name}, expected a name without drawn.{name}; choose another name or "
-            "remove that entry"
-        )
-    source = Path(source).resolve()
-    suffix = "" if _is_of_files(source) else archive_suffix(source) or ".zip"
-    places = [project.raw(name).with_name(name + kind) for kind in (suffix, "", *ARCHIVE_SUFFIXES)]
-    destination = places[0]
-    check_trackable(project.root, destination)
-    listing = _listing(source)
-    if not _is_equal(destination, listing):
-        existing = next((path for path in places if path.exists()), None)
-        if existing is not None and not replace:
-            raise DataError(
-                f"{project.relative(existing)} has other pictures than {source}, expected a new name or the same "
-                "pictures; choose another name or ask to replace them"
-            )
-        if _is_of_files(source):
-            with atomic_folder(destination) as temporary:
-                _copy_pictures(source, temporary)
-        else:
-            with atomic_file(destination) as temporary:
-                shutil.copyfile(source, temporary)
-    ensure_dvc(project.root)
-    run_dvc(project.root, "add", project.relative(destination))
-    return destination
-
-
-def count_pictures(source: Path | str) -> int:
-    """Return how many files of a folder, archive or list look like pictures by their names.
-
-    Raises:
-        DataError: it is missing, nothing that holds pictures, or has none.
-    """
-    with tempfile.TemporaryDirectory() as workspace, open_source(source, workspace=Path(workspace)) as opened:
-        return len(opened.members)
-
-
-def _listing(path: Path) -> str:
-    """Return a hash of the pictures of a folder or list, or of the bytes of an archive."""
-    if _is_of_files(path):
-        files = _picture_files(path)
-        if not files:
-            raise DataError(f"{path} contains no pictures, expected files ending in {', '.join(SUFFIXES)}; add some")
-        return sha256_listing((name, sha256_file(file)) for name, file in files.items())
-    if not path.is_file():
-        raise DataError(f"{path} does not exist, expected {KINDS}; check the path")
-    if not is_archive(path):
-        raise DataError(f"{path} is no archive that is known, expected {KINDS}; fetch it again")
-    return sha256_file(path)
-
-
-def _is_equal(destination: Path, listing: str) -> bool:
-    return (
-        destination.exists()
-        and (destination.is_file() or bool(_picture_files(destination)))
-        and (_listing(destination) == listing)
-    )
-
-
-def _is_of_files(path: Path) -> bool:
-    """Whether pictures lie in files of their own: in a folder, or as a list names them."""
-    return path.is_dir() or (path.is_file() and archive_suffix(path) == LIST_SUFFIX)
-
-
-def _picture_files(source: Path) -> dict[str, Path]:
-    """Return the pictures of a folder or list by relative name; of a folder, hidden ones and dead links left out.
-
-    Raises:
-        DataError: a listed file does not exist.
-    """
-    opened = folder_source(source) if source.is_dir() else list_source(read_list(source))
-    files = {member.path: member.key for member in opened.members if member.fault is None}
-    missing = [name for name, file in files.items() if not file.is_file()]
-    if missing and not source.is_dir():
-        raise DataError(f"{source} lists {missing[0]}, which does not exist; correct the list")
-    return {name: file for name, file in files.items() if name not in missing}
-
-
-def _copy_pictures(source: Path, folder: Path) -> None:
-    for name, file in _picture_files(source).items():
-        target = folder / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(file, target)

@@ -33,6 +33,9 @@ DEVICE_VARIABLE = "UI2I_DEVICE"
 PROCESSES_VARIABLE = "UI2I_PROCESSES"
 """How many processes of this machine train one model; a number above 1 makes a training stage start `torchrun`."""
 
+STAGE_VARIABLE = "DVC_STAGE"
+"""What DVC runs, such as finetune@cartoon, perhaps after the path of its `dvc.yaml` and a colon; DVC sets it."""
+
 _PARENT_POLL_SECONDS = 0.5
 
 
@@ -129,11 +132,12 @@ def _run(stage: Stage, options: argparse.Namespace) -> None:
     project = find_project(options.project)
     os.chdir(project.root)  # paths in params.yaml count from there
     params = load_params(project)
-    check_name(options.name, where=f"--{stage.option}")
+    name = _stage_name(stage) if options.name is None else options.name
+    check_name(name, where=f"--{stage.option}")
     job = Job(
         project=project,
         params=params,
-        name=options.name,
+        name=name,
         progress=no_progress,
         restart=stage.trains and (options.restart or os.environ.get(RESTART_VARIABLE) == "1"),
     )
@@ -141,13 +145,30 @@ def _run(stage: Stage, options: argparse.Namespace) -> None:
         print(stage.plan(job))
     elif job.is_writer:
         with (
-            hold(project, stage.output(project, options.name)),
-            noted_cost(project.cost_file(f"{stage.name}@{options.name}")),
-            report_progress(f"{stage.name}@{options.name}") as progress,
+            hold(project, stage.output(project, name)),
+            noted_cost(project.cost_file(f"{stage.name}@{name}")),
+            report_progress(f"{stage.name}@{name}") as progress,
         ):
             stage.work(dataclasses.replace(job, progress=progress))
     else:
         stage.work(job)
+
+
+def _stage_name(stage: Stage) -> str:
+    """Return what DVC runs this stage for. It is not on the command line, which a shell reads.
+
+    Raises:
+        ConfigError: DVC does not run this stage.
+    """
+    said = os.environ.get(STAGE_VARIABLE, "")
+    group, at, name = said.rpartition(":")[2].partition("@")
+    if not at or group != stage.name:
+        came = f"{STAGE_VARIABLE} is {said!r}" if said else f"--{stage.option} is missing"
+        raise ConfigError(
+            f"{came}, expected the {stage.option} in params.yaml; say --{stage.option} NAME, or "
+            f"`dvc repro {stage.name}@NAME`"
+        )
+    return name
 
 
 def _share_among_processes(stage: Stage, arguments: Sequence[str]) -> None:
@@ -175,7 +196,10 @@ def _parser(stage: Stage) -> argparse.ArgumentParser:
         + f"; through DVC, with what it needs: dvc repro {stage.name}@NAME",
     )
     parser.add_argument(
-        f"--{stage.option}", dest="name", metavar="NAME", required=True, help=f"the {stage.option} in params.yaml"
+        f"--{stage.option}",
+        dest="name",
+        metavar="NAME",
+        help=f"the {stage.option} in params.yaml (default: what DVC runs the stage for)",
     )
     parser.add_argument(
         "--project", metavar="FOLDER", help="the folder with params.yaml (default: this one or the nearest above)"
@@ -225,7 +249,7 @@ def _stopped_by_signals() -> Iterator[None]:
 @contextlib.contextmanager
 def _stopped_with_parent() -> Iterator[None]:
     """Under DVC, end when DVC does: a stage whose DVC was killed would otherwise go on and meet its successor."""
-    if "DVC_STAGE" not in os.environ:
+    if STAGE_VARIABLE not in os.environ:
         yield
         return
     parent, finished = os.getppid(), threading.Event()

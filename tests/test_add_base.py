@@ -11,15 +11,16 @@ import torch
 from foreign_files import ada_content, save_torch, set_value, tiny_checkpoint, write_ada_content
 from loopback_server import Site, serving
 from ruamel.yaml import YAML
+from safetensors import safe_open
+from safetensors.torch import save_file
 from tiny_project import files_below, make_project, write_base, write_pictures
 
 from flows import cli
-from tasks import add_base, import_base
-from tasks import project as project_module
+from tasks import add_base, import_base, raw_pictures
 from tasks.params import load_params
 from tasks.project import Project
 from tasks.stage_cli import main
-from ui2i.checkpoints import read_card
+from ui2i.checkpoints import ModelCard, read_card, save_generator
 from ui2i.converters.formats import differences, read_checkpoint, write_checkpoint
 
 Ui2i = Callable[..., tuple[int, str, str]]
@@ -49,7 +50,7 @@ def ui2i(project: Project, capsys: pytest.CaptureFixture[str], monkeypatch: pyte
 def added(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
     """What DVC was asked to do; asking it takes seconds, and one test does."""
     asked: list[tuple[str, ...]] = []
-    for module in (add_base, project_module):
+    for module in (add_base, raw_pictures):
         monkeypatch.setattr(module, "ensure_dvc", lambda root: None)
         monkeypatch.setattr(module, "run_dvc", lambda root, *arguments: asked.append(arguments))
     return asked
@@ -225,6 +226,24 @@ def test_what_a_file_says_cannot_steer_the_terminal(ui2i: Ui2i, tmp_path: Path) 
     content["ui2i"]["card"]["domain"] = "\x1b[31m[bold]red[/bold]\n"
     status, out, _ = ui2i("checkpoint", "show", save_torch(tmp_path / "m.pt", content))
     assert status == 0 and "\x1b" not in out and "\\x1b[31m[bold]red[/bold]\\n" in out
+
+
+@pytest.mark.parametrize("field", ["kind", "format_version", "domain", "license"])
+def test_what_a_native_header_says_cannot_steer_the_terminal(ui2i: Ui2i, tmp_path: Path, field: str) -> None:
+    generator = tiny_checkpoint().generator
+    save_generator(tmp_path / "g.safetensors", generator, ModelCard(domain="x", mode="scratch"))
+    evil = "\x1b]0;title\x07\u202e[red]\n" + "x" * 1_000_000
+    with safe_open(tmp_path / "g.safetensors", framework="pt") as file:
+        header = json.loads(file.metadata()["ui2i"])
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    (header["card"] if field in header["card"] else header)[field] = evil
+    save_file(tensors, tmp_path / "g.safetensors", metadata={"ui2i": json.dumps(header)})
+    status, out, err = ui2i("checkpoint", "show", tmp_path / "g.safetensors")
+    assert status == (0 if field in header["card"] else 2)
+    printed = out + err
+    assert "\\x1b]0;title" in printed
+    assert all(line.isprintable() for line in printed.splitlines())
+    assert len(printed) < 50_000
 
 
 def written(path: Path) -> Path:

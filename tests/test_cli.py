@@ -97,8 +97,8 @@ def session(monkeypatch):
 def added(monkeypatch):
     """What was handed to `dvc add`, which is not run: it takes seconds."""
     paths = []
-    monkeypatch.setattr("tasks.project.ensure_dvc", lambda root: None)
-    monkeypatch.setattr("tasks.project.run_dvc", lambda root, *arguments: paths.append(arguments[-1]))
+    monkeypatch.setattr("tasks.raw_pictures.ensure_dvc", lambda root: None)
+    monkeypatch.setattr("tasks.raw_pictures.run_dvc", lambda root, *arguments: paths.append(arguments[-1]))
     return paths
 
 

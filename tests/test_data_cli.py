@@ -8,6 +8,7 @@ from picture_files import blobs, file_bytes
 from tiny_project import make_project
 
 from flows import cli
+from flows.report import print_paths, print_table
 from ui2i.config import IngestConfig
 from ui2i.datasets.ingest import ingest
 
@@ -113,3 +114,12 @@ def test_show_of_a_dataset_of_an_earlier_version(ui2i, project):
     status, out, _ = ui2i("data", "show", "old")
     assert status == 0
     assert ["rejected", "0"] in cells(out)
+
+
+def test_tables_neither_steer_the_terminal_nor_are_markup(capsys):
+    print_table("a [bold]title[/bold]", ("\x1b[31mcolumn",), [("caf\udce9 [/red] \x07",)])
+    printed = capsys.readouterr().out
+    for shown in ("a [bold]title[/bold]", "\\x1b[31mcolumn", "caf\\udce9 [/red] \\x07"):
+        assert shown in printed
+    print_paths({"out": Path("/tmp/\x1b[31m")})
+    assert capsys.readouterr().out == "out  /tmp/\\x1b[31m\n"

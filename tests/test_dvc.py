@@ -12,14 +12,15 @@ import networkx
 import psutil
 import pytest
 from dvc.repo import Repo
+from ruamel.yaml import YAML
 from tiny_project import REPOSITORY, files_below, make_project, set_param, write_base, write_pictures
 
-from tasks import dvc_stage, process_group
+from tasks import draw, dvc_stage, process_group
 from tasks.dvc_command import DVC, DvcError, dvc_environment, ensure_dvc, run_dvc
 from tasks.dvc_stage import StageFailed, base_stages, domain_stages, list_stages, run_stage
 from tasks.dvc_status import leading_up_to_date
 from tasks.process_group import end_running_commands
-from tasks.project import add_raw
+from tasks.raw_pictures import add_raw
 from ui2i.errors import ConfigError
 
 pytestmark = pytest.mark.filterwarnings("ignore:_NoneStep.value:DeprecationWarning:dvc")
@@ -412,3 +413,60 @@ def test_stages_find_this_interpreter_first(monkeypatch):
     assert found is not None
     assert os.path.samefile(os.path.dirname(found), os.path.dirname(sys.executable))  # noqa: PTH120, PTH121
     assert DVC[0] == sys.executable
+
+
+# What a stranger's params.yaml may say
+
+
+@pytest.mark.parametrize(
+    ("section", "name"),
+    [
+        ("drawn", "x; touch PWNED #"),
+        ("drawn", "x' && touch PWNED && '"),
+        ("datasets", "$(touch PWNED)"),
+        ("datasets", "x\ntouch PWNED"),
+        ("figures", "`touch PWNED`"),
+        ("encoders", "|touch PWNED"),
+    ],
+)
+def test_no_name_reaches_the_shell(project, section, name):
+    set_param(project, "drawn", {})  # so that the stage in question comes first
+    set_param(project, "datasets", {})
+    yaml = YAML(typ="safe", pure=True)
+    values = yaml.load(project.params_path.read_text())
+    values[section] = {name: {"images": "data"}}
+    with project.params_path.open("w") as file:
+        yaml.dump(values, file)
+    for stage in Repo.init(str(project.root), no_scm=True).index.stages:
+        assert name not in str(stage.cmd)
+        assert all(out.persist for out in stage.outs)  # DVC deletes nothing before the name is checked
+    ensure_dvc(project.root)
+    with pytest.raises(DvcError):
+        run_dvc(project.root, "repro", "--keep-going")
+    assert not list(project.root.rglob("PWNED"))
+
+
+def test_a_name_that_leads_elsewhere_deletes_nothing(project, tmp_path):
+    precious = tmp_path / "precious"
+    write_pictures(precious, count=1)
+    set_param(project, "drawn", {"../../../precious": {"style": "face", "num_images": 1, "seed": 1}})
+    ensure_dvc(project.root)
+    with pytest.raises(DvcError):
+        run_dvc(project.root, "repro", "draw@../../../precious")
+    assert files_below(precious) == {"00.png"}
+
+
+def test_a_stage_takes_its_name_from_dvc_and_from_nothing_else(project, monkeypatch, capsys):
+    monkeypatch.chdir(project.root)
+    for said, message in (
+        ("", "--dataset is missing"),
+        ("ingest@face", "DVC_STAGE is 'ingest@face'"),
+        ("draw@face@cartoon", "has the name 'face@cartoon'"),
+        ("draw@gone", "has no drawn.gone"),
+    ):
+        monkeypatch.setenv("DVC_STAGE", said)
+        assert draw.main(draw.STAGE, []) == 2
+        assert message in capsys.readouterr().err
+    monkeypatch.setenv("DVC_STAGE", "../project/dvc.yaml:draw@face")
+    assert draw.main(draw.STAGE, []) == 0
+    assert (project.raw("face") / "attributes.parquet").exists()

@@ -8,7 +8,7 @@ from tiny_project import files_below, make_project, write_pictures
 
 from tasks import dvc_command
 from tasks.dvc_command import DvcError, check_trackable, dvc_message, ensure_dvc, run_dvc
-from tasks.project import add_raw
+from tasks.raw_pictures import add_raw
 
 
 @pytest.fixture

@@ -72,8 +72,8 @@ def _stages_here():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(stages, "run_stage", run_stage_here)
         patch.setattr(stages, "run_command", run_command_here)
-        patch.setattr("tasks.project.ensure_dvc", lambda root: None)
-        patch.setattr("tasks.project.run_dvc", lambda root, *arguments: "")
+        patch.setattr("tasks.raw_pictures.ensure_dvc", lambda root: None)
+        patch.setattr("tasks.raw_pictures.run_dvc", lambda root, *arguments: "")
         yield
 
 

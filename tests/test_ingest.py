@@ -14,10 +14,11 @@ from picture_files import bomb_png
 from PIL import Image
 from test_images import holds
 
+from ui2i import decoding
 from ui2i.config import IngestConfig
 from ui2i.datasets import ingest as ingest_module
 from ui2i.datasets.ingest import ingest, split_of
-from ui2i.datasets.ingestion import members, sheets
+from ui2i.datasets.ingestion import sheets
 from ui2i.datasets.manifest import read_manifest
 from ui2i.datasets.prepared import PreparedDataset
 from ui2i.errors import DataError
@@ -109,7 +110,7 @@ def test_every_reason_for_rejection(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     folder = make_folder(tmp_path / "raw", files)
     (folder / "j-dangling.png").symlink_to(tmp_path / "nowhere.png")
     os.mkfifo(folder / "k-pipe.png")
-    monkeypatch.setattr(members, "MAX_FILE_BYTES", 20_000)
+    monkeypatch.setattr(decoding, "MAX_FILE_BYTES", 20_000)
     manifest = ingest(folder, tmp_path / "out", CONFIG, name="dirty")
     assert reasons(tmp_path / "out") == {
         "b-copy.png": "duplicate",

@@ -16,6 +16,7 @@ from ui2i.datasets.ingestion.rejects import REASONS
 from ui2i.datasets.manifest import read_manifest
 from ui2i.files import sha256_bytes, sha256_folder
 from ui2i.images import fit_square
+from ui2i.names import printable_path
 
 CONFIG = IngestConfig(img_resolution=32, max_reject_share=0.9)
 
@@ -52,7 +53,7 @@ def test_every_file_has_its_place(cases: Cases, folder: tuple[Path, dict[str, st
     expected = {name: case.reason for name, case in cases.items() if isinstance(case, Rejected)} | folder[1]
     rejects = rows_of(dataset, "rejects.parquet")
     assert {row["path"]: row["reason"] for row in rejects} == expected
-    kept = sorted(name for name, case in cases.items() if isinstance(case, Kept))
+    kept = sorted(printable_path(name) for name, case in cases.items() if isinstance(case, Kept))
     assert [row["source_path"] for row in rows_of(dataset, "images-00000.parquet")] == kept
     manifest = read_manifest(dataset)
     assert manifest.num_images == len(kept)
@@ -61,8 +62,9 @@ def test_every_file_has_its_place(cases: Cases, folder: tuple[Path, dict[str, st
 
 
 def test_every_picture_shows_what_it_should(cases: Cases, dataset: Path) -> None:
+    shown = {printable_path(name): case for name, case in cases.items()}
     for row in rows_of(dataset, "images-00000.parquet"):
-        case = cases[row["source_path"]]
+        case = shown[row["source_path"]]
         assert isinstance(case, Kept)
         assert (row["width"], row["height"]) == case.shows.size
         assert row["sha256"] == sha256_bytes(case.data)

@@ -3,7 +3,7 @@ import dataclasses
 import pytest
 from tiny_project import PARAMS, REPOSITORY, make_project
 
-from tasks.params import load_params, parse_params, training_config
+from tasks.params import check_name, load_params, parse_params, training_config
 from tasks.project import Project, find_project
 from tasks.register import register_base, register_dataset, register_domain, register_imported
 from ui2i.config import TrainingConfig
@@ -260,3 +260,16 @@ def test_what_would_not_be_valid_is_never_written(project, register):
     with pytest.raises(ConfigError):
         register(project)
     assert project.params_path.read_text() == PARAMS
+
+
+@pytest.mark.parametrize("name", ["123", "08", "1e5", "0x1f", "0b1", "2024-01-01", "true", "null", "no", "off", "y"])
+def test_names_are_text_for_every_reader_of_yaml(name):
+    with pytest.raises(ConfigError, match=f"has the name {name}, which YAML takes for"):
+        check_name(name, where="the dataset")
+
+
+def test_names_have_a_length():
+    for name in ("cartoon", "1-2", "3d", "e5", "x" * 64):
+        check_name(name, where="the dataset")
+    with pytest.raises(ConfigError, match="not beginning with a dash, at most 64; rename it"):
+        check_name("x" * 65, where="the dataset")

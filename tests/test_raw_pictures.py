@@ -1,6 +1,7 @@
 """Pictures of every kind of source enter a project (folders and zips: test_tasks.py) and come out prepared."""
 
 import io
+import os
 import tarfile
 from pathlib import Path
 
@@ -10,11 +11,12 @@ import pytest
 from picture_files import blobs, file_bytes
 from tiny_project import files_below, make_project, set_param
 
+from flows.registration import add_domain
 from tasks.ingest import STAGE
-from tasks.project import add_raw, count_pictures
+from tasks.raw_pictures import add_raw, count_pictures, not_copied
 from tasks.stage_cli import main
 from ui2i.datasets.manifest import read_manifest
-from ui2i.errors import DataError
+from ui2i.errors import ConfigError, DataError
 
 FILES = {f"{index}.png": file_bytes(blobs(index), "PNG") for index in range(1, 4)}
 
@@ -22,8 +24,8 @@ FILES = {f"{index}.png": file_bytes(blobs(index), "PNG") for index in range(1, 4
 @pytest.fixture
 def project(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # stages change to their project, and this leads back
-    monkeypatch.setattr("tasks.project.ensure_dvc", lambda root: None)
-    monkeypatch.setattr("tasks.project.run_dvc", lambda root, *arguments: None)
+    monkeypatch.setattr("tasks.raw_pictures.ensure_dvc", lambda root: None)
+    monkeypatch.setattr("tasks.raw_pictures.run_dvc", lambda root, *arguments: None)
     return make_project(tmp_path / "project")
 
 
@@ -92,4 +94,99 @@ def test_what_cannot_be_added(project, tmp_path):
     ):
         with pytest.raises(DataError, match=message):
             add_raw(project, "anime", tmp_path / name)
+    assert files_below(project.data_dir) == set()
+
+
+# What must not come in
+
+
+PICTURE = FILES["1.png"]
+
+
+def added_files(project, source, **options) -> set[str]:
+    return files_below(add_raw(project, "anime", source, **options)) - {".left-out.json"}
+
+
+@pytest.fixture
+def source(tmp_path) -> Path:
+    folder = tmp_path / "source"
+    folder.mkdir()
+    (folder / "good.png").write_bytes(PICTURE)
+    return folder
+
+
+def test_a_link_out_of_the_folder_is_left_out(project, tmp_path, source):
+    (tmp_path / "secret.png").write_bytes(FILES["2.png"])
+    (source / "zz.png").symlink_to(tmp_path / "secret.png")
+    (source / "inside.png").symlink_to("good.png")
+    assert added_files(project, source) == {"good.png", "inside.png"}
+    assert count_pictures(source) == 2 and count_pictures(source, follow_links=True) == 3
+    assert not_copied(project.raw("anime")) == "1 file left out: 1 a link to elsewhere"
+    with pytest.raises(DataError, match="other pictures"):
+        add_raw(project, "anime", source, follow_links=True)
+    assert added_files(project, source, follow_links=True, replace=True) == {"good.png", "inside.png", "zz.png"}
+
+
+def test_files_that_are_no_pictures_are_never_copied(project, tmp_path, source):
+    (tmp_path / "shadow").write_text("root:$6$...\n")
+    (source / "zz.png").symlink_to(tmp_path / "shadow")
+    (source / "page.jpg").write_text("<html>")
+    assert added_files(project, source, follow_links=True) == {"good.png"}
+
+
+def test_a_file_beyond_the_limit_is_never_copied(project, source):
+    with (source / "a.png").open("wb") as file:
+        file.write(PICTURE)
+        file.truncate(3 << 29)  # takes no room on the disk
+    assert added_files(project, source) == {"good.png"}
+    assert not_copied(project.raw("anime")) == "1 file left out: 1 over 256 MiB"
+
+
+def test_a_file_that_grows_while_it_is_copied(project, source, monkeypatch):
+    monkeypatch.setattr("tasks.raw_pictures.check_picture_file", lambda path, name: None)
+    monkeypatch.setattr("ui2i.decoding.MAX_FILE_BYTES", len(PICTURE) + 10)
+    (source / "a.png").write_bytes(PICTURE + bytes(100))
+    assert added_files(project, source) == {"good.png"}
+
+
+def test_a_list_that_leaves_its_folder_is_refused(project, tmp_path, source):
+    (tmp_path / "secret.png").write_bytes(FILES["2.png"])
+    (source / "link.png").symlink_to(tmp_path / "secret.png")
+    for line in (str(tmp_path / "secret.png"), "../secret.png", "link.png", "sub/../../secret.png", "nul\0.png"):
+        (source / "list.txt").write_text(f"good.png\n{line}\n")
+        with pytest.raises(DataError, match=r"which lies elsewhere, expected .*; copy them there, or say --follow-lin"):
+            add_raw(project, "anime", source / "list.txt")
+    assert files_below(project.data_dir) == set()
+    (source / "list.txt").write_text("good.png\n../secret.png\n")
+    assert added_files(project, source / "list.txt", follow_links=True) == {"source/good.png", "secret.png"}
+
+
+def test_pictures_in_the_project_that_link_elsewhere_are_refused(project, tmp_path):
+    (tmp_path / "secret.png").write_bytes(FILES["2.png"])
+    folder = project.raw("anime")
+    folder.mkdir(parents=True)
+    (folder / "good.png").write_bytes(PICTURE)
+    assert add_raw(project, "anime", folder) == folder
+    (folder / "zz.png").symlink_to(tmp_path / "secret.png")
+    with pytest.raises(DataError, match=r"has the link zz\.png to elsewhere"):
+        add_raw(project, "anime", folder)
+    assert add_raw(project, "anime", folder, follow_links=True) == folder
+
+
+def test_names_that_no_file_system_takes_are_cut(project, source):
+    gbk = b"\xb6" * 60 + b".png"  # six letters each once they are escaped
+    for index, name in enumerate((gbk, b"x" * 250 + b".png", b"caf\xe9.png", b"caf\\udce9.png")):
+        place = os.fsencode(source) + b"/" + name
+        with open(place, "wb") as file:  # noqa: PTH123 -- a Path takes no bytes
+            file.write(file_bytes(blobs(index), "PNG"))
+    names = added_files(project, source)
+    assert len(names) == 5
+    assert {"good.png", "caf\\udce9.png", "caf\\udce9~2.png"} <= names
+    assert add_raw(project, "anime", source) == project.raw("anime")  # equal, so that nothing is copied
+
+
+@pytest.mark.parametrize("name", ["123", "1e5", "0777", "2024-01-01", "true", "null", "yes", "x" * 300])
+def test_names_that_yaml_or_a_file_system_does_not_take_copy_nothing(project, source, name):
+    with pytest.raises(ConfigError, match="has the name"):
+        add_domain(project, name, "face", source)
     assert files_below(project.data_dir) == set()

@@ -16,7 +16,7 @@ from tiny_project import files_below, make_project, run_stage_module, set_param,
 from tasks import stage_cli
 from tasks.model_folder import read_model
 from tasks.progress import PREFIX, parse_progress, part_of, report_progress
-from tasks.project import add_raw
+from tasks.raw_pictures import add_raw, not_copied
 from ui2i.checkpoints import load_generator, read_card
 from ui2i.datasets.manifest import read_manifest
 from ui2i.errors import ConfigError, DataError, TrainingError
@@ -456,8 +456,8 @@ def test_parts_fill_the_whole_once():
 def added(monkeypatch):
     """What DVC was told to track."""
     calls = []
-    monkeypatch.setattr("tasks.project.ensure_dvc", lambda root: None)
-    monkeypatch.setattr("tasks.project.run_dvc", lambda root, *arguments: calls.append(arguments[-1]))
+    monkeypatch.setattr("tasks.raw_pictures.ensure_dvc", lambda root: None)
+    monkeypatch.setattr("tasks.raw_pictures.run_dvc", lambda root, *arguments: calls.append(arguments[-1]))
     return calls
 
 
@@ -467,7 +467,8 @@ def test_add_raw_takes_the_pictures_of_a_folder(project, tmp_path, added):
     write_pictures(source / ".hidden", count=1)
     (source / "notes.txt").write_text("notes")
     assert add_raw(project, "anime", source) == project.raw("anime")
-    assert files_below(project.raw("anime")) == {"inner/00.png", "inner/01.png"}
+    assert files_below(project.raw("anime")) == {"inner/00.png", "inner/01.png", ".left-out.json"}
+    assert not_copied(project.raw("anime")) == "1 file left out: 1 of .txt"
     assert added == ["data/raw/anime"]
 
 

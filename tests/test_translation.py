@@ -2,6 +2,8 @@
 
 import copy
 import dataclasses
+import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from tiny_models import random_generator, random_ws
 
 import ui2i.translation.folder as folder_module
 from ui2i.config import InversionConfig
+from ui2i.datasets.ingestion.left_out import read_left_out
 from ui2i.errors import CheckpointError, ConfigError, DataError
 from ui2i.files import sha256_bytes, sha256_file, sha256_folder
 from ui2i.images import to_tensor, to_uint8
@@ -84,7 +87,7 @@ def test_a_folder_is_translated(
     out = tmp_path / "out"
     stems = {"a.png": "a", "b.png": "b", "sub/a.JPG": "sub-a"}
     expected = {f"{stem}-{variant}.png" for stem in stems.values() for variant in ("reconstruction", *TARGETS)}
-    tables = {"manifest.parquet", "latents.parquet", "rejects.parquet", "contact_sheet.png"}
+    tables = {"manifest.parquet", "latents.parquet", "rejects.parquet", "contact_sheet.png", "left-out.json"}
     assert {path.name for path in out.iterdir()} == expected | tables
     assert [row["output_file"] for row in rows[:4]] == [
         "a-reconstruction.png",
@@ -275,7 +278,9 @@ def test_no_pictures_no_translation(run: Callable, pictures: Path, tmp_path: Pat
     (tmp_path / "empty" / "notes.txt").write_text("text")
     (tmp_path / "bad").mkdir()
     (tmp_path / "bad" / "x.png").write_bytes(b"")
-    with pytest.raises(DataError, match=r"empty holds no pictures, expected files ending in \.png"):
+    with pytest.raises(
+        DataError, match=r"empty holds no pictures \(1 file left out: 1 of \.txt\), expected files ending"
+    ):
         run(tmp_path / "empty")
     with pytest.raises(DataError, match="absent is not a folder"):
         run(tmp_path / "absent")
@@ -336,3 +341,55 @@ def test_two_variants_do_not_write_one_file(run: Callable, images: np.ndarray) -
         targets = {first: TARGETS["ls8"], second: TARGETS["FC-FT"]}
         with pytest.raises(ConfigError, match=f"{second} would be written twice"):
             run(inputs, targets=targets, target_hashes=dict.fromkeys(targets, "0"), num_styles=1)
+
+
+# Names and files that a folder may hold
+
+
+def test_no_name_of_a_file_loses_a_translation(run: Callable, pictures: Path, tmp_path: Path) -> None:
+    picture = (pictures / "a.png").read_bytes()
+    for name in (
+        b"caf\xe9.png",
+        b"x" * 230 + b".png",
+        b"y" * 251 + b".png",
+        b"\x1b[31mred\n.png",
+        b"\xb6" * 60 + b".png",
+    ):
+        place = os.fsencode(pictures) + b"/" + name
+        with open(place, "wb") as file:  # noqa: PTH123 -- a Path takes no bytes
+            file.write(picture)
+    os.mkfifo(pictures / "pipe.png")
+    rows = run(pictures)
+    paths = {row["input_path"] for row in rows}
+    assert {"a.png", "b.png", "caf\\udce9.png", "\\x1b[31mred\\n.png"} < paths
+    assert len(paths) == 8
+    for row in rows:
+        assert row["input_path"].isprintable() and row["output_file"].isprintable()
+        assert (tmp_path / "out" / row["output_file"]).stat().st_size > 0
+        assert len(row["output_file"].encode()) <= 240
+    rejects = pq.read_table(tmp_path / "out" / "rejects.parquet").to_pylist()
+    assert {row["path"]: row["reason"] for row in rejects} == {"aa.png": "unreadable", "pipe.png": "unreadable"}
+    assert read_left_out(tmp_path / "out" / "left-out.json").passed_over == {".txt": 1}
+
+
+def test_a_list_and_pictures_in_memory_have_printable_names(run: Callable, pictures: Path, images: np.ndarray) -> None:
+    place = os.fsdecode(os.fsencode(pictures) + b"/caf\xe9.png")
+    shutil.copyfile(pictures / "a.png", place)
+    assert {row["input_path"] for row in run([place])} == {"caf\\udce9.png"}
+    named = NamedImages(names=["caf\udce9\x1b.png"], images=images[:1])
+    assert {row["output_file"] for row in run(named)} >= {"caf-udce9-x1b-ls8.png"}
+
+
+def test_a_file_beyond_the_limit_is_not_read(run: Callable, pictures: Path, tmp_path: Path) -> None:
+    with (pictures / "large.png").open("wb") as file:
+        file.truncate(1 << 40)  # takes no room on the disk
+    run(pictures)
+    rejects = pq.read_table(tmp_path / "out" / "rejects.parquet").to_pylist()
+    assert {row["path"]: row["reason"] for row in rejects} == {"aa.png": "unreadable", "large.png": "too_large"}
+
+
+def test_stems_leave_room_for_what_is_added_to_them() -> None:
+    namer = StemNamer(["reconstruction", "FC-FT-LS8-direction3+2"])
+    stems = [namer.name(f"{'x' * 300}{letter}.png") for letter in "aab"]
+    assert len(set(stems)) == 3
+    assert all(len(f".{stem}-FC-FT-LS8-direction3+2.png.01234567.tmp") <= 255 for stem in stems)

@@ -5,12 +5,14 @@ and whatever a decoder raises becomes a `PictureError` with a word for what is w
 `ui2i.images`.
 """
 
+import contextlib
 import functools
 import importlib.util
 import io
 import os
 import re
-from pathlib import Path
+import stat
+from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
 import numpy as np
@@ -25,6 +27,8 @@ SUFFIXES = (
     *(".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".tif", ".tiff", ".gif"),
     *(".avif", ".heic", ".heif"),
 )
+MAX_FILE_BYTES = 1 << 28  # 256 MiB: of a larger file no more than that and one byte is ever read
+_HEAD_BYTES = 256  # in which every format announces itself
 MAX_PIXELS = 80_000_000  # larger pictures are refused before they are decoded; below Pillow's own limit of 89 million
 
 # How to undo each EXIF orientation; 1 is upright.
@@ -43,9 +47,9 @@ _PROFILE_MODES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK"}
 class PictureError(DataError):
     """One picture cannot be used; `fault` says in which way, in a word.
 
-    From this module: "unreadable" (missing, or no picture at all), "truncated" (it ends before its end), "damaged" (it
-    is complete but cannot be decoded), "unsupported" (a kind of picture that is not read here) and
-    "decompression_bomb" (too many pixels).
+    From this module: "unreadable" (missing, or no picture at all), "too_large" (over `MAX_FILE_BYTES`), "truncated" (it
+    ends before its end), "damaged" (it is complete but cannot be decoded), "unsupported" (a kind of picture that is not
+    read here) and "decompression_bomb" (too many pixels).
     """
 
     def __init__(self, message: str, fault: str) -> None:
@@ -111,19 +115,83 @@ class _DepthError(Exception):
     """The levels of a picture have no agreed white."""
 
 
+def read_picture_file(path: str | os.PathLike[str], *, name: str | None = None) -> bytes:
+    """Return the bytes of a file that may be anything: it is neither waited for nor read beyond `MAX_FILE_BYTES`.
+
+    Args:
+        name: what to call it in errors; None: its path.
+
+    Raises:
+        PictureError: it is missing, no regular file ("unreadable"), or too large ("too_large").
+    """
+    name = name or os.fspath(path)
+    with _opened(path, name) as handle:
+        data = handle.read(MAX_FILE_BYTES + 1)
+    check_file_size(len(data), name)
+    return data
+
+
+def check_picture_file(path: str | os.PathLike[str], *, name: str | None = None) -> None:
+    """Raise PictureError for a file that cannot be read, is too large, or does not begin as a picture."""
+    name = name or os.fspath(path)
+    with _opened(path, name) as handle:
+        check_file_size(os.fstat(handle.fileno()).st_size, name)
+        check_signature(handle.read(_HEAD_BYTES), name)
+
+
+def check_signature(data: bytes, name: str) -> None:
+    """Raise PictureError ("unreadable") for bytes that do not begin as a picture."""
+    if recognize(data) is None:
+        raise PictureError(
+            f"{name} does not begin as a picture, expected one of {', '.join(FORMATS)}; convert or remove it",
+            "unreadable",
+        )
+
+
+@contextlib.contextmanager
+def _opened(path: str | os.PathLike[str], name: str) -> Iterator[BinaryIO]:
+    try:
+        with open_regular_file(path) as handle:
+            yield handle
+    except (OSError, ValueError) as error:  # ValueError: a zero byte in the path
+        why = getattr(error, "strerror", None) or str(error)
+        raise PictureError(
+            f"{name} cannot be read ({why}), expected a picture file; check the path", "unreadable"
+        ) from error
+
+
+def open_regular_file(path: str | os.PathLike[str]) -> BinaryIO:
+    """Open a file for reading, without waiting: a pipe without a writer would hold the work up for ever.
+
+    Raises:
+        OSError: there is none, or it is a pipe, a device or the like.
+    """
+    handle = os.fdopen(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb")
+    if not stat.S_ISREG(os.fstat(handle.fileno()).st_mode):
+        handle.close()
+        raise OSError("it is no regular file")
+    return handle
+
+
+def check_file_size(num_bytes: int, name: str) -> None:
+    """Raise PictureError ("too_large") for a file over `MAX_FILE_BYTES`."""
+    if num_bytes > MAX_FILE_BYTES:
+        raise PictureError(
+            f"{name} has over {MAX_FILE_BYTES} bytes, expected no more in a picture; make it smaller or remove it",
+            "too_large",
+        )
+
+
 def _read(source: str | os.PathLike[str] | bytes | BinaryIO) -> tuple[bytes, str]:
     """Return the file's bytes and what to call it."""
     if isinstance(source, bytes):
         return source, "the picture"
     if isinstance(source, (str, os.PathLike)):
-        try:
-            return Path(source).read_bytes(), os.fspath(source)
-        except OSError as error:
-            raise PictureError(
-                f"{os.fspath(source)} cannot be read ({error.strerror}), expected a picture file; check the path",
-                "unreadable",
-            ) from error
-    return source.read(), str(getattr(source, "name", "the picture"))
+        return read_picture_file(source), os.fspath(source)
+    name = str(getattr(source, "name", "the picture"))
+    data = source.read(MAX_FILE_BYTES + 1)
+    check_file_size(len(data), name)
+    return data, name
 
 
 def _open(data: bytes, name: str) -> Image.Image:

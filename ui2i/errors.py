@@ -1,12 +1,20 @@
 """Errors a user can cause. Anything else that goes wrong is a bug and raises what Python raises.
 
 A message has three parts: what came, what was expected, what to do. The command line prints it as one line and
-exits with status 2.
+exits with status 2. What it quotes may come from a stranger's file, so nothing in it can steer a terminal or fill it.
 """
+
+from ui2i.names import printable
+
+MAX_MESSAGE_LENGTH = 8000  # characters
 
 
 class UI2IError(Exception):
     """Base of every error that a user can cause and mend."""
+
+    def __init__(self, message: str = "") -> None:
+        shown = printable(message[:MAX_MESSAGE_LENGTH], keep="\n\t")
+        super().__init__(shown if len(message) <= MAX_MESSAGE_LENGTH else f"{shown} ...")
 
 
 class ConfigError(UI2IError):

@@ -15,6 +15,8 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from ui2i.names import MAX_NAME_BYTES, cut_name
+
 _CHUNK_BYTES = 1 << 20
 
 
@@ -135,7 +137,9 @@ def _write_error(error: Exception, path: Path) -> OSError | None:
 
 
 def _sibling(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    """Return a new temporary name beside `path`, which a file system takes for any name that it takes for `path`."""
+    ending = f".{secrets.token_hex(4)}.tmp"
+    return path.with_name(f".{cut_name(path.name, MAX_NAME_BYTES - len(ending) - 1)}{ending}")
 
 
 def _swap_in(temporary: Path, path: Path) -> None:

@@ -9,7 +9,8 @@ The folder appears complete or not at all. It holds, for each picture,
     <stem>-<variant>-direction<d><+s>.png  moved by s along semantic direction d
 
 and for all of them `contact_sheet.png`, `manifest.parquet` (a row for each of these files), `latents.parquet` (the code
-of each picture) and `rejects.parquet` (the files that could not be read, as in a prepared dataset).
+of each picture) and `rejects.parquet` (the files that could not be read, as in a prepared dataset). Where the folder of
+inputs had more that is left out, `left-out.json` says what.
 
 Nearly all time goes into codes. These are kept in a store as soon as they are found, so that a run that was killed goes
 on behind its last batch, and so that other targets, styles or edits of the same pictures need none of it again.
@@ -26,6 +27,7 @@ from torch import Tensor
 
 from ui2i.config import InversionConfig
 from ui2i.contact_sheet import Row, contact_sheet
+from ui2i.datasets.ingestion.left_out import write_left_out
 from ui2i.datasets.manifest import REJECT_SCHEMA, REJECTS_NAME
 from ui2i.errors import DataError
 from ui2i.files import atomic_folder
@@ -42,6 +44,7 @@ from ui2i.translation.references import find_references
 
 MANIFEST_NAME = "manifest.parquet"
 LATENTS_NAME = "latents.parquet"
+LEFT_OUT_NAME = "left-out.json"
 SHEET_NAME = "contact_sheet.png"
 MAX_SHEET_ROWS = 24
 MIN_CELL_SIZE = 128  # pixels of a picture on the sheet, smaller ones are enlarged
@@ -147,6 +150,7 @@ def translate_folder(
             writer.write(pictures, latents, *stack_latents(latents, source))
             advance(1, 1, f"{inverter.num_reused} codes were at hand" if inverter.num_reused else "")
         _write_tables(folder, tables, outputs, domain)
+        write_left_out(folder / LEFT_OUT_NAME, listing.left_out)
     return tables.manifest
 
 

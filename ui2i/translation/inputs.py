@@ -1,4 +1,7 @@
-"""What is to be translated: a folder of pictures, a list of files, or pictures in memory."""
+"""What is to be translated: a folder of pictures, a list of files, or pictures in memory.
+
+Folders are searched and files are read as ingestion does it, so that both take and leave out the same.
+"""
 
 import dataclasses
 import os
@@ -10,9 +13,16 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
+from ui2i.datasets.ingestion.folders import FileSource, folder_source
+from ui2i.datasets.ingestion.left_out import LeftOut, left_out_of
+from ui2i.datasets.ingestion.members import Member
 from ui2i.errors import DataError
 from ui2i.files import sha256_bytes
 from ui2i.images import SUFFIXES, PictureError, fit_square, load_image
+from ui2i.names import MAX_NAME_BYTES, cut_name, printable, printable_path
+
+_TEMPORARY_BYTES = 15  # that a name gets while its file is written (ui2i.files)
+_NUMBER_BYTES = 8  # of what tells equal stems apart
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -54,6 +64,7 @@ class Listing:
 
     count: int
     entries: Iterable[Picture | Reject]
+    left_out: LeftOut = dataclasses.field(default_factory=LeftOut)  # what the search found that cannot be taken
 
 
 def list_inputs(inputs: Inputs, resolution: int, framing: Literal["center", "fit"] = "center") -> Listing:
@@ -62,7 +73,8 @@ def list_inputs(inputs: Inputs, resolution: int, framing: Literal["center", "fit
     Args:
         framing: center: the centered square of a picture; fit: all of it, on white.
 
-    A folder is searched with its subfolders, for files with the suffix of a picture; hidden ones are passed over.
+    A folder is searched with its subfolders, for files with the suffix of a picture; hidden ones are passed over. A
+    linked or unreadable subfolder is an entry too, a reject.
 
     Raises:
         DataError: there is no such folder, there are no pictures in it, or pictures in memory have another shape.
@@ -71,17 +83,20 @@ def list_inputs(inputs: Inputs, resolution: int, framing: Literal["center", "fit
         _check_images(inputs, resolution)
         return Listing(len(inputs.images), _from_memory(inputs))
     if isinstance(inputs, (str, os.PathLike)):
-        folder = Path(inputs)
-        files = [(path, path.relative_to(folder).as_posix()) for path in _search(folder)]
-        where = f"{folder} holds no pictures"
+        source = _search(Path(inputs))
+        members, where = source.members, f"{printable(os.fspath(inputs))} holds no pictures"
+        left_out = left_out_of(members, source.passed_over)
     else:
-        files = [(Path(path), Path(path).name) for path in inputs]
-        where = "the list of pictures is empty"
-    if not files:
-        raise DataError(f"{where}, expected files ending in {', '.join(SUFFIXES)}; add pictures or correct the path")
-    return Listing(
-        len(files), (_read(index, path, name, resolution, framing) for index, (path, name) in enumerate(files))
-    )
+        source = FileSource(())
+        members = [Member(printable_path(Path(path).name), 0, path) for path in inputs]
+        where, left_out = "the list of pictures is empty", LeftOut()
+    if all(member.fault for member in members):
+        why = f" ({left_out})" if left_out else ""
+        raise DataError(
+            f"{where}{why}, expected files ending in {', '.join(SUFFIXES)}; add pictures or correct the path"
+        )
+    entries = (_read(index, source, member, resolution, framing) for index, member in enumerate(members))
+    return Listing(len(members), entries, left_out)
 
 
 def readable_batches(
@@ -123,12 +138,19 @@ class StemNamer:
     def __init__(self, endings: Sequence[str]) -> None:
         self._endings = endings
         self._taken: set[str] = set()
+        longest = max(len(self._output("", ending).encode()) for ending in endings)
+        self._max_bytes = MAX_NAME_BYTES - _TEMPORARY_BYTES - _NUMBER_BYTES - longest
 
     def name(self, path: str) -> str:
-        """Return the next picture's stem: `a/b.jpg` -> `a-b`, or with `-2`, `-3`, ... where that is taken."""
+        """Return the next picture's stem: `a/b.jpg` -> `a-b`, or with `-2`, `-3`, ... where that is taken.
+
+        It is printable, and so long that a file system takes the outputs' names.
+        """
+        path = printable(path)
         bare = path[: -len(Path(path).suffix)] if path.lower().endswith(SUFFIXES) else path
         parts = bare.replace("\\", "/").split("/")
-        stem = plain = "-".join(part for part in parts if part not in ("", ".", "..")) or "picture"
+        joined = "-".join(part for part in parts if part not in ("", ".", "..")) or "picture"
+        stem = plain = cut_name(joined, self._max_bytes)
         number = 1
         while not self._taken.isdisjoint(self._outputs(stem)):
             number += 1
@@ -138,29 +160,31 @@ class StemNamer:
 
     def _outputs(self, stem: str) -> list[str]:
         # In lower case, because some file systems take A.png and a.png for the same.
-        return [f"{stem}-{ending}".lower() for ending in self._endings]
+        return [self._output(stem, ending).lower() for ending in self._endings]
+
+    @staticmethod
+    def _output(stem: str, ending: str) -> str:
+        return f"{stem}-{ending}.png"
 
 
-def _search(folder: Path) -> list[Path]:
+def _search(folder: Path) -> FileSource:
     if not folder.is_dir():
         raise DataError(f"{folder} is not a folder, expected one with pictures; correct the path")
-    found = [path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file()]
-    visible = [path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
-    return sorted(visible, key=lambda path: path.relative_to(folder).as_posix())
+    return folder_source(folder)
 
 
-def _read(index: int, path: Path, name: str, resolution: int, framing: str) -> Picture | Reject:
+def _read(index: int, source: FileSource, member: Member, resolution: int, framing: str) -> Picture | Reject:
     try:
-        data = path.read_bytes()
-    except OSError:
-        return Reject(path=name, reason="unreadable", size_bytes=0, sha256=None)
+        data = source.read(member)
+    except PictureError as error:
+        return Reject(path=member.path, reason=error.fault, size_bytes=member.num_bytes, sha256=None)
     digest = sha256_bytes(data)
     try:
-        picture = load_image(data, name=name)
+        picture = load_image(data, name=member.path)
         image = np.asarray(fit_square(picture if framing == "center" else _padded(picture), resolution))
     except PictureError as error:
-        return Reject(path=name, reason=error.fault, size_bytes=len(data), sha256=digest)
-    return Picture(index=index, path=name, sha256=digest, image=image, size=picture.size)
+        return Reject(path=member.path, reason=error.fault, size_bytes=len(data), sha256=digest)
+    return Picture(index=index, path=member.path, sha256=digest, image=image, size=picture.size)
 
 
 def _padded(picture: Image.Image) -> Image.Image:
@@ -175,7 +199,7 @@ def _padded(picture: Image.Image) -> Image.Image:
 def _from_memory(inputs: NamedImages) -> Iterator[Picture]:
     for index, (name, image) in enumerate(zip(inputs.names, inputs.images, strict=True)):
         digest = sha256_bytes(image.tobytes()) if inputs.sha256s is None else inputs.sha256s[index]
-        yield Picture(index=index, path=name, sha256=digest, image=image)
+        yield Picture(index=index, path=printable_path(name), sha256=digest, image=image)
 
 
 def _check_images(inputs: NamedImages, resolution: int) -> None:

@@ -1,39 +1,45 @@
-"""Pictures that lie in a folder, or that a list names."""
+"""Pictures that lie in a folder, or that a list names. Every walk through a folder of pictures is this one."""
 
 import collections
+import dataclasses
 import os
-import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from ui2i.datasets.ingestion.members import (
-    MAX_FILE_BYTES,
-    Member,
-    Source,
-    is_hidden,
-    looks_like_picture,
-    printable,
-    suffix_of,
-)
+from ui2i.datasets.ingestion.left_out import LEFT_OUT_NAME, read_left_out
+from ui2i.datasets.ingestion.members import Member, Source, is_hidden, looks_like_picture, suffix_of
+from ui2i.decoding import open_regular_file, read_picture_file
 from ui2i.errors import DataError
+from ui2i.names import printable_path
+
+MAX_LIST_BYTES = 1 << 28
+
+
+@dataclasses.dataclass(frozen=True)
+class Links:
+    """Which links in a folder of pictures are followed."""
+
+    within: Path | None = None  # those to files that end below this folder; None: to any file
+    to_folders: bool = False  # those to folders too, each folder once
 
 
 class FileSource(Source):
-    """Files on disk. A link to a file is followed, for the owner of the folder made it."""
+    """Files on disk."""
 
     def _read(self, member: Member) -> bytes:
-        # Opened without waiting: a pipe without a writer would hold the work up for ever.
-        descriptor = os.open(member.key, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
-        with os.fdopen(descriptor, "rb") as handle:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise OSError("it is no regular file")
-            return handle.read(MAX_FILE_BYTES + 1)
+        return read_picture_file(member.key, name=member.path)
 
 
-def folder_source(folder: Path) -> FileSource:
-    """Return the pictures of a folder and its subfolders. Links to folders are not followed but listed as rejects."""
-    passed_over: collections.Counter[str] = collections.Counter()
-    return FileSource(_walk(folder, passed_over), passed_over)
+def folder_source(folder: Path, links: Links | None = None) -> FileSource:
+    """Return the pictures of a folder and its subfolders; what cannot be taken is listed with its fault.
+
+    Args:
+        links: None: those to files are followed, for the owner of the folder made them, those to folders not.
+    """
+    noted = read_left_out(folder / LEFT_OUT_NAME)
+    passed_over = noted.passed_over
+    members = [Member(left.path, left.num_bytes, None, left.fault) for left in noted.files]
+    return FileSource([*members, *_walk(folder, links or Links(), passed_over)], passed_over)
 
 
 def list_source(files: Sequence[str | os.PathLike[str]]) -> FileSource:
@@ -51,7 +57,9 @@ def list_source(files: Sequence[str | os.PathLike[str]]) -> FileSource:
         raise DataError(
             f"the listed pictures share no folder ({error}), expected one drive; copy them there"
         ) from error
-    return FileSource(Member(printable(place.relative_to(root).as_posix()), _size(place), place) for place in places)
+    return FileSource(
+        Member(printable_path(place.relative_to(root).as_posix()), _size(place), place) for place in places
+    )
 
 
 def read_list(path: Path) -> list[Path]:
@@ -61,36 +69,77 @@ def read_list(path: Path) -> list[Path]:
         DataError: it is no text.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        with open_regular_file(path) as handle:
+            data = handle.read(MAX_LIST_BYTES + 1)
+        if len(data) > MAX_LIST_BYTES:
+            raise ValueError(f"it has over {MAX_LIST_BYTES} bytes")
+        lines = data.decode("utf-8").splitlines()
+    except (OSError, ValueError) as error:
         raise DataError(f"{path} cannot be read ({error}), expected one path a line in UTF-8; correct it") from error
     names = [line.strip() for line in lines]
     return [path.parent / name for name in names if name and not name.startswith("#")]
 
 
-def _walk(folder: Path, passed_over: collections.Counter[str]) -> Iterator[Member]:
-    failed: list[OSError] = []
-    for place, folders, names in os.walk(folder, onerror=failed.append):
-        for name in folders:
-            path = Path(place, name)
-            if path.is_symlink() and not is_hidden(name):
-                yield Member(printable(path.relative_to(folder).as_posix()), 0, path, "link")
-        for name in names:
-            path = Path(place, name)
-            relative = printable(path.relative_to(folder).as_posix())
-            if is_hidden(relative):
+def ends_within(path: Path, folder: Path) -> bool:
+    """Whether what a path leads to, through all links, lies below a folder."""
+    try:
+        return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
+    except (OSError, ValueError):  # a zero byte in the path
+        return False
+
+
+def _walk(folder: Path, links: Links, passed_over: collections.Counter[str]) -> Iterator[Member]:
+    seen = {_identity(folder)}
+    waiting = [folder]
+    while waiting:
+        place = waiting.pop()
+        try:
+            entries = list(os.scandir(place))
+        except OSError:
+            yield Member(_relative(place, folder), 0, None, "unreadable")
+            continue
+        for entry in entries:
+            path = Path(entry.path)
+            name = _relative(path, folder)
+            if is_hidden(name):
                 continue
-            if looks_like_picture(relative):
-                yield Member(relative, _size(path), path)
+            if _is_folder(entry):
+                if entry.is_symlink() and (not links.to_folders or _identity(path) in seen):
+                    yield Member(name, 0, path, "link")
+                elif _identity(path) not in seen:
+                    seen.add(_identity(path))
+                    waiting.append(path)
+            elif not looks_like_picture(name):
+                passed_over[suffix_of(name)] += 1
+            elif entry.is_symlink() and links.within is not None and not ends_within(path, links.within):
+                yield Member(name, 0, path, "link")
             else:
-                passed_over[suffix_of(relative)] += 1
-    for error in failed:
-        yield Member(printable(Path(error.filename).relative_to(folder).as_posix()), 0, None, "unreadable")
+                yield Member(name, _size(path), path)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
+
+
+def _relative(path: Path, folder: Path) -> str:
+    return printable_path(path.relative_to(folder).as_posix())
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Return what is the same for all paths to one folder; None: it cannot be asked."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def _size(path: Path) -> int:
     """Return a file's size, 0 if there is none."""
     try:
         return path.stat().st_size
-    except OSError:
+    except (OSError, ValueError):  # ValueError: a zero byte in the path
         return 0

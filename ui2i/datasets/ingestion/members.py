@@ -12,9 +12,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any, Self
 
-from ui2i.decoding import SUFFIXES, PictureError
-
-MAX_FILE_BYTES = 1 << 28  # 256 MiB: larger files are refused before they are read
+from ui2i.decoding import SUFFIXES, PictureError, check_file_size
+from ui2i.errors import DataError
 
 
 class Member:
@@ -52,25 +51,29 @@ class Source(contextlib.AbstractContextManager["Source"], abc.ABC):
     def read(self, member: Member) -> bytes:
         """Return a member's bytes.
 
+        What a member is said to have is believed only where it is too much: more than `MAX_FILE_BYTES` is never read.
+
         Raises:
             PictureError: it is not to be read, or cannot be.
+            DataError: the source as a whole is not to be read any further.
         """
         if member.fault is not None:
             raise PictureError(f"{member.path}: {member.fault}", member.fault)
-        if member.num_bytes > MAX_FILE_BYTES:
-            raise PictureError(f"{member.path} has {member.num_bytes} bytes, over {MAX_FILE_BYTES}", "too_large")
+        check_file_size(member.num_bytes, member.path)
         try:
-            return self._read(member)
-        except PictureError:
+            data = self._read(member)
+        except DataError:
             raise
         except (OSError, RuntimeError) as error:  # links and rights; encryption and unknown methods of zips
             raise PictureError(f"{member.path} cannot be read ({error})", "unreadable") from error
         except Exception as error:  # a damaged archive: BadZipFile, zlib.error, LZMAError and others share no base
             raise PictureError(f"{member.path} is damaged ({error})", "damaged") from error
+        check_file_size(len(data), member.path)
+        return data
 
     @abc.abstractmethod
     def _read(self, member: Member) -> bytes:
-        """Return the bytes, or raise whatever comes up."""
+        """Return the bytes, of too large a member `MAX_FILE_BYTES` and one or more, or raise whatever comes up."""
 
 
 def is_hidden(path: str) -> bool:
@@ -87,11 +90,6 @@ def looks_like_picture(path: str) -> bool:
 def suffix_of(path: str) -> str:
     """Return the suffix under which a file that is passed over is counted."""
     return PurePosixPath(path).suffix.lower() or "none"
-
-
-def printable(path: str) -> str:
-    """Escape what is not valid UTF-8 in a file name, and drop the `./` that some archives begin names with."""
-    return path.removeprefix("./").encode("utf-8", "backslashreplace").decode()
 
 
 def is_unsafe(path: str) -> bool:

@@ -1,22 +1,27 @@
 """Pictures in the column of a Parquet file, as Hugging Face datasets store them: a struct of `bytes` and `path`.
 
 A column of plain bytes does as well. Rows keep their order; a row's path is its number, then the name it came with.
+Arrow's reader has no limits of its own: what the pages unpack to is looked at before it unpacks them.
 """
 
 import bisect
 import itertools
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ui2i.datasets.ingestion.limits import check_count
-from ui2i.datasets.ingestion.members import Member, Source, printable
+from ui2i.datasets.ingestion.limits import MIN_ROW_BYTES, Account, check_count, is_bomb_page, unpacks_to_too_much
+from ui2i.datasets.ingestion.members import Member, Source
+from ui2i.datasets.ingestion.parquet_pages import read_pages
 from ui2i.errors import DataError
+from ui2i.names import file_name
 
 _BATCH_ROWS = 16
+_NAMES_BATCH_ROWS = 1 << 14
+_BATCH_BYTES = 1 << 26  # if every row had a value as large as its page; one row has as much as it has
 _USUAL_NAMES = ("image", "img", "picture", "png")
 
 
@@ -27,17 +32,24 @@ class ParquetSource(Source):
         """Find the column of pictures, and the names in it.
 
         Raises:
-            DataError: it is no Parquet file, is damaged, or has no column of pictures, or several.
+            DataError: it is no Parquet file, is damaged, has no column of pictures, or several, or holds or unpacks to
+                more than the limits allow.
         """
         try:
             self._file = pq.ParquetFile(path)
         except Exception as error:  # ArrowInvalid, OSError and others, as the damage happens to be
             raise _damaged(path, error) from error
         try:
-            check_count(path, self._file.metadata.num_rows)
-            self._column = _find_column(self._file.schema_arrow, path)
-            self._is_struct = pa.types.is_struct(self._file.schema_arrow.field(self._column).type)
-            super().__init__(self._members())
+            self._account = Account(path)
+            _check_rows(path, self._file.metadata.num_rows)
+            column = _find_column(self._file.schema_arrow, path)
+            is_struct = pa.types.is_struct(self._file.schema_arrow.field(column).type)
+            self._leaf = f"{column}.bytes" if is_struct else column
+            with path.open("rb") as handle:
+                largest = _largest_page(self._file.metadata, self._leaf, handle, path)
+                self._batch_rows = _rows_of_batch(_BATCH_ROWS, largest)
+                largest = _largest_page(self._file.metadata, f"{column}.path", handle, path)
+                super().__init__(self._members(f"{column}.path", _rows_of_batch(_NAMES_BATCH_ROWS, largest)))
         except DataError:
             self._file.close()
             raise
@@ -54,17 +66,18 @@ class ParquetSource(Source):
         """Close the file."""
         self._file.close()
 
-    def _members(self) -> Iterator[Member]:
-        names = self._names()
+    def _members(self, names_leaf: str, batch_rows: int) -> Iterator[Member]:
+        names = self._names(names_leaf, batch_rows)
         for row in range(self._file.metadata.num_rows):
-            name = PurePosixPath(printable(next(names, None) or "").replace("\\", "/")).name
+            name = file_name(PurePosixPath((next(names, None) or "").replace("\\", "/")).name)
             yield Member(f"{row:08d}/{name}" if name else f"{row:08d}", 0, row)
 
-    def _names(self) -> Iterator[str | None]:
+    def _names(self, leaf: str, batch_rows: int) -> Iterator[str | None]:
         """Yield the name in each row, without reading the pictures."""
-        field = self._file.schema_arrow.field(self._column).type
-        if self._is_struct and "path" in [field.field(index).name for index in range(field.num_fields)]:
-            for batch in self._file.iter_batches(columns=[f"{self._column}.path"]):
+        schema = self._file.metadata.schema
+        if leaf in [schema.column(index).path for index in range(len(schema))]:
+            for batch in self._file.iter_batches(batch_rows, columns=[leaf]):
+                self._account.add(batch.nbytes)
                 for value in batch.column(0).to_pylist():
                     yield value and value.get("path")
 
@@ -78,12 +91,52 @@ class ParquetSource(Source):
         data = value.get("bytes") if isinstance(value, dict) else value
         if not isinstance(data, bytes):
             raise OSError("the row has no bytes")
+        self._account.add(len(data))
         return data
 
     def _rows_of(self, group: int) -> Iterator[tuple[int, Any]]:
         """Yield number and value of the rows of a row group, a few in memory at a time."""
-        batches = self._file.iter_batches(_BATCH_ROWS, row_groups=[group], columns=[self._column])
+        batches = self._file.iter_batches(self._batch_rows, row_groups=[group], columns=[self._leaf])
         return enumerate((value for batch in batches for value in batch.column(0).to_pylist()), self._starts[group])
+
+
+def _check_rows(path: Path, num_rows: int) -> None:
+    check_count(path, num_rows)
+    num_bytes = path.stat().st_size
+    if num_rows * MIN_ROW_BYTES > num_bytes:
+        raise DataError(
+            f"{path} says that it has {num_rows} rows in {num_bytes} bytes, expected pictures; fetch it again"
+        )
+
+
+def _largest_page(metadata: pq.FileMetaData, leaf: str, handle: BinaryIO, path: Path) -> int:
+    """Return what the largest page of a column unpacks to, in bytes; 0: there is no such column.
+
+    Raises:
+        DataError: a page unpacks to more than the limits allow.
+        ValueError: what should be pages is something else.
+    """
+    largest = 0
+    for group in range(metadata.num_row_groups):
+        for index in range(metadata.num_columns):
+            column = metadata.row_group(group).column(index)
+            if column.path_in_schema != leaf:
+                continue
+            start = column.data_page_offset
+            if column.dictionary_page_offset:
+                start = min(start, column.dictionary_page_offset)
+            pages = read_pages(handle, start, start + column.total_compressed_size)
+            for count, page in enumerate(pages):
+                if is_bomb_page(*page):
+                    raise unpacks_to_too_much(path, page.num_packed)
+                if count > column.num_values:  # the dictionary, then at least one value a page
+                    raise ValueError("it has more pages than values")
+                largest = max(largest, page.num_bytes)
+    return largest
+
+
+def _rows_of_batch(most: int, largest_page: int) -> int:
+    return max(1, min(most, _BATCH_BYTES // max(1, largest_page)))
 
 
 def _find_column(schema: pa.Schema, path: Path) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ui2i.datasets.ingestion.folders import folder_source, list_source, read_list
+from ui2i.datasets.ingestion.left_out import left_out_of
 from ui2i.datasets.ingestion.members import Source
 from ui2i.decoding import SUFFIXES
 from ui2i.errors import DataError
@@ -32,8 +33,10 @@ def open_source(pictures: Pictures, *, workspace: Path, progress: Progress = no_
     source = _open(pictures, workspace, progress)
     if not source.members:
         source.close()
+        left_out = left_out_of((), source.passed_over)
+        why = f" ({left_out})" if left_out else ""
         raise DataError(
-            f"{describe(pictures)} contains no pictures, expected files ending in {', '.join(SUFFIXES)}; add some"
+            f"{describe(pictures)} contains no pictures{why}, expected files ending in {', '.join(SUFFIXES)}; add some"
         )
     return source
 

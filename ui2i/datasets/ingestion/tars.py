@@ -15,17 +15,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from ui2i.datasets.ingestion.limits import check_count, check_total
-from ui2i.datasets.ingestion.members import (
-    Member,
-    Source,
-    is_hidden,
-    is_unsafe,
-    looks_like_picture,
-    printable,
-    suffix_of,
-)
+from ui2i.datasets.ingestion.limits import MAX_HEADER_BYTES, check_count, check_total
+from ui2i.datasets.ingestion.members import Member, Source, is_hidden, is_unsafe, looks_like_picture, suffix_of
 from ui2i.errors import DataError
+from ui2i.names import printable_path
 from ui2i.progress import Progress
 
 _CHUNK_BYTES = 1 << 20
@@ -100,13 +93,26 @@ def _open_plain(path: Path, workspace: Path, progress: Progress) -> BinaryIO:
     return plain
 
 
+class _Headers:
+    """A tar as `tarfile` may see it while it lists members: long names are read whole, so that they have a limit."""
+
+    def __init__(self, handle: BinaryIO) -> None:
+        self._handle = handle
+        self.seek, self.tell = handle.seek, handle.tell
+
+    def read(self, num_bytes: int) -> bytes:
+        if num_bytes > MAX_HEADER_BYTES:
+            raise tarfile.ReadError(f"a header of {num_bytes} bytes")
+        return self._handle.read(num_bytes)
+
+
 def _members(path: Path, handle: BinaryIO, passed_over: collections.Counter[str]) -> Iterator[Member]:
-    archive = tarfile.open(fileobj=handle, mode="r:")  # noqa: SIM115 -- holds nothing but the handle
+    archive = tarfile.open(fileobj=cast(BinaryIO, _Headers(handle)), mode="r:")  # noqa: SIM115 -- holds nothing else
     end = handle.seek(0, os.SEEK_END)
     for count, info in enumerate(archive):
         archive.members = []  # type: ignore[attr-defined]  # tarfile would keep every header it has seen
         check_count(path, count + 1)
-        name = printable(info.name)
+        name = printable_path(info.name)
         if info.isdir() or is_hidden(name):
             continue
         if not looks_like_picture(name):

@@ -1,22 +1,28 @@
-"""Pictures in a zip, read member by member: nothing is ever unpacked under a name that the archive chose."""
+"""Pictures in a zip, read member by member: nothing is ever unpacked under a name that the archive chose.
 
+A member is decompressed here and not by `zipfile`, which believes the size in the table of contents: it would unpack
+all of a member that says it is small, and a bzip2 of 4 kB can hold 4 GB.
+"""
+
+import bz2
 import collections
+import copy
+import lzma
 import stat
+import struct
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from ui2i.datasets.ingestion.limits import check_count, check_total, is_bomb
-from ui2i.datasets.ingestion.members import (
-    Member,
-    Source,
-    is_hidden,
-    is_unsafe,
-    looks_like_picture,
-    printable,
-    suffix_of,
-)
+from ui2i.datasets.ingestion.limits import Account, check_count, check_total, is_bomb
+from ui2i.datasets.ingestion.members import Member, Source, is_hidden, is_unsafe, looks_like_picture, suffix_of
+from ui2i.decoding import check_file_size
 from ui2i.errors import DataError
+from ui2i.names import printable_path
+
+_LZMA_HEADER = struct.Struct("<2xH")  # version, length of the properties
+_LZMA_MEMORY_BYTES = 1 << 28  # of the decoder
 
 
 class ZipSource(Source):
@@ -38,6 +44,7 @@ class ZipSource(Source):
             infos = self._archive.infolist()
             check_count(path, len(infos))
             check_total(path, sum(info.file_size for info in infos), path.stat().st_size)
+            self._account = Account(path)
             passed_over: collections.Counter[str] = collections.Counter()
             super().__init__(_members(infos, passed_over), passed_over)
         except BaseException:
@@ -50,12 +57,45 @@ class ZipSource(Source):
 
     def _read(self, member: Member) -> bytes:
         # By the entry, not by its name: names need not be unique.
-        return self._archive.read(member.key)
+        info: zipfile.ZipInfo = member.key
+        check_file_size(info.compress_size, member.path)
+        raw = copy.copy(info)
+        raw.compress_type, raw.file_size = zipfile.ZIP_STORED, info.compress_size
+        raw.CRC = None  # type: ignore[assignment]  # which zipfile takes for: not to be checked
+        with self._archive.open(raw) as handle:
+            packed = handle.read(info.compress_size + 1)
+        data = _unpack(packed, info, info.file_size + 1)
+        self._account.add(len(data))
+        if len(data) != info.file_size or zlib.crc32(data) != info.CRC:
+            raise zipfile.BadZipFile("its size or checksum is not what the table of contents says")
+        return data
+
+
+def _unpack(packed: bytes, info: zipfile.ZipInfo, max_bytes: int) -> bytes:
+    """Return at most `max_bytes` of what a member unpacks to."""
+    if info.compress_type == zipfile.ZIP_STORED:
+        return packed[:max_bytes]
+    if info.compress_type == zipfile.ZIP_DEFLATED:
+        return zlib.decompressobj(-zlib.MAX_WBITS).decompress(packed, max_bytes)
+    if info.compress_type == zipfile.ZIP_BZIP2:
+        return bz2.BZ2Decompressor().decompress(packed, max_bytes)
+    if info.compress_type == zipfile.ZIP_LZMA:
+        return _unpack_lzma(packed, max_bytes)
+    raise RuntimeError(f"compression method {info.compress_type}")
+
+
+def _unpack_lzma(packed: bytes, max_bytes: int) -> bytes:
+    """The same of LZMA, of which a zip keeps the properties in a header of its own, and the length elsewhere."""
+    (length,) = _LZMA_HEADER.unpack_from(packed)
+    start = _LZMA_HEADER.size
+    header = packed[start : start + length] + struct.pack("<q", -1)  # -1: up to the mark of the end, or to ours
+    decoder = lzma.LZMADecompressor(lzma.FORMAT_ALONE, memlimit=_LZMA_MEMORY_BYTES)
+    return decoder.decompress(header + packed[start + length :], max_bytes)
 
 
 def _members(infos: list[zipfile.ZipInfo], passed_over: collections.Counter[str]) -> Iterator[Member]:
     for info in infos:
-        path = printable(info.filename)
+        path = printable_path(info.filename)
         if info.is_dir() or is_hidden(path):
             continue
         if looks_like_picture(path):
