@@ -93,7 +93,7 @@ def _is_whole(text: str) -> bool:
         values = YAML(typ="safe").load(text)
     except (ValueError, YAMLError):
         return False
-    outs = values.get("outs") if isinstance(values, dict) else None
+    outs = (values.get("outs") if isinstance(values, dict) else None) or []
     return text.endswith("\n") and bool(outs) and all(isinstance(out, dict) and "path" in out for out in outs)
 
 

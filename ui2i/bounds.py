@@ -74,7 +74,7 @@ def check_bounds(value: Any, bounds: Bounds, *, where: str) -> None:
 
 
 @functools.cache
-def bounds_of(config_type: type) -> Mapping[str, Bounds]:
+def bounds_of(config_type: Any) -> Mapping[str, Bounds]:
     """Return the bounds of a config's fields by name."""
     hints = typing.get_type_hints(config_type, include_extras=True)
     found = {name: _bounds(hint) for name, hint in hints.items()}

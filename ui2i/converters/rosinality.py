@@ -214,8 +214,8 @@ def _generator_views(
     if len(missing) == len(noises):
         remarks.append("has no noise maps: fixed random ones were taken")
     elif missing:
-        layers = ", ".join(name.removesuffix(".noise_const") for name in missing)
-        remarks.append(f"lacks the noise maps of {layers}: fixed random ones were taken")
+        lacking = ", ".join(name.removesuffix(".noise_const") for name in missing)
+        remarks.append(f"lacks the noise maps of {lacking}: fixed random ones were taken")
     views |= {name: noises[name] for name in missing}
     return generator_config(views, note=note, mbstd_group_size=MINIBATCH_GROUP), views
 

@@ -156,11 +156,13 @@ def _encoded(vocabulary: TorchVocabulary, arguments: tuple[Any, ...]) -> memoryv
     """Bytes as protocol 2 writes them."""
     match arguments:
         case (str() | SkippedText() as text, "latin1"):
-            vocabulary.budget.make(2 * len(text.data if type(text) is SkippedText else text))  # decoded and encoded
+            pass
         case _:
             raise _odd("bytes", arguments)
+    encoded = text.data if isinstance(text, SkippedText) else text
+    vocabulary.budget.make(2 * len(encoded))  # decoded and encoded
     try:
-        return memoryview((str(text.data, "utf-8") if type(text) is SkippedText else text).encode("latin-1"))
+        return memoryview((encoded if isinstance(encoded, str) else str(encoded, "utf-8")).encode("latin-1"))
     except UnicodeError as error:
         raise _odd("bytes", arguments) from error
 
