@@ -20,7 +20,7 @@ from ui2i.networks.generator import Generator
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 STAND_IN = Path(__file__).parent / "stand_in"
 TINY = NetworkConfig(
-    img_resolution=16, z_dim=8, w_dim=8, num_mapping_layers=2, channel_base=64, channel_max=8, mbstd_group_size=4
+    img_resolution=32, z_dim=8, w_dim=8, num_mapping_layers=2, channel_base=64, channel_max=8, mbstd_group_size=4
 )
 MODULES = ("turns", "literal", "peers", "peer_equality", "bench_peers", "speed_tables")
 MODEL = """
@@ -55,7 +55,7 @@ def contestants(bench: SimpleNamespace) -> dict[str, Any]:
 
 
 def inputs() -> tuple[torch.Tensor, torch.Tensor]:
-    return torch.randn(4, TINY.z_dim), torch.rand(4, 3, 16, 16) * 2 - 1
+    return torch.randn(4, TINY.z_dim), torch.rand(4, 3, 32, 32) * 2 - 1
 
 
 def test_equal_networks_agree(bench: SimpleNamespace, contestants: dict[str, Any]) -> None:
@@ -165,7 +165,7 @@ def test_rosinality_is_imported_without_a_compiler_and_with_our_widths(
     compiler, path = torch.utils.cpp_extension.load, list(sys.path)
     model, script = bench.peers.load_rosinality(rosinality, TINY)
     generator = model.Generator()
-    assert generator.channels == {4: 8, 8: 8, 16: 4} and generator.other == {4: 1}
+    assert generator.channels == {4: 8, 8: 8, 16: 4, 32: 2} and generator.other == {4: 1}
     assert list(script.tqdm(range(2))) == [0, 1]
     assert torch.utils.cpp_extension.load is compiler and sys.path == path
     assert not {"op", "train", "model"} & sys.modules.keys()

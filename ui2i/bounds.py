@@ -73,9 +73,14 @@ def check_bounds(value: Any, bounds: Bounds, *, where: str) -> None:
         raise ConfigError(f"{where} is {value}, expected {bounds}; correct it in params.yaml")
 
 
-@functools.cache
-def bounds_of(config_type: Any) -> Mapping[str, Bounds]:
+def bounds_of(config_type: type) -> Mapping[str, Bounds]:
     """Return the bounds of a config's fields by name."""
+    key: Any = config_type  # mypy does not believe that a type is hashable
+    return _bounds_of(key)
+
+
+@functools.cache
+def _bounds_of(config_type: type) -> Mapping[str, Bounds]:
     hints = typing.get_type_hints(config_type, include_extras=True)
     found = {name: _bounds(hint) for name, hint in hints.items()}
     return {name: bounds for name, bounds in found.items() if bounds is not None}
