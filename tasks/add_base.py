@@ -3,10 +3,13 @@
 Each step is atomic and is not done twice: the same command goes on where it was stopped.
 """
 
+import contextlib
 import dataclasses
 import hashlib
 import re
+import shutil
 import urllib.parse
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -70,13 +73,14 @@ def add_base_model(
     file = _fetched(project, source, sha256, progress)
     checkpoint = _read(file, name, source, license_, generator_only=generator_only)
     folder = project.base(name)
-    _write(folder, checkpoint)
-    ensure_dvc(project.root)
-    run_dvc(project.root, "add", project.relative(folder))
     raw, left_out = None, None
-    if images is not None:
-        raw = add_raw(project, name, images, replace=replace, follow_links=follow_links)
-        left_out = not_copied(raw)
+    with _undone_on_error(folder):
+        _write(folder, checkpoint)
+        ensure_dvc(project.root)
+        run_dvc(project.root, "add", project.relative(folder))
+        if images is not None:
+            raw = add_raw(project, name, images, replace=replace, follow_links=follow_links)
+            left_out = not_copied(raw)
     if raw is None and name not in load_params(project).datasets:
         raw = project.raw(name)
     params = register_imported(project, name, folder, raw, replace=replace)
@@ -89,6 +93,19 @@ def add_base_model(
         has_pictures=(project.root / params.datasets[name].images).exists() or name in params.drawn,
         remarks=(*checkpoint.remarks, *([f"pictures: {left_out}"] if left_out else [])),
     )
+
+
+@contextlib.contextmanager
+def _undone_on_error(folder: Path) -> Iterator[None]:
+    """Remove a new model and DVC's record of it if what belongs to it cannot be had; the command works again then."""
+    is_new = not folder.exists()
+    try:
+        yield
+    except BaseException:
+        if is_new:
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.with_name(folder.name + ".dvc").unlink(missing_ok=True)
+        raise
 
 
 def _check_request(project: Project, name: str, sha256: str | None, *, replace: bool) -> None:

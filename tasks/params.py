@@ -258,15 +258,20 @@ def find_entry(section: Mapping[str, _T], name: str, section_name: str) -> _T:
 
 def check_name(name: Any, *, where: str) -> None:
     """Raise ConfigError unless `name` may name a dataset, base or domain, for every tool that reads `params.yaml`."""
-    if not (isinstance(name, str) and _NAME.fullmatch(name)):
-        raise ConfigError(
-            f"{where} has the name {repr(name)[:200]}, expected lower-case letters, digits and dashes, not "
-            f"beginning with a dash, at most {MAX_NAME_LENGTH}; rename it"
-        )
+    check_key(name, where=where)
     if not is_text_in_yaml(name):
         raise ConfigError(
             f"{where} has the name {name}, which YAML takes for a number, a date or a word such as true, expected a "
             f"name in letters; rename it, for example to {name}-pictures"
+        )
+
+
+def check_key(name: Any, *, where: str) -> None:
+    """Raise ConfigError unless `name` is safe as a part of a path and of a command."""
+    if not (isinstance(name, str) and _NAME.fullmatch(name)):
+        raise ConfigError(
+            f"{where} has the name {repr(name)[:200]}, expected lower-case letters, digits and dashes, not "
+            f"beginning with a dash, at most {MAX_NAME_LENGTH}; rename it"
         )
 
 

@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 
 from tasks.command_line import USER_ERROR, print_error
 from tasks.costs import noted_cost
-from tasks.params import Params, check_name, load_params
+from tasks.params import Params, check_key, load_params
 from tasks.progress import report_progress
 from tasks.project import Project, find_project
 from tasks.stop_signals import raise_on
@@ -133,7 +133,7 @@ def _run(stage: Stage, options: argparse.Namespace) -> None:
     os.chdir(project.root)  # paths in params.yaml count from there
     params = load_params(project)
     name = _stage_name(stage) if options.name is None else options.name
-    check_name(name, where=f"--{stage.option}")
+    check_key(name, where=f"--{stage.option}")  # a table is named by its number
     job = Job(
         project=project,
         params=params,

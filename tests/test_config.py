@@ -136,8 +136,8 @@ def test_section_that_is_no_mapping(values: Any) -> None:
         ({"learning_rate": True}, "float"),
         ({"mirror": 1}, "bool"),
         ({"mirror": "yes"}, "bool"),
-        ({"precision": "tf32"}, "one of fp32, bf16, fp16"),
-        ({"precision": ["fp32"]}, "one of fp32, bf16, fp16"),
+        ({"precision": "tf32"}, "one of auto, fp32, bf16, fp16"),
+        ({"precision": ["fp32"]}, "one of auto, fp32, bf16, fp16"),
         ({"ema_rampup": "auto"}, "float or null"),
     ],
 )

@@ -272,7 +272,7 @@ def test_generator_with_broken_weights(generators: dict[str, Generator], percept
 
 @pytest.mark.parametrize("seed", [-1, 2**32])
 def test_seed_out_of_range(generators: dict[str, Generator], perceptual: Perceptual, seed: int) -> None:
-    with pytest.raises(ConfigError, match=r"distance\.seed is"):
+    with pytest.raises(ConfigError, match=r"^seed is"):
         model_distances(generators, perceptual, dataclasses.replace(CONFIG, seed=seed))
 
 

@@ -299,7 +299,7 @@ def test_a_server_knows_what_parameters_a_flow_takes():
     schema = parameter_schema(pipeline.new_domain).model_dump()
     properties = schema["properties"]
     assert schema["required"] == ["name"]
-    assert properties["name"]["pattern"] == "^[a-z0-9][a-z0-9-]*$"
+    assert properties["name"]["pattern"] == "^[a-z0-9][a-z0-9-]{0,63}$"
     (modes,) = [option["items"] for option in properties["modes"]["anyOf"] if "items" in option]
     assert modes["enum"] == ["FC-FT", "FT", "FreezeD", "FreezeG", "scratch"]
     (overrides,) = [option for option in properties["overrides"]["anyOf"] if option.get("type") == "object"]

@@ -188,7 +188,7 @@ def test_only_some_stages():
 def test_prepare_makes_a_project_and_keeps_what_people_change(repository, tmp_path, without_dvc):
     out = tmp_path / "out"
     first = prepare(out, quick=True)
-    assert without_dvc == [("init", "--quiet", "--no-scm")]
+    assert without_dvc == [("init", "--no-scm")]
     assert load_params(first.project) == parse_params(TINY)
     assert (out / "data/base/face/generator.safetensors").is_file()
     assert first.notes == (first.notes[0],) and "untrained" in first.notes[0]

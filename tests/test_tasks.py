@@ -313,7 +313,7 @@ def test_a_base_of_another_resolution_than_the_pictures(prepared, failure):
 def test_a_swap_at_a_resolution_that_the_model_lacks(prepared, failure):
     assert run(prepared, "finetune", "cartoon") == 0
     set_param(prepared, "swap.resolutions", [8, 64])
-    assert "swap_resolution is 64" in failure("swap", "cartoon")
+    assert "swap.resolutions has 64, expected some of 4, 8, 16, 32" in failure("swap", "cartoon")
 
 
 def test_a_training_that_diverges_keeps_the_old_model(prepared, monkeypatch, failure):

@@ -69,7 +69,7 @@ def train_and_die(
     torch.manual_seed(os.getpid())  # another process starts with another random state
     train_step, count = loop.train_step, 0
 
-    def last_step(*args: object) -> object:
+    def last_step(*args: object, **options: object) -> object:
         nonlocal count
         count += 1
         result = train_step(*args)  # type: ignore[arg-type]

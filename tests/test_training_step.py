@@ -44,7 +44,7 @@ def test_freeze_upper_blocks_of_the_discriminator(
     ("name", "value", "allowed"),
     [
         ("freeze_generator_resolution", 32, "4, 8, 16 or null"),  # the whole synthesis network
-        ("freeze_generator_resolution", 12, "4, 8, 16 or null"),
+        ("freeze_generator_resolution", 64, "4, 8, 16 or null"),
         ("freeze_discriminator_resolution", 4, "8, 16, 32 or null"),
         ("freeze_discriminator_resolution", 64, "8, 16, 32 or null"),
     ],

@@ -152,7 +152,7 @@ def test_a_missing_discriminator_is_said(
 def test_collapse_stops_and_names_the_last_good_state(
     run: Callable[..., TrainingState], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def collapsing_step(state: TrainingState, *args: Any) -> Any:
+    def collapsing_step(state: TrainingState, *args: Any, **options: Any) -> Any:
         scalars = train_step(state, *args)
         if state.num_steps == 2 * SNAPSHOT_STEPS:
             with torch.no_grad():

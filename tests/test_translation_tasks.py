@@ -174,7 +174,7 @@ def test_the_encoder_is_a_stage_and_translates(made: Project, tmp_path: Path) ->
     assert encode.main(encode.STAGE, ["--base", "face"]) == 0
     folder = made.encoder_folder("face")
     assert {path.name for path in folder.iterdir()} == {"encoder.safetensors", "encoder.json", "reconstructions.png"}
-    assert set(json.loads((folder / "encoder.json").read_text())) == {"held_out", "training"}
+    assert set(json.loads((folder / "encoder.json").read_text())) == {"held_out", "precision", "training"}
     assert run(made, tmp_path / "out", "--method", "encoder", "--variant", "FC-FT") == 0
     rows = manifest(tmp_path / "out")
     assert {(row["method"], row["steps"], row["encoder_hash"]) for row in rows} == {

@@ -18,6 +18,13 @@ from ui2i.errors import ConfigError
 _MOST = 2**31 - 1
 
 
+def _is_finite(value: float) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number that no float can hold
+        return False
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Bounds:
     """An interval of numbers, with its ends unless they are open."""
@@ -32,7 +39,7 @@ class Bounds:
         """Whether a number is allowed."""
         above = self.low < value if self.is_low_open else self.low <= value
         below = value < self.high if self.is_high_open else value <= self.high
-        return above and below and math.isfinite(value) and (not self.is_power_of_two or math.log2(value).is_integer())
+        return above and below and _is_finite(value) and (not self.is_power_of_two or math.log2(value).is_integer())
 
     def __str__(self) -> str:
         kind = "a power of two" if self.is_power_of_two else "a number"

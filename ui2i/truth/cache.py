@@ -86,11 +86,13 @@ def load_regressor(path: Path, *, device: torch.device | str = "cpu") -> Attribu
     Raises:
         CheckpointError: the file is missing, damaged, changed since it was written, or holds something else.
     """
-    stored = read_tensors(path, what="an attribute regressor")
     try:
+        stored = read_tensors(path, what="an attribute regressor")
         regressor = _build(stored.header)
         regressor.load_state_dict(stored.tensors)
     except (UI2IError, ValueError, KeyError, TypeError, RuntimeError) as error:
+        if not path.exists():
+            raise
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise CheckpointError(
             f"{path} is no readable attribute regressor ({reason}), expected one that this version wrote; remove it, "

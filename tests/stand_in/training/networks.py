@@ -92,7 +92,8 @@ class SynthesisBlock(nn.Module):
 
 
 class SynthesisNetwork(nn.Module):
-    def forward(self, ws: Tensor) -> Tensor:
+    def forward(self, ws: Tensor, noise_mode: str = "const") -> Tensor:
+        assert noise_mode == "const"
         assert ws.shape[1:] == (self.num_ws, self.w_dim)
         x = img = None
         start = 0
