@@ -69,7 +69,8 @@ class PlainDisplay(Display):
             self._print(f"{stage}: {done:,} of {total:,} {note}".rstrip())
 
     def _print(self, text: str) -> None:
-        print(printable(text, keep="\t"), flush=True)
+        # In one piece: stages that run side by side print from threads of their own.
+        print(printable(text, keep="\t") + "\n", end="", flush=True)
 
 
 class BarDisplay(Display):
