@@ -144,11 +144,11 @@ class _WeightGradient(Function):
 def suits_products(size: torch.Size, shape: torch.Size) -> bool:
     """Tell whether `sum_of_products` is faster than oneDNN's weight gradient of a 3x3 kernel, on AVX2.
 
-    oneDNN works there at 11 to 29 GFLOP/s a core where this does at 30 to 68 (docs/results/benchmarks.md). On narrower
-    and smaller activations the two are even, and AVX-512 was not measured.
+    Up to 3.8 times (docs/results/benchmarks.md); on narrower and smaller activations the two are even. AVX-512 was not
+    measured.
     """
     num_channels, side = min(shape[:2]), max(size[2:])
-    is_large = side >= 128 or num_channels >= 256 or (num_channels >= 64 and side >= 64)
+    is_large = num_channels >= 256 or (num_channels >= 64 and side >= 64)
     return is_large and torch.backends.cpu.get_cpu_capability() == "AVX2"
 
 
