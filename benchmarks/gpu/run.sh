@@ -13,7 +13,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
 export PYTHONPATH="$root${PYTHONPATH:+:$PYTHONPATH}" PYTHONUNBUFFERED=1
 
-python=${PYTHON:-python3} out=gpu-results images="" resume="" seconds=540 resolution=128 rehearse=""
+python=${PYTHON:-python3} out=gpu-results images="" resume="" seconds=540 resolution=128 rehearse="" patience=1
 while [ $# -gt 0 ]; do
   case "$1" in
     --rehearse) rehearse=1 ;;
@@ -37,14 +37,16 @@ part() { # NAME LIMIT COMMAND...: runs a part with a time limit, shows the end o
   local name=$1 limit=$2
   shift 2
   echo "== $name ($SECONDS s)"
-  timeout "$limit" "$@" >"$out/$name.txt" 2>&1
+  timeout "$((limit * patience))" "$@" >"$out/$name.txt" 2>&1
   local status=$?
-  [ $status -eq 0 ] || { failed="$failed $name"; echo "-- $name FAILED with status $status (124: after $limit s)"; }
+  [ $status -eq 0 ] || { failed="$failed $name"; echo "-- $name FAILED with status $status (124: after $((limit * patience)) s)"; }
   tail -n 25 "$out/$name.txt"
   return $status
 }
 
 if [ -n "$rehearse" ]; then
+  patience=5 # a rehearsal may share its processor
+  export OMP_NUM_THREADS=1
   scale=(--dry-run --precision fp32) inversion=(--device cpu --images 2 --steps 2 --turns 1 --threads 1)
   work=$(mktemp -d)
   trap 'rm -rf "$work"' EXIT
