@@ -8,7 +8,7 @@ READY := .venv/.ready
 # and without it each of the first processes, or each of all where no bytecode may be written, takes seconds more.
 LIBRARY_IMPORTS := torch._dynamo, torch.utils.tensorboard, pyarrow.parquet, pandas, matplotlib.figure, \
 	ui2i.training.loop, ui2i.translation, ui2i.metrics.evaluation, ui2i.datasets.ingest, ui2i.curves
-FLOW_IMPORTS := flows.demo, flows.session, uvicorn, rich.table, prefect.server.api.server, \
+FLOW_IMPORTS := flows.demo, flows.services.session, uvicorn, rich.table, prefect.server.api.server, \
 	dvc.cli, dvc.repo, dvc.commands.repro, dvc.commands.status, dvc.repo.reproduce
 compile = env -u PYTHONDONTWRITEBYTECODE OMP_NUM_THREADS=1 $(BIN)/python -W ignore -c "import $(1)"
 

@@ -23,8 +23,8 @@ from cyclegan_state import CycleGAN, Settings, settle_precision
 from cyclegan_training import train
 from jaxtyping import UInt8
 
-from tasks.progress import report_progress
-from tasks.translate import first_pictures
+from tasks.running.progress import report_progress
+from tasks.stages.translate import first_pictures
 from ui2i.allocator import keep_freed_memory
 from ui2i.contact_sheet import Row, contact_sheet
 from ui2i.datasets.manifest import MANIFEST_NAME

@@ -14,9 +14,9 @@ import pandas as pd
 import torch
 from PIL import Image
 
-from tasks.domain_models import Model, base_model, target_models
-from tasks.params import Params, load_params
-from tasks.project import Project
+from tasks.models.domain_models import Model, base_model, target_models
+from tasks.project.params import Params, load_params
+from tasks.project.paths import Project
 from ui2i.contact_sheet import Row, contact_sheet
 from ui2i.datasets.prepared import PreparedDataset
 from ui2i.images import to_uint8

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from ui2i.contact_sheet import Row, contact_sheet
-from ui2i.datasets.procedural import draw, sample_attributes
+from experiments.synthetic.procedural import draw, sample_attributes
 
 STYLES = ("face", "portrait", "cartoon", "anime", "cat", "dog", "wild")
 SEED = 5

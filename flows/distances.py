@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tasks.project import Project
+from tasks.project.paths import Project
 
 COLUMNS = ("source", "model", "mean", "95 % interval", "n", "trunk")
 

@@ -3,8 +3,8 @@
 from prefect.artifacts import create_markdown_artifact
 
 from flows.artifacts import artifact_key
-from tasks.params import load_params
-from tasks.project import Project
+from tasks.project.params import load_params
+from tasks.project.paths import Project
 from ui2i.errors import UI2IError
 
 
@@ -19,7 +19,7 @@ def check_drift(project: Project, domain: str) -> None:
         DriftFound: one has changed by more than `drift.max_sems`; the message names the largest change and its cause.
     """
     from ui2i.metrics.drift import find_drift
-    from ui2i.paper_tables.layout import markdown_table
+    from experiments.paper.tables.layout import markdown_table
     from ui2i.tables import DISTANCE_SCHEMA, read_table
 
     drifts = find_drift(read_table(project.distance_table(domain), DISTANCE_SCHEMA))

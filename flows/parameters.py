@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import TypeAdapter, WithJsonSchema
 
-from tasks.params import MODES, NAME_PATTERN
+from tasks.project.params import MODES, NAME_PATTERN
 from ui2i.config import InversionMethod, TrainingConfig
 
 

@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tasks.params import MODES, Base, Domain, Params, check_name, find_entry, load_params
-from tasks.project import Project
-from tasks.raw_pictures import add_raw, count_pictures, not_copied
-from tasks.register import register_base, register_domain
+from tasks.project.params import MODES, Base, Domain, Params, check_name, find_entry, load_params
+from tasks.project.paths import Project
+from tasks.project.raw_pictures import add_raw, count_pictures, not_copied
+from tasks.project.register import register_base, register_domain
 from ui2i.errors import ConfigError
 
 DEFAULT_MODES = ("FC-FT",)
@@ -90,7 +90,7 @@ def plan_base(
     Raises:
         UI2IError: as `add_base`.
     """
-    from tasks.training_plan import describe_plan
+    from tasks.models.training_plan import describe_plan
 
     params = load_params(project)
     check_name(name, where="the base")
@@ -114,7 +114,7 @@ def plan_domain(
     Raises:
         UI2IError: as `add_domain`.
     """
-    from tasks.training_plan import describe_plan
+    from tasks.models.training_plan import describe_plan
 
     params = _check_domain(project, name, base, modes)
     domain = Domain(base=base, modes=tuple(modes), finetune=overrides or {})

@@ -14,10 +14,10 @@ from flows.artifacts import StageProgress
 from flows.display import current_display
 from flows.holding import running_stage
 from flows.limits import training_slot
-from tasks.dvc_stage import StageFailed, StageOutcome, run_command, run_stage
-from tasks.process_group import end_running_commands
-from tasks.project import Project
-from tasks.warning_lines import PREFIX
+from tasks.running.dvc_stage import StageFailed, StageOutcome, run_command, run_stage
+from tasks.running.process_group import end_running_commands
+from tasks.project.paths import Project
+from tasks.running.warning_lines import PREFIX
 from ui2i.progress import Progress
 
 TRAININGS = ("pretrain", "finetune", "encode", "baseline")
@@ -75,7 +75,7 @@ def stage_task(
         stage: e.g. `finetune@cartoon`.
         root: the project's folder.
         force: run it even if nothing changed.
-        is_up_to_date: DVC has just said so (`tasks.dvc_status`), and is not asked again.
+        is_up_to_date: DVC has just said so (`tasks.running.dvc_status`), and is not asked again.
         has_training_slot: whoever calls holds the slot that a training would wait for.
         num_threads: that the stage computes with; None: as many as it likes.
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
-from ui2i.datasets.drawing.workers import usable_cores
+from experiments.synthetic.drawing.workers import usable_cores
 from ui2i.errors import ConfigError
 
 RUNNER_VARIABLE = "UI2I_TASK_RUNNER"

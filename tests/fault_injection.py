@@ -10,8 +10,8 @@ from pathlib import Path
 import psutil
 from fault_plan import Victim
 
-from flows.services import read_services
-from tasks.project import Project
+from flows.services.daemons import read_services
+from tasks.project.paths import Project
 
 STILL_SECONDS = 300.0  # without any process of a run that begins, computes or ends
 _POLL_SECONDS = 0.3
@@ -132,4 +132,4 @@ def _kind(command: list[str]) -> str | None:
         return "flow"
     if module == "dvc" and "repro" in rest:
         return "dvc"
-    return "stage" if module.startswith("tasks.") and module != "tasks.tether" else None
+    return "stage" if module.startswith("tasks.") and module != "tasks.running.tether" else None

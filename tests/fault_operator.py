@@ -12,11 +12,13 @@ from prefect.client.schemas.filters import FlowFilter, FlowFilterName
 from prefect.client.schemas.objects import FlowRun
 from prefect.settings import PREFECT_API_URL
 
-from flows import deploying, services
-from flows.runs import open_runs
-from flows.server import wait_for_server
-from flows.verdicts import judge, repair
-from tasks.project import Project
+from flows.services import deploying
+
+from flows.services import daemons as services
+from flows.services.runs import open_runs
+from flows.services.server import wait_for_server
+from flows.services.verdicts import judge, repair
+from tasks.project.paths import Project
 
 LOOK_AGAIN_SECONDS = 2.0
 
@@ -69,7 +71,7 @@ class Operator:
         self.counts["slots freed"] += repaired.freed_slots
         assert half_written(self.project) == []
         commands = [" ".join(command_of(process)) for process in run_processes(self.project)]
-        tethers = [command for command in commands if "tasks.tether" in command and "repro" in command]
+        tethers = [command for command in commands if "tasks.running.tether" in command and "repro" in command]
         assert len(tethers) <= 1, tethers
 
     def is_under_way(self) -> bool:

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import torch
 from safetensors import safe_open
 
-from tasks.project import Project
+from tasks.project.paths import Project
 
 SECOND_LOOK_SECONDS = 2.0
 OUTPUTS = ("raw", "prepared", "checkpoints", "variants", "tables", "translations")

@@ -15,11 +15,13 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from tiny_project import files_below, make_project, write_base, write_pictures
 
-from flows import cli
-from tasks import add_base, import_base, raw_pictures
-from tasks.params import load_params
-from tasks.project import Project
-from tasks.stage_cli import main
+from cli import app as cli
+from tasks.requests import add_base
+from tasks.stages import import_base
+from tasks.project import raw_pictures
+from tasks.project.params import load_params
+from tasks.project.paths import Project
+from tasks.running.stage_cli import main
 from ui2i.checkpoints import ModelCard, read_card, save_generator
 from ui2i.converters.formats import differences, read_checkpoint, write_checkpoint
 

@@ -9,11 +9,11 @@ import pyarrow.parquet as pq
 import pytest
 from drawn_bytes import ARITHMETIC, arithmetic, cells, digest
 
-from ui2i.datasets import procedural
-from ui2i.datasets.drawing.animals.attributes import BACKDROPS, EYE_COLOURS, FUR_COLOURS, PATTERNS, sample_animal
-from ui2i.datasets.drawing.animals.palette import EYES, FURS, POINTS
-from ui2i.datasets.drawing.styles import wild
-from ui2i.datasets.procedural import AnimalAttributes, draw, draw_dataset, sample_attributes, style_names
+from experiments.synthetic import procedural
+from experiments.synthetic.drawing.animals.attributes import BACKDROPS, EYE_COLOURS, FUR_COLOURS, PATTERNS, sample_animal
+from experiments.synthetic.drawing.animals.palette import EYES, FURS, POINTS
+from experiments.synthetic.drawing.styles import wild
+from experiments.synthetic.procedural import AnimalAttributes, draw, draw_dataset, sample_attributes, style_names
 from ui2i.errors import ConfigError
 
 STYLES = ["cat", "dog", "wild"]

@@ -8,11 +8,11 @@ from typing import Annotated
 import pytest
 from tiny_project import PARAMS
 
-from tasks.comparison_params import Baseline, InversionContest
-from tasks.figure_params import Figures
-from tasks.measurement_params import Drift, Evaluation
-from tasks.params import Drawn, Params, SwapParams, TranslateParams, parse_params
-from tasks.truth_params import Truth
+from tasks.project.comparison_params import Baseline, InversionContest
+from tasks.project.figure_params import Figures
+from tasks.project.measurement_params import Drift, Evaluation
+from tasks.project.params import Drawn, Params, SwapParams, TranslateParams, parse_params
+from tasks.project.truth_params import Truth
 from ui2i.bounds import Bounded, Bounds, Resolution, bounds_of
 from ui2i.config import (
     DistanceConfig,

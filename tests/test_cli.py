@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from tiny_project import files_below, make_project, set_param, write_base, write_pictures
 
-from flows import cli
-from tasks.dvc_stage import StageFailed
-from tasks.params import load_params
+from cli import app as cli
+from tasks.running.dvc_stage import StageFailed
+from tasks.project.params import load_params
 from ui2i.errors import DataError
 from ui2i.tables import DISTANCE_SCHEMA, append_rows
 
@@ -97,8 +97,8 @@ def session(monkeypatch):
 def added(monkeypatch):
     """What was handed to `dvc add`, which is not run: it takes seconds."""
     paths = []
-    monkeypatch.setattr("tasks.raw_pictures.ensure_dvc", lambda root: None)
-    monkeypatch.setattr("tasks.raw_pictures.run_dvc", lambda root, *arguments: paths.append(arguments[-1]))
+    monkeypatch.setattr("tasks.project.raw_pictures.ensure_dvc", lambda root: None)
+    monkeypatch.setattr("tasks.project.raw_pictures.run_dvc", lambda root, *arguments: paths.append(arguments[-1]))
     return paths
 
 
@@ -305,7 +305,7 @@ def test_ctrl_c_ends_with_130(ui2i, monkeypatch):
         raise KeyboardInterrupt
         yield
 
-    monkeypatch.setattr("flows.session.prefect_session", interrupted)
+    monkeypatch.setattr("flows.services.session.prefect_session", interrupted)
     status, _, err = ui2i("re-evaluate")
     assert status == 130
     assert err.startswith("stopped; ")
@@ -330,7 +330,7 @@ def embedded_environment():
 
 def test_pretrain_without_a_server(project, pictures):
     write_pictures(pictures, count=24)
-    command = [sys.executable, "-m", "flows.cli", "pretrain", "blobs", "--images", str(pictures), "--kimg", "0.004"]
+    command = [sys.executable, "-m", "cli.app", "pretrain", "blobs", "--images", str(pictures), "--kimg", "0.004"]
     done = subprocess.run(
         command, cwd=project.root, env=embedded_environment(), capture_output=True, text=True, check=False
     )
@@ -353,7 +353,7 @@ def test_ctrl_c_leaves_no_process_and_the_same_command_goes_on(project):
     set_param(project, "finetune.total_kimg", 1000)
     write_base(project)
     process = subprocess.Popen(
-        [sys.executable, "-m", "flows.cli", "demo"],
+        [sys.executable, "-m", "cli.app", "demo"],
         cwd=project.root,
         env=embedded_environment(),
         stdout=subprocess.PIPE,

@@ -7,8 +7,8 @@ import pytest
 from picture_files import blobs, file_bytes
 from tiny_project import make_project
 
-from flows import cli
-from flows.report import print_paths, print_table
+from cli import app as cli
+from cli.report import print_paths, print_table
 from ui2i.config import IngestConfig
 from ui2i.datasets.ingest import ingest
 

@@ -6,13 +6,15 @@ import pytest
 from prefect import flow
 from tiny_project import REPOSITORY, make_project
 
-from flows import cli, stages, together
+from flows import stages, together
+
+from cli import app as cli
 from flows.limits import ensure_training_limit
 from flows.together import run_waves, together_runner
-from tasks.dvc_stage import StageFailed, StageOutcome, domain_stages
-from tasks.params import load_params
-from tasks.project import Project
-from tasks.stage_waves import stage_waves
+from tasks.running.dvc_stage import StageFailed, StageOutcome, domain_stages
+from tasks.project.params import load_params
+from tasks.project.paths import Project
+from tasks.running.stage_waves import stage_waves
 
 PATIENCE = 60.0  # seconds; nobody waits for it unless something is wrong
 
@@ -117,8 +119,8 @@ def test_the_command_runs_the_first_domain_or_all(project, monkeypatch, capsys, 
     asked, shown = [], []
     monkeypatch.chdir(project.root)
     monkeypatch.setattr("flows.demo.demo", lambda names, *, project: asked.append(names) or [])
-    monkeypatch.setattr("flows.report.print_results", lambda _project, name: shown.append(name))
-    monkeypatch.setattr("flows.session.prefect_session", lambda *_, **__: threading.Lock())
+    monkeypatch.setattr("cli.report.print_results", lambda _project, name: shown.append(name))
+    monkeypatch.setattr("flows.services.session.prefect_session", lambda *_, **__: threading.Lock())
     assert cli.run(arguments) == 0
     assert (asked, shown) == ([domains], domains)
     assert capsys.readouterr().out.startswith("expect ")

@@ -5,9 +5,9 @@ import socket
 
 import pytest
 
-from flows.guard import own_addresses
-from flows.loopback import LOOPBACK, bypass_proxies
-from flows.password import PasswordError, make_password, read_password
+from flows.services.guard import own_addresses
+from flows.services.loopback import LOOPBACK, bypass_proxies
+from flows.services.password import PasswordError, make_password, read_password
 
 # The password's file
 

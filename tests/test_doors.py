@@ -22,11 +22,11 @@ from loopback_server import Site, serving
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
-from flows import services
-from flows.environment import prepare_environment
-from flows.server import ServerError, temporary_server, wait_for_server
-from flows.services import server_password, start_server, stop_service
-from tasks.project import Project
+from flows.services import daemons as services
+from flows.services.environment import prepare_environment
+from flows.services.server import ServerError, temporary_server, wait_for_server
+from flows.services.daemons import server_password, start_server, stop_service
+from tasks.project.paths import Project
 
 JSON = {"Content-Type": "application/json"}
 EVIL = "http://evil.example"
@@ -84,7 +84,7 @@ def up(tmp_path_factory) -> Iterator[Up]:
     from prefect.client.orchestration import get_client
     from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
 
-    from flows.deploying import POOL, ensure_pool
+    from flows.services.deploying import POOL, ensure_pool
 
     project = Project(tmp_path_factory.mktemp("project"))
     with pytest.MonkeyPatch.context() as patch, services.services_lock(project):
@@ -189,7 +189,7 @@ def test_a_pool_that_let_runs_choose_gets_the_template_anew(up):
     from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
     from prefect.workers.process import ProcessWorker
 
-    from flows.deploying import POOL, ensure_pool, job_template
+    from flows.services.deploying import POOL, ensure_pool, job_template
 
     settings = {PREFECT_API_URL: up.url, PREFECT_API_AUTH_STRING: up.password}
     with temporary_settings(settings), get_client(sync_client=True) as client:

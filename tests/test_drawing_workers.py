@@ -12,14 +12,14 @@ from typing import Any
 
 import pytest
 
-from ui2i.datasets.drawing import workers
-from ui2i.datasets.drawing.files import draw_files
-from ui2i.datasets.procedural import CHUNK, draw_dataset
+from experiments.synthetic.drawing import workers
+from experiments.synthetic.drawing.files import draw_files
+from experiments.synthetic.procedural import CHUNK, draw_dataset
 from ui2i.errors import DataError
 
 PROGRAM = """
 import signal, sys
-from ui2i.datasets.procedural import draw_dataset
+from experiments.synthetic.procedural import draw_dataset
 
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, lambda *arguments: sys.exit(143))

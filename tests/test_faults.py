@@ -36,11 +36,15 @@ from prefect.client.orchestration import get_client
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from tiny_project import REPOSITORY, make_project, set_param, write_base
 
-from flows import deploying, operations, services
-from flows.runs import open_runs
-from flows.verdicts import judge
-from tasks.dvc_stage import domain_stages, run_stage
-from tasks.project import Project
+from flows.services import deploying
+
+from flows.services import operations
+
+from flows.services import daemons as services
+from flows.services.runs import open_runs
+from flows.services.verdicts import judge
+from tasks.running.dvc_stage import domain_stages, run_stage
+from tasks.project.paths import Project
 
 pytestmark = [pytest.mark.faults, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 
@@ -101,7 +105,7 @@ def operated(projects, monkeypatch):
 
 def ui2i(project, *arguments):
     """What `ui2i` prints when it is run in a project."""
-    command = [sys.executable, "-m", "flows.cli", *arguments]
+    command = [sys.executable, "-m", "cli.app", *arguments]
     return subprocess.run(command, cwd=project.root, check=True, stdout=subprocess.PIPE, text=True).stdout
 
 

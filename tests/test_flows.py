@@ -23,10 +23,11 @@ from flows import pipeline, stages
 from flows.artifacts import artifact_key
 from flows.display import BarDisplay, PlainDisplay, current_display, shown
 from flows.limits import TRAINING_LIMIT, ensure_training_limit, training_slot
-from flows.runs import mark_crashed, running_runs
-from tasks import stage_cli, translate_folder
-from tasks.dvc_stage import StageFailed, StageOutcome
-from tasks.params import load_params
+from flows.services.runs import mark_crashed, running_runs
+from tasks.running import stage_cli
+from tasks.requests import translate_folder
+from tasks.running.dvc_stage import StageFailed, StageOutcome
+from tasks.project.params import load_params
 from ui2i.checkpoints import load_generator, save_generator
 from ui2i.errors import ConfigError
 from ui2i.tables import DISTANCE_SCHEMA, read_table
@@ -63,7 +64,7 @@ def run_stage_here(stage, *, project, force=False, num_threads=None, on_progress
 
 
 def run_command_here(name, command, *, project, on_progress, on_line):
-    assert command[1:3] == ["-m", "tasks.translate_folder"]
+    assert command[1:3] == ["-m", "tasks.requests.translate_folder"]
     return in_this_process(name, lambda: translate_folder.main(command[3:]), on_progress, on_line)
 
 
@@ -72,8 +73,8 @@ def _stages_here():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(stages, "run_stage", run_stage_here)
         patch.setattr(stages, "run_command", run_command_here)
-        patch.setattr("tasks.raw_pictures.ensure_dvc", lambda root: None)
-        patch.setattr("tasks.raw_pictures.run_dvc", lambda root, *arguments: "")
+        patch.setattr("tasks.project.raw_pictures.ensure_dvc", lambda root: None)
+        patch.setattr("tasks.project.raw_pictures.run_dvc", lambda root, *arguments: "")
         yield
 
 

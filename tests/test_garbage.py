@@ -11,11 +11,11 @@ import pytest
 import zc.lockfile
 from tiny_project import make_project, set_param
 
-from flows import cli
-from tasks import garbage
-from tasks.garbage import collect, remove, table_hashes
-from tasks.leases import hold_lease, new_holder
-from tasks.lock_file import keep_copy, mend
+from cli import app as cli
+from tasks.requests import garbage
+from tasks.requests.garbage import collect, remove, table_hashes
+from tasks.running.leases import hold_lease, new_holder
+from tasks.running.lock_file import keep_copy, mend
 from ui2i.errors import ConfigError, DataError
 
 

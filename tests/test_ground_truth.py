@@ -19,18 +19,18 @@ from test_tasks import run
 from tiny_models import random_generator
 from tiny_project import PARAMS, REPOSITORY, make_project, set_param
 
-from tasks.params import load_params, parse_params
-from tasks.project import Project
+from tasks.project.params import load_params, parse_params
+from tasks.project.paths import Project
 from ui2i.config import InversionConfig, RegressorConfig
-from ui2i.datasets.drawing.subjects import Attributes
+from experiments.synthetic.drawing.subjects import Attributes
 from ui2i.datasets.prepared import PreparedDataset
-from ui2i.datasets.procedural import draw, draw_dataset, sample_attributes
+from experiments.synthetic.procedural import draw, draw_dataset, sample_attributes
 from ui2i.errors import CheckpointError, ConfigError, DataError, TrainingError
 from ui2i.images import to_tensor
 from ui2i.perceptual import Perceptual
 from ui2i.tables import KEPT_SCHEMA, TRUTH_SCHEMA, read_table
 from ui2i.translation import NamedImages, translate_folder
-from ui2i.truth import (
+from experiments.paper.truth import (
     METRICS,
     AttributeRegressor,
     DrawnPicture,
@@ -51,8 +51,8 @@ from ui2i.truth import (
     summarize,
     train_regressor,
 )
-from ui2i.truth.columns import Kind, agreement, held_out_score
-from ui2i.truth.loss import Targets
+from experiments.paper.truth.columns import Kind, agreement, held_out_score
+from experiments.paper.truth.loss import Targets
 
 # lpips itself asks torchvision in a deprecated way.
 pytestmark = pytest.mark.filterwarnings("ignore:The parameter 'pretrained'", "ignore:Arguments other than a weight")

@@ -232,7 +232,7 @@ def test_finite_in_one_pass(dtype: torch.dtype) -> None:
 
 def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.pt")
-    command = [sys.executable, "-m", "flows.cli", "checkpoint", "show", str(tmp_path / "pipe.pt")]
+    command = [sys.executable, "-m", "cli.app", "checkpoint", "show", str(tmp_path / "pipe.pt")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 2 and "is a pipe, socket or device, expected a checkpoint in a file" in done.stderr
     assert done.stderr.count("\n") == 1

@@ -12,18 +12,18 @@ import time
 import psutil
 import pytest
 
-from tasks import dvc_locks
-from tasks.dvc_command import ensure_dvc
-from tasks.leases import HeldError, hold_lease, is_held, lease_names, new_holder, read_holder, remove_lease
-from tasks.lock_file import keep_copy, mend, read_outputs
-from tasks.project import Project
-from tasks.tether import tethered
+from tasks.running import dvc_locks
+from tasks.running.dvc_command import ensure_dvc
+from tasks.running.leases import HeldError, hold_lease, is_held, lease_names, new_holder, read_holder, remove_lease
+from tasks.running.lock_file import keep_copy, mend, read_outputs
+from tasks.project.paths import Project
+from tasks.running.tether import tethered
 
 LOCK = """\
 schema: '2.0'
 stages:
   swap@cartoon:
-    cmd: python -m tasks.swap --domain cartoon
+    cmd: python -m tasks.stages.swap --domain cartoon
     outs:
     - path: data/variants/cartoon
       hash: md5
@@ -82,8 +82,8 @@ def test_who_waits_is_told_for_whom_and_comes_next(project):
 HOLD_FOR_EVER = """
 import sys, time
 from pathlib import Path
-from tasks.leases import hold_lease, new_holder
-from tasks.project import Project
+from tasks.running.leases import hold_lease, new_holder
+from tasks.project.paths import Project
 with hold_lease(Project(Path(sys.argv[1])), "run-7", new_holder("killed", "7")):
     print("held", flush=True)
     time.sleep(600)
@@ -114,7 +114,7 @@ def test_stages_that_begin_together_set_dvc_up_one_after_another(tmp_path):
 
 PARENT = """
 import subprocess, sys
-from tasks.tether import tethered
+from tasks.running.tether import tethered
 child = "import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)']); \\
 print('up', flush=True); time.sleep(600)"
 process = subprocess.Popen(tethered([sys.executable, "-c", child]), stdin=subprocess.PIPE, start_new_session=True)
@@ -185,7 +185,7 @@ def test_dvc_s_own_locks_are_removed_when_they_are_cut_off(project):
 
 def test_what_dvc_says_of_cut_off_files_is_known(project, tmp_path):
     """Asked of DVC itself, so that a new version that says it otherwise is noticed."""
-    from tasks.dvc_command import DVC, dvc_environment, is_cut_off
+    from tasks.running.dvc_command import DVC, dvc_environment, is_cut_off
 
     ensure_dvc(project.root)
     (project.root / "dvc.yaml").write_text("stages: {one: {cmd: 'echo 1 > one', outs: [one]}}")

@@ -6,9 +6,9 @@ import json
 import pytest
 from tiny_project import REPOSITORY, make_project, set_param
 
-from tasks import lock_file
-from tasks.dvc_stages import defined_stages
-from tasks.lock_file import find_fault, keep_copy, mend, read_copy, read_outputs
+from tasks.running import lock_file
+from tasks.running.dvc_stages import defined_stages
+from tasks.running.lock_file import find_fault, keep_copy, mend, read_copy, read_outputs
 from ui2i.errors import ConfigError
 
 
@@ -129,7 +129,7 @@ def test_a_file_in_the_making_is_not_taken_for_cut(project, monkeypatch):
     """Another process writes under DVC's lock: wait for it."""
     import zc.lockfile
 
-    monkeypatch.setattr("tasks.dvc_locks.MEND_SECONDS", 0.1)
+    monkeypatch.setattr("tasks.running.dvc_locks.MEND_SECONDS", 0.1)
     keep_copy(project)
     write(project, LOCK[:80])
     writer = zc.lockfile.LockFile(str(project.root / ".dvc/tmp/lock"))

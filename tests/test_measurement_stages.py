@@ -11,9 +11,9 @@ from test_tasks import OPTIONS, run
 from tiny_models import random_generator
 from tiny_project import make_project, set_param, write_pictures
 
-from flows import cli
-from tasks.params import load_params
-from tasks.table import build_table
+from cli import app as cli
+from tasks.project.params import load_params
+from experiments.paper.stages.table import build_table
 from ui2i.checkpoints import ModelCard, file_hash, save_generator
 from ui2i.metrics import unfinished
 from ui2i.tables import (

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ui2i.config import PerceptualConfig
-from ui2i.datasets.procedural import draw, sample_attributes, style_names
+from experiments.synthetic.procedural import draw, sample_attributes, style_names
 from ui2i.metrics.neighbours import nearest_neighbours, pairwise_distances
 from ui2i.perceptual import Perceptual, load_perceptual
 

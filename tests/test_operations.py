@@ -17,16 +17,18 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from prefect.utilities.callables import parameter_schema
 from tiny_project import make_project, set_param
 
-from flows import pipeline, stages, verdicts
+from flows import pipeline, stages
+
+from flows.services import verdicts
 from flows.artifacts import artifact_key, show_revision
 from flows.holding import run_lease
-from flows.overview import overview, reason
+from cli.overview import overview, reason
 from flows.parameters import Method
-from flows.runs import Run, open_runs
-from flows.verdicts import judge, repair
-from tasks import leases
-from tasks.dvc_stage import StageFailed, StageOutcome
-from tasks.leases import hold_lease, new_holder
+from flows.services.runs import Run, open_runs
+from flows.services.verdicts import judge, repair
+from tasks.running import leases
+from tasks.running.dvc_stage import StageFailed, StageOutcome
+from tasks.running.leases import hold_lease, new_holder
 from ui2i.config import InversionMethod
 
 LOCK = """\
@@ -310,7 +312,7 @@ def test_a_server_knows_what_parameters_a_flow_takes():
 
 
 def test_times_are_in_utc():
-    from flows.overview import when
+    from cli.overview import when
 
     assert when(datetime(2026, 1, 2, 3, 4, tzinfo=UTC)) == "2026-01-02 03:04"
     assert when(None) == ""

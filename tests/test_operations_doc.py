@@ -13,7 +13,7 @@ import pytest
 from fault_injection import processes_in
 from tiny_project import REPOSITORY, make_project, set_param, write_base
 
-from flows.services import read_services
+from flows.services.daemons import read_services
 
 pytestmark = pytest.mark.slow
 

@@ -13,10 +13,10 @@ import torch
 from safetensors.torch import save_file
 from tiny_project import files_below, make_project, write_base
 
-from flows import cli
-from tasks.command_line import one_line
-from tasks.stage_cli import hold
-from tasks.warning_lines import warnings_as_lines
+from cli import app as cli
+from tasks.running.command_line import one_line
+from tasks.running.stage_cli import hold
+from tasks.running.warning_lines import warnings_as_lines
 from ui2i.errors import ConfigError, UI2IWarning
 from ui2i.files import atomic_file
 
@@ -81,7 +81,7 @@ def test_verbose_says_where(project, capsys, monkeypatch):
 
 def test_a_stage_on_a_full_disk(project):
     done = subprocess.run(
-        ["bash", "-c", 'ulimit -f 1; exec "$@"', "-", sys.executable, "-m", "tasks.draw", "--dataset", "face"],
+        ["bash", "-c", 'ulimit -f 1; exec "$@"', "-", sys.executable, "-m", "experiments.synthetic.draw", "--dataset", "face"],
         cwd=project.root,
         env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,

@@ -7,8 +7,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from ui2i.paper_tables import Cell, PaperTable, model_distance_table, order_faults, translation_table
-from ui2i.paper_tables.values import TABLE_1, TABLE_2, TABLE_3
+from experiments.paper.tables import Cell, PaperTable, model_distance_table, order_faults, translation_table
+from experiments.paper.tables.values import TABLE_1, TABLE_2, TABLE_3
 
 
 def distance(source: str, target: str, mean: float, **columns: Any) -> dict[str, Any]:

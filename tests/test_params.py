@@ -3,9 +3,9 @@ import dataclasses
 import pytest
 from tiny_project import PARAMS, REPOSITORY, make_project
 
-from tasks.params import check_name, load_params, parse_params, training_config
-from tasks.project import Project, find_project
-from tasks.register import register_base, register_dataset, register_domain, register_imported
+from tasks.project.params import check_name, load_params, parse_params, training_config
+from tasks.project.paths import Project, find_project
+from tasks.project.register import register_base, register_dataset, register_domain, register_imported
 from ui2i.config import TrainingConfig
 from ui2i.errors import ConfigError
 

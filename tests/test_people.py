@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from drawn_bytes import ARITHMETIC, arithmetic, cells, digest
 
-from ui2i.datasets.drawing.anatomy import anatomy_of
-from ui2i.datasets.drawing.attributes import (
+from experiments.synthetic.drawing.anatomy import anatomy_of
+from experiments.synthetic.drawing.attributes import (
     BACKDROPS,
     COLLARS,
     EYEWEAR,
@@ -16,18 +16,18 @@ from ui2i.datasets.drawing.attributes import (
     HAIR_STYLES_OF_MEN,
     HAIR_STYLES_OF_WOMEN,
 )
-from ui2i.datasets.drawing.brush import Brush, brushed
-from ui2i.datasets.drawing.canvas import Canvas
-from ui2i.datasets.drawing.clothes import NECKLINES
-from ui2i.datasets.drawing.curves import ellipse
-from ui2i.datasets.drawing.eyewear import LENSES
-from ui2i.datasets.drawing.hair import HAIR_STYLES, hair_of
-from ui2i.datasets.drawing.large_eyes import large_eye
-from ui2i.datasets.drawing.locks import locks_of
-from ui2i.datasets.drawing.palette import HAIR_COLOURS, IRIS_COLOURS
-from ui2i.datasets.drawing.pose import pose_of
-from ui2i.datasets.drawing.styles.anime import BRIGHT_HAIR, BRIGHT_IRISES, PROPORTIONS
-from ui2i.datasets.procedural import FaceAttributes, draw, sample_attributes, style_names
+from experiments.synthetic.drawing.brush import Brush, brushed
+from experiments.synthetic.drawing.canvas import Canvas
+from experiments.synthetic.drawing.clothes import NECKLINES
+from experiments.synthetic.drawing.curves import ellipse
+from experiments.synthetic.drawing.eyewear import LENSES
+from experiments.synthetic.drawing.hair import HAIR_STYLES, hair_of
+from experiments.synthetic.drawing.large_eyes import large_eye
+from experiments.synthetic.drawing.locks import locks_of
+from experiments.synthetic.drawing.palette import HAIR_COLOURS, IRIS_COLOURS
+from experiments.synthetic.drawing.pose import pose_of
+from experiments.synthetic.drawing.styles.anime import BRIGHT_HAIR, BRIGHT_IRISES, PROPORTIONS
+from experiments.synthetic.procedural import FaceAttributes, draw, sample_attributes, style_names
 
 STYLES = style_names("person")
 PLAIN: dict[str, Any] = {

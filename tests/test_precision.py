@@ -13,7 +13,7 @@ import pytest
 import torch
 from training_run import CONFIG, differences, snapshot
 
-from tasks.warning_lines import warnings_as_lines
+from tasks.running.warning_lines import warnings_as_lines
 from ui2i import precision
 from ui2i.config import EncoderConfig, NetworkConfig, RegressorConfig, TrainingConfig
 from ui2i.datasets.prepared import PreparedDataset
@@ -24,8 +24,8 @@ from ui2i.training.loop import train
 from ui2i.training.plan import plan_training
 from ui2i.training.snapshots import STATE_FILE, SUPERSEDED_FILE
 from ui2i.training.state import initial_state
-from ui2i.truth import cache
-from ui2i.truth.cache import cached_regressor
+from experiments.paper.truth import cache
+from experiments.paper.truth.cache import cached_regressor
 
 AUTO = dataclasses.replace(CONFIG, precision="auto", total_kimg=0.012)
 LONGER = dataclasses.replace(AUTO, total_kimg=0.02)

@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from ui2i.datasets import procedural
-from ui2i.datasets.procedural import FaceAttributes, draw, draw_dataset, sample_attributes, style_names
+from experiments.synthetic import procedural
+from experiments.synthetic.procedural import FaceAttributes, draw, draw_dataset, sample_attributes, style_names
 from ui2i.errors import ConfigError, DataError
 
 

@@ -7,15 +7,15 @@ import time
 
 from tiny_project import make_project
 
-from tasks.params import load_params
+from tasks.project.params import load_params
 
 NUM_PROCESSES, NUM_NAMES, NUM_KILLED = 3, 6, 2
 
 REGISTER = f"""
 import sys
 from pathlib import Path
-from tasks.project import Project
-from tasks.register import register_dataset
+from tasks.project.paths import Project
+from tasks.project.register import register_dataset
 project, first = Project(Path(sys.argv[1])), int(sys.argv[2])
 print("ready", flush=True)
 sys.stdin.readline()

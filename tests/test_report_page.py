@@ -15,7 +15,7 @@ from test_measurement_stages import trained as trained
 from test_measurement_stages import ui2i as ui2i
 from test_tasks import run
 
-from ui2i.paper_tables import Cell, PaperTable
+from experiments.paper.tables import Cell, PaperTable
 from ui2i.report import Section, curves, heat_map, paper_table, paragraph, picture, render, table
 
 CHROMIUM = next((path for path in map(shutil.which, ("chromium", "chromium-browser", "google-chrome")) if path), None)

@@ -12,24 +12,28 @@ from test_flows import _prefect as _prefect
 from test_flows import in_this_process, run_stage_here
 from tiny_project import PARAMS, REPOSITORY, set_param, write_base
 
-from flows import cli, stages
-from flows.reproduction import reproduce
-from tasks import baseline, reproduction, reproduction_page
-from tasks.costs import Cost, noted_cost, read_cost
-from tasks.dvc_stage import StageFailed, StageOutcome, list_stages, run_stage
-from tasks.evaluate_folder import judge_folder
-from tasks.params import load_params, parse_params, training_config
-from tasks.project import Project
-from tasks.reproduction import experiment_name, planned, prepare, reproduction_stages
-from tasks.reproduction_page import page_text, read_claims, write_page
-from tasks.reproduction_plan import estimate_seconds
-from tasks.reproduction_results import read_results
+from flows import stages
+
+from cli import app as cli
+from experiments.paper.flow import reproduce
+from experiments.paper.stages import baseline
+from experiments.paper.reproduction import project as reproduction
+from experiments.paper.reproduction import page as reproduction_page
+from tasks.running.costs import Cost, noted_cost, read_cost
+from tasks.running.dvc_stage import StageFailed, StageOutcome, list_stages, run_stage
+from tasks.requests.evaluate_folder import judge_folder
+from tasks.project.params import load_params, parse_params, training_config
+from tasks.project.paths import Project
+from experiments.paper.reproduction.project import experiment_name, planned, prepare, reproduction_stages
+from experiments.paper.reproduction.page import page_text, read_claims, write_page
+from experiments.paper.reproduction.plan import estimate_seconds
+from experiments.paper.reproduction.results import read_results
 from ui2i.checkpoints import load_generator
 from ui2i.datasets.prepared import PreparedDataset
 from ui2i.errors import ConfigError, DataError
 from ui2i.images import load_image
-from ui2i.paper_tables import TABLE_1, TABLE_1_COLUMNS
-from ui2i.paper_tables.paper_claims import PAPER_COLUMNS
+from experiments.paper.tables import TABLE_1, TABLE_1_COLUMNS
+from experiments.paper.tables.paper_claims import PAPER_COLUMNS
 from ui2i.tables import DISTANCE_SCHEMA, EVALUATION_SCHEMA, INVERTED_SCHEMA, TRUTH_SCHEMA, read_table
 
 REGRESSOR = "regressor: {num_drawings: 12, num_held_out: 6, num_epochs: 1, batch_size: 6, width: 4}"
@@ -102,7 +106,7 @@ def fake_cyclegan(command):
     """Do what benchmarks/cyclegan.py does with this command line, but hand the pictures on, dimmed."""
     from PIL import Image
 
-    from tasks.translate import first_pictures
+    from tasks.stages.translate import first_pictures
     from ui2i.datasets.prepared import PreparedDataset
 
     with pytest.MonkeyPatch.context() as patch:
@@ -121,7 +125,7 @@ def fake_cyclegan(command):
 
 
 def run_page_here(name, command, *, project, on_progress, on_line):
-    assert command[1:3] == ["-m", "tasks.reproduction_page"]
+    assert command[1:3] == ["-m", "experiments.paper.reproduction.page"]
     return in_this_process(name, lambda: reproduction_page.main(command[3:]), on_progress, on_line)
 
 
@@ -367,7 +371,7 @@ def test_a_stage_that_fails_is_named_and_the_rest_waits(made, repository, monkey
         return StageOutcome(stage, "skipped", 0.1, ())
 
     monkeypatch.setattr(stages, "run_stage", fail)
-    monkeypatch.setattr("flows.reproduction_cli.session", lambda *_: contextlib.nullcontext())
+    monkeypatch.setattr("experiments.paper.commands.session", lambda *_: contextlib.nullcontext())
     assert cli.run(["reproduce", "--quick", "--out", str(project.root)]) == 2
     err = capsys.readouterr().err
     assert err.splitlines()[0].startswith("stopped in ingest@portrait; once that is mended, the same command goes on")

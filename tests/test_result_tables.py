@@ -9,8 +9,8 @@ import pytest
 from test_cli import distance_row
 from tiny_project import REPOSITORY, make_project
 
-from flows import cli
-from tasks.result_tables import diff_runs, filter_rows
+from cli import app as cli
+from tasks.requests.result_tables import diff_runs, filter_rows
 from ui2i.errors import ConfigError
 from ui2i.tables import DISTANCE_SCHEMA, append_rows, read_table
 

@@ -15,16 +15,18 @@ import pytest
 from ruamel.yaml import YAML
 from tiny_project import REPOSITORY
 
-from flows import operations, services
-from flows.environment import prepare_environment
-from flows.loopback import is_loopback, is_loopback_url
-from flows.operations_cli import _parameter
-from flows.password import make_password
-from flows.server import ServerError, let_prefect_schedule, named_server
-from flows.services import Service, read_services, running_server, start_server
-from flows.session import prefect_session
+from flows.services import operations
+
+from flows.services import daemons as services
+from flows.services.environment import prepare_environment
+from flows.services.loopback import is_loopback, is_loopback_url
+from cli.operations import _parameter
+from flows.services.password import make_password
+from flows.services.server import ServerError, let_prefect_schedule, named_server
+from flows.services.daemons import Service, read_services, running_server, start_server
+from flows.services.session import prefect_session
 from flows.task_runners import chosen_task_runner, dask_runner, ray_runner
-from tasks.project import Project
+from tasks.project.paths import Project
 from ui2i.errors import ConfigError
 
 SLEEP = [sys.executable, "-c", "import time; time.sleep(600)"]
@@ -110,11 +112,11 @@ def test_loopback():
 def test_commands_use_the_server_that_is_up(project, monkeypatch):
     for name in ("PREFECT_API_URL", "PREFECT_HOME", "PREFECT_PROFILE"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr("flows.session.running_server", lambda _: URL)
+    monkeypatch.setattr("flows.services.session.running_server", lambda _: URL)
     password = make_password(project.root / ".prefect")
     asked = []
     monkeypatch.setattr(
-        "flows.session.wait_for_server", lambda url, **options: asked.append((url, options["password"]))
+        "flows.services.session.wait_for_server", lambda url, **options: asked.append((url, options["password"]))
     )
     with prefect_session(project) as is_own:
         assert os.environ["PREFECT_API_URL"] == URL

@@ -9,7 +9,7 @@ import torchvision
 from test_cli import distance_row
 from tiny_project import make_project
 
-from flows.expectation import computes_bf16, expected_duration
+from cli.expectation import computes_bf16, expected_duration
 from ui2i.perceptual import _ARCHITECTURES, _url
 from ui2i.tables import DISTANCE_SCHEMA, append_rows
 
@@ -23,7 +23,7 @@ from pathlib import Path
 import torch
 
 from ui2i.config import DistanceConfig, InversionConfig, PerceptualConfig, RegressorConfig
-from flows.expectation import computes_bf16, expected_duration
+from cli.expectation import computes_bf16, expected_duration
 from ui2i.perceptual import load_perceptual
 
 face, workspace = Path("data/base/face"), Path(sys.argv[1])
@@ -37,7 +37,7 @@ generator, _ = load_generator(face / "generator.safetensors")""",
 from ui2i.checkpoints import load_discriminator
 load_discriminator(face / "discriminator.safetensors")""",
     "model": """
-from tasks.model_folder import read_model
+from tasks.models.model_folder import read_model
 read_model(face)""",
     "encoder": """
 from ui2i.inversion import load_encoder
@@ -55,9 +55,9 @@ read_checkpoint(workspace / "rosinality-source-32.pt")""",
     "NVIDIA's": """
 read_checkpoint(workspace / "ada-auto-64.pkl")""",
     "regressor": """
-from ui2i.truth.cache import load_regressor, save_regressor
-from ui2i.truth.columns import Column
-from ui2i.truth.regressor import AttributeRegressor
+from experiments.paper.truth.cache import load_regressor, save_regressor
+from experiments.paper.truth.columns import Column
+from experiments.paper.truth.regressor import AttributeRegressor
 column = Column(name="age", kind="number")
 save_regressor(workspace / "r.safetensors", AttributeRegressor("face", [column], 32, RegressorConfig(width=4)))
 load_regressor(workspace / "r.safetensors")""",
@@ -75,7 +75,13 @@ from ui2i.inversion import invert
 config = InversionConfig(method="encoder")
 invert(torch.zeros(1, 3, 64, 64), generator, perceptual, config, encoder=encoder)""",
     "stages": """
-from tasks import distance, draw, evaluate, import_base, ingest, swap, translate""",
+from tasks import translate""", 
+from tasks.stages import distance
+from experiments.synthetic import draw
+from tasks.stages import evaluate
+from tasks.stages import import_base
+from tasks.stages import ingest
+from tasks.stages import swap
 }
 
 
@@ -123,7 +129,7 @@ def test_what_to_expect_depends_on_the_processor(tmp_path: Path, monkeypatch: py
     assert computes_bf16(cpu_info)
     lines = []
     for is_native in (True, False):
-        monkeypatch.setattr("flows.expectation.computes_bf16", lambda native=is_native: native)
+        monkeypatch.setattr("cli.expectation.computes_bf16", lambda native=is_native: native)
         lines.append(expected_duration(1))
     assert "computes in bf16" in lines[0]
     assert "fp32" in lines[1]

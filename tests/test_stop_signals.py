@@ -50,7 +50,7 @@ def test_a_dropped_request_is_made_again(parts: tuple[str, str], status: int) ->
 
 def test_other_exceptions_in_callbacks_are_shown_as_before() -> None:
     program = (
-        "import signal, weakref\nfrom tasks.stop_signals import raise_on\n"
+        "import signal, weakref\nfrom tasks.running.stop_signals import raise_on\n"
         "raise_on([signal.SIGTERM], lambda _: KeyboardInterrupt())\n"
         "class Thing:\n    def __del__(self):\n        raise ValueError('mine')\n"
         "Thing()\n"

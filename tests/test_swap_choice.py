@@ -8,7 +8,7 @@ from test_measurement_stages import project as project
 from test_measurement_stages import trained as trained
 from test_measurement_stages import ui2i as ui2i
 
-from ui2i.metrics.swap_choice import SwapVariant, choose_swap, pareto_front, save_plot
+from experiments.paper.swap_choice import SwapVariant, choose_swap, pareto_front, save_plot
 from ui2i.tables import SWAP_CHOICE_SCHEMA, read_table
 
 

@@ -13,10 +13,10 @@ import pytest
 import torch
 from tiny_project import files_below, make_project, run_stage_module, set_param, write_base, write_pictures
 
-from tasks import stage_cli
-from tasks.model_folder import read_model
-from tasks.progress import PREFIX, parse_progress, part_of, report_progress
-from tasks.raw_pictures import add_raw, not_copied
+from tasks.running import stage_cli
+from tasks.models.model_folder import read_model
+from tasks.running.progress import PREFIX, parse_progress, part_of, report_progress
+from tasks.project.raw_pictures import add_raw, not_copied
 from ui2i.checkpoints import load_generator, read_card
 from ui2i.datasets.manifest import read_manifest
 from ui2i.errors import ConfigError, DataError, TrainingError
@@ -243,7 +243,7 @@ def test_help_has_an_example(module, capsys):
 
 
 def test_no_project(tmp_path, capsys):
-    stage = importlib.import_module("tasks.ingest").STAGE
+    stage = importlib.import_module("tasks.stages.ingest").STAGE
     assert stage_cli.main(stage, ["--dataset", "face", "--project", str(tmp_path)]) == 2
     assert "is in no project" in capsys.readouterr().err
 
@@ -326,7 +326,7 @@ def test_a_training_that_diverges_keeps_the_old_model(prepared, monkeypatch, fai
 
 
 def test_a_bug_is_not_taken_for_a_user_s_mistake(project, monkeypatch):
-    monkeypatch.setattr("ui2i.datasets.procedural.draw_dataset", lambda *arguments, **settings: 1 / 0)
+    monkeypatch.setattr("experiments.synthetic.procedural.draw_dataset", lambda *arguments, **settings: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         run(project, "draw", "face")
 
@@ -343,8 +343,8 @@ def test_started_as_a_program_it_says_one_line_and_exits_with_2(project):
 
 HOLDER = """
 import sys, time
-from tasks.project import find_project
-from tasks.stage_cli import hold
+from tasks.project.paths import find_project
+from tasks.running.stage_cli import hold
 project = find_project()
 with hold(project, project.raw("face")):
     print("held", flush=True)
@@ -386,7 +386,7 @@ def test_what_a_killed_one_left_is_removed(project):
 
 def test_asked_to_stop_it_leaves_nothing_half_written(project):
     set_param(project, "drawn.face.num_images", 100_000)
-    with started(project, "-m", "tasks.draw", "--dataset", "face") as process:
+    with started(project, "-m", "experiments.synthetic.draw", "--dataset", "face") as process:
         assert process.first_line.startswith(PREFIX)
         process.terminate()
         assert process.wait(timeout=60) == 128 + signal.SIGTERM
@@ -396,7 +396,7 @@ def test_asked_to_stop_it_leaves_nothing_half_written(project):
 def test_under_dvc_it_ends_with_its_parent(project):
     set_param(project, "drawn.face.num_images", 100_000)
     wrapper = "import subprocess, sys; subprocess.run([sys.executable, *sys.argv[1:]])"
-    with started(project, "-c", wrapper, "-m", "tasks.draw", "--dataset", "face", DVC_STAGE="draw@face") as parent:
+    with started(project, "-c", wrapper, "-m", "experiments.synthetic.draw", "--dataset", "face", DVC_STAGE="draw@face") as parent:
         assert parent.first_line.startswith(PREFIX)
         parent.kill()
         parent.communicate(timeout=60)  # ends when the stage has closed the pipe too
@@ -456,8 +456,8 @@ def test_parts_fill_the_whole_once():
 def added(monkeypatch):
     """What DVC was told to track."""
     calls = []
-    monkeypatch.setattr("tasks.raw_pictures.ensure_dvc", lambda root: None)
-    monkeypatch.setattr("tasks.raw_pictures.run_dvc", lambda root, *arguments: calls.append(arguments[-1]))
+    monkeypatch.setattr("tasks.project.raw_pictures.ensure_dvc", lambda root: None)
+    monkeypatch.setattr("tasks.project.raw_pictures.run_dvc", lambda root, *arguments: calls.append(arguments[-1]))
     return calls
 
 

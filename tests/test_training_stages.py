@@ -10,9 +10,9 @@ import pytest
 import torch
 from tiny_project import files_below, make_project, set_param, write_base, write_pictures
 
-from tasks import stage_cli
-from tasks.stage_cli import DEVICE_VARIABLE, PROCESSES_VARIABLE
-from tasks.training_plan import base_network
+from tasks.running import stage_cli
+from tasks.running.stage_cli import DEVICE_VARIABLE, PROCESSES_VARIABLE
+from tasks.models.training_plan import base_network
 from ui2i import precision
 from ui2i.checkpoints import load_generator
 from ui2i.precision import choose_precision
@@ -111,7 +111,7 @@ def test_two_processes_train_the_model_of_one(prepared):
     set_param(prepared, "finetune.total_kimg", 0.04)
     set_param(prepared, "finetune.learning_rate", 1e-4)
     set_param(prepared, "domains.cartoon.modes", ["FC-FT"])
-    command = [sys.executable, "-m", "tasks.finetune", "--domain", "cartoon", "--project", str(prepared.root)]
+    command = [sys.executable, "-m", "tasks.stages.finetune", "--domain", "cartoon", "--project", str(prepared.root)]
     generators = []
     for count in ("1", "2"):
         environment = os.environ | {PROCESSES_VARIABLE: count, "OMP_NUM_THREADS": "1"}

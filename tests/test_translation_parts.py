@@ -8,7 +8,7 @@ from test_tasks import run as run_stage
 from tiny_models import random_generator
 from tiny_project import make_project, set_param, write_pictures
 
-from tasks import translate_folder
+from tasks.requests import translate_folder
 from ui2i.checkpoints import ModelCard, save_generator
 from ui2i.inversion import latents
 

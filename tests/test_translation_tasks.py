@@ -15,13 +15,17 @@ from safetensors import safe_open
 from tiny_models import random_generator, random_ws
 from tiny_project import make_project, set_param, write_pictures
 
-from flows import cli
-from tasks import compare_inversions, encode, import_base, style_layers, translate_folder
-from tasks.inversion_models import encoder_path, find_encoder
-from tasks.params import load_params, parse_params
-from tasks.project import Project
-from tasks.register import register_encoder
-from tasks.translation_models import choose_source, choose_targets
+from cli import app as cli
+from experiments.paper.stages import compare_inversions
+from tasks.stages import encode
+from tasks.stages import import_base
+from experiments.paper.requests import style_layers
+from tasks.requests import translate_folder
+from tasks.models.inversion_models import encoder_path, find_encoder
+from tasks.project.params import load_params, parse_params
+from tasks.project.paths import Project
+from tasks.project.register import register_encoder
+from tasks.models.translation_models import choose_source, choose_targets
 from ui2i.checkpoints import ModelCard, file_hash, load_discriminator, save_discriminator, save_generator
 from ui2i.config import IngestConfig, InversionConfig
 from ui2i.datasets.ingest import ingest

@@ -9,8 +9,8 @@ import numpy as np
 from PIL import Image
 from ruamel.yaml import YAML
 
-from tasks.params import load_params
-from tasks.project import Project
+from tasks.project.params import load_params
+from tasks.project.paths import Project
 from ui2i.checkpoints import ModelCard, save_discriminator, save_generator
 from ui2i.networks.discriminator import Discriminator
 from ui2i.networks.generator import Generator

@@ -1,7 +1,7 @@
 """From pictures to codes, in the spaces that the paper compares and by an encoder (Eq. 5 and 9, Table III)."""
 
 from ui2i.inversion.codes import CodeSpread, code_spread
-from ui2i.inversion.comparison import (
+from experiments.paper.inversion_comparison import (
     Contestant,
     compare_inversions,
     default_contest,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from ui2i.paper_tables.layout import PaperTable
+from experiments.paper.tables.layout import PaperTable
 
 MAX_PICTURE_WIDTH = 1600  # pixels; wider ones are made smaller
 MAX_PNG_BYTES = 1_500_000  # larger ones become JPEG

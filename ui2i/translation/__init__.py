@@ -9,7 +9,7 @@ from ui2i.translation.inputs import NamedImages
 from ui2i.translation.outputs import Output, Reference, TranslationConfig
 from ui2i.translation.parts import find_codes
 from ui2i.translation.references import find_references
-from ui2i.translation.style_layers import measure_style_layers, save_style_layers_plot
+from experiments.paper.style_layers import measure_style_layers, save_style_layers_plot
 from ui2i.translation.styles import mix_styles, sample_style
 
 __all__ = [

@@ -1,0 +1,247 @@
+"""`ui2i checkpoint` and `ui2i base`: everybody's checkpoints in and out."""
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli.epilog import examples
+from ui2i.errors import CheckpointError
+from ui2i.names import printable
+
+if TYPE_CHECKING:
+    from tasks.requests.add_base import AddedBase
+    from tasks.project.paths import Project
+    from ui2i.converters.formats import Checkpoint
+
+checkpoint_app = typer.Typer(
+    help="Look at checkpoints, convert them, check them.", no_args_is_help=True, rich_markup_mode=None
+)
+base_app = typer.Typer(help="Bring models into the project to fine-tune.", no_args_is_help=True, rich_markup_mode=None)
+
+
+MAX_VALUE_LENGTH = 2000  # characters of a value in a file's header that are printed
+
+_Path = Annotated[
+    Path, typer.Argument(metavar="PATH", help="A .pt, .pkl or .safetensors, or a folder of this project.")
+]
+_GeneratorOnly = Annotated[bool, typer.Option("--generator-only", help="Leave the discriminator out.")]
+_License = Annotated[
+    str | None, typer.Option("--license", metavar="TEXT", help="That the model is under, for its card.")
+]
+_Replace = Annotated[bool, typer.Option("--replace", help="Take the place of what is there.")]
+_FollowLinks = Annotated[
+    bool, typer.Option("--follow-links", help="Also copy pictures that links, or a list, lead to outside of --images.")
+]
+_Sha256 = Annotated[str | None, typer.Option(metavar="HEX", help="That the file must have.")]
+
+
+@checkpoint_app.command(epilog=examples("ui2i checkpoint show ffhq.pkl", "ui2i checkpoint show data/checkpoints/face"))
+def show(path: _Path) -> None:
+    """Print what a checkpoint is: architecture, card, what would be left out."""
+    from ui2i.converters.formats import read_checkpoint
+
+    _print_rows(str(path), [*_network_rows(read_checkpoint(path)), *_file_rows(path)])
+
+
+@checkpoint_app.command(
+    epilog=examples(
+        "ui2i checkpoint convert ffhq.pkl ffhq.pt            for rosinality's tools and all that follow them",
+        "ui2i checkpoint convert data/checkpoints/face face.pkl   for NVIDIA's",
+        "ui2i checkpoint convert 550000.pt ffhq-256          a folder of this project's",
+    )
+)
+def convert(
+    source: _Path,
+    destination: Annotated[
+        Path,
+        typer.Argument(metavar="NEW", help="Ending .pt: rosinality; .pkl: stylegan2-ada-pytorch; else this project."),
+    ],
+    generator_only: _GeneratorOnly = False,
+    name: Annotated[str | None, typer.Option(metavar="NAME", help="Domain, for its card.")] = None,
+    license_: _License = None,
+    replace: _Replace = False,
+) -> None:
+    """Write a checkpoint in another format.
+
+    The new file is read again and compared bit for bit before it takes its place.
+    """
+    from cli.report import print_paths
+    from ui2i.converters.formats import format_of, read_checkpoint, write_checkpoint
+
+    format_ = format_of(destination)
+    if destination.exists() and not replace:
+        raise CheckpointError(f"{destination} is there already, expected a new name; choose another or say --replace")
+    checkpoint = read_checkpoint(source, generator_only=generator_only)
+    card = dataclasses.replace(
+        checkpoint.card, domain=name or checkpoint.card.domain, license=license_ or checkpoint.card.license
+    )
+    remarks = write_checkpoint(destination, dataclasses.replace(checkpoint, card=card), format_)
+    _print_remarks(source, checkpoint.remarks)
+    _print_remarks(destination, remarks)
+    print_paths({format_: destination.resolve()})
+    print("verified: read again and equal, bit for bit: every tensor, and the settings that the file has a place for")
+
+
+@checkpoint_app.command(
+    epilog=examples("ui2i checkpoint verify ffhq.pkl", "ui2i checkpoint verify ffhq.pt --against ffhq.pkl")
+)
+def verify(
+    path: _Path,
+    against: Annotated[
+        Path | None, typer.Option(metavar="PATH", help="Another one, of any format, that must be the same model.")
+    ] = None,
+    sha256: _Sha256 = None,
+) -> None:
+    """Read a checkpoint, look at every value, and make two pictures with it."""
+    from ui2i.converters.verification import verify_checkpoint
+
+    if sha256 is not None:
+        _check_hash(path, sha256)
+    checks = verify_checkpoint(path, against=against)
+    _print_rows(f"{path}: good", [(check.name, check.result) for check in checks])
+
+
+@base_app.command(
+    epilog=examples(
+        "ui2i base add ffhq-256 550000.pt",
+        "ui2i base add metfaces https://HOST/metfaces.pkl --sha256 HEX --images ~/metfaces.zip",
+        "docs/checkpoints.md has the addresses and licences of public ones.",
+    )
+)
+def add(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Lower-case letters, digits and dashes.")],
+    source: Annotated[str, typer.Argument(metavar="PATH|URL", help="A .pt, .pkl, .safetensors or folder.")],
+    sha256: _Sha256 = None,
+    images: Annotated[
+        Path | None, typer.Option(metavar="PATH", help="Folder or .zip of pictures like those that it makes.")
+    ] = None,
+    license_: _License = None,
+    generator_only: _GeneratorOnly = False,
+    replace: _Replace = False,
+    follow_links: _FollowLinks = False,
+) -> None:
+    """Add somebody's checkpoint to the project as a base to fine-tune.
+
+    A download that broke off goes on when the same command is given again.
+    """
+    from flows.display import working
+    from tasks.requests.add_base import add_base_model
+
+    project = context.obj.project
+    with working(f"base {name}") as progress:
+        added = add_base_model(
+            project,
+            name,
+            source,
+            sha256=sha256,
+            images=images,
+            license_=license_,
+            generator_only=generator_only,
+            replace=replace,
+            follow_links=follow_links,
+            progress=progress,
+        )
+    _print_added(project, name, added)
+
+
+@base_app.command(
+    epilog=examples("ui2i base pack face ~/face-base   then, elsewhere: imported: {face: {checkpoint: PATH}}")
+)
+def pack(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A base of the project.")],
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="New.")],
+) -> None:
+    """Put a base and its encoder into one folder to hand on.
+
+    The discriminator and the encoder are kept in half precision.
+    """
+    from cli.report import print_paths
+    from tasks.requests.pack_base import pack_base
+
+    print_paths({"base": pack_base(context.obj.project, name, folder.expanduser().resolve())})
+
+
+def _print_added(project: "Project", name: str, added: "AddedBase") -> None:
+    from cli.report import print_paths
+    from tasks.project.params import load_params
+
+    _print_remarks(name, added.remarks)
+    print_paths({"base": added.folder})
+    steps = []
+    wanted = load_params(project).ingest.img_resolution
+    if wanted != added.img_resolution:
+        steps.append(f"set ingest.img_resolution to {added.img_resolution} in params.yaml (it is {wanted})")
+    if not added.has_pictures:
+        steps.append(f"put pictures like the model's into data/raw/{name}: those to translate are taken from them")
+    if not added.has_discriminator:
+        steps.append("expect longer fine-tuning: there is no discriminator to start from")
+    steps.append(f"ui2i new-domain NAME --images PATH --base {name}")
+    print("next:", *(f"  {step}" for step in steps), sep="\n")
+
+
+def _print_rows(title: str, rows: Sequence[tuple[str, str]]) -> None:
+    """Print a table of what a file contains; a value stands on one line, as far as it prints."""
+    from cli.report import print_table
+
+    print_table(printable(title), ("", ""), [(printable(name), _short(text)) for name, text in rows])
+
+
+def _print_remarks(what: object, remarks: Iterable[str]) -> None:
+    for remark in remarks:
+        print(_short(f"{what}: {remark}"))
+
+
+def _short(text: str) -> str:
+    shown = printable(text[:MAX_VALUE_LENGTH])
+    return shown if len(text) <= MAX_VALUE_LENGTH else f"{shown} ..."
+
+
+def _network_rows(checkpoint: "Checkpoint") -> list[tuple[str, str]]:
+    generator, discriminator, card = checkpoint.generator, checkpoint.discriminator, checkpoint.card
+    config = generator.config
+    widths = ", ".join(f"{config.num_channels(size)} at {size}" for size in config.block_resolutions)
+    sizes = {"generator": generator, "discriminator": discriminator}
+    counts = {name: sum(p.numel() for p in network.parameters()) for name, network in sizes.items() if network}
+    clamp = "none" if config.conv_clamp is None else f"{config.conv_clamp:g}"
+    rows = [
+        ("format", checkpoint.format),
+        ("resolution", f"{config.img_resolution} px"),
+        ("z, w", f"{config.z_dim}, {config.w_dim}"),
+        ("mapping layers", f"{config.num_mapping_layers}, learning rate x {config.mapping_lr_multiplier:g}"),
+        ("widths", widths),
+        ("noise inputs", "yes" if config.use_noise else "no"),
+        ("clamped at", clamp),
+        ("truncation mean", f"length {float(generator.w_avg.norm()):.3g}"),
+        *((f"{name} parameters", f"{count:,}") for name, count in counts.items()),
+    ]
+    if discriminator is None:
+        rows.append(("discriminator", "none"))
+    else:
+        rows.append(("minibatch-stddev group", str(discriminator.config.mbstd_group_size)))
+    rows += [
+        (f"card: {field.name.replace('_', ' ')}", str(getattr(card, field.name)))
+        for field in dataclasses.fields(card)
+        if getattr(card, field.name) not in (None, 0, {}) and field.name != "provenance"
+    ]
+    return rows + [("remark", remark) for remark in checkpoint.remarks]
+
+
+def _file_rows(path: Path) -> list[tuple[str, str]]:
+    from ui2i.files import sha256_file
+
+    if not path.is_file():
+        return []
+    return [("size", f"{path.stat().st_size:,} bytes"), ("sha256", sha256_file(path))]
+
+
+def _check_hash(path: Path, sha256: str) -> None:
+    from ui2i.files import sha256_file
+
+    found = sha256_file(path) if path.is_file() else "none: it is no file"
+    if found != sha256.lower():
+        raise CheckpointError(f"{path} has the SHA-256 {found}, expected {sha256.lower()}; fetch it again")

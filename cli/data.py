@@ -1,0 +1,122 @@
+"""`ui2i data`: draw pictures, look at prepared ones, hand them to other trainers."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from cli.epilog import examples
+from ui2i.errors import DataError
+
+if TYPE_CHECKING:
+    from tasks.project.paths import Project
+    from ui2i.datasets.manifest import Manifest
+
+data_app = typer.Typer(help="Draw, show and export pictures.", no_args_is_help=True, rich_markup_mode=None)
+
+_Name = Annotated[str, typer.Argument(metavar="NAME", help="A dataset that was prepared (datasets in params.yaml).")]
+
+
+@data_app.command(epilog=examples("ui2i data draw cartoon --num 3000 --out ~/cartoons --seed 2 --workers 4"))
+def draw(
+    style: Annotated[str, typer.Argument(metavar="STYLE", help="face, cartoon, cat, dog, ...")],
+    num: Annotated[int, typer.Option(metavar="N", help="How many pictures.")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder to make.")],
+    seed: Annotated[int, typer.Option(metavar="N", help="The same seed draws the same faces in every style.")] = 0,
+    resolution: Annotated[int, typer.Option(metavar="N", help="Side in pixels, at least 32.")] = 64,
+    workers: Annotated[int | None, typer.Option(metavar="N", help="Processes. Default: one a core.")] = None,
+) -> None:
+    """Draw faces of people or animals that do not exist, in a style."""
+    from flows.display import working
+    from cli.report import print_paths
+    from experiments.synthetic.drawing.workers import usable_cores
+    from experiments.synthetic.procedural import draw_dataset
+
+    with working(f"draw {style}") as progress:
+        draw_dataset(style, num, seed, out, resolution, usable_cores() if workers is None else workers, progress)
+    print_paths({"pictures": out.resolve()})
+
+
+@data_app.command(epilog=examples("ui2i data show cartoon"))
+def show(context: typer.Context, name: _Name) -> None:
+    """Print what a prepared dataset holds, and what was rejected, and why."""
+    from cli.report import print_paths, print_table
+    from ui2i.datasets.manifest import REJECTS_NAME, REJECTS_SHEET_NAME, SAMPLES_NAME, read_manifest
+
+    folder = _prepared(context.obj.project, name)
+    manifest = read_manifest(folder)
+    print_table(f"{name}: {manifest.img_resolution} px", ("", "pictures"), _counts(manifest))
+    if manifest.statistics:
+        print_table("Source files", ("", "smallest", "median", "largest"), _spreads(manifest.statistics))
+        print_table("Pictures", ("", "red", "green", "blue"), _levels(manifest.statistics))
+    if manifest.num_rejected:
+        print_table("Rejects", ("reason", "files", "meaning"), _rejects(manifest))
+    files = {"samples": SAMPLES_NAME, "rejects": REJECTS_SHEET_NAME, "list of rejects": REJECTS_NAME}
+    there = {label: folder / file for label, file in files.items() if (folder / file).exists()}
+    print_paths({"dataset": folder} | there)
+
+
+@data_app.command(
+    epilog=examples("ui2i data export cat --to zip --out cat-64.zip", "ui2i data export cat --to folder --split all")
+)
+def export(
+    context: typer.Context,
+    name: _Name,
+    to: Annotated[Literal["folder", "zip"], typer.Option(help="A folder of PNGs, or a zip of the same.")],
+    out: Annotated[
+        Path | None, typer.Option(metavar="PATH", help="What to make. Default: NAME or NAME.zip in this folder.")
+    ] = None,
+    split: Annotated[Literal["train", "test", "all"], typer.Option(help="Which pictures.")] = "train",
+) -> None:
+    """Write a prepared dataset as stylegan2-ada-pytorch and its kin read it."""
+    from flows.display import working
+    from cli.report import print_paths
+    from ui2i.datasets import export as exporting
+
+    destination = out or Path(name if to == "folder" else f"{name}.zip")
+    folder = _prepared(context.obj.project, name)
+    with working(f"export {name}") as progress:
+        num = exporting.export(folder, destination, to=to, split=None if split == "all" else split, progress=progress)
+    print_paths({f"{num:,} pictures": destination.resolve()})
+
+
+def _prepared(project: "Project", name: str) -> Path:
+    from tasks.project.params import check_name
+
+    check_name(name, where="the dataset")
+    folder = project.prepared(name)
+    if not folder.is_dir():
+        there = sorted(path.name for path in folder.parent.glob("*") if path.is_dir() and path.name[0] != ".")
+        raise DataError(
+            f"{name} is not prepared, expected one of: {', '.join(there) or 'none'}; run `dvc repro ingest@{name}`"
+        )
+    return folder
+
+
+def _counts(manifest: "Manifest") -> Iterable[tuple[str, str]]:
+    yield "train", f"{manifest.num_train:,}"
+    yield "test", f"{manifest.num_test:,}"
+    yield "rejected", f"{manifest.num_rejected:,}"
+    for kind, number in manifest.statistics.get("formats", {}).items():
+        yield f"from {kind}", f"{number:,}"
+    for suffix, number in manifest.passed_over.items():
+        yield f"no pictures: {suffix}", f"{number:,}"
+
+
+def _spreads(statistics: Mapping[str, Any]) -> Iterable[tuple[str, ...]]:
+    for key, label in (("width", "width, px"), ("height", "height, px"), ("size_bytes", "size, bytes")):
+        yield label, *(f"{statistics[key][part]:,}" for part in ("min", "median", "max"))
+
+
+def _levels(statistics: Mapping[str, Any]) -> Iterable[tuple[str, ...]]:
+    for key, label in (("channel_mean", "mean level"), ("channel_std", "standard deviation")):
+        yield label, *(f"{value:.1f}" for value in statistics[key])
+
+
+def _rejects(manifest: "Manifest") -> Iterable[tuple[str, str, str]]:
+    from ui2i.datasets.ingestion.rejects import REASONS
+
+    for reason, meaning in REASONS.items():
+        if reason in manifest.rejected_by_reason:
+            yield reason, f"{manifest.rejected_by_reason[reason]:,}", meaning

@@ -1,0 +1,32 @@
+"""How long the demo will take on this machine, said before it begins."""
+
+from pathlib import Path
+
+from experiments.synthetic.drawing.workers import usable_cores
+
+NATIVE_FLAGS = {"avx512_bf16", "amx_bf16"}
+"""Of x86 processors that multiply in bf16, as Linux names them."""
+
+# Of one domain on two cores, without the environment's set-up: docs/results/benchmarks.md.
+MINUTES_BF16, MINUTES_FP32 = 3.5, 5.0
+
+
+def expected_duration(num_domains: int) -> str:
+    """Return a line that says what to expect of the demo here."""
+    is_native, cores = computes_bf16(), usable_cores()
+    minutes = (MINUTES_BF16 if is_native else MINUTES_FP32) * num_domains * 2 / min(cores, 2)
+    kind = "computes in bf16" if is_native else "has no bf16 instructions: fp32"
+    return (
+        f"expect {minutes:.0f} minutes or less on a quiet machine ({cores} core{'' if cores == 1 else 's'}; this "
+        f"processor {kind}); if interrupted, run the command again to resume"
+    )
+
+
+def computes_bf16(cpu_info: Path = Path("/proc/cpuinfo")) -> bool:
+    """Whether the processor says that it multiplies in bf16; False where it cannot be asked."""
+    try:
+        lines = cpu_info.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return False
+    flags = next((line.partition(":")[2].split() for line in lines if line.startswith("flags")), [])
+    return not NATIVE_FLAGS.isdisjoint(flags)

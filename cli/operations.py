@@ -1,0 +1,270 @@
+"""`ui2i up`, `down`, `status`, `trigger` and `gc`: what an operator does."""
+
+import contextlib
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cli.epilog import examples
+from ui2i.errors import ConfigError
+
+if TYPE_CHECKING:
+    from cli.overview import Overview
+    from flows.services.verdicts import Repair
+    from tasks.requests.garbage import Found
+    from tasks.project.paths import Project
+
+FAILED_RUN = 1  # exit status of `trigger --wait`
+_POLL_SECONDS = 2.0
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the `ui2i` command."""
+    app.command(epilog=examples("ui2i up", "ui2i up --port 4300 --limit 3"))(up)
+    app.command(epilog=examples("ui2i down"))(down)
+    app.command(epilog=examples("ui2i status", "ui2i status --repair"))(status)
+    app.command(
+        epilog=examples(
+            "ui2i trigger new-domain name=cat base=face images=/data/cats --wait",
+            "ui2i trigger re-evaluate 'domains=[\"cartoon\"]'",
+        )
+    )(trigger)
+    app.command(epilog=examples("ui2i gc --dry-run", "ui2i gc"))(gc)
+
+
+def up(
+    context: typer.Context,
+    host: Annotated[
+        str, typer.Option(metavar="ADDRESS", help="To listen on. Other machines need the password, too.")
+    ] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(metavar="N", envvar="PREFECT_SERVER_API_PORT", help="0: any that is free.")
+    ] = 4200,
+    name: Annotated[
+        list[str] | None,
+        typer.Option(metavar="HOST", help="Further host name by which the server is reached, e.g. through a proxy."),
+    ] = None,
+    limit: Annotated[int, typer.Option(metavar="N", min=1, help="Flows at a time; trainings have a limit of 1.")] = 2,
+) -> None:
+    """Start a Prefect server and a worker that stay, and deploy prefect.yaml.
+
+    A server that PREFECT_API_URL names is used instead of starting one. May be said again: what runs is left alone.
+    """
+    from flows.services.loopback import is_loopback_url
+    from flows.services.operations import bring_up
+
+    state = bring_up(context.obj.project, host=host, port=port, names=name or (), limit=limit, say=_say)
+    owner = "; its password is in .prefect/auth" if state.is_own_server else " (not started here)"
+    print(f"server  {state.ui}{owner}\nworker  process {state.worker.pid}")
+    if state.is_own_server and not is_loopback_url(state.url):
+        print(
+            f"warning: other machines reach {state.ui}, and its password crosses the network in the clear; put a proxy "
+            "with TLS before it",
+            file=sys.stderr,
+        )
+
+
+def down(context: typer.Context) -> None:
+    """Stop the server and the worker that `ui2i up` started, with the runs that this worker has.
+
+    These go on where they stopped when they are run again.
+    """
+    from flows.services.operations import bring_down
+
+    if not bring_down(context.obj.project, say=_say):
+        print("nothing is up")
+
+
+def status(
+    context: typer.Context,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Close runs whose process is gone; mend what a kill left.")
+    ] = False,
+    url: Annotated[bool, typer.Option("--url", help="Print the address of the API, for PREFECT_API_URL.")] = False,
+) -> None:
+    """Print what runs, what will, and what failed and why."""
+    from flows.display import PlainDisplay, shown
+    from flows.services.daemons import read_services
+    from flows.services.session import prefect_session
+
+    project = context.obj.project
+    if url:
+        print(_require_server(project))
+        return
+    services = read_services(project)
+    with shown(PlainDisplay()), prefect_session(project, verbose=context.obj.verbose) as is_own_server:
+        from cli import overview
+        from flows.services import verdicts
+
+        if repair:
+            _print_repair(verdicts.repair(project, is_own_server=is_own_server))
+        found = overview.overview(project, is_own_server=is_own_server)
+        address = os.environ.get("PREFECT_API_URL", "")
+    is_temporary = is_own_server and "server" not in services
+    _print_services("" if is_temporary else address, {name: service.pid for name, service in services.items()})
+    _print_overview(found)
+
+
+def trigger(
+    context: typer.Context,
+    deployment: Annotated[str, typer.Argument(metavar="DEPLOYMENT", help="new-domain, re-evaluate or translate.")],
+    parameters: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[NAME=VALUE]...", help="Of the flow; values as JSON, or plain text."),
+    ] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Until the run has ended; exit status 1 if it failed.")] = False,
+) -> None:
+    """Have a worker run a deployment. Parameters are checked before there is a run."""
+    from flows.display import Display, shown
+    from flows.services.session import prefect_session
+
+    project = context.obj.project
+    _require_server(project)
+    values = dict(_parameter(text) for text in parameters or ())
+    with shown(Display()), prefect_session(project, verbose=context.obj.verbose):
+        from flows.services import deploying
+
+        run_id, name = deploying.trigger(deployment, values)
+        url = os.environ.get("PREFECT_API_URL", "").removesuffix("/api")
+        print(f"{name}  {url}/runs/flow-run/{run_id}", flush=True)
+        failed = wait and not _wait(run_id)
+    if failed:
+        raise typer.Exit(FAILED_RUN)
+
+
+def gc(
+    context: typer.Context,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print it.")] = False,
+    shared_cache_is_mine: Annotated[
+        bool,
+        typer.Option(
+            "--shared-cache-is-mine", help="Look through a DVC cache outside the project: nobody else uses it."
+        ),
+    ] = False,
+) -> None:
+    """Remove what nothing refers to: old training states, models, variants and entries of DVC's cache.
+
+    What params.yaml, dvc.lock, any commit or any row of a table refers to stays. If one of them cannot be read, nothing
+    is removed.
+    """
+    from tasks.requests.garbage import collect, idle_dvc, remove
+
+    project = context.obj.project
+    with contextlib.nullcontext() if dry_run else idle_dvc(project):
+        found = collect(project, is_cache_own=shared_cache_is_mine)
+        _print_garbage(project, found)
+        if not dry_run:
+            remove(project, found.garbage)
+    total = _megabytes(sum(item.num_bytes for item in found.garbage))
+    if dry_run:
+        print(f"{len(found.garbage)} of them would free {total} MB; nothing was removed")
+    else:
+        print(f"{len(found.garbage)} removed, {total} MB freed")
+
+
+def _print_garbage(project: "Project", found: "Found") -> None:
+    from cli.report import print_table
+
+    rows = [
+        (item.kind, os.path.relpath(item.path, project.root), _megabytes(item.num_bytes), item.why)
+        for item in found.garbage
+    ]
+    if rows:
+        print_table("Nothing refers to", ("kind", "what", "MB", "why"), rows)
+    if found.left_alone is not None:
+        print(
+            f"DVC's cache {found.left_alone} lies outside the project, where others may need it: it was left alone; if "
+            "it is this project's alone, say --shared-cache-is-mine"
+        )
+
+
+def _parameter(text: str) -> tuple[str, Any]:
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise ConfigError(f"the parameter is {text!r}, expected NAME=VALUE; write it so")
+    if value.startswith("~"):
+        return name, str(Path(value).expanduser())
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value
+
+
+def _require_server(project: "Project") -> str:
+    """Return the address of the server's API."""
+    from flows.services.environment import prepare_environment, users_server
+    from flows.services.daemons import running_server
+
+    is_embedded = prepare_environment(project.root)
+    url = (None if is_embedded else users_server()) or running_server(project)
+    if url is None:
+        raise ConfigError("no server is up, expected one with a worker; say `ui2i up` first, or set PREFECT_API_URL")
+    return url
+
+
+def _wait(run_id: str) -> bool:
+    """Print a run's states until it has ended; return whether it completed."""
+    import uuid
+
+    from prefect.client.orchestration import get_client
+
+    shown_state = None
+    with get_client(sync_client=True) as client:
+        while True:
+            state = client.read_flow_run(uuid.UUID(run_id)).state
+            if state is not None and state.name != shown_state:
+                shown_state = state.name
+                print(f"{state.name}: {state.message}" if state.message else str(state.name), flush=True)
+            if state is not None and state.is_final():
+                return state.is_completed()
+            time.sleep(_POLL_SECONDS)
+
+
+def _print_services(url: str, pids: dict[Any, int]) -> None:
+    where = f"{url.removesuffix('/api')} (not started here)" if url else "none is up"
+    print(f"server  {url.removesuffix('/api')}, process {pids['server']}" if "server" in pids else f"server  {where}")
+    print(f"worker  process {pids['worker']}" if "worker" in pids else "worker  none was started here")
+
+
+def _print_overview(found: "Overview") -> None:
+    from cli.report import print_table
+
+    if found.limits:
+        print_table("Limits", ("what", "now"), found.limits)
+    if found.running:
+        running = [(run.name, run.state.value.lower(), run.started, verdict, run.id) for run, verdict in found.running]
+        print_table("Running", ("run", "state", "since (UTC)", "process", "id"), running)
+    if found.scheduled:
+        print_table("Scheduled", ("run", "time (UTC)"), found.scheduled)
+    if found.failed:
+        print_table("Failed in the last 7 days", ("run", "state", "ended (UTC)", "why"), found.failed)
+    if not (found.running or found.scheduled or found.failed):
+        print("nothing runs, is scheduled or failed")
+    if any(verdict == "gone" for _, verdict in found.running):
+        print("the process of a run is gone: `ui2i status --repair` closes it")
+
+
+def _print_repair(repaired: "Repair") -> None:
+    for run, state in repaired.closed:
+        print(f"{run.name}: its process is gone, now {state.lower()}")
+    for run in repaired.unknown:
+        print(f"{run.name}: nobody here knows its process; if it is gone, say `ui2i mark-crashed {run.id}`")
+    for name in repaired.files:
+        print(f"{name}: was cut off, put back")
+    if repaired.freed_slots:
+        print(f"{repaired.freed_slots} slots of trainings freed")
+    if not (repaired.closed or repaired.unknown or repaired.files or repaired.freed_slots):
+        print("nothing to repair")
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
+
+
+def _megabytes(num_bytes: int) -> str:
+    return f"{num_bytes / 1e6:,.1f}"

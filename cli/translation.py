@@ -1,0 +1,220 @@
+"""`ui2i translate`, `train-encoder`, `compare-inversions`, `style-layers`: from pictures to codes and to pictures."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cli.epilog import examples
+from cli.terminal import session
+from ui2i.errors import DataError
+
+METHODS = "closed_form, directions, w, closed_form_plus, w_plus, encoder or in_domain"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the program."""
+    app.command(
+        epilog=examples(
+            "ui2i translate ~/portraits --domain cartoon --out ~/cartoons",
+            "ui2i translate ~/portraits --domain cartoon --out ~/cartoons --variant FC-FT-LS8 --psi 0.8 --steps 1000",
+            "ui2i translate ~/portraits --domain cartoon --out ~/styles --styles 4 --seed 7",
+            "ui2i translate ~/portraits --domain cartoon --out ~/guided --reference ~/hero.png --style-layers 6",
+            "ui2i translate ~/cartoons --from cartoon --domain anime --out ~/anime",
+            "ui2i translate ~/portraits --domain cartoon --out ~/turned --direction 3 --strength 2 --strength -2",
+        )
+    )(translate)
+    app.command(epilog=examples("ui2i train-encoder face", "ui2i train-encoder face --kimg 100"))(train_encoder)
+    app.command(
+        epilog=examples(
+            "ui2i compare-inversions face --num 32 --steps 1000",
+            "ui2i compare-inversions face --num 8 --steps 200 --method w --method closed_form",
+        )
+    )(compare_inversions)
+    app.command(epilog=examples("ui2i style-layers cartoon --num 16 --styles 4"))(style_layers)
+
+
+def translate(
+    context: typer.Context,
+    images: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of pictures like those of the domain's base.")],
+    domain: Annotated[str, typer.Option(metavar="NAME", help="A domain that has been trained.")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder to make.")],
+    source: Annotated[
+        str | None,
+        typer.Option("--from", metavar="NAME", help="Domain of the pictures, any of the family. Default: the base."),
+    ] = None,
+    variant: Annotated[
+        list[str] | None,
+        typer.Option(metavar="VARIANT", help="FC-FT, FC-FT-LS8, ... Default: the first mode and its variants."),
+    ] = None,
+    swap_resolution: Annotated[
+        list[int] | None,
+        typer.Option(metavar="PX", help="Make a variant now, with the base's layers up to this resolution."),
+    ] = None,
+    swap_mode: Annotated[str, typer.Option(metavar="MODE", help="Of it: weights, features or blend.")] = "weights",
+    psi: Annotated[float | None, typer.Option(metavar="PSI", help="Below 1: nearer to the models' mean.")] = None,
+    styles: Annotated[int | None, typer.Option(metavar="N", help="Further versions with sampled appearance.")] = None,
+    seed: Annotated[int | None, typer.Option(metavar="N", help="The k-th of these has seed N + k.")] = None,
+    reference: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FILE", help="Picture of the domain; a further version takes on its appearance."),
+    ] = None,
+    style_layers: Annotated[
+        int | None, typer.Option(metavar="N", help="Style inputs that another appearance takes over.")
+    ] = None,
+    direction: Annotated[
+        list[int] | None, typer.Option(metavar="N", help="Semantic direction to move along; 1 is the strongest.")
+    ] = None,
+    strength: Annotated[
+        list[float] | None, typer.Option(metavar="X", help="How far, in standard deviations. Default: 2.")
+    ] = None,
+    method: Annotated[str | None, typer.Option(metavar="METHOD", help=f"Of inversion: {METHODS}.")] = None,
+    steps: Annotated[int | None, typer.Option(metavar="N", help="Of inversion.")] = None,
+    start: Annotated[str | None, typer.Option(metavar="START", help="Of inversion: mean or encoder.")] = None,
+    framing: Annotated[
+        str | None, typer.Option(metavar="FRAMING", help="center: the middle square (default); fit: all, on white.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Translate between models of two families.")] = False,
+) -> None:
+    """Translate a folder of your pictures. What is not given is taken from params.yaml.
+
+    Stopped, the same command goes on: codes that were found are kept.
+    """
+    from cli.report import print_left_out, print_outcomes, print_paths
+    from tasks.project.params import find_entry, load_params
+
+    project = context.obj.project
+    params = load_params(project)
+    targets = params.domains if source is None else {**params.bases, **params.imported, **params.domains}
+    find_entry(targets, domain, "domains")  # before a server is started
+    if not images.is_dir():
+        raise DataError(f"{images} is no folder, expected one with pictures; check the path")
+    with session(context.obj, project):
+        from flows import pipeline
+
+        outcomes = pipeline.translate(
+            str(images.resolve()),
+            domain,
+            str(out.resolve()),
+            variant,
+            psi,
+            method,
+            steps,
+            start=start,
+            source=source,
+            styles=styles,
+            seed=seed,
+            references=[str(path.resolve()) for path in reference or ()],
+            style_layers=style_layers,
+            swap_resolutions=swap_resolution,
+            swap_mode=swap_mode,
+            directions=direction,
+            strengths=strength,
+            framing=framing,
+            force=force,
+            project=str(project.root),
+        )
+    print_outcomes(outcomes)
+    print_left_out(out.resolve())
+    print_paths({"translations": out.resolve(), "contact sheet": out.resolve() / "contact_sheet.png"})
+
+
+def train_encoder(
+    context: typer.Context,
+    base: Annotated[str, typer.Argument(metavar="BASE", help="A base that has been trained or added.")],
+    kimg: Annotated[float | None, typer.Option(metavar="N", help="Thousands of pictures to show in training.")] = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Take the place of other settings of this encoder.")
+    ] = False,
+) -> None:
+    """Train what reads codes from a base's pictures in one pass, and gives searches a start.
+
+    Stopped, the same command goes on.
+    """
+    from cli.report import print_outcomes, print_paths
+    from tasks.project.params import load_params
+    from tasks.project.register import register_encoder
+
+    project = context.obj.project
+    if base not in load_params(project).encoders or kimg is not None:
+        register_encoder(project, base, {} if kimg is None else {"total_kimg": kimg}, replace=replace)
+    with session(context.obj, project):
+        from flows import pipeline
+
+        outcomes = pipeline.train_encoder(base, project=str(project.root))
+    print_outcomes(outcomes)
+    folder = project.encoder_folder(base)
+    print_paths({"encoder": project.encoder(base), "what it reads": folder / "reconstructions.png"})
+
+
+def compare_inversions(
+    context: typer.Context,
+    base: Annotated[str, typer.Argument(metavar="BASE", help="A base whose model inverts.")],
+    num: Annotated[int, typer.Option(metavar="N", help="Pictures of each kind: generated and real.")] = 16,
+    steps: Annotated[int | None, typer.Option(metavar="N", help="Of each search. Default: params.yaml's.")] = None,
+    method: Annotated[list[str] | None, typer.Option(metavar="METHOD", help=f"{METHODS}. Default: all.")] = None,
+    encoder_steps: Annotated[
+        int, typer.Option(metavar="N", help="Of the search in w that starts at the encoder's code.")
+    ] = 150,
+    seed: Annotated[int, typer.Option(metavar="N", help="Of the generated pictures and the search's noise.")] = 0,
+) -> None:
+    """Invert the same pictures by every method, and say how well and how fast (Table III of the paper)."""
+    from flows.display import working
+    from cli.report import print_paths, print_table
+    from experiments.paper.stages.compare_inversions import compare
+
+    project = context.obj.project
+    with working(f"compare-inversions {base}") as progress:
+        rows = compare(
+            project,
+            base,
+            num_images=num,
+            num_steps=steps,
+            methods=method or (),
+            encoder_steps=encoder_steps,
+            seed=seed,
+            progress=progress,
+        )
+    header = ("pictures", "method", "start", "steps", "SSIM", "LPIPS", "L2", "s a picture")
+    print_table(f"Inversion with {base}, {num} pictures each", header, [_inversion_line(row) for row in rows])
+    print_paths({"table": project.inversion_table(base), "pictures": project.inverted_table(base)})
+
+
+def style_layers(
+    context: typer.Context,
+    domain: Annotated[str, typer.Argument(metavar="NAME", help="A domain that has been trained.")],
+    num: Annotated[int, typer.Option(metavar="N", help="Pictures to translate.")] = 16,
+    styles: Annotated[int, typer.Option(metavar="N", help="Sampled appearances of each.")] = 4,
+    variant: Annotated[
+        list[str] | None, typer.Option(metavar="VARIANT", help="FC-FT, FC-FT-LS8, ... Default: the first mode's.")
+    ] = None,
+    seed: Annotated[int, typer.Option(metavar="N", help="Of the appearances.")] = 0,
+) -> None:
+    """Measure how diversity and likeness to the input grow with the layers that another appearance takes over."""
+    from flows.display import working
+    from cli.report import print_paths, print_table
+    from experiments.paper.requests.style_layers import measure
+
+    project = context.obj.project
+    with working(f"style-layers {domain}") as progress:
+        rows = measure(
+            project, domain, num_images=num, num_styles=styles, variants=variant or (), seed=seed, progress=progress
+        )
+    lines = [
+        (row["variant"], str(row["num_style_layers"]), *(_with_interval(row, name) for name in ("lpips_d", "lpips_s")))
+        for row in rows
+    ]
+    print_table(f"{domain}: appearance", ("variant", "style layers", "LPIPS_d", "LPIPS_s"), lines)
+    path = project.style_layers_table(domain)
+    print_paths({"table": path, "plot": path.with_suffix(".png")})
+
+
+def _inversion_line(row: dict[str, Any]) -> Sequence[str]:
+    measures = (_with_interval(row, name) for name in ("ssim", "lpips", "l2"))
+    return row["kind"], row["method"], row["start"], str(row["steps"]), *measures, f"{row['seconds_per_image']:.2f}"
+
+
+def _with_interval(row: dict[str, Any], name: str) -> str:
+    """Return a mean and half of its 95 % interval."""
+    return f"{row[name]:.3f} ± {(row[f'{name}_ci95_high'] - row[f'{name}_ci95_low']) / 2:.3f}"

@@ -1,0 +1,102 @@
+"""`ui2i reproduce`: the whole paper on drawn domains, with one page at the end."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli.epilog import examples
+from cli.terminal import session
+
+if TYPE_CHECKING:
+    from tasks.project.params import Params
+    from tasks.project.paths import Project
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the program."""
+    app.command(
+        epilog=examples(
+            "ui2i reproduce --quick",
+            "ui2i reproduce --trunk ~/squeezenet1_1.pth",
+            "ui2i reproduce --quick --only distance --only table@1",
+        )
+    )(reproduce)
+
+
+def reproduce(
+    context: typer.Context,
+    quick: Annotated[bool, typer.Option("--quick", help="Smaller: less than an hour on two cores.")] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Folder to work in. Default: reproduction or reproduction-quick in the clone."
+        ),
+    ] = None,
+    trunk: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Weights of the perceptual trunk (squeeze, alex or vgg). Default: untrained."
+        ),
+    ] = None,
+    only: Annotated[
+        list[str] | None, typer.Option(metavar="STAGE", help="Stages, or kinds of stages. Default: all.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="List the stages and what they will take.")] = False,
+) -> None:
+    """Reproduce the paper's tables and figures on drawn domains.
+
+    Stopped, the same command goes on. It ends with a page that sets our values beside the paper's and says what holds.
+    """
+    from cli.report import print_outcomes, print_paths
+    from tasks.running.dvc_stage import StageFailed
+    from tasks.project.params import load_params
+    from experiments.paper.reproduction.project import REPORT_FOLDER, planned, prepare, reproduction_stages
+    from experiments.paper.reproduction.page import PAGE_FILE
+
+    if dry_run:
+        project, params = planned(out, quick=quick)
+        _print_plan(project, params, reproduction_stages(params, only or ()))
+        return
+    prepared = prepare(out, quick=quick, trunk=None if trunk is None else trunk.expanduser())
+    project = prepared.project
+    for note in prepared.notes:
+        print(f"note: {note}")
+    reproduction_stages(load_params(project), only or ())  # before a server is started
+    with session(context.obj, project):
+        from experiments.paper import flow as reproduction
+
+        try:
+            outcomes = reproduction.reproduce(str(project.root), only)
+        except StageFailed as error:
+            print(f"stopped in {error.stage}; once that is mended, the same command goes on there", file=sys.stderr)
+            raise
+    print_outcomes(outcomes)
+    _print_claims(project)
+    print_paths({"page": project.root / REPORT_FOLDER / PAGE_FILE})
+
+
+def _print_plan(project: "Project", params: "Params", stages: list[str]) -> None:
+    """Print the stages, what each will take on two cores, and what it took if it has run."""
+    from flows.display import duration
+    from cli.report import print_table
+    from tasks.running.costs import read_cost
+    from experiments.paper.reproduction.plan import estimate_seconds
+
+    rows, total = [], 0.0
+    for stage in stages:
+        cost, estimate = read_cost(project.cost_file(stage)), estimate_seconds(params, stage)
+        has_run = cost is not None and cost.is_complete
+        total += 0 if has_run else estimate
+        rows.append((stage, duration(estimate), duration(cost.seconds) if has_run and cost else ""))
+    print_table(f"{len(stages)} stages", ("stage", "estimate, two cores", "took"), rows)
+    print(f"about {duration(total)} for what has not run yet, on two quiet cores")
+
+
+def _print_claims(project: "Project") -> None:
+    from cli.report import print_table
+    from experiments.paper.reproduction.page import read_claims
+
+    rows = [(claim["source"], claim["claim"], claim["verdict"]) for claim in read_claims(project)]
+    print_table("What the paper says", ("where", "claim", "here"), rows)

@@ -1,0 +1,154 @@
+"""What all figures are made from: the families of `params.yaml`, their pictures and codes, readers of attributes."""
+
+import dataclasses
+import json
+from typing import TYPE_CHECKING, Any
+
+from tasks.models.domain_models import Model, base_model, target_models
+from tasks.project.figure_params import Figures
+from tasks.models.inversion_models import encoder_of, latent_store
+from tasks.project.params import Params, find_entry
+from tasks.running.progress import part_of
+from tasks.running.stage_cli import Job, default_device
+from ui2i.progress import Progress
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from experiments.paper.figures.models import Family, FigureModel
+    from ui2i.perceptual import Perceptual
+    from ui2i.translation import NamedImages
+    from experiments.paper.truth import AttributeRegressor
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Setup:
+    """One run of the stage."""
+
+    job: Job
+    settings: Figures
+    device: str
+    families: "list[Family]"
+    perceptual: "Perceptual"
+    made: dict[str, Any]  # columns that all rows share
+
+    def latents(self, count: int, z_dim: int) -> "Tensor":
+        """Return codes z [count, z_dim]; fewer are a prefix of more."""
+        from tasks.stages.evaluate import sample_latents
+
+        return sample_latents(self.settings.seed, count, z_dim)
+
+
+def set_up(job: Job) -> Setup:
+    """Load the models.
+
+    Raises:
+        ConfigError: `figures` has no such entry.
+        CheckpointError: a model is missing or damaged.
+        BackboneError: the trunk's weights cannot be had.
+    """
+    from ui2i.perceptual import load_perceptual
+    from ui2i.provenance import provenance
+
+    settings, device = find_entry(job.params.figures, job.name, "figures"), default_device()
+    bases = settings.bases or tuple(dict.fromkeys(domain.base for domain in job.params.domains.values()))
+    provenances = provenance(device)
+    made = {
+        "seed": settings.seed,
+        "truncation_psi": settings.truncation_psi,
+        "commit": provenances["commit"],
+        "device": device,
+        "versions": json.dumps(provenances["versions"], sort_keys=True),
+    }
+    return Setup(
+        job=job,
+        settings=settings,
+        device=device,
+        families=[_family(job, base, device) for base in bases],
+        perceptual=load_perceptual(job.params.perceptual, device),
+        made=made,
+    )
+
+
+def held_out_pictures(setup: Setup, name: str, count: int) -> "NamedImages":
+    """Return the first pictures of a dataset's test split."""
+    from tasks.stages.translate import first_pictures
+    from ui2i.datasets.prepared import PreparedDataset
+
+    return first_pictures(PreparedDataset(setup.job.project.prepared(name), "test"), count)
+
+
+def invert_inputs(setup: Setup, family: "Family", count: int, progress: Progress) -> "tuple[NamedImages, Tensor]":
+    """Return the first test pictures of a family's base and their codes in it [count, num_ws, w_dim]."""
+    from ui2i.inversion import Inverter, stack_latents
+
+    inputs = held_out_pictures(setup, family.base.domain, count)
+    base, project, config = family.base, setup.job.project, setup.settings.inversion
+    encoder, encoder_hash = encoder_of(project, base.domain, base.hash, config, device=setup.device)
+    inverter = Inverter(
+        base.generator,
+        setup.perceptual,
+        config,
+        base_hash=base.hash,
+        encoder=encoder,
+        encoder_hash=encoder_hash,
+        store=latent_store(project),
+    )
+    ws, _ = stack_latents(inverter.find(inputs.images, progress=progress), base.generator)
+    return inputs, ws
+
+
+def readers(setup: Setup, family: "Family", progress: Progress) -> "dict[str, AttributeRegressor]":
+    """Return what reads the attributes of the pictures of a base and its domains, by name.
+
+    Readers are trained where they are not there yet. There are none unless all these pictures are drawn.
+    """
+    from experiments.paper.truth import cached_regressor
+
+    names = [family.base.domain, *family.domains]
+    styles = {name: drawn_style(setup.job.params, name) for name in names}
+    if None in styles.values():
+        return {}
+    return {
+        name: cached_regressor(
+            setup.job.project.regressors,
+            str(style),
+            setup.settings.regressor,
+            resolution=family.base.generator.config.img_resolution,
+            device=setup.device,
+            progress=part_of(progress, place, len(names), ""),
+        )
+        for place, (name, style) in enumerate(styles.items())
+    }
+
+
+def drawn_style(params: Params, name: str) -> str | None:
+    """Return the style in which a dataset's pictures are drawn; None: they come from elsewhere."""
+    is_drawn = name in params.drawn and params.datasets[name].images == f"data/raw/{name}"
+    return params.drawn[name].style if is_drawn else None
+
+
+def _family(job: Job, base: str, device: str) -> "Family":
+    from experiments.paper.figures.models import SCRATCH, Family
+
+    names = [name for name, domain in job.params.domains.items() if domain.base == base]
+    model = _figure_model(base_model(job.project, job.params, names[0], device=device))
+    return Family(
+        base=dataclasses.replace(model, mode=SCRATCH),  # of an imported model too: it comes from no other here
+        domains={
+            name: [_figure_model(each) for each in target_models(job.project, job.params, name, device=device)]
+            for name in names
+        },
+    )
+
+
+def _figure_model(model: Model) -> "FigureModel":
+    from experiments.paper.figures.models import FigureModel
+
+    return FigureModel(
+        domain=model.domain,
+        mode=model.card.mode,
+        generator=model.generator,
+        hash=model.hash,
+        swap_resolution=model.card.swap_resolution,
+    )

@@ -1,0 +1,1 @@
+"""A project that reproduces the paper, and the page of what it found."""

@@ -1,0 +1,170 @@
+"""What a reproduction found -> DIR/report/reproduction.md, with pictures, tables and hashes in a folder beside it.
+
+Made from what is there; what has not been measured yet is said to be so.
+"""
+
+import argparse
+import dataclasses
+import json
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tasks.running.command_line import USER_ERROR, print_error
+from tasks.running.lock_file import LOCK_FILE
+from tasks.models.model_folder import GENERATOR_FILE
+from tasks.project.paths import PARAMS_FILE, Project, find_project
+from experiments.paper.reproduction.project import REPORT_FOLDER
+from experiments.paper.reproduction.results import Results, read_results
+from tasks.running.warning_lines import warnings_as_lines
+from ui2i.errors import UI2IError
+from ui2i.files import atomic_folder, sha256_file, write_text
+
+PAGE_FILE = "reproduction.md"
+FILES_FOLDER = "reproduction"
+"""Beside the page, as the page links to it."""
+CLAIMS_FILE = "claims.json"
+COSTS_FILE = "costs.json"
+SHEET_BYTES = 20_000  # of a sheet of translations at most
+
+
+def write_page(project: Project) -> Path:
+    """Write the page and the files beside it, all at once, and return the page's path.
+
+    Raises:
+        ConfigError: the settings are not valid.
+        DataError: a table is damaged.
+    """
+    results = read_results(project)
+    folder = project.root / REPORT_FOLDER
+    with atomic_folder(folder) as report:
+        files = report / FILES_FOLDER
+        files.mkdir()
+        _write_files(results, files)
+        pictures = _write_pictures(results, files)
+        write_text(report / PAGE_FILE, page_text(results, pictures, sorted(path.name for path in files.iterdir())))
+    return folder / PAGE_FILE
+
+
+def read_claims(project: Project) -> list[dict[str, str]]:
+    """Return the claims of the page that was written last; nothing if there is none."""
+    path = project.root / REPORT_FOLDER / FILES_FOLDER / CLAIMS_FILE
+    return list(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else []
+
+
+def page_text(results: Results, pictures: Sequence[str], files: Sequence[str]) -> str:
+    """Return the page.
+
+    Args:
+        pictures: names of the pictures beside it: figures, and translations of a domain.
+        files: names of all files beside it.
+    """
+    from experiments.paper.reproduction import sections
+
+    links = [f"{FILES_FOLDER}/{name}" for name in pictures]
+    of_figures = [link for link in links if Path(link).stem.startswith("figure")]
+    parts = [
+        sections.head(results),
+        "## What holds\n",
+        sections.verdicts(results),
+        "## Table I: model distance\n",
+        sections.table_1(results),
+        "## Table II: translation\n",
+        sections.table_2(results),
+        *(sections.translations(link) for link in links if link not in of_figures),
+        "## Table III: inversion\n",
+        sections.table_3(results),
+        "## Figures 4 to 8\n",
+        sections.figures(of_figures),
+        "## What it cost\n",
+        sections.costs(results),
+        "## What made it\n",
+        _provenance(results, files),
+    ]
+    return "\n".join(parts)
+
+
+def _provenance(results: Results, files: Sequence[str]) -> str:
+    """Return the hashes of what decides the results, and the files beside the page."""
+    from ui2i.provenance import code_commit
+
+    root, params = results.project.root, results.params
+    deciding = [PARAMS_FILE, LOCK_FILE]
+    deciding += [] if params.perceptual.weights is None else [params.perceptual.weights]
+    deciding += [f"{imported.checkpoint}/{GENERATOR_FILE}" for imported in params.imported.values()]
+    lines = [f"- the page: commit `{code_commit()}`; that of each stage is in the table above"]
+    lines += [f"- `{name}`: sha256 `{sha256_file(root / name)}`" for name in deciding if (root / name).is_file()]
+    listing = ", ".join(f"[{name}]({FILES_FOLDER}/{name})" for name in files)
+    return "\n".join(lines) + f"\n\n`{LOCK_FILE}` has the hash of every dataset, model and table. Files: {listing}.\n"
+
+
+def _write_files(results: Results, folder: Path) -> None:
+    """Write what is small enough to keep: settings, hashes, claims, costs, tables of means."""
+    project, tables = results.project, results.project.data_dir / "tables"
+    copied = [project.params_path, project.root / LOCK_FILE]
+    copied += [*project.figures.glob("*.parquet"), *project.figures.glob("*.json")]
+    for path in copied:
+        if path.is_file():
+            shutil.copyfile(path, folder / path.name)
+    for kind in ("distance", "evaluation"):
+        _join_tables(sorted((tables / kind).glob("*.parquet")), folder / f"{kind}.parquet")
+    of_means = [path for path in sorted((tables / "inversion").glob("*.parquet")) if "." not in path.stem]
+    _join_tables(of_means, folder / "inversion.parquet")
+    truth = {
+        path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted((tables / "truth").glob("*.json"))
+    }
+    _write_json(folder / "truth.json", truth)
+    _write_json(folder / CLAIMS_FILE, [claim.to_row() for claim in results.claims])
+    _write_json(folder / COSTS_FILE, {stage: dataclasses.asdict(cost) for stage, cost in results.costs.items()})
+
+
+def _join_tables(paths: Sequence[Path], path: Path) -> None:
+    """Write the rows of tables of one schema into one file; none, if there are none."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    if paths:
+        pq.write_table(pa.concat_tables([pq.ParquetFile(each).read() for each in paths]), path, compression="zstd")
+
+
+def _write_json(path: Path, values: Any) -> None:
+    write_text(path, json.dumps(values, indent=1, ensure_ascii=False) + "\n")
+
+
+def _write_pictures(results: Results, folder: Path) -> list[str]:
+    """Copy the figures and draw sheets of translations; return their names."""
+    from experiments.paper.reproduction.sheets import translation_sheet
+    from experiments.paper.figures.sheets import save_webp
+
+    names = []
+    for path in sorted(results.project.figures.glob("figure*.webp")):
+        shutil.copyfile(path, folder / path.name)
+        names.append(path.name)
+    for domain in results.truth:
+        if (results.project.translations(domain)).is_dir():
+            names.append(f"translations-{domain}.webp")
+            save_webp(folder / names[-1], translation_sheet(results, domain), max_bytes=SHEET_BYTES)
+    return names
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit status: 0, or 2 after printing one line `error: ...`."""
+    parser = argparse.ArgumentParser(description="Write the page of a reproduction.")
+    parser.add_argument("--project", metavar="FOLDER", help="the reproduction (default: this folder)")
+    options: Any = parser.parse_args(arguments)
+    try:
+        project = find_project(options.project)
+        os.chdir(project.root)
+        with warnings_as_lines():
+            print(write_page(project))
+    except (UI2IError, OSError) as error:
+        print_error(error)
+        return USER_ERROR
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,250 @@
+"""The project in which `ui2i reproduce` works, and the stages that lead to the paper's tables and figures.
+
+It is a folder of its own with the repository's `dvc.yaml`, a `params.yaml` from data/experiments and copies of the
+shipped bases. It is git-ignored, so DVC runs there without git; what was made from what is in its `dvc.lock`.
+"""
+
+import dataclasses
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tasks.running.dvc_command import run_dvc
+from tasks.project.params import Params, load_params, parse_params
+from tasks.project.paths import DVC_FILE, Project
+from ui2i.errors import BackboneError, ConfigError
+from ui2i.files import atomic_folder, write_bytes, write_text
+
+if TYPE_CHECKING:
+    from ui2i.config import TrunkName
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+EXPERIMENTS = REPOSITORY / "data" / "experiments"
+MARKER = "reproduction.json"
+"""Says that a folder is a reproduction, and which."""
+REPORT_FOLDER = "report"
+
+_IGNORE_FILE = ".dvcignore"
+_DVC_CONFIG = "[core]\n    no_scm = true\n    analytics = false\n    check_update = false\n"
+_TRUNKS: "tuple[TrunkName, ...]" = ("squeeze", "alex", "vgg")
+
+
+@dataclasses.dataclass(frozen=True)
+class Prepared:
+    """A project that is ready, and what people should know of it."""
+
+    project: Project
+    notes: tuple[str, ...]
+
+
+def experiment_name(*, quick: bool) -> str:
+    """Return the name of the file of settings, and of the folder."""
+    return "reproduction-quick" if quick else "reproduction"
+
+
+def prepare(out: Path | None, *, quick: bool, trunk: Path | None = None) -> Prepared:
+    """Make the project, or bring one that is there up to date with the code; settings that are there stay.
+
+    Args:
+        out: its folder; None: one in the repository.
+        quick: the small experiment.
+        trunk: file with the perceptual trunk's weights; None: as the settings say, which is an untrained trunk.
+
+    Raises:
+        ConfigError: this is no clone of the repository, the folder holds something else, or a setting is not valid.
+        BackboneError: the file holds no trunk.
+        DvcError: DVC cannot be set up.
+    """
+    name, project, source = _place(out, quick=quick)
+    root = project.root
+    root.mkdir(parents=True, exist_ok=True)
+    write_text(root / MARKER, json.dumps({"experiment": name}) + "\n")
+    for file in (DVC_FILE, _IGNORE_FILE):
+        _copy(REPOSITORY / file, root / file)
+    if not project.params_path.is_file():
+        _copy(source, project.params_path)
+    if not (root / ".dvc").is_dir():
+        run_dvc(root, "init", "--no-scm")
+        write_text(root / ".dvc" / "config", _DVC_CONFIG)
+    if trunk is not None:
+        _set_trunk(project, trunk)
+    params = load_params(project)
+    _copy_bases(project, params)
+    project.encoders.mkdir(parents=True, exist_ok=True)  # stages depend on whatever is in it
+    return Prepared(project, tuple(_notes(project, params, source)))
+
+
+def experiment_of(project: Project) -> str:
+    """Return which experiment a folder is.
+
+    Raises:
+        ConfigError: none.
+    """
+    try:
+        return str(json.loads((project.root / MARKER).read_text(encoding="utf-8"))["experiment"])
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise ConfigError(
+            f"{project.root} has no {MARKER} that can be read, expected a folder of `ui2i reproduce`; name one"
+        ) from error
+
+
+def planned(out: Path | None, *, quick: bool) -> tuple[Project, Params]:
+    """Return the project as `prepare` would make it, and its settings; nothing is written.
+
+    Raises:
+        ConfigError: as `prepare`.
+    """
+    _, project, source = _place(out, quick=quick)
+    path = project.params_path if project.params_path.is_file() else source
+    return project, parse_params(path.read_text(encoding="utf-8"))
+
+
+def reproduction_stages(params: Params, only: Sequence[str] = ()) -> list[str]:
+    """Return the stages in the order in which they run.
+
+    Args:
+        only: stages (`distance@cartoon`) or kinds of stages (`distance`); empty: all.
+
+    Raises:
+        ConfigError: one of them does not exist.
+    """
+    stages = [*_models(params), *_inversions(params)]
+    for name in params.judged:
+        stages += [f"{kind}@{name}" for kind in ("evaluate", "translate", "judge")]
+        stages += [f"truth@{name}"] if name in params.truth else []
+        stages += [f"{kind}@{name}" for kind in ("baseline", "judge_baseline")] if name in params.baselines else []
+    stages += ["table@2"] if "2" in params.tables and params.judged else []
+    stages += [f"figures@{name}" for name in params.figures]
+    kinds = list(dict.fromkeys(stage.split("@")[0] for stage in stages))
+    for wish in only:
+        if wish not in stages and wish not in kinds:
+            raise ConfigError(
+                f"there is no stage {wish!r}, expected one of {', '.join(stages)}, or one of the kinds "
+                f"{', '.join(kinds)}; correct the name"
+            )
+    return [stage for stage in stages if not only or stage in only or stage.split("@")[0] in only]
+
+
+def _models(params: Params) -> list[str]:
+    """Return what leads to the models, and to Table I."""
+    stages = [f"draw@{name}" for name in params.drawn]
+    stages += [f"ingest@{name}" for name in params.datasets]
+    stages += [f"import@{name}" for name in params.imported]
+    stages += [f"pretrain@{name}" for name in params.bases]
+    for name in params.domains:
+        stages += [f"{kind}@{name}" for kind in ("finetune", "swap", "distance")]
+    stages += [f"pair@{name}" for name in params.pairs]
+    return [*stages, "table@1"] if "1" in params.tables else stages
+
+
+def _inversions(params: Params) -> list[str]:
+    """Return what leads to Table III."""
+    stages = [f"encode@{name}" for name in params.encoders]
+    stages += [f"compare_inversions@{name}" for name in params.inversions]
+    return [*stages, "table@3"] if "3" in params.tables and params.inversions else stages
+
+
+def _place(out: Path | None, *, quick: bool) -> tuple[str, Project, Path]:
+    """Return the experiment's name, its project and the file of its settings."""
+    name = experiment_name(quick=quick)
+    root = (REPOSITORY / name if out is None else out).expanduser().resolve()
+    source = EXPERIMENTS / f"{name}.yaml"
+    if not source.is_file():
+        raise ConfigError(f"there is no {source}, expected it in a clone of the repository; run this from a clone")
+    _check_folder(root, name)
+    return name, Project(root), source
+
+
+def _check_folder(root: Path, name: str) -> None:
+    """Refuse a folder that holds another project, another experiment or anybody's files."""
+    if not root.exists() or (root.is_dir() and not any(root.iterdir())):
+        return
+    try:
+        found = experiment_of(Project(root))
+    except ConfigError:
+        found = None
+    if found != name:
+        what = "something else" if found is None else f"the experiment {found}"
+        raise ConfigError(f"{root} holds {what}, expected a new folder or one of {name}; choose another with --out")
+
+
+def _copy(source: Path, destination: Path) -> None:
+    """Copy a file unless it is there and equal: DVC would look at it again."""
+    data = source.read_bytes()
+    if not destination.is_file() or destination.read_bytes() != data:
+        write_bytes(destination, data)
+
+
+def _copy_bases(project: Project, params: Params) -> None:
+    for imported in params.imported.values():
+        source, destination = REPOSITORY / imported.checkpoint, project.root / imported.checkpoint
+        if destination.is_dir():
+            continue
+        with atomic_folder(destination) as folder:
+            shutil.copytree(source, folder, dirs_exist_ok=True)
+
+
+def _set_trunk(project: Project, trunk: Path) -> None:
+    """Copy a file of weights into the project and name it in the settings."""
+    place = project.data_dir / "trunks" / trunk.name
+    kind = _trunk_kind(trunk)
+    _copy(trunk, place)
+    text = _with_perceptual(project.params_path.read_text(encoding="utf-8"), kind, project.relative(place))
+    parse_params(text)
+    if text != project.params_path.read_text(encoding="utf-8"):
+        write_text(project.params_path, text)
+
+
+def _trunk_kind(path: Path) -> "TrunkName":
+    """Return which trunk a file has the weights of.
+
+    Raises:
+        BackboneError: none that is known, or it cannot be read.
+    """
+    from ui2i.config import PerceptualConfig
+    from ui2i.perceptual import load_perceptual
+
+    for kind in _TRUNKS:
+        try:
+            load_perceptual(PerceptualConfig(trunk=kind, weights=str(path)))
+        except BackboneError:
+            continue
+        return kind
+    raise BackboneError(
+        f"{path} holds the weights of no trunk, expected torchvision's file of squeezenet1_1, alexnet or vgg16; "
+        "correct the path, or leave out --trunk for an untrained one"
+    )
+
+
+def _with_perceptual(text: str, trunk: str, weights: str) -> str:
+    """Return the settings with another trunk, and every other line as it was."""
+    lines = text.splitlines(keepends=True)
+    start = next(place for place, line in enumerate(lines) if line.startswith("perceptual:"))
+    end = start + 1
+    while end < len(lines) and lines[end][:1].isspace() and lines[end].strip():
+        end += 1
+    return "".join([*lines[:start], f"perceptual: {{trunk: {trunk}, weights: {weights}}}\n", *lines[end:]])
+
+
+def _notes(project: Project, params: Params, source: Path) -> "Sequence[str]":
+    notes = []
+    if params.perceptual.trunk == "random":
+        notes.append(
+            "the perceptual trunk is untrained (random): distances compare with each other and with nothing else; "
+            "--trunk FILE takes a trained one"
+        )
+    chosen, shipped = (_without_perceptual(path) for path in (project.params_path, source))
+    if chosen != shipped:
+        notes.append(
+            f"{project.params_path} differs from {source} and stays as it is; remove it to start from that one"
+        )
+    return notes
+
+
+def _without_perceptual(path: Path) -> dict[str, Any]:
+    params = parse_params(path.read_text(encoding="utf-8"))
+    values = {field.name: getattr(params, field.name) for field in dataclasses.fields(params)}
+    del values["perceptual"]
+    return values

@@ -1,0 +1,284 @@
+"""The sections of a reproduction's page, in Markdown: our values beside the paper's, and what holds."""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from experiments.paper.reproduction.project import experiment_of
+from experiments.paper.reproduction.results import Results
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+INTERVAL_SEMS = 1.96  # standard errors on either side of a 95 % interval of many values
+NOT_YET = "Not measured yet.\n"
+
+_VERDICTS = {
+    "holds": "hold",
+    "holds in part": "hold in part",
+    "cannot be told": "cannot be told",
+    "does not hold": "do not hold",
+    "not measured": "were not measured",
+}
+_CAPTIONS = {
+    "4": "test pictures in every domain of their family, there also with sampled appearances.",
+    "5": "translations with the appearance of reference pictures of the target domain.",
+    "6": "one latent moved along directions of the base, in the base and in every model made from it.",
+    "7": "the same latents in FT, FC-FT and FC-FT-LS.",
+    "8": "layers swapped without fine-tuning (Direct-LS) and after it, through 8, 16 and 32 px.",
+}
+
+
+def head(results: Results) -> str:
+    """Return the title, and what was done with what."""
+    params = results.params
+    quick = experiment_of(results.project).endswith("-quick")
+    trunk = (
+        "an untrained perceptual network (`random`), whose distances compare with each other and with nothing else"
+        if params.perceptual.trunk == "random"
+        else f"the perceptual trunk `{Path(params.perceptual.weights or params.perceptual.trunk).stem}`"
+    )
+    return (
+        f"# The paper, reproduced on drawn domains{' (quick)' if quick else ''}\n\n"
+        f"Made by `ui2i reproduce{' --quick' if quick else ''}`, {datetime.now(UTC):%Y-%m-%d}: Tables I to III and "
+        "Figures 4 to 8 of Huang, Liao and Kwong (arXiv 2010.05713), with pictures that this project draws "
+        f"({params.ingest.img_resolution} px), {len(params.imported)} bases that it trained on other drawings, "
+        f"fine-tuning by {params.finetune.total_kimg * 1000:,.0f} pictures a model, and {trunk}. Because the pictures "
+        "are drawn, each has a true counterpart in every other style, which the paper's do not have.\n"
+    )
+
+
+def verdicts(results: Results) -> str:
+    """Return what the paper says, one claim a line, with what was found."""
+    from experiments.paper.tables.layout import markdown_table
+
+    claims = results.claims
+    rows = [(it.source, it.text, it.paper, f"**{it.verdict}**", it.evidence) for it in claims]
+    counts = {verdict: sum(claim.verdict == verdict for claim in claims) for verdict in _VERDICTS}
+    said = ", ".join(f"{counts[verdict]} {words}" for verdict, words in _VERDICTS.items() if counts[verdict])
+    header = ("where", "the paper says", "its numbers", "here", "evidence: differences ± two standard errors")
+    return (
+        f"Of {len(rows)} claims: {said}.\n\n{markdown_table(header, rows)}\n"
+        '"holds": every difference is above zero by more than two standard errors (a Frechet distance has no interval: '
+        'above zero). "cannot be told": none is, in either direction. "holds in part": some are. "does not hold": none '
+        "is, and at least one is below zero by as much. Intervals are over the choice of latents or pictures; another "
+        "training of the same models would give other values.\n"
+    )
+
+
+def table_1(results: Results) -> str:
+    """Return model distances beside the paper's."""
+    from experiments.paper.tables import TABLE_1, TABLE_1_COLUMNS
+    from experiments.paper.tables.layout import markdown_table
+    from experiments.paper.tables.paper_claims import PAPER_COLUMNS
+
+    if not results.distances:
+        return NOT_YET
+    columns = [name for name in PAPER_COLUMNS if any(cell.column == name for cell in results.distances)]
+    by_place = {(cell.row, cell.column): cell for cell in results.distances}
+    rows = []
+    for row, values in TABLE_1.items():
+        cells = [by_place.get((row, column)) for column in columns]
+        own = ["" if cell is None else _with_interval(cell.value, cell.sem) for cell in cells]
+        paper = [f"({values[TABLE_1_COLUMNS.index(PAPER_COLUMNS[column])]:.3f})" for column in columns]
+        rows.append([row, *(f"{ours} {theirs}".strip() for ours, theirs in zip(own, paper, strict=True))])
+    return (
+        f"{markdown_table(('', *columns), rows)}\n"
+        f"Mean LPIPS over {results.distances[0].count:,} shared latents, ± half of the 95 % interval; in parentheses "
+        "the paper's value, of other models, pictures and network: compare orders, not sizes. Its LS1, LS3 and LS5 are "
+        "LS8, LS16 and LS32 (pixels) here. `w/o FT` are models trained from random weights for as many images as the "
+        "others were fine-tuned, so their distances say that an unfinished model is far away, and not more. "
+        "cartoon2portrait is between the two domains' models of equal modes; beside it stands the paper's "
+        "cartoon2metface, whose models were fine-tuned one from the other (for two that were made from the face model "
+        "the paper has 0.434).\n"
+    )
+
+
+def table_2(results: Results) -> str:
+    """Return how translations of pictures are judged, and how near the truth they are."""
+    from experiments.paper.tables.layout import markdown_table
+
+    if results.evaluations is None:
+        return NOT_YET
+    parts = []
+    in_order = results.evaluations.sort_values("inputs", key=lambda inputs: inputs != "pictures", kind="stable")
+    for domain, frame in in_order.groupby("domain", sort=False):
+        rows = [_system_row(results, str(domain), row) for _, row in frame.iterrows()]
+        first = frame.iloc[0]
+        metrics = (f"fd_{first['trunk']} ↓", "FID ↓", "LPIPS_d ↑", "LPIPS_s ↓", "LPIPS to the truth ↓", "score ↑")
+        table = markdown_table(("system", "inputs", *metrics), rows)
+        parts.append(f"**{first['source_domain']}2{domain}**\n\n{table}")
+    parts.append(_paper_table_2())
+    of_pictures = results.evaluations[results.evaluations["inputs"] == "pictures"]
+    counts = " or ".join(f"{count:,}" for count in dict.fromkeys(of_pictures["num_outputs"])) or "no"
+    inversion = results.params.inversion
+    parts.append(
+        f"`pictures`: {counts} test pictures, inverted by {inversion.method} ({inversion.num_steps} steps) and "
+        "translated; `generated`: what the models make of the same latents, with no inversion between. LPIPS with 95 % "
+        "intervals; fd is a Frechet distance on the trunk's features and no FID, is biased upwards by few outputs, and "
+        "has no interval. The truth is the same person drawn in the target's style, which no training saw; the score "
+        f"is 1 for it and 0 for a random picture of the domain. {_training_times(results)}\n"
+    )
+    return "\n".join(parts)
+
+
+def _training_times(results: Results) -> str:
+    """Say for how long the baselines were trained, and the models beside them."""
+    from experiments.paper.stages.baseline import training_minutes
+
+    times = []
+    for name, baseline in results.params.baselines.items():
+        domain = results.params.domains[name]
+        ours = training_minutes(results.project, name, domain.modes[0])
+        times.append(f"{baseline.minutes or ours:.1f} minutes ({domain.base}2{name}; {domain.modes[0]}: {ours:.1f})")
+    return (
+        f"CycleGAN was trained on the same pictures for {' and '.join(times)}. The hours that the base took before are "
+        "not in it; one base serves all domains."
+    )
+
+
+def translations(link: str) -> str:
+    """Return a sheet of translations to a domain, whose name is the last part of the file's."""
+    domain = Path(link).stem.removeprefix("translations-")
+    return f"The first test pictures, none chosen, to {domain}:\n\n![translations to {domain}]({link})\n"
+
+
+def table_3(results: Results) -> str:
+    """Return how well each method of inversion gives pictures back."""
+    from experiments.paper.tables import TABLE_3, inversion_label
+    from experiments.paper.tables.layout import markdown_table
+
+    if not results.inversions:
+        return NOT_YET
+    header = (
+        "method",
+        "steps",
+        "SSIM, real ↑",
+        "LPIPS, real ↓",
+        "SSIM, generated ↑",
+        "seconds a picture",
+        "paper: SSIM",
+    )
+    parts = []
+    for base, frame in results.inversions.items():
+        rows = []
+        for (method, start), own in frame.groupby(["method", "start"], sort=False):
+            paper = f"{TABLE_3[method]:.3f}" if start == "mean" and method in TABLE_3 else ""
+            label = inversion_label(str(method), str(start))
+            rows.append((label, str(own["steps"].max()), *_inversion_values(own), paper))
+        counts = frame.groupby("kind", sort=False)["picture"].nunique()
+        said = " and ".join(f"{count} {kind}" for kind, count in counts.items())
+        parts.append(f"**{base}**\n\n{markdown_table(header, rows)}")
+        parts.append(
+            f"{said} pictures, the same for all; each method at its own rate; 95 % intervals; the paper: 1000 steps.\n"
+        )
+    return "\n".join(parts)
+
+
+def figures(links: Sequence[str]) -> str:
+    """Return the figures with what they are; what was measured stands among the claims.
+
+    Args:
+        links: files of the figures, as the page links to them.
+    """
+    lines = []
+    for link in links:
+        number = Path(link).stem.removeprefix("figure")
+        lines += [f"**Figure {number}**: {_CAPTIONS.get(number, '')}", "", f"![Figure {number}]({link})", ""]
+    return "\n".join(lines) if lines else NOT_YET
+
+
+def costs(results: Results) -> str:
+    """Return what each stage took."""
+    from experiments.paper.tables.layout import markdown_table
+
+    if not results.costs:
+        return NOT_YET
+    rows = [
+        (
+            stage,
+            f"{cost.seconds / 60:.1f}",
+            f"{cost.processor_seconds / 60:.1f}",
+            f"{cost.peak_gib:.2f}",
+            "" if cost.gpu_gib is None else f"{cost.gpu_gib:.2f}",
+            cost.device,
+            f"`{cost.commit}`",
+            str(cost.num_runs),
+        )
+        for stage, cost in results.costs.items()
+    ]
+    found = list(results.costs.values())
+    totals = (
+        f"{sum(cost.seconds for cost in found) / 60:.1f}",
+        f"{sum(cost.processor_seconds for cost in found) / 60:.1f}",
+        f"{max(cost.peak_gib for cost in found):.2f}",
+    )
+    header = ("stage", "minutes", "processor minutes", "peak GiB", "GPU GiB", "device", "commit", "runs")
+    return (
+        f"{markdown_table(header, [*rows, ('all', *totals, '', '', '', '')])}\n"
+        "Measured by the stages themselves: the clock, the processor time of all cores, and the resident memory of the "
+        "largest process; DVC's own seconds between stages are not in it. Energy was not measured. `runs` above 1: the "
+        "stage was stopped and went on.\n"
+    )
+
+
+def _system_row(results: Results, domain: str, row: "pd.Series") -> tuple[str, ...]:
+    from experiments.paper.tables.model_distance import ROW_LABELS
+    from experiments.paper.tables.translation import OWN_SYSTEM
+
+    system = str(row["system"])
+    return (
+        f"Ours ({ROW_LABELS.get(system, system)})" if OWN_SYSTEM.fullmatch(system) else system,
+        row["inputs"],
+        f"{row['fd']:.2f}",
+        f"{row['fid']:.2f}" if row["fid"] == row["fid"] else "",  # NaN: not measured
+        _with_interval(row["lpips_d"], row["lpips_d_sem"]),
+        _with_interval(row["lpips_s"], row["lpips_s_sem"]),
+        *(_truth_values(results, domain, system) if row["inputs"] == "pictures" else ("", "")),
+    )
+
+
+def _truth_values(results: Results, domain: str, system: str) -> tuple[str, str]:
+    """Return the mean distance to the truth and score of a system, in LPIPS; empty if they are not known."""
+    for tables in (results.truth, results.baseline_truth):
+        if domain in tables:
+            frame = tables[domain]
+            own = frame[(frame["variant"] == system) & (frame["metric"] == "lpips")]
+            if len(own) > 1:
+                return _mean(own["distance"]), _mean(own["score"])
+    return "", ""
+
+
+def _paper_table_2() -> str:
+    from experiments.paper.tables import TABLE_2, TABLE_2_METRICS
+    from experiments.paper.tables.layout import markdown_table
+
+    columns = ("face2portrait", "face2anime")
+    rows = [
+        (name, *(f"{value:.3f}" for column in columns for value in values[column])) for name, values in TABLE_2.items()
+    ]
+    header = ("the paper's", *(f"{column} {metric}" for column in columns for metric in TABLE_2_METRICS))
+    return markdown_table(header, rows)
+
+
+def _inversion_values(frame: "pd.DataFrame") -> Iterable[str]:
+    for kind, metric in (("real", "ssim"), ("real", "lpips"), ("generated", "ssim")):
+        yield _mean(frame[frame["kind"] == kind][metric])
+    yield f"{frame['seconds_per_image'].mean():.2f}"
+
+
+def _mean(values: "pd.Series") -> str:
+    """Return a mean with half of its 95 % interval (Student's t); empty of fewer than two."""
+    from ui2i.metrics.moments import estimate
+
+    if len(values) < 2:
+        return ""
+    found = estimate(values.to_numpy(dtype=float))
+    return f"{found.mean:.4f} ± {(found.ci95_high - found.ci95_low) / 2:.4f}"
+
+
+def _with_interval(value: float, sem: float | None) -> str:
+    if value != value:  # NaN: not measured
+        return ""
+    return f"{value:.4f}" if sem is None else f"{value:.4f} ± {INTERVAL_SEMS * sem:.4f}"

@@ -1,0 +1,1 @@
+"""Measurements on request that serve a choice of the paper."""

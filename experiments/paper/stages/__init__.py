@@ -1,0 +1,1 @@
+"""Stages that serve the paper alone."""

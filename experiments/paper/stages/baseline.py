@@ -1,0 +1,129 @@
+"""Stage baseline@: a CycleGAN on a domain's own training pictures -> what it makes of the translated pictures.
+
+The network is `benchmarks/cyclegan.py`, which is no part of the package and is run as a program. It keeps its state in
+data/runs/baselines, so that a stopped training goes on.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tasks.project.params import find_entry
+from tasks.project.paths import Project
+from tasks.running.stage_cli import RESTART_VARIABLE, Job, Stage, default_device, main
+from ui2i.errors import ConfigError, DataError, UI2IError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+SCRIPT = Path(__file__).resolve().parents[1] / "benchmarks" / "cyclegan.py"
+SYSTEM = "CycleGAN"
+"""As Table II calls it."""
+CARD_FILE, SHEET_FILE, PICTURES_FOLDER = "card.json", "sheet.png", "pictures"  # what the program writes
+
+
+class BaselineError(UI2IError):
+    """The baseline's program failed."""
+
+
+def work(job: Job) -> None:
+    """Train the baseline and have it translate the pictures that `translate@` translates."""
+    from ui2i.files import atomic_folder
+
+    settings = find_entry(job.params.baselines, job.name, "baselines")
+    if not SCRIPT.is_file():
+        raise ConfigError(
+            f"there is no {SCRIPT}, expected it in a clone of the repository; run this from a clone, or remove "
+            f"baselines.{job.name} from params.yaml"
+        )
+    minutes = settings.minutes or training_minutes(job.project, job.name, job.params.domains[job.name].modes[0])
+    run_folder = job.project.baseline_run(job.name)
+    if os.environ.get(RESTART_VARIABLE) == "1":
+        shutil.rmtree(run_folder, ignore_errors=True)
+    run_folder.mkdir(parents=True, exist_ok=True)
+    options = {
+        "source": job.project.prepared(settings.base),
+        "target": job.project.prepared(job.name),
+        "test": job.project.prepared(settings.base),
+        "num-test": job.params.translate.num_images,
+        "out": run_folder,
+        "minutes": f"{minutes:.4f}",
+        "device": default_device(),
+        "seed": settings.seed,
+    }
+    _run([sys.executable, str(SCRIPT), *(str(part) for key, value in options.items() for part in (f"--{key}", value))])
+    with atomic_folder(job.project.baseline(job.name)) as folder:
+        shutil.copytree(run_folder / PICTURES_FOLDER, folder / PICTURES_FOLDER)
+        for name in (CARD_FILE, SHEET_FILE):
+            shutil.copyfile(run_folder / name, folder / name)
+
+
+def training_minutes(project: Project, domain: str, mode: str) -> float:
+    """Return for how long a model of a domain was trained, all its runs together.
+
+    Raises:
+        DataError: it has not been trained.
+    """
+    from tasks.models.model_folder import TRAINING_FILE
+    from ui2i.tables import TRAINING_SCHEMA, read_table
+
+    log = read_table(project.mode_checkpoint(domain, mode) / TRAINING_FILE, TRAINING_SCHEMA)
+    return float(log["seconds"].sum()) / 60
+
+
+def baseline_images(folder: Path, names: Sequence[str]) -> "np.ndarray":
+    """Return what a baseline made of pictures, in the order of their names: uint8 [N, R, R, 3].
+
+    Args:
+        folder: what the stage wrote.
+
+    Raises:
+        DataError: one is missing or cannot be read.
+    """
+    import numpy as np
+
+    from ui2i.images import load_image
+
+    images = []
+    for name in names:
+        path = (folder / PICTURES_FOLDER / name).with_suffix(".png")
+        try:
+            images.append(np.asarray(load_image(path.read_bytes(), name=path.name)))
+        except OSError as error:
+            raise DataError(
+                f"{path} cannot be read ({error}), expected what became of {name}; run baseline@{folder.name} again"
+            ) from error
+    return np.stack(images)
+
+
+def _run(command: Sequence[str]) -> None:
+    """Run the program, its progress among ours.
+
+    Raises:
+        BaselineError: it failed; the message is its own if it had one.
+    """
+    done = subprocess.run(command, stderr=subprocess.PIPE, text=True, errors="replace", check=False)
+    if done.returncode == 0:
+        return
+    lines = done.stderr.splitlines()
+    own = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
+    if not own:
+        print(done.stderr, file=sys.stderr, flush=True)
+    said = own[-1] if own else f"status {done.returncode}, expected 0; look at what it said before"
+    raise BaselineError(f"{SCRIPT.name}: {said}")
+
+
+STAGE = Stage(
+    name="baseline",
+    summary="Train a CycleGAN on the pictures of the domain NAME and its base, and let it translate the test pictures.",
+    option="domain",
+    output=Project.baseline,
+    work=work,
+)
+
+if __name__ == "__main__":
+    sys.exit(main(STAGE))

@@ -1,0 +1,40 @@
+"""Stage judge@: translations of pictures -> rows of Table II in data/tables/evaluation/pictures.<domain>.parquet.
+
+As `evaluate@`, but what is judged are the pictures of data/translations, which were inverted first: the paper's
+protocol, and the one by which other systems can be compared.
+"""
+
+import sys
+
+from tasks.project.paths import Project
+from tasks.running.stage_cli import Job, Stage, main
+
+
+def work(job: Job) -> None:
+    """Judge every variant's translations (paper, Table II)."""
+    from tasks.requests.evaluate_folder import judge_folder
+    from tasks.project.params import find_entry
+    from ui2i.datasets.prepared import PreparedDataset
+    from ui2i.tables import EVALUATION_SCHEMA, write_table
+
+    base = find_entry(job.params.domains, job.name, "domains").base
+    rows = judge_folder(
+        job.project,
+        job.project.translations(job.name),
+        job.name,
+        inputs=PreparedDataset(job.project.prepared(base), split=None),
+        progress=job.progress,
+    )
+    write_table(job.project.picture_evaluation(job.name), rows, EVALUATION_SCHEMA)
+
+
+STAGE = Stage(
+    name="judge",
+    summary="Judge the translations of pictures to the domain NAME: fidelity, diversity, similarity to the input.",
+    option="domain",
+    output=Project.picture_evaluation,
+    work=work,
+)
+
+if __name__ == "__main__":
+    sys.exit(main(STAGE))

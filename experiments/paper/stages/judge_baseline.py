@@ -1,0 +1,55 @@
+"""Stage judge_baseline@: a baseline's outputs -> its row of Table II, and how near it comes to the truth.
+
+Both as for the domain's own models and on the same pictures, so that a row stands beside the others and differences can
+be taken picture by picture.
+"""
+
+import dataclasses
+import sys
+
+from tasks.project.params import find_entry
+from tasks.project.paths import Project
+from tasks.running.stage_cli import Job, Stage, main
+
+
+def work(job: Job) -> None:
+    """Judge what a baseline made of the translated pictures (paper, Table II)."""
+    from experiments.paper.stages.baseline import CARD_FILE, PICTURES_FOLDER, SYSTEM, baseline_images
+    from tasks.requests.evaluate_folder import judge_folder
+    from tasks.running.progress import part_of
+    from experiments.paper.stages.truth import load, write_truth
+    from ui2i.datasets.prepared import PreparedDataset
+    from ui2i.files import sha256_file
+    from ui2i.tables import EVALUATION_SCHEMA, write_table
+
+    settings, base = job.params.truth[job.name], find_entry(job.params.baselines, job.name, "baselines").base
+    folder = job.project.baseline(job.name)
+    rows = judge_folder(
+        job.project,
+        folder / PICTURES_FOLDER,
+        job.name,
+        name=SYSTEM,
+        inputs=PreparedDataset(job.project.prepared(base), split=None),
+        progress=part_of(job.progress, 0, 2, ""),
+    )
+    cases = load(job, settings)
+    cases = dataclasses.replace(
+        cases,
+        outputs={SYSTEM: baseline_images(folder, cases.input_paths)},
+        checkpoint_hashes=cases.checkpoint_hashes | {SYSTEM: sha256_file(folder / CARD_FILE)},
+    )
+    second_half = dataclasses.replace(job, progress=part_of(job.progress, 1, 2, ""))
+    write_truth(second_half, cases, settings, job.project.baseline_truth(job.name))
+    write_table(job.project.baseline_evaluation(job.name), rows, EVALUATION_SCHEMA)
+
+
+STAGE = Stage(
+    name="judge_baseline",
+    summary="Judge what the baseline of the domain NAME makes of pictures: its row of Table II, and the truth.",
+    option="domain",
+    output=Project.baseline_evaluation,
+    work=work,
+)
+
+if __name__ == "__main__":
+    sys.exit(main(STAGE))

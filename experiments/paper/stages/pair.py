@@ -1,0 +1,53 @@
+"""Stage pair@: two domains' models -> their distances in equal modes in data/tables/distance/pair.<name>.parquet."""
+
+import sys
+import time
+
+from tasks.project.paths import Project
+from tasks.running.stage_cli import Job, Stage, default_device, main
+
+
+def work(job: Job) -> None:
+    """Measure a pair of domains (paper, Eq. 1; Table I, cartoon2metface): FT with FT, FC-FT with FC-FT, and so on."""
+    from tasks.project.comparison_params import pair_modes
+    from tasks.models.distance_rows import distance_rows
+    from tasks.models.domain_models import named_model
+    from tasks.project.params import find_entry
+    from ui2i.metrics.model_distance import model_distances
+    from ui2i.perceptual import load_perceptual
+    from ui2i.tables import DISTANCE_SCHEMA, append_rows
+
+    pair, device = find_entry(job.params.pairs, job.name, "pairs"), default_device()
+    pairs = [(f"{pair.source}/{mode}", f"{pair.target}/{mode}") for mode in pair_modes(job.params, job.name)]
+    models = {
+        name: named_model(job.project, job.params, name, device=device)
+        for both in zip(*pairs, strict=True)
+        for name in both
+    }
+    perceptual = load_perceptual(job.params.perceptual, device)
+    start = time.perf_counter()
+    distances = model_distances(
+        {name: model.generator for name, model in models.items()},
+        perceptual,
+        job.params.distance,
+        pairs=pairs,
+        progress=job.progress,
+        state_file=job.project.unfinished_distances(f"pair.{job.name}"),
+    )
+    seconds = time.perf_counter() - start
+    rows = distance_rows(
+        distances, models, job.params.distance, perceptual, domain=job.name, device=device, seconds=seconds
+    )
+    append_rows(job.project.pair_table(job.name), rows, DISTANCE_SCHEMA)
+
+
+STAGE = Stage(
+    name="pair",
+    summary="Measure the distances between the models of two domains in equal modes; pairs.NAME says of which.",
+    option="pair",
+    output=Project.pair_table,
+    work=work,
+)
+
+if __name__ == "__main__":
+    sys.exit(main(STAGE))

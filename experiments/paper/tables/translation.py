@@ -1,0 +1,76 @@
+"""Table II of the paper: fidelity, diversity and similarity of what systems make of the same inputs."""
+
+import re
+from typing import TYPE_CHECKING
+
+from experiments.paper.tables.layout import Cell, PaperTable
+from experiments.paper.tables.values import table_2_cells
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+OWN_SYSTEM = re.compile(r"(scratch|FT|FC-FT|FreezeD|FreezeG)(-LS\d+)?")
+
+
+def translation_table(frame: "pd.DataFrame") -> PaperTable:
+    """Return Table II.
+
+    Args:
+        frame: rows of `EVALUATION_SCHEMA` from any number of tables and runs; the last of each system, domain and kind
+            of inputs counts.
+    """
+    last = frame.drop_duplicates(["source_domain", "domain", "system", "inputs"], keep="last")
+    rows = [row for _, row in last.iterrows()]
+    cells = [cell for row in rows for cell in _cells(row)]
+    reference = [Cell(origin="paper", **cell) for cell in table_2_cells()]
+    others = [row["system"] for row in rows if not OWN_SYSTEM.fullmatch(row["system"])]
+    return PaperTable(
+        number="2",
+        title="Table II. Fidelity to the target, diversity and similarity to the input (± standard error)",
+        row_title="system",
+        cells=(*cells, *reference),
+        row_order=(*dict.fromkeys(others), "CycleGAN", "MUNIT", "DRIT++"),
+        notes=(*_protocol_notes(rows), _REFERENCE_NOTE),
+    )
+
+
+def _cells(row: "pd.Series") -> list[Cell]:
+    shared = {
+        "row": _label(row),
+        "column": f"{row['source_domain']}2{row['domain']}",
+        "count": int(row["num_outputs"]),
+        "run_id": row["run_id"],
+    }
+    cells = [Cell(metric=f"fd_{row['trunk']}", value=float(row["fd"]), **shared)]
+    if row["fid"] == row["fid"]:  # NaN: not measured
+        cells.insert(0, Cell(metric="FID", value=float(row["fid"]), **shared))
+        cells.insert(1, Cell(metric="KID", value=float(row["kid"]), **shared))
+    cells.append(Cell(metric="LPIPS_d", value=float(row["lpips_d"]), sem=float(row["lpips_d_sem"]), **shared))
+    if row["lpips_s"] == row["lpips_s"]:
+        cells.append(Cell(metric="LPIPS_s", value=float(row["lpips_s"]), sem=float(row["lpips_s_sem"]), **shared))
+    return cells
+
+
+def _label(row: "pd.Series") -> str:
+    if not OWN_SYSTEM.fullmatch(row["system"]):
+        return str(row["system"])
+    return f"Ours ({row['system']})" + ("" if row["inputs"] == "generated" else ", pictures")
+
+
+def _protocol_notes(rows: "list[pd.Series]") -> list[str]:
+    notes: dict[str, None] = {}
+    for row in rows:
+        column = f"{row['source_domain']}2{row['domain']}"
+        inputs = "the base's own pictures" if row["inputs"] == "generated" else "files"
+        notes[
+            f"{column}, inputs {inputs}: {row['num_outputs']:,} outputs, {row['num_pairs']:,} pairs, "
+            f"{row['num_targets']:,} target pictures, trunk {row['trunk']}, {row['img_resolution']} px, resized by "
+            f"{row['resizer']}, measured {row['measured_at']:%Y-%m-%d}."
+        ] = None
+    return list(notes)
+
+
+_REFERENCE_NOTE = (
+    'fd_<trunk> is a Frechet distance on the perceptual trunk\'s features and no FID. Columns headed "paper:" are the '
+    "authors' own values, of their models and pictures; nothing here compares with their sizes."
+)

@@ -1,0 +1,1 @@
+"""Domains drawn by a program, whose true counterparts are known."""

@@ -1,0 +1,36 @@
+"""Stage draw@: pictures of parametric faces -> data/raw/<name>."""
+
+import sys
+
+from tasks.project.params import find_entry
+from tasks.project.paths import Project
+from tasks.running.stage_cli import Job, Stage, main
+
+
+def work(job: Job) -> None:
+    """Draw `drawn.<name>`."""
+    from experiments.synthetic.drawing.workers import usable_cores
+    from experiments.synthetic.procedural import draw_dataset
+
+    drawn = find_entry(job.params.drawn, job.name, "drawn")
+    draw_dataset(
+        drawn.style,
+        drawn.num_images,
+        drawn.seed,
+        job.project.raw(job.name),
+        resolution=drawn.resolution,
+        num_workers=usable_cores(),
+        progress=job.progress,
+    )
+
+
+STAGE = Stage(
+    name="draw",
+    summary="Draw pictures of parametric faces into data/raw/NAME, as drawn.NAME in params.yaml says.",
+    option="dataset",
+    output=Project.raw,
+    work=work,
+)
+
+if __name__ == "__main__":
+    sys.exit(main(STAGE))

@@ -1,0 +1,138 @@
+"""What a server needs to know before it can run anything: the work pool, the limits, the deployments.
+
+The deployments are those of the project's `prefect.yaml`. All of it may be done again at any time; limits that people
+have set stay.
+"""
+
+import contextlib
+import subprocess
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import WorkPoolCreate, WorkPoolUpdate
+from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound, PrefectHTTPStatusError
+
+from flows.limits import ensure_training_limit
+from tasks.running.dvc_command import dvc_environment
+from tasks.project.paths import Project
+from ui2i.errors import ConfigError, UI2IError
+
+POOL = "ui2i"
+POOL_TYPE = "process"
+DEPLOYMENTS_FILE = "prefect.yaml"
+UNPROCESSABLE = (409, 422)  # what the server answers to parameters that do not fit
+_KEPT_LINES = 5
+
+
+class DeployError(UI2IError):
+    """The deployments could not be made known to the server."""
+
+
+def job_template(project: Project) -> dict[str, Any]:
+    """Return how a worker starts a run: always by this command in the project's folder, whatever the run asks for.
+
+    Prefect's own template takes `command`, `env` and `working_dir` from the run's `job_variables`, and each of them
+    chooses what is executed: whoever may start a flow could start any program.
+    """
+    return {
+        "job_configuration": {
+            # As it stands: Prefect would otherwise look for a uv project and install it first.
+            "command": "python -m prefect.engine",
+            "working_dir": str(project.root),
+        },
+        "variables": {"type": "object", "properties": {}, "additionalProperties": False},
+    }
+
+
+def ensure_pool(project: Project, *, limit: int, is_own: bool) -> None:
+    """Create the process work pool if it is missing; it runs at most `limit` flows at a time, on all workers together.
+
+    A pool that is there keeps its limit and its type, which may be another: Kubernetes, for example.
+
+    Args:
+        is_own: the server is the project's own. A process pool of it gets the template anew: an older one may let runs
+            choose their command.
+    """
+    pool = WorkPoolCreate(
+        name=POOL,
+        type=POOL_TYPE,
+        description="flows of ui2i, as processes of the worker's machine",
+        base_job_template=job_template(project),
+        concurrency_limit=limit,
+    )
+    with get_client(sync_client=True) as client:
+        try:
+            is_process_pool = client.read_work_pool(POOL).type == POOL_TYPE
+        except ObjectNotFound:
+            with contextlib.suppress(ObjectAlreadyExists):  # made by another meanwhile
+                client.create_work_pool(pool)
+        else:
+            if is_own and is_process_pool:
+                client.update_work_pool(POOL, WorkPoolUpdate(base_job_template=pool.base_job_template))
+    ensure_training_limit()
+
+
+def deploy(project: Project) -> None:
+    """Make every deployment of the project's `prefect.yaml` known to the server, in its present form.
+
+    Raises:
+        ConfigError: there is no such file.
+        DeployError: Prefect refused it; the message is what it said last.
+    """
+    path = project.root / DEPLOYMENTS_FILE
+    if not path.is_file():
+        raise ConfigError(f"{path} does not exist, expected the project's deployments; fetch it from the repository")
+    done = subprocess.run(
+        [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all", "--prefect-file", str(path)],
+        cwd=project.root,
+        # By itself, it takes the folder from PWD, which is the caller's.
+        env=dvc_environment() | {"PWD": str(project.root)},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        errors="replace",
+    )
+    if done.returncode != 0:
+        said = [line.strip() for line in (done.stdout + done.stderr).splitlines() if line.strip()]
+        raise DeployError(f"{DEPLOYMENTS_FILE} cannot be deployed: {' | '.join(said[-_KEPT_LINES:])}")
+
+
+def trigger(deployment: str, parameters: Mapping[str, Any]) -> tuple[str, str]:
+    """Have a deployment run by the next worker that is free.
+
+    Args:
+        deployment: its name, e.g. `new-domain`.
+        parameters: checked by the server before there is a run.
+
+    Returns:
+        The run's id and name.
+
+    Raises:
+        ConfigError: there is no such deployment, or a parameter is unknown, missing or of the wrong type.
+    """
+    with get_client(sync_client=True) as client:
+        try:
+            found = client.read_deployment_by_name(f"{deployment}/{deployment}")
+        except ObjectNotFound as error:
+            raise ConfigError(
+                f"there is no deployment {deployment!r}, expected one of {DEPLOYMENTS_FILE}; correct the name, or "
+                "deploy them with `ui2i up`"
+            ) from error
+        try:
+            run = client.create_flow_run_from_deployment(found.id, parameters=dict(parameters))
+        except PrefectHTTPStatusError as error:
+            if error.response.status_code not in UNPROCESSABLE:
+                raise
+            raise ConfigError(
+                f"{deployment} does not take these parameters ({_detail(error)}), expected "
+                f"{', '.join((found.parameter_openapi_schema or {}).get('properties', {}))}; correct them"
+            ) from error
+    return str(run.id), run.name
+
+
+def _detail(error: PrefectHTTPStatusError) -> str:
+    with contextlib.suppress(ValueError, KeyError, TypeError):
+        return str(error.response.json()["detail"])
+    return str(error)

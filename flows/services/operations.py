@@ -1,0 +1,144 @@
+"""`ui2i up` and `ui2i down`: a server, its pool, limits and deployments, and a worker, as one thing."""
+
+import dataclasses
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+from flows.services.environment import prepare_environment, users_server
+from flows.services.loopback import is_loopback_url
+from flows.services.server import ServerError, named_server, wait_for_server
+from flows.services.daemons import (
+    DEFAULT_HOST,
+    DEFAULT_PORT,
+    Service,
+    last_lines,
+    log_path,
+    read_services,
+    server_password,
+    services_lock,
+    start_server,
+    start_worker,
+    stop_service,
+)
+from tasks.project.paths import Project
+
+DEFAULT_LIMIT = 2  # flows at a time: one trains while another ingests
+WORKER_SECONDS = 180.0  # until a worker has reported to its server
+_POLL_SECONDS = 0.5
+
+Say = Callable[[str], None]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Up:
+    """What is up."""
+
+    url: str  # of the server's API
+    is_own_server: bool  # it was started here
+    worker: Service
+
+    @property
+    def ui(self) -> str:
+        """Where people look."""
+        return self.url.removesuffix("/api")
+
+
+def bring_up(
+    project: Project,
+    *,
+    host: str = DEFAULT_HOST,
+    port: int = DEFAULT_PORT,
+    names: Sequence[str] = (),
+    limit: int = DEFAULT_LIMIT,
+    say: Say,
+) -> Up:
+    """Start what is missing of a server and a worker, and tell the server what there is to run. May be done again.
+
+    Args:
+        host: to listen on; anything but loopback lets other machines try the password.
+        names: further host names by which the server is reached; it answers to no others.
+        limit: of flows at a time.
+        say: told what happens.
+
+    Raises:
+        ServerError: the port is taken, or a service does not come up.
+        DeployError: `prefect.yaml` cannot be deployed.
+    """
+    with services_lock(project):
+        url, password = _server(project, host, port, names, say)
+        is_own = password is not None
+        with named_server(url, password):
+            from flows.services.deploying import deploy, ensure_pool
+            from flows.services.verdicts import repair
+
+            ensure_pool(project, limit=limit, is_own=is_own)
+            say("deploying what prefect.yaml says")
+            deploy(project)
+            for run, state in repair(project, is_own_server=is_own and is_loopback_url(url)).closed:
+                say(f"{run.name}: its process is gone, now {state.lower()}")
+            return Up(url=url, is_own_server=is_own, worker=_worker(project, url, limit, say))
+
+
+def bring_down(project: Project, *, say: Say) -> Mapping[str, Service]:
+    """Stop what `bring_up` started, the worker first; a server that was there before stays.
+
+    Returns:
+        What was stopped.
+    """
+    with services_lock(project):
+        services = read_services(project)
+        for name in ("worker", "server"):
+            if (service := services.get(name)) is not None:
+                say(f"stopping the {name}, process {service.pid}")
+                stop_service(project, service)
+        return {str(name): service for name, service in services.items()}
+
+
+def _server(project: Project, host: str, port: int, names: Sequence[str], say: Say) -> tuple[str, str | None]:
+    """Return the address of a server that answers and, if it was started here, its password."""
+    is_embedded = prepare_environment(project.root)
+    if not is_embedded and (url := users_server()):
+        wait_for_server(url)
+        return url, None
+    server = read_services(project).get("server")
+    if server is None:
+        say(f"starting a server, its log is {project.relative(log_path(project, 'server'))}")
+        server = start_server(project, host=host, port=port, names=names)
+    password = server_password(project)
+    try:
+        wait_for_server(server.url, password=password)
+    except ServerError as error:
+        raise ServerError(f"{error}: {last_lines(log_path(project, 'server'))}") from error
+    return server.url, password
+
+
+def _worker(project: Project, url: str, limit: int, say: Say) -> Service:
+    worker = read_services(project).get("worker")
+    if worker is not None and worker.url == url:
+        return worker
+    if worker is not None:
+        stop_service(project, worker)
+    say(f"starting a worker, its log is {project.relative(log_path(project, 'worker'))}")
+    worker = start_worker(project, url, _pool(), limit=limit)
+    deadline = time.monotonic() + WORKER_SECONDS
+    while not _is_online():
+        if not worker.is_alive or time.monotonic() > deadline:
+            raise ServerError(
+                f"the worker does not come up ({last_lines(log_path(project, 'worker'))}), expected it to report to "
+                f"{url}; its log is {log_path(project, 'worker')}"
+            )
+        time.sleep(_POLL_SECONDS)
+    return worker
+
+
+def _pool() -> str:
+    from flows.services.deploying import POOL
+
+    return POOL
+
+
+def _is_online() -> bool:
+    from prefect.client.orchestration import get_client
+
+    with get_client(sync_client=True) as client:
+        return any(worker.status == "ONLINE" for worker in client.read_workers_for_work_pool(_pool()))

@@ -1,0 +1,1 @@
+"""Models of a project as the stages read, train and describe them."""

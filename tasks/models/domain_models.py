@@ -1,0 +1,90 @@
+"""The models that the tables and pictures of a domain compare: its base, its modes, its layer-swapped variants."""
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tasks.models.model_folder import GENERATOR_FILE
+from tasks.project.params import Params, find_entry
+from tasks.project.paths import Project
+
+if TYPE_CHECKING:
+    from ui2i.checkpoints import ModelCard
+    from ui2i.networks.generator import Generator
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Model:
+    """One generator and what tables say about it."""
+
+    name: str  # face, cartoon/FC-FT, cartoon/FC-FT-LS8
+    domain: str
+    path: Path
+    generator: "Generator"
+    card: "ModelCard"
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of the checkpoint."""
+        from ui2i.checkpoints import file_hash
+
+        return file_hash(self.path)
+
+
+def base_model(project: Project, params: Params, domain: str, *, device: str) -> Model:
+    """Return the base that a domain was fine-tuned from.
+
+    Raises:
+        ConfigError: there is no such domain.
+        CheckpointError: its file is missing or damaged.
+    """
+    base = find_entry(params.domains, domain, "domains").base
+    return _read(base, base, project.checkpoint(base) / GENERATOR_FILE, device)
+
+
+def target_models(project: Project, params: Params, domain: str, *, device: str) -> list[Model]:
+    """Return a domain's own models: its modes in their order, then the variants of the first.
+
+    Raises:
+        ConfigError: there is no such domain.
+        CheckpointError: a file is missing or damaged.
+    """
+    modes = find_entry(params.domains, domain, "domains").modes
+    paths = [project.mode_checkpoint(domain, mode) / GENERATOR_FILE for mode in modes]
+    paths += [project.variant(domain, resolution) for resolution in params.swap.resolutions]
+    return [_read(None, domain, path, device) for path in paths]
+
+
+def named_model(project: Project, params: Params, name: str, *, device: str) -> Model:
+    """Return a model by the name that tables give it (`face`, `cartoon/FC-FT-LS8`), or by its file.
+
+    Raises:
+        ConfigError: there is no model of that name.
+        CheckpointError: its file is missing or damaged.
+    """
+    from ui2i.checkpoints import read_card
+    from ui2i.errors import ConfigError
+
+    if name.endswith(".safetensors"):
+        path = Path(name).resolve()
+        return _read(name, read_card(path)[1].domain, path, device)
+    domain, _, mode = name.partition("/")
+    if not mode:
+        find_entry({**params.bases, **params.imported}, domain, "bases or imported")
+        return _read(domain, domain, project.checkpoint(domain) / GENERATOR_FILE, device)
+    modes = find_entry(params.domains, domain, "domains").modes
+    paths = {each: project.mode_checkpoint(domain, each) / GENERATOR_FILE for each in modes}
+    paths |= {f"{modes[0]}-LS{r}": project.variant(domain, r) for r in params.swap.resolutions}
+    if mode not in paths:
+        raise ConfigError(
+            f"{domain} has no model {mode!r}, expected one of {', '.join(paths)}; correct the name, or add the mode or "
+            "resolution to params.yaml and run the domain again"
+        )
+    return _read(name, domain, paths[mode], device)
+
+
+def _read(name: str | None, domain: str, path: Path, device: str) -> Model:
+    from ui2i.checkpoints import load_generator
+
+    generator, card = load_generator(path, device=device)
+    return Model(name=name or f"{domain}/{card.mode}", domain=domain, path=path, generator=generator, card=card)

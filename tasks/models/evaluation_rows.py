@@ -1,0 +1,75 @@
+"""Rows of the evaluation table: how good a system's outputs are, and everything that decides the values."""
+
+import json
+import uuid
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from tasks.project.params import Params
+from tasks.project.paths import Project
+
+if TYPE_CHECKING:
+    from ui2i.metrics.evaluation import Evaluation
+    from ui2i.metrics.inception import Inception
+    from ui2i.perceptual import Perceptual
+
+Row = dict[str, Any]
+
+
+def run_columns(params: Params, perceptual: "Perceptual", inception: "Inception | None", device: str) -> Row:
+    """Return the columns of `EVALUATION_SCHEMA` that all rows of one run share."""
+    from ui2i.metrics.picture_sets import RESIZER
+    from ui2i.provenance import provenance
+
+    made = provenance(device)
+    return {
+        "run_id": uuid.uuid4().hex,
+        "measured_at": datetime.now(UTC),
+        "seed": params.evaluation.seed,
+        "resizer": RESIZER,
+        "dtype": "float32",
+        "trunk": perceptual.name,
+        "trunk_hash": perceptual.weights_hash,
+        "inception": None if inception is None else inception.name,
+        "inception_hash": None if inception is None else inception.weights_hash,
+        "commit": made["commit"],
+        "device": device,
+        "versions": json.dumps(made["versions"], sort_keys=True),
+    }
+
+
+def evaluation_row(run: Mapping[str, Any], evaluation: "Evaluation", **columns: Any) -> Row:
+    """Return a whole row of `EVALUATION_SCHEMA`.
+
+    Args:
+        run: what `run_columns` gave.
+        columns: what no evaluation knows: system, domains, counts, seconds, ...
+    """
+    similarity = evaluation.lpips_s
+    return {
+        **run,
+        "fid": evaluation.fid,
+        "kid": evaluation.kid,
+        "fd": evaluation.fd,
+        "kd": evaluation.kd,
+        "lpips_d": evaluation.lpips_d.mean,
+        "lpips_d_sem": evaluation.lpips_d.sem,
+        "lpips_s": None if similarity is None else similarity.mean,
+        "lpips_s_sem": None if similarity is None else similarity.sem,
+        "num_pairs": evaluation.lpips_d.count,
+        "outputs_hash": evaluation.outputs_hash,
+        **columns,
+    }
+
+
+def find_inception(project: Project, params: Params, device: str) -> "Inception | None":
+    """Return Inception with the weights that `evaluation.inception_weights` names; None: without FID.
+
+    Raises:
+        BackboneError: they are named and cannot be had.
+    """
+    from ui2i.metrics.inception import load_inception
+
+    weights = params.evaluation.inception_weights
+    return load_inception(None if weights is None else project.root / weights, device)

@@ -1,0 +1,102 @@
+"""Train one model as a stage does: settings and paths in, the training's state and the model's card out."""
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tasks.running.stage_cli import Job, default_device
+from ui2i.config import NetworkConfig, TrainingConfig
+
+if TYPE_CHECKING:
+    from ui2i.checkpoints import ModelCard
+    from ui2i.metrics.frechet import HeldOutEvaluator
+    from ui2i.networks.discriminator import Discriminator
+    from ui2i.networks.generator import Generator
+    from ui2i.progress import Progress
+    from ui2i.training.state import TrainingState
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrainedModel:
+    """What a training leaves."""
+
+    state: "TrainingState"
+    card: "ModelCard"
+    run_dir: Path
+
+
+def train_model(
+    job: Job,
+    mode: str,
+    network: NetworkConfig,
+    config: TrainingConfig,
+    *,
+    base: "tuple[Generator, Discriminator | None] | None" = None,
+    base_name: str | None = None,
+    base_hash: str | None = None,
+    progress: "Progress",
+) -> TrainedModel:
+    """Train `job.name` in a mode, going on from the saved state if one fits and `job.restart` does not forbid it.
+
+    Raises:
+        UI2IError: as `ui2i.training.loop.train`.
+    """
+    from ui2i.checkpoints import ModelCard
+    from ui2i.datasets.prepared import PreparedDataset
+    from ui2i.provenance import provenance
+    from ui2i.training.loop import train
+
+    device, run_dir = default_device(), job.project.run_dir(job.name, mode)
+    dataset = PreparedDataset(job.project.prepared(job.name))
+    evaluator = None if config.evaluation_kimg is None else _evaluator(job, config, device)
+    state = train(
+        dataset,
+        run_dir,
+        network,
+        config,
+        base=base,
+        base_hash=base_hash,
+        device=device,
+        evaluator=evaluator,
+        restart=job.restart,
+        progress=progress,
+    )
+    card = ModelCard(
+        domain=dataset.name,
+        mode=mode,
+        base=base_name if base else None,
+        base_hash=base_hash if base else None,
+        dataset_hash=dataset.hash,
+        images_seen=state.num_steps * config.batch_size,
+        license=f"trained on {dataset.name}; rights follow its pictures",
+        provenance=provenance(device) | {"precision": state.precision} | _evaluation_record(evaluator),
+    )
+    return TrainedModel(state=state, card=card, run_dir=run_dir)
+
+
+def _evaluator(job: Job, config: TrainingConfig, device: str) -> "HeldOutEvaluator":
+    from ui2i.datasets.prepared import PreparedDataset
+    from ui2i.metrics.frechet import held_out_evaluator
+    from ui2i.perceptual import load_perceptual
+
+    return held_out_evaluator(
+        PreparedDataset(job.project.prepared(job.name), "test"),
+        load_perceptual(job.params.perceptual, device),
+        num_images=config.evaluation_images,
+        device=device,
+    )
+
+
+def _evaluation_record(evaluator: "HeldOutEvaluator | None") -> dict[str, Any]:
+    """Return how the measurements in the log were made."""
+    if evaluator is None:
+        return {}
+    return {
+        "evaluation": {
+            "trunk": evaluator.perceptual.name,
+            "trunk_hash": evaluator.perceptual.weights_hash,
+            "num_images": evaluator.num_images,
+            "num_held_out": len(evaluator.reference),
+            "seed": evaluator.seed,
+        }
+    }

@@ -1,0 +1,249 @@
+"""The one way in which pictures from outside enter a project: copied to `data/raw/<name>`, where DVC tracks them.
+
+What DVC tracks is published with the project. So of a folder or list only files are copied that begin as pictures, are
+no larger than these may be, and lie where the source does; what stays behind is noted beside them and told.
+"""
+
+import dataclasses
+import functools
+import os
+import shutil
+import tempfile
+from pathlib import Path, PurePosixPath
+
+from tasks.running.dvc_command import check_trackable, ensure_dvc, run_dvc
+from tasks.project.paths import PARAMS_FILE, Project
+from ui2i.datasets.ingestion.folders import FileSource, Links, ends_within, folder_source, list_source, read_list
+from ui2i.datasets.ingestion.left_out import LEFT_OUT_NAME, Left, LeftOut, left_out_of, read_left_out, write_left_out
+from ui2i.datasets.ingestion.members import Member
+from ui2i.datasets.ingestion.sources import (
+    ARCHIVE_SUFFIXES,
+    KINDS,
+    LIST_SUFFIX,
+    archive_suffix,
+    is_archive,
+    open_source,
+)
+from ui2i.decoding import PictureError, check_picture_file, check_signature, read_picture_file
+from ui2i.errors import ConfigError, DataError
+from ui2i.files import atomic_file, atomic_folder, sha256_file, sha256_listing
+from ui2i.images import SUFFIXES
+from ui2i.names import MAX_NAME_BYTES, file_name
+
+_TEMPORARY_BYTES = 15  # that a name gets while its file is written (ui2i.files)
+_NUMBER_BYTES = 8  # of what tells equal names apart
+
+
+@dataclasses.dataclass(frozen=True)
+class _Found:
+    """What a folder or list holds."""
+
+    files: dict[str, Path]  # by the name that a copy has
+    left_out: LeftOut
+
+    @functools.cached_property
+    def sha256(self) -> str:
+        return sha256_listing((name, sha256_file(file)) for name, file in self.files.items())
+
+
+def add_raw(
+    project: Project, name: str, source: Path | str, *, replace: bool = False, follow_links: bool = False
+) -> Path:
+    """Copy pictures into the project as `data/raw/<name>`, of an archive with its suffix, and have DVC track them.
+
+    Of a folder the pictures are taken, with their subfolders, and nothing else; of a list the files that it names. What
+    is there already and equal is not copied again.
+
+    Args:
+        source: a folder, a .zip, .tar or .parquet, or a .txt that lists files; may be the place in the project itself.
+        replace: take the place of other pictures of this name instead of refusing.
+        follow_links: take what links lead to outside the source, linked folders too, and what a list names elsewhere.
+
+    Returns:
+        Where they lie now; `not_copied` tells what was left out.
+
+    Raises:
+        DataError: the source is missing, nothing that holds pictures, or without any; a list leaves its folder; or
+            other pictures of that name are there.
+        ConfigError: pictures of that name are drawn.
+        DvcError: DVC cannot track them.
+    """
+    from tasks.project.params import load_params
+
+    if name in load_params(project).drawn:
+        raise ConfigError(
+            f"{PARAMS_FILE} draws the pictures of {name}, expected a name without drawn.{name}; choose another name or "
+            "remove that entry"
+        )
+    source = Path(source).resolve()
+    suffix = "" if _is_of_files(source) else archive_suffix(source) or ".zip"
+    places = [project.raw(name).with_name(name + kind) for kind in (suffix, "", *ARCHIVE_SUFFIXES)]
+    destination = places[0]
+    check_trackable(project.root, destination)
+    existing = next((path for path in places if path.exists()), None)
+    if _is_of_files(source):
+        _add_files(project, source, destination, existing, replace=replace, follow_links=follow_links)
+    else:
+        _add_archive(project, source, destination, existing, replace=replace)
+    ensure_dvc(project.root)
+    run_dvc(project.root, "add", project.relative(destination))
+    return destination
+
+
+def not_copied(raw: Path) -> str | None:
+    """Return in a line what `add_raw` left out of the pictures that it copied; None: nothing."""
+    left_out = read_left_out(raw / LEFT_OUT_NAME)
+    return str(left_out) if left_out else None
+
+
+def count_pictures(source: Path | str, *, follow_links: bool = False) -> int:
+    """Return how many pictures `add_raw` would take, or find in an archive.
+
+    Raises:
+        DataError: as `add_raw`.
+    """
+    source = Path(source).resolve()
+    if _is_of_files(source):
+        return len(_find(source, follow_links=follow_links).files)
+    with tempfile.TemporaryDirectory() as workspace, open_source(source, workspace=Path(workspace)) as opened:
+        return sum(member.fault is None for member in opened.members)
+
+
+def _add_files(
+    project: Project, source: Path, destination: Path, existing: Path | None, *, replace: bool, follow_links: bool
+) -> None:
+    if source == destination:
+        if not follow_links:
+            _check_in_place(project, source)
+        return
+    found = _find(source, follow_links=follow_links)
+    if destination.is_dir() and _copies(destination).sha256 == found.sha256:
+        if read_left_out(destination / LEFT_OUT_NAME) != found.left_out:
+            (destination / LEFT_OUT_NAME).unlink(missing_ok=True)
+            write_left_out(destination / LEFT_OUT_NAME, found.left_out)
+        return
+    _check_free(project, existing, source, replace=replace)
+    with atomic_folder(destination) as temporary:
+        write_left_out(temporary / LEFT_OUT_NAME, _copy(found, temporary))
+
+
+def _add_archive(project: Project, source: Path, destination: Path, existing: Path | None, *, replace: bool) -> None:
+    if not source.is_file():
+        raise DataError(f"{source} does not exist, expected {KINDS}; check the path")
+    if not is_archive(source):
+        raise DataError(f"{source} is no archive that is known, expected {KINDS}; fetch it again")
+    if destination.is_file() and sha256_file(destination) == sha256_file(source):
+        return
+    _check_free(project, existing, source, replace=replace)
+    with atomic_file(destination) as temporary:
+        shutil.copyfile(source, temporary)
+
+
+def _check_free(project: Project, existing: Path | None, source: Path, *, replace: bool) -> None:
+    if existing is not None and not replace:
+        raise DataError(
+            f"{project.relative(existing)} has other pictures than {source}, expected a new name or the same "
+            "pictures; choose another name or ask to replace them"
+        )
+
+
+def _is_of_files(path: Path) -> bool:
+    """Whether pictures lie in files of their own: in a folder, or as a list names them."""
+    return path.is_dir() or (path.is_file() and archive_suffix(path) == LIST_SUFFIX)
+
+
+def _find(source: Path, *, follow_links: bool) -> _Found:
+    """Return the pictures of a folder or list, and what is there beside them.
+
+    Raises:
+        DataError: there are none; or a list names what is missing or lies elsewhere.
+    """
+    opened = _open(source, follow_links=follow_links)
+    left_out = left_out_of(opened.members, opened.passed_over)
+    files: dict[str, Path] = {}
+    for member in opened.members:
+        if member.fault is None and not _noted_fault(member, left_out):
+            files[_free_name(member.path, files)] = member.key
+    if not files:
+        why = f" ({left_out})" if left_out else ""
+        raise DataError(
+            f"{source} contains no pictures{why}, expected files ending in {', '.join(SUFFIXES)}; add some, or say "
+            "--follow-links if it holds links to them"
+        )
+    return _Found(dict(sorted(files.items())), left_out)
+
+
+def _open(source: Path, *, follow_links: bool) -> FileSource:
+    if source.is_dir():
+        return folder_source(source, Links(to_folders=True) if follow_links else Links(within=source))
+    listed = read_list(source)
+    for file in listed:
+        if not follow_links and not ends_within(file, source.parent):
+            raise DataError(
+                f"{source} lists {file}, which lies elsewhere, expected files below its own folder {source.parent}; "
+                "copy them there, or say --follow-links"
+            )
+    opened = list_source(listed)
+    missing = next((member.path for member in opened.members if not os.path.lexists(member.key)), None)
+    if missing is not None:
+        raise DataError(f"{source} lists {missing}, which does not exist, expected files; correct the list")
+    return opened
+
+
+def _copies(folder: Path) -> _Found:
+    """Return the pictures that were copied to a folder; DVC may keep links to its cache there."""
+    opened = folder_source(folder)
+    files = {member.path: member.key for member in opened.members if member.fault is None and member.key.is_file()}
+    return _Found(files, LeftOut())
+
+
+def _check_in_place(project: Project, folder: Path) -> None:
+    """Refuse pictures that somebody put into the project if links among them lead out of it, for DVC follows these."""
+    opened = folder_source(folder, Links(within=project.root))
+    links = [member for member in opened.members if member.fault == "link" and member.key is not None]
+    outside = next((member for member in links if not ends_within(member.key, project.root)), None)
+    if outside is not None:
+        raise DataError(
+            f"{project.relative(folder)} has the link {outside.path} to elsewhere, expected pictures in the project; "
+            "copy what it leads to, or say --follow-links"
+        )
+    if all(member.fault for member in opened.members):
+        raise DataError(f"{folder} contains no pictures, expected files ending in {', '.join(SUFFIXES)}; add some")
+
+
+def _copy(found: _Found, folder: Path) -> LeftOut:
+    """Copy pictures and return what is left out. A file that has changed since it was found is looked at again."""
+    left_out = LeftOut(list(found.left_out.files), found.left_out.passed_over)
+    for name, file in found.files.items():
+        try:
+            data = read_picture_file(file, name=name)
+            check_signature(data, name)
+        except PictureError as error:
+            left_out.files.append(Left(name, 0, error.fault))
+            continue
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(data)
+    return left_out
+
+
+def _noted_fault(member: Member, left_out: LeftOut) -> bool:
+    """Whether a file is no picture or too large, which is noted; only its beginning is read."""
+    try:
+        check_picture_file(member.key, name=member.path)
+    except PictureError as error:
+        left_out.files.append(Left(member.path, member.num_bytes, error.fault))
+        return True
+    return False
+
+
+def _free_name(path: str, taken: dict[str, Path]) -> str:
+    """Return the relative path that a copy has: one that the file system takes, and that no other has."""
+    most = MAX_NAME_BYTES - _TEMPORARY_BYTES - _NUMBER_BYTES
+    parts = [file_name(part, max_bytes=most) for part in PurePosixPath(path).parts]
+    plain = PurePosixPath(*parts)
+    name, number = plain, 1
+    while name.as_posix() in taken:
+        number += 1
+        name = plain.with_stem(f"{plain.stem}~{number}")
+    return name.as_posix()

@@ -1,0 +1,170 @@
+"""Brings somebody's checkpoint into a project as a base to fine-tune: fetched, checked, converted, tracked, registered.
+
+Each step is atomic and is not done twice: the same command goes on where it was stopped.
+"""
+
+import contextlib
+import dataclasses
+import hashlib
+import re
+import shutil
+import urllib.parse
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tasks.running.dvc_command import check_trackable, ensure_dvc, run_dvc
+from tasks.project.params import check_name, load_params
+from tasks.project.paths import PARAMS_FILE, Project
+from tasks.project.raw_pictures import add_raw, not_copied
+from tasks.project.register import register_imported
+from ui2i.download import download, public_address
+from ui2i.errors import CheckpointError, ConfigError
+from ui2i.files import atomic_folder, sha256_file
+from ui2i.progress import Progress, no_progress
+
+if TYPE_CHECKING:
+    from ui2i.converters.formats import Checkpoint
+
+_SHA256 = re.compile(r"[0-9a-fA-F]{64}")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class AddedBase:
+    """A base that is in the project now."""
+
+    folder: Path
+    img_resolution: int
+    has_discriminator: bool
+    has_pictures: bool  # whether the pictures that `datasets` names for it are there
+    remarks: tuple[str, ...]
+
+
+def add_base_model(
+    project: Project,
+    name: str,
+    source: str,
+    *,
+    sha256: str | None = None,
+    images: Path | None = None,
+    license_: str | None = None,
+    generator_only: bool = False,
+    replace: bool = False,
+    follow_links: bool = False,
+    progress: Progress = no_progress,
+) -> AddedBase:
+    """Convert a checkpoint into `data/base/<name>`, have DVC track it and register `imported.<name>`.
+
+    Args:
+        source: http(s) address, file or folder, in any format that is read.
+        sha256: of the file.
+        images: folder or .zip of pictures like those that the model makes; None: they come later, as `data/raw/<name>`.
+        license_: that the model is under; None: what its own card says.
+        generator_only: without its discriminator.
+        replace: take the place of another model of this name.
+        follow_links: take pictures that links lead to outside `images` too.
+        progress: told bytes of the download.
+
+    Raises:
+        UI2IError: the name is taken, the file cannot be had, is not the one meant, or cannot be converted.
+    """
+    _check_request(project, name, sha256, replace=replace)
+    check_trackable(project.root, project.base(name))
+    file = _fetched(project, source, sha256, progress)
+    checkpoint = _read(file, name, source, license_, generator_only=generator_only)
+    folder = project.base(name)
+    raw, left_out = None, None
+    with _undone_on_error(folder):
+        _write(folder, checkpoint)
+        ensure_dvc(project.root)
+        run_dvc(project.root, "add", project.relative(folder))
+        if images is not None:
+            raw = add_raw(project, name, images, replace=replace, follow_links=follow_links)
+            left_out = not_copied(raw)
+    if raw is None and name not in load_params(project).datasets:
+        raw = project.raw(name)
+    params = register_imported(project, name, folder, raw, replace=replace)
+    if _is_address(source):
+        file.unlink()
+    return AddedBase(
+        folder=folder,
+        img_resolution=checkpoint.generator.config.img_resolution,
+        has_discriminator=checkpoint.discriminator is not None,
+        has_pictures=(project.root / params.datasets[name].images).exists() or name in params.drawn,
+        remarks=(*checkpoint.remarks, *([f"pictures: {left_out}"] if left_out else [])),
+    )
+
+
+@contextlib.contextmanager
+def _undone_on_error(folder: Path) -> Iterator[None]:
+    """Remove a new model and DVC's record of it if what belongs to it cannot be had; the command works again then."""
+    is_new = not folder.exists()
+    try:
+        yield
+    except BaseException:
+        if is_new:
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.with_name(folder.name + ".dvc").unlink(missing_ok=True)
+        raise
+
+
+def _check_request(project: Project, name: str, sha256: str | None, *, replace: bool) -> None:
+    """Refuse what can be known to fail before anything is fetched."""
+    params = load_params(project)
+    check_name(name, where="the base")
+    section = next((section for section in ("bases", "domains") if name in getattr(params, section)), None)
+    if section is not None:
+        raise ConfigError(f"{PARAMS_FILE} has {section}.{name} already, expected a new name; choose another")
+    if sha256 is not None and not _SHA256.fullmatch(sha256):
+        raise ConfigError(f"the SHA-256 is {sha256!r}, expected 64 hexadecimal digits; copy it from the publisher")
+    if project.base(name).exists() and not replace:
+        raise ConfigError(
+            f"{project.relative(project.base(name))} is there already, expected a new name; choose another or ask to "
+            "replace it"
+        )
+
+
+def _fetched(project: Project, source: str, sha256: str | None, progress: Progress) -> Path:
+    """Return a local file or folder with the checkpoint, which has the hash that was asked for."""
+    if _is_address(source):
+        label = urllib.parse.urlsplit(source).path.rsplit("/", 1)[-1]
+        label = re.sub(r"[^A-Za-z0-9._-]", "_", label)[-60:]
+        file = project.downloads / f"{hashlib.sha256(source.encode()).hexdigest()[:12]}-{label}"
+        if not file.exists() or (sha256 is not None and sha256_file(file) != sha256.lower()):
+            download(source, file, sha256=sha256, progress=progress)
+        return file
+    file = Path(source).expanduser().resolve()
+    if not file.exists():
+        raise CheckpointError(f"{source} does not exist, expected a checkpoint or its address; correct the path")
+    if sha256 is not None:
+        found = sha256_file(file) if file.is_file() else "none, because it is a folder"
+        if found != sha256.lower():
+            raise CheckpointError(f"{source} has the SHA-256 {found}, expected {sha256.lower()}; fetch it again")
+    return file
+
+
+def _is_address(source: str) -> bool:
+    return "://" in source
+
+
+def _read(file: Path, name: str, source: str, license_: str | None, *, generator_only: bool) -> "Checkpoint":
+    from ui2i.converters.formats import read_checkpoint
+
+    checkpoint = read_checkpoint(file, generator_only=generator_only)
+    provenance = dict(checkpoint.card.provenance)
+    if _is_address(source):
+        imported = provenance.get("imported")
+        provenance["imported"] = (imported if isinstance(imported, dict) else {}) | {"url": public_address(source)}
+    card = dataclasses.replace(
+        checkpoint.card, domain=name, license=license_ or checkpoint.card.license, provenance=provenance
+    )
+    return dataclasses.replace(checkpoint, card=card)
+
+
+def _write(folder: Path, checkpoint: "Checkpoint") -> None:
+    from tasks.models.model_folder import write_card
+    from ui2i.converters.formats import write_folder
+
+    with atomic_folder(folder) as temporary:
+        write_folder(temporary, checkpoint)
+        write_card(temporary)

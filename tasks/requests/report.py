@@ -1,0 +1,134 @@
+"""Everything that was measured in a project -> one HTML page."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tasks.project.measurement_params import TABLE_SOURCES
+from tasks.project.params import Params, load_params
+from tasks.project.paths import Project
+from experiments.paper.stages.table import build_table
+from ui2i.errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ui2i.report import Section
+
+CONTACT_SHEET_NAME = "contact_sheet.png"
+
+
+def write_report(project: Project, path: Path) -> None:
+    """Write the page, atomically.
+
+    Raises:
+        DataError: nothing was measured yet, or a table is damaged.
+    """
+    from ui2i.files import write_text
+    from ui2i.provenance import code_commit
+    from ui2i.report import render
+
+    params = load_params(project)
+    sections = [section for section in _sections(project, params) if section.parts]
+    if not sections:
+        raise DataError("nothing was measured yet, expected at least one table below data/tables; run `ui2i demo`")
+    made = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, commit {code_commit()}"
+    write_text(path, render(f"ui2i: {project.root.name}", f"Made {made}.", sections))
+
+
+def _sections(project: Project, params: Params) -> "Iterator[Section]":
+    from ui2i.report import Section
+
+    yield Section("The paper's tables", tuple(_paper_tables(project, params)))
+    for domain in params.domains:
+        yield Section(f"Domain {domain}", tuple(_domain_parts(project, domain)))
+    yield Section("Provenance", tuple(_provenance(project, params)))
+
+
+def _paper_tables(project: Project, params: Params) -> Iterator[str]:
+    from ui2i.report import paper_table
+
+    for number in TABLE_SOURCES:
+        try:
+            yield paper_table(build_table(project, params, number))
+        except DataError as error:
+            if "was measured yet" not in str(error):
+                raise
+
+
+def _domain_parts(project: Project, domain: str) -> Iterator[str]:
+    from ui2i.report import curves, heat_map, paragraph, picture
+    from ui2i.tables import DISTANCE_SCHEMA, read_table
+
+    if project.distance_table(domain).is_file():
+        frame = read_table(project.distance_table(domain), DISTANCE_SCHEMA)
+        last = frame[frame["run_id"] == frame["run_id"].iloc[-1]]
+        first = last.iloc[0]
+        names = list(dict.fromkeys([*last["source"], *last["target"]]))
+        values = {(row["source"], row["target"]): float(row["mean"]) for _, row in last.iterrows()}
+        yield heat_map("Model distance, every pair", names, values)
+        yield paragraph(
+            f"LPIPS with the trunk {first['trunk']}, {first['num_latents']:,} latents, psi {first['truncation_psi']:g}."
+        )
+        yield curves(f"Distance from {first['source_domain']}, all runs", *_history(frame, first["source_domain"]))
+    choice = project.swap_choice(domain)
+    if choice.is_file():
+        yield picture(choice.with_suffix(".png"), "Choosing the swap: fidelity against similarity to the input")
+        yield paragraph(choice.with_suffix(".md").read_text(encoding="utf-8").strip().splitlines()[-1])
+    for path, caption in (
+        (project.shared_samples(domain), "The same latents in every model"),
+        (project.translations(domain) / CONTACT_SHEET_NAME, "Pictures, their reconstructions and translations"),
+        (project.truth_sheet(domain), "Translations beside the truth"),
+    ):
+        if path.is_file():
+            yield picture(path, caption)
+
+
+def _history(frame: "pd.DataFrame", base: str) -> tuple[list[str], dict[str, list[tuple[int, float, float]]]]:
+    """Return when each run was, and for each target its place, mean and standard error in every run."""
+    runs = frame.drop_duplicates("run_id")
+    places = {run: place for place, run in enumerate(runs["run_id"])}
+    lines: dict[str, list[tuple[int, float, float]]] = {}
+    for _, row in frame[frame["source"] == base].iterrows():
+        lines.setdefault(row["target"], []).append((places[row["run_id"]], float(row["mean"]), float(row["sem"])))
+    return [f"{when:%m-%d %H:%M}" for when in runs["measured_at"]], lines
+
+
+def _provenance(project: Project, params: Params) -> Iterator[str]:
+    from ui2i.report import table
+    from ui2i.tables import DISTANCE_SCHEMA, EVALUATION_SCHEMA, read_table
+
+    runs, models = [], []
+    for domain in params.domains:
+        if project.distance_table(domain).is_file():
+            frame = read_table(project.distance_table(domain), DISTANCE_SCHEMA)
+            runs += [_run_line("distance", domain, row) for _, row in frame.drop_duplicates("run_id").iterrows()]
+            last = frame[frame["run_id"] == frame["run_id"].iloc[-1]].drop_duplicates("target", keep="first")
+            models += [
+                (row["target"], row["target_hash"][:12], (row["dataset_hash"] or "")[:12], row["source_hash"][:12])
+                for _, row in last.iterrows()
+            ]
+        if project.evaluation_table(domain).is_file():
+            frame = read_table(project.evaluation_table(domain), EVALUATION_SCHEMA)
+            runs += [_run_line("evaluation", domain, row) for _, row in frame.drop_duplicates("run_id").iterrows()]
+    if runs:
+        header = ("table", "domain", "run", "measured (UTC)", "commit", "trunk", "trunk hash", "seed", "device", "s")
+        yield table("Runs", header, runs)
+    if models:
+        yield table("Models, as measured last", ("model", "checkpoint", "its pictures", "first compared with"), models)
+
+
+def _run_line(kind: str, domain: str, row: "pd.Series") -> tuple[str, ...]:
+    return (
+        kind,
+        domain,
+        row["run_id"][:8],
+        f"{row['measured_at']:%Y-%m-%d %H:%M}",
+        row["commit"],
+        row["trunk"],
+        row["trunk_hash"][:12],
+        str(row["seed"]),
+        row["device"],
+        f"{row['seconds']:.1f}",
+    )

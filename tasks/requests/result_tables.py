@@ -1,0 +1,203 @@
+"""The project's Parquet tables, found, filtered and compared run by run: what `ui2i tables` prints."""
+
+import dataclasses
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tasks.project.paths import Project
+from ui2i.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+KEYS = ("source", "target", "system", "inputs", "variant", "metric", "attribute", "row", "column", "method")
+"""Columns that name what a row measures, in tables that have runs."""
+
+_CONDITION = re.compile(r"([a-z0-9_]+)\s*(!=|<=|>=|=|<|>|~)\s*(.*)")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TableFile:
+    """One file of results."""
+
+    name: str  # distance/cartoon
+    path: Path
+    num_rows: int
+    num_runs: int | None  # None: the table has no runs
+    schema: str  # name and version
+
+
+def list_tables(project: Project) -> list[TableFile]:
+    """Return all tables below data/tables, by name.
+
+    Raises:
+        DataError: a file is damaged.
+    """
+    root = project.data_dir / "tables"
+    return [_describe(path, root) for path in sorted(root.rglob("*.parquet")) if path.name[0] != "."]
+
+
+def read_rows(project: Project, name: str) -> "pd.DataFrame":
+    """Return the rows of a table by its name, for example `distance/cartoon`.
+
+    Raises:
+        DataError: there is no such table, or it is damaged.
+    """
+    path = project.data_dir / "tables" / f"{name}.parquet"
+    known = [table.name for table in list_tables(project)]
+    if name not in known:
+        raise DataError(f"there is no table {name}, expected one of {', '.join(known) or 'none yet'}; correct the name")
+    return _to_pandas(path)
+
+
+def filter_rows(frame: "pd.DataFrame", conditions: Sequence[str], *, last_run: bool = False) -> "pd.DataFrame":
+    """Return the rows that meet all conditions.
+
+    Args:
+        conditions: `column=value`, with !=, <, <=, >, >= for the other comparisons and ~ for a part of a text.
+        last_run: only rows of the run that was appended last.
+
+    Raises:
+        ConfigError: a condition cannot be understood, or names an unknown column.
+    """
+    if last_run and "run_id" in frame and len(frame):
+        frame = frame[frame["run_id"] == frame["run_id"].iloc[-1]]
+    for condition in conditions:
+        match = _CONDITION.fullmatch(condition.strip())
+        if match is None:
+            raise ConfigError(f"the condition is {condition!r}, expected for example target=cartoon/FT; correct it")
+        column, comparison, value = match.groups()
+        frame = frame[_meets(frame[check_columns(frame, [column])[0]], comparison, value, condition)]
+    return frame
+
+
+def check_columns(frame: "pd.DataFrame", columns: Sequence[str]) -> list[str]:
+    """Return `columns`.
+
+    Raises:
+        ConfigError: the table does not have one of them.
+    """
+    for column in columns:
+        if column not in frame.columns:
+            raise ConfigError(f"there is no column {column}, expected some of {', '.join(frame.columns)}; correct it")
+    return list(columns)
+
+
+def diff_runs(frame: "pd.DataFrame", before: str | None = None, after: str | None = None) -> "pd.DataFrame":
+    """Return what differs between two runs: a row for each value that is not the same in both.
+
+    Args:
+        before: first characters of a run's id; None: the run before the last.
+        after: likewise; None: the last.
+
+    Returns:
+        Columns `of` (what is measured), `column`, `before`, `after` and, of numbers, `change`.
+
+    Raises:
+        DataError: the table has no two runs.
+        ConfigError: no run, or several, have such an id.
+    """
+    import pandas as pd
+
+    runs = list(dict.fromkeys(frame["run_id"])) if "run_id" in frame else []
+    if len(runs) < 2:
+        raise DataError(
+            f"the table has {len(runs)} runs, expected two to compare; measure again, with ui2i re-evaluate"
+        )
+    chosen = [_find_run(runs, wanted, default) for wanted, default in ((before, runs[-2]), (after, runs[-1]))]
+    keys = [column for column in KEYS if column in frame.columns]
+    sides = [frame[frame["run_id"] == run].set_index(keys).drop(columns=["run_id", "measured_at"]) for run in chosen]
+    rows = []
+    for key in dict.fromkeys([*sides[0].index, *sides[1].index]):
+        name = " to ".join(map(str, key if isinstance(key, tuple) else (key,)))
+        if any(key not in side.index for side in sides):
+            there = [key in side.index for side in sides]
+            rows.append(
+                {"of": name, "column": "(the whole row)", "before": there[0], "after": there[1], "change": None}
+            )
+            continue
+        old, new = (side.loc[[key]].iloc[-1] for side in sides)
+        rows += [
+            {
+                "of": name,
+                "column": column,
+                "before": old[column],
+                "after": new[column],
+                "change": _change(old, new, column),
+            }
+            for column in sides[0].columns
+            if not _is_same(old[column], new[column])
+        ]
+    return pd.DataFrame(rows, columns=["of", "column", "before", "after", "change"])
+
+
+def _describe(path: Path, root: Path) -> TableFile:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        file = pq.ParquetFile(path)
+        runs = file.read(["run_id"])["run_id"].unique() if "run_id" in file.schema_arrow.names else None
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(f"{path} cannot be read ({error}), expected a table; delete it or fetch it again") from error
+    metadata = file.schema_arrow.metadata or {}
+    schema = " ".join(metadata.get(key, b"?").decode() for key in (b"table", b"schema_version"))
+    return TableFile(
+        name=path.relative_to(root).with_suffix("").as_posix(),
+        path=path,
+        num_rows=file.metadata.num_rows,
+        num_runs=None if runs is None else len(runs),
+        schema=schema,
+    )
+
+
+def _to_pandas(path: Path) -> "pd.DataFrame":
+    import pandas as pd
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    return pq.ParquetFile(path).read().to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
+
+
+def _meets(values: "pd.Series", comparison: str, value: str, condition: str) -> "pd.Series":
+    import pandas as pd
+
+    if comparison == "~":
+        return values.astype(str).str.contains(value, regex=False)
+    wanted: object = value
+    if pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values):
+        try:
+            wanted = float(value)
+        except ValueError as error:
+            raise ConfigError(
+                f"the condition is {condition!r}, expected a number after {comparison}; correct it"
+            ) from error
+    else:
+        values = values.astype(str)
+    methods = {"=": "eq", "!=": "ne", "<": "lt", "<=": "le", ">": "gt", ">=": "ge"}
+    return getattr(values, methods[comparison])(wanted).fillna(False).astype(bool)
+
+
+def _find_run(runs: Sequence[str], wanted: str | None, default: str) -> str:
+    if wanted is None:
+        return default
+    found = [run for run in runs if run.startswith(wanted)]
+    if len(found) != 1:
+        raise ConfigError(
+            f"{len(found)} runs begin with {wanted!r}, expected one of {', '.join(run[:8] for run in runs)}; correct it"
+        )
+    return found[0]
+
+
+def _is_same(before: Any, after: Any) -> bool:
+    import pandas as pd
+
+    return before == after if not (pd.isna(before) or pd.isna(after)) else bool(pd.isna(before) and pd.isna(after))
+
+
+def _change(before: "pd.Series", after: "pd.Series", column: str) -> float | None:
+    if isinstance(before[column], float) and isinstance(after[column], float):
+        return float(after[column] - before[column])
+    return None

@@ -1,0 +1,1 @@
+"""One module a stage of `dvc.yaml`, each run as `python -m tasks.stages.<module>`."""

@@ -1,0 +1,87 @@
+"""Stage encode@: a base and its pictures -> its encoder in data/encoders/<base>.
+
+encoder.safetensors   the encoder
+encoder.json          how its training went and how well it reads codes of pictures that it was not trained on
+reconstructions.png   some of these, and the images of their codes
+"""
+
+import json
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from tasks.models.model_folder import GENERATOR_FILE
+from tasks.project.params import find_entry
+from tasks.project.paths import ENCODER_FILE, Project
+from tasks.running.stage_cli import RESTART_VARIABLE, Job, Stage, default_device, main
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ui2i.datasets.prepared import PreparedDataset
+    from ui2i.inversion import Encoder
+    from ui2i.networks.generator import Generator
+
+NUM_SHOWN = 12
+
+
+def work(job: Job) -> None:
+    """Train the encoder; a training that was stopped goes on."""
+    from ui2i.checkpoints import file_hash, load_generator
+    from ui2i.datasets.prepared import PreparedDataset
+    from ui2i.files import atomic_folder, write_text
+    from ui2i.images import save_png
+    from ui2i.inversion import save_encoder, train_encoder
+    from ui2i.perceptual import load_perceptual
+
+    config, device = find_entry(job.params.encoders, job.name, "encoders"), default_device()
+    path = job.project.checkpoint(job.name) / GENERATOR_FILE
+    generator, _ = load_generator(path, device=device)
+    train, held_out = (PreparedDataset(job.project.prepared(job.name), split) for split in ("train", "test"))
+    state_path = job.project.encoder_state(job.name)
+    if os.environ.get(RESTART_VARIABLE) == "1":
+        state_path.unlink(missing_ok=True)
+    trained = train_encoder(
+        generator,
+        train,
+        held_out,
+        load_perceptual(job.params.perceptual, device),
+        config,
+        base_hash=file_hash(path),
+        state_path=state_path,
+        progress=job.progress,
+    )
+    with atomic_folder(job.project.encoder_folder(job.name)) as folder:
+        save_encoder(folder / ENCODER_FILE, trained.encoder)
+        summary = {
+            "precision": trained.encoder.config.precision,
+            "held_out": trained.encoder.held_out,
+            "training": trained.log,
+        }
+        write_text(folder / "encoder.json", json.dumps(summary, indent=2) + "\n")
+        save_png(folder / "reconstructions.png", _sheet(trained.encoder, generator, held_out))
+    state_path.unlink(missing_ok=True)
+
+
+def _sheet(encoder: "Encoder", generator: "Generator", dataset: "PreparedDataset") -> "np.ndarray":
+    """Return held-out pictures and the images of the codes that were read from them."""
+    from ui2i.contact_sheet import Row, contact_sheet
+    from ui2i.images import to_tensor, to_uint8
+
+    pictures = dataset.images(slice(NUM_SHOWN))
+    w = encoder(to_tensor(pictures).to(generator.w_avg.device))
+    made = to_uint8(generator.synthesis(generator.broadcast(w)))
+    rows = [Row("picture", pictures), Row("its code's image", made)]
+    return contact_sheet(rows, upscale=max(1, 96 // pictures.shape[1]), title="Codes read in one pass")
+
+
+STAGE = Stage(
+    name="encode",
+    summary="Train a network that reads codes of the base NAME from pictures.",
+    option="base",
+    output=Project.encoder_folder,
+    work=work,
+)
+
+if __name__ == "__main__":
+    sys.exit(main(STAGE))

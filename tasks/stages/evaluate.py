@@ -1,0 +1,109 @@
+"""Stage evaluate@: what a domain's models make of the base's pictures -> data/tables/evaluation/<domain>.parquet.
+
+The inputs are pictures that the base generates from random latents, the outputs what each model generates from the same
+latents. So no inversion stands between the models and the numbers, and thousands of pictures take a minute. Outputs of
+real pictures, and those of other systems, are evaluated by `ui2i evaluate`.
+"""
+
+import json
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+from tasks.project.paths import Project
+from tasks.running.stage_cli import Job, Stage, default_device, main
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ui2i.metrics.picture_sets import PictureSet
+    from ui2i.networks.generator import Generator
+
+
+def work(job: Job) -> None:
+    """Judge every mode and every variant of a domain by its outputs (paper, Table II)."""
+    from tasks.models.domain_models import base_model, target_models
+    from tasks.models.evaluation_rows import evaluation_row, find_inception, run_columns
+    from tasks.running.progress import part_of
+    from ui2i.checkpoints import file_hash
+    from ui2i.datasets.prepared import PreparedDataset
+    from ui2i.files import write_text
+    from ui2i.metrics.evaluation import embed_set, evaluate
+    from ui2i.metrics.picture_sets import of_dataset
+    from ui2i.perceptual import load_perceptual
+    from ui2i.tables import EVALUATION_SCHEMA, append_rows
+
+    device, settings = default_device(), job.params.evaluation
+    base = base_model(job.project, job.params, job.name, device=device)
+    models = target_models(job.project, job.params, job.name, device=device)
+    perceptual = load_perceptual(job.params.perceptual, device)
+    inception = find_inception(job.project, job.params, device)
+    dataset = PreparedDataset(job.project.prepared(job.name), split=None)
+    parts = len(models) + 1
+    target = embed_set(of_dataset(dataset, device), perceptual, inception, progress=part_of(job.progress, 0, parts, ""))
+    z = sample_latents(settings.seed, settings.num_images, base.generator.config.z_dim)
+    inputs = outputs_of(base.generator, z, settings.truncation_psi, device)
+    run, rows = run_columns(job.params, perceptual, inception, device), []
+    for place, model in enumerate(models):
+        start = time.perf_counter()
+        evaluation = evaluate(
+            outputs_of(model.generator, z, settings.truncation_psi, device),
+            inputs,
+            target,
+            perceptual,
+            inception,
+            seed=settings.seed,
+            progress=part_of(job.progress, place + 1, parts, model.card.mode),
+        )
+        own = {
+            "source_domain": base.domain,
+            "domain": job.name,
+            "system": model.card.mode,
+            "inputs": "generated",
+            "num_outputs": settings.num_images,
+            "num_targets": len(dataset),
+            "truncation_psi": settings.truncation_psi,
+            "img_resolution": model.generator.config.img_resolution,
+            "checkpoint_hash": file_hash(model.path),
+            "base_hash": file_hash(base.path),
+            "dataset_hash": dataset.hash,
+            "seconds": time.perf_counter() - start,
+        }
+        rows.append(evaluation_row(run, evaluation, **own))
+    append_rows(job.project.evaluation_table(job.name), rows, EVALUATION_SCHEMA)
+    write_text(job.project.evaluation_summary(job.name), json.dumps(_summary(rows), indent=2) + "\n")
+
+
+def sample_latents(seed: int, count: int, z_dim: int) -> "Tensor":
+    """Return standard normal codes [count, z_dim]; fewer are a prefix of more."""
+    import numpy as np
+    import torch
+
+    return torch.from_numpy(np.random.RandomState(seed).standard_normal((count, z_dim))).float()
+
+
+def outputs_of(generator: "Generator", z: "Tensor", truncation_psi: float, device: str) -> "PictureSet":
+    """Return what a generator makes of codes z, with the noise that is stored with it."""
+    from ui2i.metrics.picture_sets import generated
+
+    return generated(z, lambda codes: generator(codes, truncation_psi=truncation_psi, noise_mode="const"), device)
+
+
+def _summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the values by system, for `dvc metrics`."""
+    names = ("fid", "kid", "fd", "kd", "lpips_d", "lpips_s")
+    systems = {row["system"]: {name: row[name] for name in names if row[name] is not None} for row in rows}
+    return {"trunk": rows[0]["trunk"], "num_outputs": rows[0]["num_outputs"], "systems": systems}
+
+
+STAGE = Stage(
+    name="evaluate",
+    summary="Judge the models of the domain NAME by their outputs: fidelity to the domain's pictures, diversity, "
+    "similarity to the inputs.",
+    option="domain",
+    output=Project.evaluation_table,
+    work=work,
+)
+
+if __name__ == "__main__":
+    sys.exit(main(STAGE))

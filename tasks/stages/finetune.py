@@ -1,0 +1,61 @@
+"""Stage finetune@: a base model and a prepared dataset -> one model a mode in data/checkpoints/<domain>/<mode>."""
+
+import sys
+
+from tasks.project.params import find_entry, training_config
+from tasks.running.progress import part_of
+from tasks.project.paths import Project
+from tasks.running.stage_cli import Job, Stage, default_device, main
+from tasks.models.training_plan import describe_plan
+
+
+def work(job: Job) -> None:
+    """Train every mode of `domains.<name>` (paper, section III-A); then write all of them at once."""
+    from tasks.models.model_folder import CURVES_FILE, GENERATOR_FILE, read_model, write_model
+    from tasks.models.model_training import train_model
+    from ui2i.checkpoints import file_hash
+    from ui2i.curves import save_curves
+    from ui2i.files import atomic_folder
+
+    domain = find_entry(job.params.domains, job.name, "domains")
+    base_folder = job.project.checkpoint(domain.base)
+    generator, discriminator, _ = read_model(base_folder, device=default_device())
+    base_hash = file_hash(base_folder / GENERATOR_FILE)
+    models = [
+        train_model(
+            job,
+            mode,
+            generator.config,
+            training_config(job.params, job.name, mode),
+            base=None if mode == "scratch" else (generator, discriminator),
+            base_name=domain.base,
+            base_hash=None if mode == "scratch" else base_hash,
+            progress=part_of(job.progress, index, len(domain.modes), mode),
+        )
+        for index, mode in enumerate(domain.modes)
+    ]
+    if not job.is_writer:
+        return
+    with atomic_folder(job.project.checkpoint(job.name)) as folder:
+        for model in models:
+            write_model(folder / model.card.mode.lower(), model)
+        save_curves(folder / CURVES_FILE, {model.card.mode: model.state.log for model in models})
+
+
+def plan(job: Job) -> str:
+    """Say what training every mode would do and cost."""
+    return describe_plan(job.project, job.params, job.name)
+
+
+STAGE = Stage(
+    name="finetune",
+    summary="Fine-tune the base of domains.NAME on data/prepared/NAME, once for each of its modes; a stopped training "
+    "goes on where it was.",
+    option="domain",
+    output=Project.checkpoint,
+    work=work,
+    plan=plan,
+)
+
+if __name__ == "__main__":
+    sys.exit(main(STAGE))

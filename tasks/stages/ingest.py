@@ -1,0 +1,33 @@
+"""Stage ingest@: a folder or zip of pictures -> data/prepared/<name>."""
+
+import sys
+
+from tasks.project.params import find_entry
+from tasks.project.paths import Project
+from tasks.running.stage_cli import Job, Stage, main
+
+
+def work(job: Job) -> None:
+    """Prepare `datasets.<name>`."""
+    from ui2i.datasets.ingest import ingest
+
+    dataset = find_entry(job.params.datasets, job.name, "datasets")
+    ingest(
+        job.project.root / dataset.images,
+        job.project.prepared(job.name),
+        job.params.ingest,
+        name=job.name,
+        progress=job.progress,
+    )
+
+
+STAGE = Stage(
+    name="ingest",
+    summary="Crop, resize, check and split the pictures of datasets.NAME into data/prepared/NAME.",
+    option="dataset",
+    output=Project.prepared,
+    work=work,
+)
+
+if __name__ == "__main__":
+    sys.exit(main(STAGE))

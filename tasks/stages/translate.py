@@ -1,0 +1,74 @@
+"""Stage translate@: pictures of the base's test split -> their translations in data/translations/<domain>."""
+
+import sys
+from typing import TYPE_CHECKING
+
+from tasks.project.paths import Project
+from tasks.running.stage_cli import Job, Stage, default_device, main
+
+if TYPE_CHECKING:
+    from ui2i.datasets.prepared import PreparedDataset
+    from ui2i.translation import NamedImages
+
+
+def work(job: Job) -> None:
+    """Translate with the domain's first mode and every variant of it (paper, Eq. 4)."""
+    from tasks.models.domain_models import base_model, target_models
+    from tasks.models.inversion_models import encoder_of, latent_store
+    from ui2i.checkpoints import file_hash
+    from ui2i.datasets.prepared import PreparedDataset
+    from ui2i.perceptual import load_perceptual
+    from ui2i.translation import TranslationConfig, translate_folder
+
+    device, settings = default_device(), job.params.translate
+    base = base_model(job.project, job.params, job.name, device=device)
+    models = target_models(job.project, job.params, job.name, device=device)
+    targets = [model for model in models if model == models[0] or model.card.swap_resolution is not None]
+    encoder, encoder_hash = encoder_of(job.project, base.domain, base.hash, job.params.inversion, device=device)
+    translate_folder(
+        first_pictures(PreparedDataset(job.project.prepared(base.name), "test"), settings.num_images),
+        base.generator,
+        {model.card.mode: model.generator for model in targets},
+        load_perceptual(job.params.perceptual, device),
+        job.params.inversion,
+        job.project.translations(job.name),
+        domain=job.name,
+        source_hash=file_hash(base.path),
+        target_hashes={model.card.mode: file_hash(model.path) for model in targets},
+        source_domain=base.name,
+        config=TranslationConfig(
+            truncation_psi=settings.truncation_psi,
+            num_styles=settings.num_styles,
+            num_style_layers=settings.num_style_layers,
+        ),
+        encoder=encoder,
+        encoder_hash=encoder_hash,
+        store=latent_store(job.project),
+        force=True,  # params.yaml says that the domain is translated from this base, whatever its mode made of it
+        progress=job.progress,
+    )
+
+
+def first_pictures(dataset: "PreparedDataset", count: int) -> "NamedImages":
+    """Return the first pictures of a split under the names and hashes of the files they were made from."""
+    from ui2i.translation import NamedImages
+
+    rows = dataset.columns("source_path", "sha256").slice(0, count)
+    return NamedImages(
+        names=rows["source_path"].to_pylist(),
+        images=dataset.images(slice(count)),
+        sha256s=rows["sha256"].to_pylist(),
+    )
+
+
+STAGE = Stage(
+    name="translate",
+    summary="Translate the first pictures of the base's test split to the domain NAME, with its first mode and its "
+    "layer-swapped variants.",
+    option="domain",
+    output=Project.translations,
+    work=work,
+)
+
+if __name__ == "__main__":
+    sys.exit(main(STAGE))
