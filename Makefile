@@ -26,7 +26,7 @@ $(READY): requirements.lock pyproject.toml
 	$(BIN)/uv pip install --quiet --requirement requirements.lock --python $(BIN)/python
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
 	@$(call compile,$(LIBRARY_IMPORTS)) & $(call compile,$(FLOW_IMPORTS)); wait
-	$(BIN)/python -m compileall -q ui2i tasks flows
+	$(BIN)/python -m compileall -q ui2i tasks flows cli experiments
 	@touch $@
 
 demo: $(READY) ## drawn faces to cartoons through every stage, offline; ends with a table and a contact sheet

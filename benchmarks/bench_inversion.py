@@ -25,10 +25,11 @@ from literal import FIR_FORMS, make_literal
 from torch import Tensor
 from turns import Form, describe, in_turns, rates
 
+from experiments.paper.inversion_comparison import generated_contestant
 from ui2i.checkpoints import load_generator
 from ui2i.config import InversionConfig, NetworkConfig, PerceptualConfig
 from ui2i.files import write_text
-from ui2i.inversion import generated_contestant, invert
+from ui2i.inversion import invert
 from ui2i.networks.generator import Generator
 from ui2i.perceptual import Perceptual, load_perceptual
 from ui2i.provenance import provenance

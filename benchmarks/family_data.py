@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from ui2i.contact_sheet import Row, contact_sheet
 from experiments.synthetic.procedural import draw, sample_attributes
+from ui2i.contact_sheet import Row, contact_sheet
 
 STYLES = ("face", "portrait", "cartoon", "anime", "cat", "dog", "wild")
 SEED = 5

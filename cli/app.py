@@ -15,10 +15,10 @@ from cli.data import data_app
 from cli.epilog import examples as _examples
 from cli.measurement import measurement_app
 from cli.operations import register as register_operations
-from experiments.paper.commands import register as register_reproduction
 from cli.tables import tables_app
 from cli.terminal import session as _session
 from cli.translation import register as register_translation
+from tasks.project.experiment import installed_experiments
 from tasks.running.command_line import USER_ERROR, print_error
 from tasks.running.stop_signals import raise_on
 from tasks.running.warning_lines import warnings_as_lines
@@ -45,7 +45,9 @@ app.add_typer(measurement_app)
 app.add_typer(tables_app, name="tables")
 register_operations(app)
 register_translation(app)
-register_reproduction(app)
+for _experiment in installed_experiments():
+    if _experiment.add_commands is not None:
+        _experiment.add_commands(app)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -135,8 +137,8 @@ def pretrain(
     dry_run: _DryRun = False,
 ) -> None:
     """Train a base model from scratch on your pictures."""
-    from flows.registration import add_base, plan_base
     from cli.report import print_outcomes, print_paths
+    from flows.registration import add_base, plan_base
 
     project = context.obj.project
     if dry_run:
@@ -179,8 +181,8 @@ def new_domain(
 
     Fine-tunes a base to them, swaps layers, measures distances and translates.
     """
-    from flows.registration import DEFAULT_MODES, add_domain, plan_domain
     from cli.report import print_outcomes, print_results
+    from flows.registration import DEFAULT_MODES, add_domain, plan_domain
 
     project = context.obj.project
     settings: dict[str, Any] = {"modes": mode or DEFAULT_MODES, "overrides": _overrides(kimg)}

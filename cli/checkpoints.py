@@ -12,8 +12,8 @@ from ui2i.errors import CheckpointError
 from ui2i.names import printable
 
 if TYPE_CHECKING:
-    from tasks.requests.add_base import AddedBase
     from tasks.project.paths import Project
+    from tasks.requests.add_base import AddedBase
     from ui2i.converters.formats import Checkpoint
 
 checkpoint_app = typer.Typer(

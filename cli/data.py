@@ -1,4 +1,4 @@
-"""`ui2i data`: draw pictures, look at prepared ones, hand them to other trainers."""
+"""`ui2i data`: look at prepared pictures, hand them to other trainers."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -13,29 +13,9 @@ if TYPE_CHECKING:
     from tasks.project.paths import Project
     from ui2i.datasets.manifest import Manifest
 
-data_app = typer.Typer(help="Draw, show and export pictures.", no_args_is_help=True, rich_markup_mode=None)
+data_app = typer.Typer(help="Show and export pictures.", no_args_is_help=True, rich_markup_mode=None)
 
 _Name = Annotated[str, typer.Argument(metavar="NAME", help="A dataset that was prepared (datasets in params.yaml).")]
-
-
-@data_app.command(epilog=examples("ui2i data draw cartoon --num 3000 --out ~/cartoons --seed 2 --workers 4"))
-def draw(
-    style: Annotated[str, typer.Argument(metavar="STYLE", help="face, cartoon, cat, dog, ...")],
-    num: Annotated[int, typer.Option(metavar="N", help="How many pictures.")],
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder to make.")],
-    seed: Annotated[int, typer.Option(metavar="N", help="The same seed draws the same faces in every style.")] = 0,
-    resolution: Annotated[int, typer.Option(metavar="N", help="Side in pixels, at least 32.")] = 64,
-    workers: Annotated[int | None, typer.Option(metavar="N", help="Processes. Default: one a core.")] = None,
-) -> None:
-    """Draw faces of people or animals that do not exist, in a style."""
-    from flows.display import working
-    from cli.report import print_paths
-    from experiments.synthetic.drawing.workers import usable_cores
-    from experiments.synthetic.procedural import draw_dataset
-
-    with working(f"draw {style}") as progress:
-        draw_dataset(style, num, seed, out, resolution, usable_cores() if workers is None else workers, progress)
-    print_paths({"pictures": out.resolve()})
 
 
 @data_app.command(epilog=examples("ui2i data show cartoon"))
@@ -70,8 +50,8 @@ def export(
     split: Annotated[Literal["train", "test", "all"], typer.Option(help="Which pictures.")] = "train",
 ) -> None:
     """Write a prepared dataset as stylegan2-ada-pytorch and its kin read it."""
-    from flows.display import working
     from cli.report import print_paths
+    from flows.display import working
     from ui2i.datasets import export as exporting
 
     destination = out or Path(name if to == "folder" else f"{name}.zip")

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from experiments.synthetic.drawing.workers import usable_cores
+from ui2i.processors import usable_cores
 
 NATIVE_FLAGS = {"avx512_bf16", "amx_bf16"}
 """Of x86 processors that multiply in bf16, as Linux names them."""

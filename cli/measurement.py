@@ -1,14 +1,13 @@
-"""`ui2i measure`, `evaluate`, `table`, `choose-swap` and `report`: what is measured on request, and how it is shown."""
+"""`ui2i measure`, `evaluate` and `report`: what is measured on request, and how it is shown."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from cli.epilog import examples
 
-if TYPE_CHECKING:
-    from experiments.paper.tables import PaperTable
+_EVALUATION_HEADER = ("system", "inputs", "outputs", "Frechet distance", "FID", "LPIPS_d", "LPIPS_s")
 
 measurement_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
@@ -36,8 +35,8 @@ def measure(
 
     Rows are added to a table of their own. Stopped, the same command goes on.
     """
-    from flows.display import working
     from cli.report import print_paths, print_table
+    from flows.display import working
     from tasks.requests.measure import measure as measure_models
 
     project = context.obj.project
@@ -70,67 +69,16 @@ def evaluate(
     ] = None,
 ) -> None:
     """Judge any folder of outputs and put it into Table II."""
+    from cli.report import print_paths, print_table
     from flows.display import working
-    from cli.report import print_paths
     from tasks.requests.evaluate_folder import judge_folder, keep_rows
-    from tasks.project.params import load_params
-    from experiments.paper.stages.table import build_table
 
     project = context.obj.project
     with working("evaluate") as progress:
         rows = judge_folder(project, outputs, target, name=name, inputs=inputs, domain=domain, progress=progress)
         keep_rows(project, rows)
-    _print_paper_table(build_table(project, load_params(project), "2"))
+    print_table(f"Outputs against {target}", _EVALUATION_HEADER, [_evaluation_line(row) for row in rows])
     print_paths({"table": project.measured_evaluations(rows[0]["domain"])})
-
-
-@measurement_app.command(epilog=examples("ui2i table 1", "ui2i table 2 --out docs/results"))
-def table(
-    context: typer.Context,
-    number: Annotated[str, typer.Argument(metavar="1|2|3", help="1: model distance; 2: translation; 3: inversion.")],
-    out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Folder for table<number>.md, .parquet and .csv. Default: none.")
-    ] = None,
-) -> None:
-    """Print a table of the paper from what was measured in all domains, with the paper's own values beside it."""
-    from cli.report import print_paths
-    from tasks.project.params import load_params
-    from experiments.paper.stages.table import build_table, write_paper_table
-
-    project = context.obj.project
-    built = build_table(project, load_params(project), number)
-    _print_paper_table(built)
-    if out is not None:
-        path = out / f"table{number}.parquet"
-        write_paper_table(path, built)
-        print_paths({"table": path.with_suffix(".md").resolve()})
-
-
-@measurement_app.command(
-    epilog=examples("ui2i choose-swap cartoon", "ui2i choose-swap anime --num 2000 --mode weights --mode blend")
-)
-def choose_swap(
-    context: typer.Context,
-    domain: Annotated[str, typer.Argument(metavar="NAME", help="A domain that has been trained.")],
-    num: Annotated[
-        int | None, typer.Option(metavar="N", help="Outputs of each variant. Default: params.yaml's.")
-    ] = None,
-    mode: Annotated[
-        list[str] | None, typer.Option(metavar="MODE", help="weights, features or blend. Default: all three.")
-    ] = None,
-) -> None:
-    """Say how many layers to swap: fidelity against similarity over resolution and mode, and what to take."""
-    from flows.display import working
-    from cli.report import print_paths, print_table
-    from experiments.paper.requests.choose_swap import MODES, choose
-
-    project = context.obj.project
-    with working(f"choose-swap {domain}") as progress:
-        choice = choose(project, domain, num_images=num, modes=mode or MODES, progress=progress)
-    print_table(f"{domain}: fidelity against similarity", choice.header, choice.text_rows())
-    print(choice.reason)
-    path = project.swap_choice(domain)
-    print_paths({"table": path, "plot": path.with_suffix(".png"), "text": path.with_suffix(".md")})
 
 
 @measurement_app.command(epilog=examples("ui2i report", "ui2i report --out ~/ui2i.html"))
@@ -150,14 +98,12 @@ def report(
     print_paths({"report": path})
 
 
-def _print_paper_table(built: "PaperTable") -> None:
-    from cli.report import print_table
-
-    print_table(built.title, built.header, built.text_rows())
-    for note in built.notes:
-        print(note)
-
-
 def _distance_line(row: dict[str, Any]) -> tuple[str, ...]:
     interval = f"{row['ci95_low']:.4f} to {row['ci95_high']:.4f}"
     return row["source"], row["target"], f"{row['mean']:.4f}", f"{row['sem']:.4f}", interval
+
+
+def _evaluation_line(row: dict[str, Any]) -> tuple[str, ...]:
+    values = (row["fd"], row.get("fid"), row["lpips_d"], row.get("lpips_s"))
+    texts = ("" if value is None else f"{value:.4f}" for value in values)
+    return row["system"], row["inputs"], f"{row['num_outputs']:,}", *texts

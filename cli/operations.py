@@ -16,8 +16,8 @@ from ui2i.errors import ConfigError
 if TYPE_CHECKING:
     from cli.overview import Overview
     from flows.services.verdicts import Repair
-    from tasks.requests.garbage import Found
     from tasks.project.paths import Project
+    from tasks.requests.garbage import Found
 
 FAILED_RUN = 1  # exit status of `trigger --wait`
 _POLL_SECONDS = 2.0
@@ -197,8 +197,8 @@ def _parameter(text: str) -> tuple[str, Any]:
 
 def _require_server(project: "Project") -> str:
     """Return the address of the server's API."""
-    from flows.services.environment import prepare_environment, users_server
     from flows.services.daemons import running_server
+    from flows.services.environment import prepare_environment, users_server
 
     is_embedded = prepare_environment(project.root)
     url = (None if is_embedded else users_server()) or running_server(project)

@@ -16,8 +16,8 @@ from prefect.client.schemas.objects import StateType
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.exceptions import ObjectNotFound
 
-from flows.services.deploying import POOL
 from flows.limits import TRAINING_LIMIT
+from flows.services.deploying import POOL
 from flows.services.runs import Run, open_runs
 from flows.services.verdicts import Verdict, judge
 from tasks.project.paths import Project

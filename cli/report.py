@@ -10,8 +10,8 @@ from ui2i.names import printable
 
 if TYPE_CHECKING:
     from flows.services.runs import Run
-    from tasks.running.dvc_stage import StageOutcome
     from tasks.project.paths import Project
+    from tasks.running.dvc_stage import StageOutcome
 
 PIPE_WIDTH = 200  # characters; no terminal wraps there
 

@@ -1,8 +1,7 @@
-"""`ui2i translate`, `train-encoder`, `compare-inversions`, `style-layers`: from pictures to codes and to pictures."""
+"""`ui2i translate` and `train-encoder`: from pictures to codes and to pictures."""
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -26,13 +25,6 @@ def register(app: typer.Typer) -> None:
         )
     )(translate)
     app.command(epilog=examples("ui2i train-encoder face", "ui2i train-encoder face --kimg 100"))(train_encoder)
-    app.command(
-        epilog=examples(
-            "ui2i compare-inversions face --num 32 --steps 1000",
-            "ui2i compare-inversions face --num 8 --steps 200 --method w --method closed_form",
-        )
-    )(compare_inversions)
-    app.command(epilog=examples("ui2i style-layers cartoon --num 16 --styles 4"))(style_layers)
 
 
 def translate(
@@ -146,75 +138,3 @@ def train_encoder(
     print_outcomes(outcomes)
     folder = project.encoder_folder(base)
     print_paths({"encoder": project.encoder(base), "what it reads": folder / "reconstructions.png"})
-
-
-def compare_inversions(
-    context: typer.Context,
-    base: Annotated[str, typer.Argument(metavar="BASE", help="A base whose model inverts.")],
-    num: Annotated[int, typer.Option(metavar="N", help="Pictures of each kind: generated and real.")] = 16,
-    steps: Annotated[int | None, typer.Option(metavar="N", help="Of each search. Default: params.yaml's.")] = None,
-    method: Annotated[list[str] | None, typer.Option(metavar="METHOD", help=f"{METHODS}. Default: all.")] = None,
-    encoder_steps: Annotated[
-        int, typer.Option(metavar="N", help="Of the search in w that starts at the encoder's code.")
-    ] = 150,
-    seed: Annotated[int, typer.Option(metavar="N", help="Of the generated pictures and the search's noise.")] = 0,
-) -> None:
-    """Invert the same pictures by every method, and say how well and how fast (Table III of the paper)."""
-    from flows.display import working
-    from cli.report import print_paths, print_table
-    from experiments.paper.stages.compare_inversions import compare
-
-    project = context.obj.project
-    with working(f"compare-inversions {base}") as progress:
-        rows = compare(
-            project,
-            base,
-            num_images=num,
-            num_steps=steps,
-            methods=method or (),
-            encoder_steps=encoder_steps,
-            seed=seed,
-            progress=progress,
-        )
-    header = ("pictures", "method", "start", "steps", "SSIM", "LPIPS", "L2", "s a picture")
-    print_table(f"Inversion with {base}, {num} pictures each", header, [_inversion_line(row) for row in rows])
-    print_paths({"table": project.inversion_table(base), "pictures": project.inverted_table(base)})
-
-
-def style_layers(
-    context: typer.Context,
-    domain: Annotated[str, typer.Argument(metavar="NAME", help="A domain that has been trained.")],
-    num: Annotated[int, typer.Option(metavar="N", help="Pictures to translate.")] = 16,
-    styles: Annotated[int, typer.Option(metavar="N", help="Sampled appearances of each.")] = 4,
-    variant: Annotated[
-        list[str] | None, typer.Option(metavar="VARIANT", help="FC-FT, FC-FT-LS8, ... Default: the first mode's.")
-    ] = None,
-    seed: Annotated[int, typer.Option(metavar="N", help="Of the appearances.")] = 0,
-) -> None:
-    """Measure how diversity and likeness to the input grow with the layers that another appearance takes over."""
-    from flows.display import working
-    from cli.report import print_paths, print_table
-    from experiments.paper.requests.style_layers import measure
-
-    project = context.obj.project
-    with working(f"style-layers {domain}") as progress:
-        rows = measure(
-            project, domain, num_images=num, num_styles=styles, variants=variant or (), seed=seed, progress=progress
-        )
-    lines = [
-        (row["variant"], str(row["num_style_layers"]), *(_with_interval(row, name) for name in ("lpips_d", "lpips_s")))
-        for row in rows
-    ]
-    print_table(f"{domain}: appearance", ("variant", "style layers", "LPIPS_d", "LPIPS_s"), lines)
-    path = project.style_layers_table(domain)
-    print_paths({"table": path, "plot": path.with_suffix(".png")})
-
-
-def _inversion_line(row: dict[str, Any]) -> Sequence[str]:
-    measures = (_with_interval(row, name) for name in ("ssim", "lpips", "l2"))
-    return row["kind"], row["method"], row["start"], str(row["steps"]), *measures, f"{row['seconds_per_image']:.2f}"
-
-
-def _with_interval(row: dict[str, Any], name: str) -> str:
-    """Return a mean and half of its 95 % interval."""
-    return f"{row[name]:.3f} ± {(row[f'{name}_ci95_high'] - row[f'{name}_ci95_low']) / 2:.3f}"

@@ -17,8 +17,8 @@ from prefect.artifacts import (
 )
 
 from flows.distances import read_distances
-from tasks.running.lock_file import LOCK_FILE, read_outputs
 from tasks.project.paths import Project
+from tasks.running.lock_file import LOCK_FILE, read_outputs
 from ui2i.files import sha256_file
 from ui2i.provenance import git_commit
 

@@ -9,8 +9,8 @@ from flows.limits import ensure_training_limit, training_slot
 from flows.parameters import Name
 from flows.pipeline import show_results
 from flows.together import run_waves, together_runner
-from tasks.running.dvc_stage import StageOutcome, domain_stages
 from tasks.project.paths import find_project
+from tasks.running.dvc_stage import StageOutcome, domain_stages
 from tasks.running.stage_waves import stage_waves
 
 

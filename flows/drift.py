@@ -18,8 +18,8 @@ def check_drift(project: Project, domain: str) -> None:
     Raises:
         DriftFound: one has changed by more than `drift.max_sems`; the message names the largest change and its cause.
     """
+    from ui2i.markdown import markdown_table
     from ui2i.metrics.drift import find_drift
-    from experiments.paper.tables.layout import markdown_table
     from ui2i.tables import DISTANCE_SCHEMA, read_table
 
     drifts = find_drift(read_table(project.distance_table(domain), DISTANCE_SCHEMA))

@@ -8,8 +8,8 @@ from prefect import runtime
 from prefect.logging import get_run_logger
 
 from flows.display import current_display
-from tasks.running.leases import Holder, hold_lease, new_holder, remove_lease
 from tasks.project.paths import Project
+from tasks.running.leases import Holder, hold_lease, new_holder, remove_lease
 
 _until_exit = contextlib.ExitStack()
 atexit.register(_until_exit.close)

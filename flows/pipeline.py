@@ -24,11 +24,11 @@ from flows.parameters import Method, Mode, Name, Overrides, PictureFraming, Psi,
 from flows.registration import DEFAULT_MODES, add_base, add_domain
 from flows.stages import command_task, ended_with_flow, stage_task
 from flows.task_runners import chosen_task_runner, is_parallel, num_workers, threads_per_stage
-from tasks.running.dvc_stage import StageOutcome, base_stages, domain_stages
-from tasks.running.dvc_status import leading_up_to_date
 from tasks.project.params import find_entry, load_params
 from tasks.project.paths import Project, find_project
 from tasks.requests.translate_folder import command as translation_command
+from tasks.running.dvc_stage import StageOutcome, base_stages, domain_stages
+from tasks.running.dvc_status import leading_up_to_date
 from ui2i.errors import UI2IError
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from tasks.project.params import MODES, Base, Domain, Params, check_name, find_entry, load_params
 from tasks.project.paths import Project
-from tasks.project.raw_pictures import add_raw, count_pictures, not_copied
 from tasks.project.register import register_base, register_domain
+from tasks.requests.raw_pictures import add_raw, count_pictures, not_copied
 from ui2i.errors import ConfigError
 
 DEFAULT_MODES = ("FC-FT",)

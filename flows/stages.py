@@ -14,9 +14,9 @@ from flows.artifacts import StageProgress
 from flows.display import current_display
 from flows.holding import running_stage
 from flows.limits import training_slot
+from tasks.project.paths import Project
 from tasks.running.dvc_stage import StageFailed, StageOutcome, run_command, run_stage
 from tasks.running.process_group import end_running_commands
-from tasks.project.paths import Project
 from tasks.running.warning_lines import PREFIX
 from ui2i.progress import Progress
 

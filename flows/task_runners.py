@@ -11,8 +11,8 @@ from typing import Any
 
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
-from experiments.synthetic.drawing.workers import usable_cores
 from ui2i.errors import ConfigError
+from ui2i.processors import usable_cores
 
 RUNNER_VARIABLE = "UI2I_TASK_RUNNER"
 WORKERS_VARIABLE = "UI2I_TASK_WORKERS"

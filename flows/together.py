@@ -10,10 +10,10 @@ from typing import Any
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from flows.stages import ended_with_flow, stage_task
+from tasks.project.paths import Project
 from tasks.running.dvc_stage import StageFailed, StageOutcome
 from tasks.running.dvc_status import leading_up_to_date
-from tasks.project.paths import Project
-from experiments.synthetic.drawing.workers import usable_cores
+from ui2i.processors import usable_cores
 
 MAX_TOGETHER = 3
 """Stages at a time; each holds the models of a domain in memory."""

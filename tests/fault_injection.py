@@ -132,4 +132,4 @@ def _kind(command: list[str]) -> str | None:
         return "flow"
     if module == "dvc" and "repro" in rest:
         return "dvc"
-    return "stage" if module.startswith("tasks.") and module != "tasks.running.tether" else None
+    return "stage" if module.startswith(("tasks.stages.", "experiments.")) else None

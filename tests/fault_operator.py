@@ -12,9 +12,8 @@ from prefect.client.schemas.filters import FlowFilter, FlowFilterName
 from prefect.client.schemas.objects import FlowRun
 from prefect.settings import PREFECT_API_URL
 
-from flows.services import deploying
-
 from flows.services import daemons as services
+from flows.services import deploying
 from flows.services.runs import open_runs
 from flows.services.server import wait_for_server
 from flows.services.verdicts import judge, repair

@@ -15,13 +15,12 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from tiny_project import files_below, make_project, write_base, write_pictures
 
-from cli import app as cli
-from tasks.requests import add_base
-from tasks.stages import import_base
-from tasks.project import raw_pictures
+from cli import app
 from tasks.project.params import load_params
 from tasks.project.paths import Project
+from tasks.requests import add_base, raw_pictures
 from tasks.running.stage_cli import main
+from tasks.stages import import_base
 from ui2i.checkpoints import ModelCard, read_card, save_generator
 from ui2i.converters.formats import differences, read_checkpoint, write_checkpoint
 
@@ -42,7 +41,7 @@ def ui2i(project: Project, capsys: pytest.CaptureFixture[str], monkeypatch: pyte
 
     def run(*arguments: object) -> tuple[int, str, str]:
         capsys.readouterr()
-        status = cli.run([str(argument) for argument in arguments])
+        status = app.run([str(argument) for argument in arguments])
         return status, *capsys.readouterr()
 
     return run

@@ -10,7 +10,13 @@ import pytest
 from drawn_bytes import ARITHMETIC, arithmetic, cells, digest
 
 from experiments.synthetic import procedural
-from experiments.synthetic.drawing.animals.attributes import BACKDROPS, EYE_COLOURS, FUR_COLOURS, PATTERNS, sample_animal
+from experiments.synthetic.drawing.animals.attributes import (
+    BACKDROPS,
+    EYE_COLOURS,
+    FUR_COLOURS,
+    PATTERNS,
+    sample_animal,
+)
 from experiments.synthetic.drawing.animals.palette import EYES, FURS, POINTS
 from experiments.synthetic.drawing.styles import wild
 from experiments.synthetic.procedural import AnimalAttributes, draw, draw_dataset, sample_attributes, style_names

@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ui2i.errors import DataError
 from experiments.paper.tables import Cell
 from experiments.paper.tables.claims import Case, Claim, paired, unpaired
 from experiments.paper.tables.figure_claims import figure_6_claims, figure_7_claims, figure_8_claims
 from experiments.paper.tables.paper_claims import table_1_claims, table_2_claims, table_3_claims, truth_claims
 from experiments.paper.tables.values import TABLE_1, TABLE_1_COLUMNS
+from ui2i.errors import DataError
 
 
 def claim(*differences: float, sem: float | None = 0.1) -> Claim:

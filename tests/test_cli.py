@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from tiny_project import files_below, make_project, set_param, write_base, write_pictures
 
-from cli import app as cli
-from tasks.running.dvc_stage import StageFailed
+from cli import app
 from tasks.project.params import load_params
+from tasks.running.dvc_stage import StageFailed
 from ui2i.errors import DataError
 from ui2i.tables import DISTANCE_SCHEMA, append_rows
 
@@ -67,7 +67,7 @@ def ui2i(project, capsys, monkeypatch):
 
     def run(*arguments):
         capsys.readouterr()
-        status = cli.run([str(argument) for argument in arguments])
+        status = app.run([str(argument) for argument in arguments])
         return status, *capsys.readouterr()
 
     return run
@@ -87,7 +87,7 @@ def session(monkeypatch):
             raise error
             yield
 
-        monkeypatch.setattr(cli, "_session", fail)
+        monkeypatch.setattr(app, "_session", fail)
 
     replace(ReachedFlowError())
     return replace
@@ -97,8 +97,8 @@ def session(monkeypatch):
 def added(monkeypatch):
     """What was handed to `dvc add`, which is not run: it takes seconds."""
     paths = []
-    monkeypatch.setattr("tasks.project.raw_pictures.ensure_dvc", lambda root: None)
-    monkeypatch.setattr("tasks.project.raw_pictures.run_dvc", lambda root, *arguments: paths.append(arguments[-1]))
+    monkeypatch.setattr("tasks.requests.raw_pictures.ensure_dvc", lambda root: None)
+    monkeypatch.setattr("tasks.requests.raw_pictures.run_dvc", lambda root, *arguments: paths.append(arguments[-1]))
     return paths
 
 
@@ -154,7 +154,7 @@ def test_every_command_is_tested_for_its_help(ui2i):
 
 def test_help_imports_nothing_heavy():
     code = (
-        "import sys; from flows import cli; status = cli.run(['new-domain', '--help']);"
+        "import sys; from cli.app import run; status = run(['new-domain', '--help']);"
         "print(status, {'torch', 'prefect', 'pandas', 'pyarrow', 'numpy', 'PIL', 'rich'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

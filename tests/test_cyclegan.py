@@ -3,8 +3,7 @@
 import dataclasses
 import importlib
 import json
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,19 +19,14 @@ from ui2i.datasets.prepared import PreparedDataset
 from ui2i.errors import DataError, TrainingError
 from ui2i.metrics.picture_sets import find_pictures
 
-BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 MODULES = ("networks", "state", "training")
 
 
 @pytest.fixture(scope="module")
-def gan() -> Iterator[SimpleNamespace]:
-    """The benchmark's modules by their last names, and `command`."""
-    sys.path.insert(0, str(BENCHMARKS))
-    try:
-        modules = {name: importlib.import_module(f"cyclegan_{name}") for name in MODULES}
-        yield SimpleNamespace(command=importlib.import_module("cyclegan"), **modules)
-    finally:
-        sys.path.remove(str(BENCHMARKS))
+def gan() -> SimpleNamespace:
+    """The program's modules by their last names, and `command`."""
+    modules = {name: importlib.import_module(f"experiments.paper.cyclegan.{name}") for name in MODULES}
+    return SimpleNamespace(command=importlib.import_module("experiments.paper.cyclegan.__main__"), **modules)
 
 
 def settings_of(gan: SimpleNamespace, **changes: Any) -> Any:

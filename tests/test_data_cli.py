@@ -7,7 +7,7 @@ import pytest
 from picture_files import blobs, file_bytes
 from tiny_project import make_project
 
-from cli import app as cli
+from cli import app
 from cli.report import print_paths, print_table
 from ui2i.config import IngestConfig
 from ui2i.datasets.ingest import ingest
@@ -36,7 +36,7 @@ def ui2i(project, capsys, monkeypatch, tmp_path):
 
     def run(*arguments):
         capsys.readouterr()
-        status = cli.run(["--project", str(project.root), *map(str, arguments)])
+        status = app.run(["--project", str(project.root), *map(str, arguments)])
         return status, *capsys.readouterr()
 
     return run

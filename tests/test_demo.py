@@ -6,14 +6,13 @@ import pytest
 from prefect import flow
 from tiny_project import REPOSITORY, make_project
 
+from cli import app
 from flows import stages, together
-
-from cli import app as cli
 from flows.limits import ensure_training_limit
 from flows.together import run_waves, together_runner
-from tasks.running.dvc_stage import StageFailed, StageOutcome, domain_stages
 from tasks.project.params import load_params
 from tasks.project.paths import Project
+from tasks.running.dvc_stage import StageFailed, StageOutcome, domain_stages
 from tasks.running.stage_waves import stage_waves
 
 PATIENCE = 60.0  # seconds; nobody waits for it unless something is wrong
@@ -121,6 +120,6 @@ def test_the_command_runs_the_first_domain_or_all(project, monkeypatch, capsys, 
     monkeypatch.setattr("flows.demo.demo", lambda names, *, project: asked.append(names) or [])
     monkeypatch.setattr("cli.report.print_results", lambda _project, name: shown.append(name))
     monkeypatch.setattr("flows.services.session.prefect_session", lambda *_, **__: threading.Lock())
-    assert cli.run(arguments) == 0
+    assert app.run(arguments) == 0
     assert (asked, shown) == ([domains], domains)
     assert capsys.readouterr().out.startswith("expect ")

@@ -23,9 +23,9 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
 from flows.services import daemons as services
+from flows.services.daemons import server_password, start_server, stop_service
 from flows.services.environment import prepare_environment
 from flows.services.server import ServerError, temporary_server, wait_for_server
-from flows.services.daemons import server_password, start_server, stop_service
 from tasks.project.paths import Project
 
 JSON = {"Content-Type": "application/json"}

@@ -16,15 +16,12 @@ from ruamel.yaml import YAML
 from tiny_project import REPOSITORY, files_below, make_project, set_param, write_base, write_pictures
 
 from experiments.synthetic import draw
-
-from tasks.running import dvc_stage
-
-from tasks.running import process_group
+from tasks.requests.raw_pictures import add_raw
+from tasks.running import dvc_stage, process_group
 from tasks.running.dvc_command import DVC, DvcError, dvc_environment, ensure_dvc, run_dvc
 from tasks.running.dvc_stage import StageFailed, base_stages, domain_stages, list_stages, run_stage
 from tasks.running.dvc_status import leading_up_to_date
 from tasks.running.process_group import end_running_commands
-from tasks.project.raw_pictures import add_raw
 from ui2i.errors import ConfigError
 
 pytestmark = pytest.mark.filterwarnings("ignore:_NoneStep.value:DeprecationWarning:dvc")

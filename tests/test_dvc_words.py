@@ -6,9 +6,9 @@ import pytest
 import zc.lockfile
 from tiny_project import files_below, make_project, write_pictures
 
+from tasks.requests.raw_pictures import add_raw
 from tasks.running import dvc_command
 from tasks.running.dvc_command import DvcError, check_trackable, dvc_message, ensure_dvc, run_dvc
-from tasks.project.raw_pictures import add_raw
 
 
 @pytest.fixture

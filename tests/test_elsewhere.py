@@ -16,9 +16,9 @@ from tiny_project import REPOSITORY, make_project, set_param, write_base, write_
 
 from flows import pipeline
 from flows.task_runners import dask_runner, ray_runner
+from tasks.project.paths import Project
 from tasks.running.dvc_command import run_dvc
 from tasks.running.lock_file import read_outputs
-from tasks.project.paths import Project
 from ui2i.checkpoints import ModelCard, save_generator
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::DeprecationWarning")]

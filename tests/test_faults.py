@@ -36,15 +36,12 @@ from prefect.client.orchestration import get_client
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from tiny_project import REPOSITORY, make_project, set_param, write_base
 
-from flows.services import deploying
-
-from flows.services import operations
-
 from flows.services import daemons as services
+from flows.services import deploying, operations
 from flows.services.runs import open_runs
 from flows.services.verdicts import judge
-from tasks.running.dvc_stage import domain_stages, run_stage
 from tasks.project.paths import Project
+from tasks.running.dvc_stage import domain_stages, run_stage
 
 pytestmark = [pytest.mark.faults, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 

@@ -15,15 +15,15 @@ from test_tasks import OPTIONS, run
 from tiny_models import random_generator, random_ws
 from tiny_project import PARAMS, make_project, set_param, write_pictures
 
-from tasks.running.dvc_command import ensure_dvc
-from tasks.running.dvc_stage import list_stages
-from experiments.paper.stages.figures import with_set
-from tasks.project.params import parse_params
-from ui2i.config import PerceptualConfig
-from ui2i.errors import ConfigError
 from experiments.paper.figures.ablation import ablation_models, ablation_sheet, swap_models, swap_sheet
 from experiments.paper.figures.direction_sheet import PLACES, direction_sheet, moved_pictures
-from experiments.paper.figures.directions import compare_changes, direction_changes, direction_steps, most_moved, telling_directions
+from experiments.paper.figures.directions import (
+    compare_changes,
+    direction_changes,
+    direction_steps,
+    most_moved,
+    telling_directions,
+)
 from experiments.paper.figures.guided import guided_pictures, guided_sheet, measure_guided
 from experiments.paper.figures.models import Family, FigureModel, direct_swaps
 from experiments.paper.figures.multi_modal import measure_multi_modal, multi_modal_pictures, multi_modal_sheet
@@ -31,13 +31,19 @@ from experiments.paper.figures.schemas import AGREEMENT_SCHEMA, CHANGES_SCHEMA, 
 from experiments.paper.figures.shared_latents import kept_traits, measure_pictures, pictures_of
 from experiments.paper.figures.sheets import QUALITIES, below, beside, save_webp
 from experiments.paper.figures.traits import trait_reader
+from experiments.paper.stages.figures import with_set
+from experiments.paper.truth import AttributeRegressor, Column, HeldOut
+from tasks.project.params import parse_params
+from tasks.running.dvc_command import ensure_dvc
+from tasks.running.dvc_stage import list_stages
+from ui2i.config import PerceptualConfig
+from ui2i.errors import ConfigError
 from ui2i.images import to_tensor, to_uint8
 from ui2i.layer_swap import swap_weights
 from ui2i.metrics.frechet import frechet_distance
 from ui2i.perceptual import load_perceptual
 from ui2i.tables import read_table
 from ui2i.translation import Reference, TranslationConfig, mix_styles, sample_style, semantic_step
-from experiments.paper.truth import AttributeRegressor, Column, HeldOut
 
 pytestmark = pytest.mark.filterwarnings("ignore:The parameter 'pretrained'", "ignore:Arguments other than a weight")
 

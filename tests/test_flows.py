@@ -17,17 +17,17 @@ from prefect.client.schemas.actions import GlobalConcurrencyLimitUpdate
 from prefect.concurrency._asyncio import ConcurrencySlotAcquisitionError
 from prefect.flows import load_flow_from_entrypoint
 from ruamel.yaml import YAML
-from tiny_project import REPOSITORY, make_project, set_param, write_pictures
+from tiny_project import REPOSITORY, make_project, set_param, stage_module, write_pictures
 
 from flows import pipeline, stages
 from flows.artifacts import artifact_key
 from flows.display import BarDisplay, PlainDisplay, current_display, shown
 from flows.limits import TRAINING_LIMIT, ensure_training_limit, training_slot
 from flows.services.runs import mark_crashed, running_runs
-from tasks.running import stage_cli
-from tasks.requests import translate_folder
-from tasks.running.dvc_stage import StageFailed, StageOutcome
 from tasks.project.params import load_params
+from tasks.requests import translate_folder
+from tasks.running import stage_cli
+from tasks.running.dvc_stage import StageFailed, StageOutcome
 from ui2i.checkpoints import load_generator, save_generator
 from ui2i.errors import ConfigError
 from ui2i.tables import DISTANCE_SCHEMA, read_table
@@ -57,7 +57,7 @@ def in_this_process(name, main, on_progress, on_line):
 
 def run_stage_here(stage, *, project, force=False, num_threads=None, on_progress, on_line):
     kind, name = stage.split("@")
-    module = importlib.import_module(f"tasks.{'import_base' if kind == 'import' else kind}").STAGE
+    module = importlib.import_module(stage_module("import_base" if kind == "import" else kind)).STAGE
     arguments = [f"--{module.option}", name, "--project", str(project.root)]
     arguments += ["--restart"] if force and module.trains else []
     return in_this_process(stage, lambda: stage_cli.main(module, arguments), on_progress, on_line)
@@ -73,8 +73,8 @@ def _stages_here():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(stages, "run_stage", run_stage_here)
         patch.setattr(stages, "run_command", run_command_here)
-        patch.setattr("tasks.project.raw_pictures.ensure_dvc", lambda root: None)
-        patch.setattr("tasks.project.raw_pictures.run_dvc", lambda root, *arguments: "")
+        patch.setattr("tasks.requests.raw_pictures.ensure_dvc", lambda root: None)
+        patch.setattr("tasks.requests.raw_pictures.run_dvc", lambda root, *arguments: "")
         yield
 
 

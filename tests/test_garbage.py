@@ -11,7 +11,7 @@ import pytest
 import zc.lockfile
 from tiny_project import make_project, set_param
 
-from cli import app as cli
+from cli import app
 from tasks.requests import garbage
 from tasks.requests.garbage import collect, remove, table_hashes
 from tasks.running.leases import hold_lease, new_holder
@@ -229,7 +229,7 @@ def ui2i(project, capsys):
 
     def run(*arguments):
         capsys.readouterr()
-        return cli.run(["--project", str(project.root), *arguments]), *capsys.readouterr()
+        return app.run(["--project", str(project.root), *arguments]), *capsys.readouterr()
 
     return run
 

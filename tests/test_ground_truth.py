@@ -19,17 +19,6 @@ from test_tasks import run
 from tiny_models import random_generator
 from tiny_project import PARAMS, REPOSITORY, make_project, set_param
 
-from tasks.project.params import load_params, parse_params
-from tasks.project.paths import Project
-from ui2i.config import InversionConfig, RegressorConfig
-from experiments.synthetic.drawing.subjects import Attributes
-from ui2i.datasets.prepared import PreparedDataset
-from experiments.synthetic.procedural import draw, draw_dataset, sample_attributes
-from ui2i.errors import CheckpointError, ConfigError, DataError, TrainingError
-from ui2i.images import to_tensor
-from ui2i.perceptual import Perceptual
-from ui2i.tables import KEPT_SCHEMA, TRUTH_SCHEMA, read_table
-from ui2i.translation import NamedImages, translate_folder
 from experiments.paper.truth import (
     METRICS,
     AttributeRegressor,
@@ -53,6 +42,17 @@ from experiments.paper.truth import (
 )
 from experiments.paper.truth.columns import Kind, agreement, held_out_score
 from experiments.paper.truth.loss import Targets
+from experiments.synthetic.drawing.subjects import Attributes
+from experiments.synthetic.procedural import draw, draw_dataset, sample_attributes
+from tasks.project.params import load_params, parse_params
+from tasks.project.paths import Project
+from ui2i.config import InversionConfig, RegressorConfig
+from ui2i.datasets.prepared import PreparedDataset
+from ui2i.errors import CheckpointError, ConfigError, DataError, TrainingError
+from ui2i.images import to_tensor
+from ui2i.perceptual import Perceptual
+from ui2i.tables import KEPT_SCHEMA, TRUTH_SCHEMA, read_table
+from ui2i.translation import NamedImages, translate_folder
 
 # lpips itself asks torchvision in a deprecated way.
 pytestmark = pytest.mark.filterwarnings("ignore:The parameter 'pretrained'", "ignore:Arguments other than a weight")

@@ -12,11 +12,11 @@ import time
 import psutil
 import pytest
 
+from tasks.project.paths import Project
 from tasks.running import dvc_locks
 from tasks.running.dvc_command import ensure_dvc
 from tasks.running.leases import HeldError, hold_lease, is_held, lease_names, new_holder, read_holder, remove_lease
 from tasks.running.lock_file import keep_copy, mend, read_outputs
-from tasks.project.paths import Project
 from tasks.running.tether import tethered
 
 LOCK = """\

@@ -10,7 +10,7 @@ import pytest
 from picture_files import blobs, file_bytes
 from tiny_project import make_project
 
-from tasks.project.raw_pictures import add_raw, count_pictures, not_copied
+from tasks.requests.raw_pictures import add_raw, count_pictures, not_copied
 from ui2i.config import IngestConfig
 from ui2i.datasets.ingest import ingest
 from ui2i.datasets.ingestion.folders import Links, folder_source
@@ -25,8 +25,8 @@ PASSED_OVER = {".png?w=640": 2, ".txt": 1, "none": 1}
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("tasks.project.raw_pictures.ensure_dvc", lambda root: None)
-    monkeypatch.setattr("tasks.project.raw_pictures.run_dvc", lambda root, *arguments: None)
+    monkeypatch.setattr("tasks.requests.raw_pictures.ensure_dvc", lambda root: None)
+    monkeypatch.setattr("tasks.requests.raw_pictures.run_dvc", lambda root, *arguments: None)
     return make_project(tmp_path / "project")
 
 

@@ -14,7 +14,7 @@ from ui2i.errors import ConfigError
 
 def entry(stage, *outputs, generation=0):
     """A stage's entry as DVC writes it."""
-    lines = [f"  {stage}:", f"    cmd: python -m tasks.{stage.replace('@', ' --name ')}", "    outs:"]
+    lines = [f"  {stage}:", f"    cmd: python -m tasks.stages.{stage.replace('@', ' --name ')}", "    outs:"]
     for output in outputs:
         md5 = hashlib.md5(f"{output}{generation}".encode()).hexdigest()
         lines += [f"    - path: {output}", "      hash: md5", f"      md5: {md5}.dir", "      size: 2048"]

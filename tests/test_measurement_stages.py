@@ -11,9 +11,9 @@ from test_tasks import OPTIONS, run
 from tiny_models import random_generator
 from tiny_project import make_project, set_param, write_pictures
 
-from cli import app as cli
-from tasks.project.params import load_params
+from cli import app
 from experiments.paper.stages.table import build_table
+from tasks.project.params import load_params
 from ui2i.checkpoints import ModelCard, file_hash, save_generator
 from ui2i.metrics import unfinished
 from ui2i.tables import (
@@ -67,7 +67,7 @@ def ui2i(project, capsys, monkeypatch):
 
     def call(*arguments):
         capsys.readouterr()
-        status = cli.run([str(argument) for argument in arguments])
+        status = app.run([str(argument) for argument in arguments])
         return status, *capsys.readouterr()
 
     return call

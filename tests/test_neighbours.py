@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from ui2i.config import PerceptualConfig
 from experiments.synthetic.procedural import draw, sample_attributes, style_names
+from ui2i.config import PerceptualConfig
 from ui2i.metrics.neighbours import nearest_neighbours, pairwise_distances
 from ui2i.perceptual import Perceptual, load_perceptual
 

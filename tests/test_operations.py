@@ -17,13 +17,12 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from prefect.utilities.callables import parameter_schema
 from tiny_project import make_project, set_param
 
+from cli.overview import overview, reason
 from flows import pipeline, stages
-
-from flows.services import verdicts
 from flows.artifacts import artifact_key, show_revision
 from flows.holding import run_lease
-from cli.overview import overview, reason
 from flows.parameters import Method
+from flows.services import verdicts
 from flows.services.runs import Run, open_runs
 from flows.services.verdicts import judge, repair
 from tasks.running import leases

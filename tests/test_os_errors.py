@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import save_file
 from tiny_project import files_below, make_project, write_base
 
-from cli import app as cli
+from cli import app
 from tasks.running.command_line import one_line
 from tasks.running.stage_cli import hold
 from tasks.running.warning_lines import warnings_as_lines
@@ -61,7 +61,7 @@ def test_a_command_that_cannot_write_says_so_in_one_line(project, capsys, monkey
     (project.root / blocked).write_text("no folder")
     before = files_below(project.root)
     capsys.readouterr()
-    status = cli.run(arguments.split())
+    status = app.run(arguments.split())
     out, err = capsys.readouterr()
     assert status == 2 and "Traceback" not in out + err
     assert err.startswith("error: ")
@@ -73,7 +73,7 @@ def test_a_command_that_cannot_write_says_so_in_one_line(project, capsys, monkey
 def test_verbose_says_where(project, capsys, monkeypatch):
     monkeypatch.chdir(project.root)
     (project.root / "data/runs").write_text("no folder")
-    assert cli.run(["--verbose", "gc"]) == 2
+    assert app.run(["--verbose", "gc"]) == 2
     *trace, last = capsys.readouterr().err.splitlines()
     assert trace[0].startswith("Traceback")
     assert last.startswith("error: ")
@@ -81,7 +81,17 @@ def test_verbose_says_where(project, capsys, monkeypatch):
 
 def test_a_stage_on_a_full_disk(project):
     done = subprocess.run(
-        ["bash", "-c", 'ulimit -f 1; exec "$@"', "-", sys.executable, "-m", "experiments.synthetic.draw", "--dataset", "face"],
+        [
+            "bash",
+            "-c",
+            'ulimit -f 1; exec "$@"',
+            "-",
+            sys.executable,
+            "-m",
+            "experiments.synthetic.draw",
+            "--dataset",
+            "face",
+        ],
         cwd=project.root,
         env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,

@@ -13,6 +13,8 @@ import pytest
 import torch
 from training_run import CONFIG, differences, snapshot
 
+from experiments.paper.truth import cache
+from experiments.paper.truth.cache import cached_regressor
 from tasks.running.warning_lines import warnings_as_lines
 from ui2i import precision
 from ui2i.config import EncoderConfig, NetworkConfig, RegressorConfig, TrainingConfig
@@ -24,8 +26,6 @@ from ui2i.training.loop import train
 from ui2i.training.plan import plan_training
 from ui2i.training.snapshots import STATE_FILE, SUPERSEDED_FILE
 from ui2i.training.state import initial_state
-from experiments.paper.truth import cache
-from experiments.paper.truth.cache import cached_regressor
 
 AUTO = dataclasses.replace(CONFIG, precision="auto", total_kimg=0.012)
 LONGER = dataclasses.replace(AUTO, total_kimg=0.02)

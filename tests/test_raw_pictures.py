@@ -12,9 +12,9 @@ from picture_files import blobs, file_bytes
 from tiny_project import files_below, make_project, set_param
 
 from flows.registration import add_domain
-from tasks.stages.ingest import STAGE
-from tasks.project.raw_pictures import add_raw, count_pictures, not_copied
+from tasks.requests.raw_pictures import add_raw, count_pictures, not_copied
 from tasks.running.stage_cli import main
+from tasks.stages.ingest import STAGE
 from ui2i.datasets.manifest import read_manifest
 from ui2i.errors import ConfigError, DataError
 
@@ -24,8 +24,8 @@ FILES = {f"{index}.png": file_bytes(blobs(index), "PNG") for index in range(1, 4
 @pytest.fixture
 def project(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # stages change to their project, and this leads back
-    monkeypatch.setattr("tasks.project.raw_pictures.ensure_dvc", lambda root: None)
-    monkeypatch.setattr("tasks.project.raw_pictures.run_dvc", lambda root, *arguments: None)
+    monkeypatch.setattr("tasks.requests.raw_pictures.ensure_dvc", lambda root: None)
+    monkeypatch.setattr("tasks.requests.raw_pictures.run_dvc", lambda root, *arguments: None)
     return make_project(tmp_path / "project")
 
 
@@ -143,7 +143,7 @@ def test_a_file_beyond_the_limit_is_never_copied(project, source):
 
 
 def test_a_file_that_grows_while_it_is_copied(project, source, monkeypatch):
-    monkeypatch.setattr("tasks.project.raw_pictures.check_picture_file", lambda path, name: None)
+    monkeypatch.setattr("tasks.requests.raw_pictures.check_picture_file", lambda path, name: None)
     monkeypatch.setattr("ui2i.decoding.MAX_FILE_BYTES", len(PICTURE) + 10)
     (source / "a.png").write_bytes(PICTURE + bytes(100))
     assert added_files(project, source) == {"good.png"}

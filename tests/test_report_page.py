@@ -16,7 +16,8 @@ from test_measurement_stages import ui2i as ui2i
 from test_tasks import run
 
 from experiments.paper.tables import Cell, PaperTable
-from ui2i.report import Section, curves, heat_map, paper_table, paragraph, picture, render, table
+from experiments.paper.tables.html import paper_table
+from ui2i.report import Section, curves, heat_map, paragraph, picture, render, table
 
 CHROMIUM = next((path for path in map(shutil.which, ("chromium", "chromium-browser", "google-chrome")) if path), None)
 

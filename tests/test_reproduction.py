@@ -12,28 +12,27 @@ from test_flows import _prefect as _prefect
 from test_flows import in_this_process, run_stage_here
 from tiny_project import PARAMS, REPOSITORY, set_param, write_base
 
-from flows import stages
-
-from cli import app as cli
+from cli import app
 from experiments.paper.flow import reproduce
-from experiments.paper.stages import baseline
-from experiments.paper.reproduction import project as reproduction
 from experiments.paper.reproduction import page as reproduction_page
-from tasks.running.costs import Cost, noted_cost, read_cost
-from tasks.running.dvc_stage import StageFailed, StageOutcome, list_stages, run_stage
-from tasks.requests.evaluate_folder import judge_folder
-from tasks.project.params import load_params, parse_params, training_config
-from tasks.project.paths import Project
-from experiments.paper.reproduction.project import experiment_name, planned, prepare, reproduction_stages
+from experiments.paper.reproduction import project as reproduction
 from experiments.paper.reproduction.page import page_text, read_claims, write_page
 from experiments.paper.reproduction.plan import estimate_seconds
+from experiments.paper.reproduction.project import experiment_name, planned, prepare, reproduction_stages
 from experiments.paper.reproduction.results import read_results
+from experiments.paper.stages import baseline
+from experiments.paper.tables import TABLE_1, TABLE_1_COLUMNS
+from experiments.paper.tables.paper_claims import PAPER_COLUMNS
+from flows import stages
+from tasks.project.params import load_params, parse_params, training_config
+from tasks.project.paths import Project
+from tasks.requests.evaluate_folder import judge_folder
+from tasks.running.costs import Cost, noted_cost, read_cost
+from tasks.running.dvc_stage import StageFailed, StageOutcome, list_stages, run_stage
 from ui2i.checkpoints import load_generator
 from ui2i.datasets.prepared import PreparedDataset
 from ui2i.errors import ConfigError, DataError
 from ui2i.images import load_image
-from experiments.paper.tables import TABLE_1, TABLE_1_COLUMNS
-from experiments.paper.tables.paper_claims import PAPER_COLUMNS
 from ui2i.tables import DISTANCE_SCHEMA, EVALUATION_SCHEMA, INVERTED_SCHEMA, TRUTH_SCHEMA, read_table
 
 REGRESSOR = "regressor: {num_drawings: 12, num_held_out: 6, num_epochs: 1, batch_size: 6, width: 4}"
@@ -103,17 +102,14 @@ def without_dvc(monkeypatch):
 
 
 def fake_cyclegan(command):
-    """Do what benchmarks/cyclegan.py does with this command line, but hand the pictures on, dimmed."""
+    """Do what experiments.paper.cyclegan does with this command line, but hand the pictures on, dimmed."""
     from PIL import Image
 
+    from experiments.paper.cyclegan.__main__ import _parser
     from tasks.stages.translate import first_pictures
     from ui2i.datasets.prepared import PreparedDataset
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(baseline.SCRIPT.parent))
-        import cyclegan
-
-        options = cyclegan._parser().parse_args(command[2:])
+    options = _parser().parse_args(command[3:])
     assert options.minutes > 0 and options.source == options.test
     pictures = first_pictures(PreparedDataset(options.test, "test"), options.num_test)
     for name, image in zip(pictures.names, pictures.images, strict=True):
@@ -346,11 +342,10 @@ def test_a_baseline_is_trained_as_long_as_the_model_it_is_compared_with(made):
     assert baseline.training_minutes(project, "cartoon", "FC-FT") == pytest.approx(log["seconds"].sum() / 60)
 
 
-def test_a_baseline_that_fails_says_why_in_its_own_words(made, tmp_path, monkeypatch):
-    script = tmp_path / "cyclegan.py"
+def test_a_baseline_that_fails_says_why_in_its_own_words(tmp_path):
+    script = tmp_path / "baseline.py"
     script.write_text("import sys; print('error: no room, expected more; buy some', file=sys.stderr); sys.exit(2)")
-    monkeypatch.setattr(baseline, "SCRIPT", script)
-    with pytest.raises(baseline.BaselineError, match=r"cyclegan\.py: no room, expected more; buy some"):
+    with pytest.raises(baseline.BaselineError, match=r"cyclegan: no room, expected more; buy some"):
         baseline._run([sys.executable, str(script)])
 
 
@@ -372,7 +367,7 @@ def test_a_stage_that_fails_is_named_and_the_rest_waits(made, repository, monkey
 
     monkeypatch.setattr(stages, "run_stage", fail)
     monkeypatch.setattr("experiments.paper.commands.session", lambda *_: contextlib.nullcontext())
-    assert cli.run(["reproduce", "--quick", "--out", str(project.root)]) == 2
+    assert app.run(["reproduce", "--quick", "--out", str(project.root)]) == 2
     err = capsys.readouterr().err
     assert err.splitlines()[0].startswith("stopped in ingest@portrait; once that is mended, the same command goes on")
     assert err.splitlines()[-1] == "error: no pictures, expected some; add them"
@@ -381,7 +376,7 @@ def test_a_stage_that_fails_is_named_and_the_rest_waits(made, repository, monkey
 
 def test_a_dry_run_lists_the_stages_and_writes_nothing(tmp_path, capsys):
     out = tmp_path / "out"
-    assert cli.run(["reproduce", "--quick", "--out", str(out), "--dry-run"]) == 0
+    assert app.run(["reproduce", "--quick", "--out", str(out), "--dry-run"]) == 0
     said = capsys.readouterr().out
     assert "finetune@anime" in said and "on two quiet cores" in said
     assert not out.exists()

@@ -9,7 +9,7 @@ import pytest
 from test_cli import distance_row
 from tiny_project import REPOSITORY, make_project
 
-from cli import app as cli
+from cli import app
 from tasks.requests.result_tables import diff_runs, filter_rows
 from ui2i.errors import ConfigError
 from ui2i.tables import DISTANCE_SCHEMA, append_rows, read_table
@@ -38,7 +38,7 @@ def project(tmp_path, monkeypatch):
 def ui2i(project, capsys):
     def call(*arguments):
         capsys.readouterr()
-        status = cli.run([str(argument) for argument in arguments])
+        status = app.run([str(argument) for argument in arguments])
         return status, *capsys.readouterr()
 
     return call

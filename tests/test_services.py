@@ -15,15 +15,14 @@ import pytest
 from ruamel.yaml import YAML
 from tiny_project import REPOSITORY
 
-from flows.services import operations
-
+from cli.operations import _parameter
 from flows.services import daemons as services
+from flows.services import operations
+from flows.services.daemons import Service, read_services, running_server, start_server
 from flows.services.environment import prepare_environment
 from flows.services.loopback import is_loopback, is_loopback_url
-from cli.operations import _parameter
 from flows.services.password import make_password
 from flows.services.server import ServerError, let_prefect_schedule, named_server
-from flows.services.daemons import Service, read_services, running_server, start_server
 from flows.services.session import prefect_session
 from flows.task_runners import chosen_task_runner, dask_runner, ray_runner
 from tasks.project.paths import Project

@@ -75,13 +75,8 @@ from ui2i.inversion import invert
 config = InversionConfig(method="encoder")
 invert(torch.zeros(1, 3, 64, 64), generator, perceptual, config, encoder=encoder)""",
     "stages": """
-from tasks import translate""", 
-from tasks.stages import distance
 from experiments.synthetic import draw
-from tasks.stages import evaluate
-from tasks.stages import import_base
-from tasks.stages import ingest
-from tasks.stages import swap
+from tasks.stages import distance, evaluate, import_base, ingest, swap, translate""",
 }
 
 
@@ -115,9 +110,9 @@ def test_addresses_of_trained_trunks_are_torchvision_s() -> None:
 def test_distances_are_printed_without_what_takes_a_second_to_import(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project")
     append_rows(project.distance_table("cartoon"), [distance_row("new", "cartoon/FT", 0.4)], DISTANCE_SCHEMA)
-    steps = {"distances": "assert cli.run(['--project', sys.argv[1], 'distances']) == 0"}
+    steps = {"distances": "assert app.run(['--project', sys.argv[1], 'distances']) == 0"}
     watched = ("torch", "pandas", "prefect", "dvc", "scipy", *SLOW)
-    assert first_imports("import sys; from flows import cli", steps, watched, str(project.root)) == {"distances": set()}
+    assert first_imports("import sys; from cli import app", steps, watched, str(project.root)) == {"distances": set()}
 
 
 def test_what_to_expect_depends_on_the_processor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,11 +31,11 @@ def work():
 {run}
 """
 COMMAND = (
-    "from flows import cli",
-    "cli.run = work\ntry:\n    cli.main()\nexcept KeyboardInterrupt:\n    sys.exit(130)",
+    "from cli import app",
+    "app.run = work\ntry:\n    app.main()\nexcept KeyboardInterrupt:\n    sys.exit(130)",
 )
 STAGE = (
-    "from tasks import stage_cli",
+    "from tasks.running import stage_cli",
     "with stage_cli._stopped_by_signals():\n    work()",
 )
 

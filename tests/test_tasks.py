@@ -11,12 +11,20 @@ import zipfile
 
 import pytest
 import torch
-from tiny_project import files_below, make_project, run_stage_module, set_param, write_base, write_pictures
+from tiny_project import (
+    files_below,
+    make_project,
+    run_stage_module,
+    set_param,
+    stage_module,
+    write_base,
+    write_pictures,
+)
 
-from tasks.running import stage_cli
 from tasks.models.model_folder import read_model
+from tasks.requests.raw_pictures import add_raw, not_copied
+from tasks.running import stage_cli
 from tasks.running.progress import PREFIX, parse_progress, part_of, report_progress
-from tasks.project.raw_pictures import add_raw, not_copied
 from ui2i.checkpoints import load_generator, read_card
 from ui2i.datasets.manifest import read_manifest
 from ui2i.errors import ConfigError, DataError, TrainingError
@@ -38,7 +46,7 @@ OPTIONS = {
 def run(project, module, name, *more):
     """Run a stage in this process, which has torch already."""
     arguments = [OPTIONS[module], name, "--project", str(project.root), *more]
-    return stage_cli.main(importlib.import_module(f"tasks.{module}").STAGE, arguments)
+    return stage_cli.main(importlib.import_module(stage_module(module)).STAGE, arguments)
 
 
 @pytest.fixture(autouse=True)
@@ -237,9 +245,9 @@ def test_what_is_no_name(failure, name):
 @pytest.mark.parametrize("module", OPTIONS)
 def test_help_has_an_example(module, capsys):
     with pytest.raises(SystemExit) as exit_status:
-        stage_cli.main(importlib.import_module(f"tasks.{module}").STAGE, ["--help"])
+        stage_cli.main(importlib.import_module(stage_module(module)).STAGE, ["--help"])
     assert exit_status.value.code == 0
-    assert f"python -m tasks.{module} {OPTIONS[module]}" in capsys.readouterr().out
+    assert f"python -m {stage_module(module)} {OPTIONS[module]}" in capsys.readouterr().out
 
 
 def test_no_project(tmp_path, capsys):
@@ -396,7 +404,9 @@ def test_asked_to_stop_it_leaves_nothing_half_written(project):
 def test_under_dvc_it_ends_with_its_parent(project):
     set_param(project, "drawn.face.num_images", 100_000)
     wrapper = "import subprocess, sys; subprocess.run([sys.executable, *sys.argv[1:]])"
-    with started(project, "-c", wrapper, "-m", "experiments.synthetic.draw", "--dataset", "face", DVC_STAGE="draw@face") as parent:
+    with started(
+        project, "-c", wrapper, "-m", "experiments.synthetic.draw", "--dataset", "face", DVC_STAGE="draw@face"
+    ) as parent:
         assert parent.first_line.startswith(PREFIX)
         parent.kill()
         parent.communicate(timeout=60)  # ends when the stage has closed the pipe too
@@ -456,8 +466,8 @@ def test_parts_fill_the_whole_once():
 def added(monkeypatch):
     """What DVC was told to track."""
     calls = []
-    monkeypatch.setattr("tasks.project.raw_pictures.ensure_dvc", lambda root: None)
-    monkeypatch.setattr("tasks.project.raw_pictures.run_dvc", lambda root, *arguments: calls.append(arguments[-1]))
+    monkeypatch.setattr("tasks.requests.raw_pictures.ensure_dvc", lambda root: None)
+    monkeypatch.setattr("tasks.requests.raw_pictures.run_dvc", lambda root, *arguments: calls.append(arguments[-1]))
     return calls
 
 

@@ -8,11 +8,11 @@ import sys
 
 import pytest
 import torch
-from tiny_project import files_below, make_project, set_param, write_base, write_pictures
+from tiny_project import files_below, make_project, set_param, stage_module, write_base, write_pictures
 
+from tasks.models.training_plan import base_network
 from tasks.running import stage_cli
 from tasks.running.stage_cli import DEVICE_VARIABLE, PROCESSES_VARIABLE
-from tasks.models.training_plan import base_network
 from ui2i import precision
 from ui2i.checkpoints import load_generator
 from ui2i.precision import choose_precision
@@ -37,7 +37,7 @@ def prepared(tmp_path):
 
 
 def run(project, module, *arguments):
-    stage = importlib.import_module(f"tasks.{module}").STAGE
+    stage = importlib.import_module(stage_module(module)).STAGE
     return stage_cli.main(stage, [*arguments, "--project", str(project.root)])
 
 

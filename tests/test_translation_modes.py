@@ -13,6 +13,7 @@ from PIL import Image
 from tiny_models import random_generator, random_ws
 
 import ui2i.inversion.latents as latents_module
+from experiments.paper.style_layers import measure_style_layers, save_style_layers_plot
 from ui2i.config import InversionConfig, PerceptualConfig
 from ui2i.errors import CheckpointError, ConfigError, DataError
 from ui2i.factorization import directions, style_weights
@@ -26,10 +27,8 @@ from ui2i.translation import (
     FeatureSwappedGenerator,
     NamedImages,
     TranslationConfig,
-    measure_style_layers,
     mix_styles,
     sample_style,
-    save_style_layers_plot,
     semantic_step,
     share_mapping,
     translate_folder,

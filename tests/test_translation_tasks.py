@@ -15,17 +15,16 @@ from safetensors import safe_open
 from tiny_models import random_generator, random_ws
 from tiny_project import make_project, set_param, write_pictures
 
-from cli import app as cli
-from experiments.paper.stages import compare_inversions
-from tasks.stages import encode
-from tasks.stages import import_base
+from cli import app
 from experiments.paper.requests import style_layers
-from tasks.requests import translate_folder
+from experiments.paper.stages import compare_inversions
 from tasks.models.inversion_models import encoder_path, find_encoder
+from tasks.models.translation_models import choose_source, choose_targets
 from tasks.project.params import load_params, parse_params
 from tasks.project.paths import Project
 from tasks.project.register import register_encoder
-from tasks.models.translation_models import choose_source, choose_targets
+from tasks.requests import translate_folder
+from tasks.stages import encode, import_base
 from ui2i.checkpoints import ModelCard, file_hash, load_discriminator, save_discriminator, save_generator
 from ui2i.config import IngestConfig, InversionConfig
 from ui2i.datasets.ingest import ingest
@@ -199,7 +198,7 @@ def test_a_base_is_packed_with_its_encoder_and_used_elsewhere(
     card = ModelCard(domain="face", mode="scratch")
     save_discriminator(source / "discriminator.safetensors", Discriminator(BASE.config), card)
     packed = tmp_path / "packed"
-    assert cli.run(["--project", str(made.root), "base", "pack", "face", str(packed)]) == 0
+    assert app.run(["--project", str(made.root), "base", "pack", "face", str(packed)]) == 0
     assert (packed / "generator.safetensors").read_bytes() == (source / "generator.safetensors").read_bytes()
     for name in ("discriminator.safetensors", "encoder.safetensors"):
         full = made.encoder("face") if name.startswith("encoder") else source / name
@@ -229,7 +228,7 @@ def test_a_base_is_packed_with_its_encoder_and_used_elsewhere(
     assert sorted(path.name for path in other.checkpoint("face").iterdir()) == before
     # A folder that is there, and a model that is none of the bases.
     for name, folder in (("face", packed), ("cartoon", tmp_path / "new")):
-        assert cli.run(["--project", str(made.root), "base", "pack", name, str(folder)]) == 2
+        assert app.run(["--project", str(made.root), "base", "pack", name, str(folder)]) == 2
     assert not (tmp_path / "new").exists()
 
 
@@ -288,17 +287,17 @@ def test_an_encoder_is_registered(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("command", ["translate", "train-encoder", "compare-inversions", "style-layers"])
 def test_commands_have_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.run([command, "--help"]) == 0
+    assert app.run([command, "--help"]) == 0
     assert "Examples:" in capsys.readouterr().out
 
 
 def test_tables_are_printed(made: Project, capsys: pytest.CaptureFixture[str]) -> None:
     place = ["--project", str(made.root)]
-    assert cli.run([*place, "compare-inversions", "face", "--num", "2", "--steps", "1", "--method", "w"]) == 0
-    assert cli.run([*place, "style-layers", "cartoon", "--num", "2", "--styles", "2", "--variant", "FC-FT"]) == 0
+    assert app.run([*place, "compare-inversions", "face", "--num", "2", "--steps", "1", "--method", "w"]) == 0
+    assert app.run([*place, "style-layers", "cartoon", "--num", "2", "--styles", "2", "--variant", "FC-FT"]) == 0
     printed = capsys.readouterr().out
     assert "LPIPS_d" in printed and "±" in printed and "face.parquet" in printed
-    assert cli.run([*place, "compare-inversions", "nobody"]) == 2
+    assert app.run([*place, "compare-inversions", "nobody"]) == 2
 
 
 def test_a_method_of_the_command_line_takes_its_own_rate() -> None:

@@ -1,6 +1,7 @@
 """A project small enough for a test: 32 px, a few pictures, a few training steps."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -93,10 +94,16 @@ def write_base(project: Project, name: str = "face", **network: int) -> Path:
     return folder
 
 
+def stage_module(name: str) -> str:
+    """Return the module of a stage by its last part, as `dvc.yaml` runs it."""
+    modules = re.findall(r"cmd: python -m ([\w.]+)", (REPOSITORY / "dvc.yaml").read_text())
+    return next(module for module in modules if module.rpartition(".")[2] == name)
+
+
 def run_stage_module(project: Project, module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run `python -m tasks.<module>` in the project."""
+    """Run the stage of that module in the project."""
     return subprocess.run(
-        [sys.executable, "-m", f"tasks.{module}", *arguments],
+        [sys.executable, "-m", stage_module(module), *arguments],
         cwd=project.root,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
         capture_output=True,

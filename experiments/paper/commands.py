@@ -50,10 +50,10 @@ def reproduce(
     Stopped, the same command goes on. It ends with a page that sets our values beside the paper's and says what holds.
     """
     from cli.report import print_outcomes, print_paths
-    from tasks.running.dvc_stage import StageFailed
-    from tasks.project.params import load_params
-    from experiments.paper.reproduction.project import REPORT_FOLDER, planned, prepare, reproduction_stages
     from experiments.paper.reproduction.page import PAGE_FILE
+    from experiments.paper.reproduction.project import REPORT_FOLDER, planned, prepare, reproduction_stages
+    from tasks.project.params import load_params
+    from tasks.running.dvc_stage import StageFailed
 
     if dry_run:
         project, params = planned(out, quick=quick)
@@ -79,10 +79,10 @@ def reproduce(
 
 def _print_plan(project: "Project", params: "Params", stages: list[str]) -> None:
     """Print the stages, what each will take on two cores, and what it took if it has run."""
-    from flows.display import duration
     from cli.report import print_table
-    from tasks.running.costs import read_cost
     from experiments.paper.reproduction.plan import estimate_seconds
+    from flows.display import duration
+    from tasks.running.costs import read_cost
 
     rows, total = [], 0.0
     for stage in stages:

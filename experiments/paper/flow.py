@@ -5,17 +5,17 @@ import sys
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 
+from experiments.paper.reproduction.page import PAGE_FILE
+from experiments.paper.reproduction.project import REPORT_FOLDER, reproduction_stages
 from flows.artifacts import artifact_key, show_contact_sheet, show_distances, show_revision
 from flows.display import current_display
 from flows.holding import making, tell_alive
 from flows.limits import ensure_training_limit
 from flows.stages import command_task, stage_task
-from tasks.running.dvc_stage import StageOutcome
-from tasks.running.dvc_status import leading_up_to_date
 from tasks.project.params import load_params
 from tasks.project.paths import Project, find_project
-from experiments.paper.reproduction.project import REPORT_FOLDER, reproduction_stages
-from experiments.paper.reproduction.page import PAGE_FILE
+from tasks.running.dvc_stage import StageOutcome
+from tasks.running.dvc_status import leading_up_to_date
 
 NAME = "reproduction"
 

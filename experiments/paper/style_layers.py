@@ -14,8 +14,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from experiments.paper.inversion_comparison import interval
 from ui2i.errors import ConfigError
-from ui2i.inversion import interval
 from ui2i.networks.generator import Generator
 from ui2i.perceptual import Perceptual
 from ui2i.progress import Progress, no_progress

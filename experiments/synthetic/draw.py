@@ -9,8 +9,8 @@ from tasks.running.stage_cli import Job, Stage, main
 
 def work(job: Job) -> None:
     """Draw `drawn.<name>`."""
-    from experiments.synthetic.drawing.workers import usable_cores
     from experiments.synthetic.procedural import draw_dataset
+    from ui2i.processors import usable_cores
 
     drawn = find_entry(job.params.drawn, job.name, "drawn")
     draw_dataset(

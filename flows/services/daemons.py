@@ -24,8 +24,8 @@ from filelock import FileLock, Timeout
 from flows.services.environment import PREFECT_FOLDER
 from flows.services.password import make_password, make_private, read_password, server_environment
 from flows.services.server import LEASES_IN_FILES, STAY, ServerError
-from tasks.running.dvc_command import dvc_environment
 from tasks.project.paths import Project
+from tasks.running.dvc_command import dvc_environment
 from ui2i.files import write_text
 
 DEFAULT_HOST = "127.0.0.1"

@@ -15,8 +15,8 @@ from prefect.client.schemas.actions import WorkPoolCreate, WorkPoolUpdate
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound, PrefectHTTPStatusError
 
 from flows.limits import ensure_training_limit
-from tasks.running.dvc_command import dvc_environment
 from tasks.project.paths import Project
+from tasks.running.dvc_command import dvc_environment
 from ui2i.errors import ConfigError, UI2IError
 
 POOL = "ui2i"

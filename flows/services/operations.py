@@ -4,9 +4,6 @@ import dataclasses
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from flows.services.environment import prepare_environment, users_server
-from flows.services.loopback import is_loopback_url
-from flows.services.server import ServerError, named_server, wait_for_server
 from flows.services.daemons import (
     DEFAULT_HOST,
     DEFAULT_PORT,
@@ -20,6 +17,9 @@ from flows.services.daemons import (
     start_worker,
     stop_service,
 )
+from flows.services.environment import prepare_environment, users_server
+from flows.services.loopback import is_loopback_url
+from flows.services.server import ServerError, named_server, wait_for_server
 from tasks.project.paths import Project
 
 DEFAULT_LIMIT = 2  # flows at a time: one trains while another ingests

@@ -4,10 +4,10 @@ import contextlib
 from collections.abc import Iterator
 
 from flows.display import current_display
+from flows.services.daemons import running_server, server_password
 from flows.services.environment import prefect_home, prepare_environment, users_server
 from flows.services.loopback import is_loopback_url
 from flows.services.server import named_server, temporary_server, wait_for_server
-from flows.services.daemons import running_server, server_password
 from tasks.project.paths import Project
 
 REACH_SECONDS = 20.0

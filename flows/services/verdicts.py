@@ -13,9 +13,9 @@ from prefect.exceptions import ObjectNotFound
 from flows.holding import forget_run, run_lease
 from flows.limits import TRAINING_LIMIT
 from flows.services.runs import Run, close, open_runs
+from tasks.project.paths import Project
 from tasks.running import lock_file
 from tasks.running.leases import is_held, lease_names, read_holder
-from tasks.project.paths import Project
 
 Verdict = Literal["alive", "gone", "unknown"]
 

@@ -1,7 +1,8 @@
 """The numbers of a project: `params.yaml` as frozen dataclasses.
 
 Every section is one of the library's configs or one of the small classes below. A key that does not exist, at any
-depth, is refused: a misspelt setting must not silently leave the default in place. `tasks.project.register` edits the file.
+depth, is refused: a misspelt setting must not silently leave the default in place. `tasks.project.register` edits the
+file.
 """
 
 import dataclasses

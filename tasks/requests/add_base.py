@@ -13,11 +13,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tasks.running.dvc_command import check_trackable, ensure_dvc, run_dvc
 from tasks.project.params import check_name, load_params
 from tasks.project.paths import PARAMS_FILE, Project
-from tasks.project.raw_pictures import add_raw, not_copied
 from tasks.project.register import register_imported
+from tasks.requests.raw_pictures import add_raw, not_copied
+from tasks.running.dvc_command import check_trackable, ensure_dvc, run_dvc
 from ui2i.download import download, public_address
 from ui2i.errors import CheckpointError, ConfigError
 from ui2i.files import atomic_folder, sha256_file

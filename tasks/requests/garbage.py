@@ -1,9 +1,9 @@
 """What of a project's data nothing refers to any more, and its removal.
 
-A file is referred to by `params.yaml` (its name is there), by DVC's records (`tasks.running.references`), and by the tables: a
-row names the models that it compares by their SHA-256, and the file with that hash stays wherever it lies. Tables
-themselves are never removed. A cache outside the project may be other projects' too, whose references nobody here
-knows: nothing of it goes unless somebody says that it is this project's alone.
+A file is referred to by `params.yaml` (its name is there), by DVC's records (`tasks.running.references`), and by the
+tables: a row names the models that it compares by their SHA-256, and the file with that hash stays wherever it lies.
+Tables themselves are never removed. A cache outside the project may be other projects' too, whose references nobody
+here knows: nothing of it goes unless somebody says that it is this project's alone.
 """
 
 import contextlib
@@ -15,11 +15,11 @@ from pathlib import Path
 
 from filelock import Timeout
 
+from tasks.project.params import Params, load_params
+from tasks.project.paths import Project
 from tasks.running.dvc_command import ensure_dvc, run_dvc
 from tasks.running.dvc_locks import repository_lock
 from tasks.running.leases import is_held, lease_names
-from tasks.project.params import Params, load_params
-from tasks.project.paths import Project
 from tasks.running.references import referred_md5s, require_record
 from ui2i.errors import ConfigError, DataError
 from ui2i.files import sha256_file

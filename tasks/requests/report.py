@@ -5,10 +5,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tasks.project.measurement_params import TABLE_SOURCES
+from tasks.project.experiment import installed_experiments
 from tasks.project.params import Params, load_params
 from tasks.project.paths import Project
-from experiments.paper.stages.table import build_table
 from ui2i.errors import DataError
 
 if TYPE_CHECKING:
@@ -40,21 +39,12 @@ def write_report(project: Project, path: Path) -> None:
 def _sections(project: Project, params: Params) -> "Iterator[Section]":
     from ui2i.report import Section
 
-    yield Section("The paper's tables", tuple(_paper_tables(project, params)))
+    for experiment in installed_experiments():
+        if experiment.report_sections is not None:
+            yield from (Section(title, tuple(parts)) for title, parts in experiment.report_sections(project, params))
     for domain in params.domains:
         yield Section(f"Domain {domain}", tuple(_domain_parts(project, domain)))
     yield Section("Provenance", tuple(_provenance(project, params)))
-
-
-def _paper_tables(project: Project, params: Params) -> Iterator[str]:
-    from ui2i.report import paper_table
-
-    for number in TABLE_SOURCES:
-        try:
-            yield paper_table(build_table(project, params, number))
-        except DataError as error:
-            if "was measured yet" not in str(error):
-                raise
 
 
 def _domain_parts(project: Project, domain: str) -> Iterator[str]:

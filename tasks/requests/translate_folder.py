@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tasks.running import stage_cli
 from tasks.project.paths import Project
+from tasks.running import stage_cli
 from tasks.running.stage_cli import Job, Stage, default_device
 from ui2i.errors import DataError
 from ui2i.files import sha256_bytes

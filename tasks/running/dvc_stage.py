@@ -10,11 +10,11 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
+from tasks.project.params import Params, find_entry, load_params
+from tasks.project.paths import Project
 from tasks.running.dvc_command import DVC, dvc_environment, dvc_message, ensure_dvc, is_busy, is_cut_off
 from tasks.running.lock_file import keep_copy, mend
-from tasks.project.params import Params, find_entry, load_params
 from tasks.running.process_group import Ended, listen
-from tasks.project.paths import Project
 from tasks.running.stage_cli import RESTART_VARIABLE
 from ui2i.errors import ConfigError, UI2IError
 from ui2i.progress import Progress

@@ -4,16 +4,16 @@ import itertools
 import json
 from collections.abc import Sequence
 
+from tasks.project.paths import Project
 from tasks.running.dvc_command import DvcError, ensure_dvc, run_dvc
 from tasks.running.lock_file import LOCK_FILE
-from tasks.project.paths import Project
 
 
 def leading_up_to_date(stages: Sequence[str], *, project: Project) -> list[str]:
     """Return those of `stages`, from the first on, that DVC would pass over, up to the first that it would run.
 
-    What comes after that one may depend on it, so `tasks.running.dvc_stage.run_stage` has to ask again when its turn comes. An
-    empty answer decides nothing either: where DVC fails, the stage itself says why, or mends it.
+    What comes after that one may depend on it, so `tasks.running.dvc_stage.run_stage` has to ask again when its turn
+    comes. An empty answer decides nothing either: where DVC fails, the stage itself says why, or mends it.
 
     Args:
         stages: in an order in which they can run.

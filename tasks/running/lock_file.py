@@ -19,9 +19,9 @@ from filelock import Timeout
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from tasks.project.paths import Project
 from tasks.running.dvc_locks import RWLOCK_FILE, mend_rwlock, repository_lock
 from tasks.running.dvc_stages import DefinedStages, defined_stages
-from tasks.project.paths import Project
 from ui2i.errors import ConfigError
 from ui2i.files import sha256_bytes, write_text
 

@@ -14,9 +14,9 @@ from pathlib import Path
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from tasks.project.paths import Project
 from tasks.running.dvc_stages import defined_stages
 from tasks.running.lock_file import LOCK_FILE, find_fault, read_copy, read_outputs
-from tasks.project.paths import Project
 from ui2i.errors import DataError
 
 _HASH = re.compile(r"\b[0-9a-f]{32}(?:\.dir)?\b")

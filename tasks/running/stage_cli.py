@@ -14,11 +14,11 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from tasks.project.params import Params, check_key, load_params
+from tasks.project.paths import Project, find_project
 from tasks.running.command_line import USER_ERROR, print_error
 from tasks.running.costs import noted_cost
-from tasks.project.params import Params, check_key, load_params
 from tasks.running.progress import report_progress
-from tasks.project.paths import Project, find_project
 from tasks.running.stop_signals import raise_on
 from tasks.running.warning_lines import warnings_as_lines
 from ui2i.allocator import keep_freed_memory
@@ -69,6 +69,13 @@ class Stage:
     output: Callable[[Project, str], Path]  # what the stage writes, locked meanwhile
     work: Callable[[Job], None]
     plan: Callable[[Job], str] | None = None  # of a stage that trains: what it would do, in lines
+
+    @property
+    def module(self) -> str:
+        """What `python -m` runs it by."""
+        module = self.work.__module__
+        spec = sys.modules["__main__"].__spec__ if module == "__main__" else None
+        return module if spec is None else spec.name
 
     @property
     def trains(self) -> bool:
@@ -183,15 +190,14 @@ def _share_among_processes(stage: Stage, arguments: Sequence[str]) -> None:
     if count == "1" or "RANK" in os.environ:
         return
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", count]
-    os.execv(sys.executable, [*launcher, "-m", f"tasks.{stage.name}", *arguments])
+    os.execv(sys.executable, [*launcher, "-m", stage.module, *arguments])
 
 
 def _parser(stage: Stage) -> argparse.ArgumentParser:
-    module = "import_base" if stage.name == "import" else stage.name
     parser = argparse.ArgumentParser(
-        prog=f"python -m tasks.{module}",
+        prog=f"python -m {stage.module}",
         description=stage.summary,
-        epilog=f"example: python -m tasks.{module} --{stage.option} "
+        epilog=f"example: python -m {stage.module} --{stage.option} "
         + ("cartoon" if stage.option == "domain" else "face")
         + f"; through DVC, with what it needs: dvc repro {stage.name}@NAME",
     )

@@ -2,11 +2,11 @@
 
 import sys
 
-from tasks.project.params import find_entry, training_config
-from tasks.running.progress import part_of
-from tasks.project.paths import Project
-from tasks.running.stage_cli import Job, Stage, default_device, main
 from tasks.models.training_plan import describe_plan
+from tasks.project.params import find_entry, training_config
+from tasks.project.paths import Project
+from tasks.running.progress import part_of
+from tasks.running.stage_cli import Job, Stage, default_device, main
 
 
 def work(job: Job) -> None:

@@ -2,10 +2,10 @@
 
 import sys
 
+from tasks.models.training_plan import describe_plan
 from tasks.project.params import find_entry, training_config
 from tasks.project.paths import Project
 from tasks.running.stage_cli import Job, Stage, main
-from tasks.models.training_plan import describe_plan
 
 
 def work(job: Job) -> None:

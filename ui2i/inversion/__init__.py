@@ -1,14 +1,6 @@
 """From pictures to codes, in the spaces that the paper compares and by an encoder (Eq. 5 and 9, Table III)."""
 
 from ui2i.inversion.codes import CodeSpread, code_spread
-from experiments.paper.inversion_comparison import (
-    Contestant,
-    compare_inversions,
-    default_contest,
-    generated_contestant,
-    interval,
-    summarize_inversions,
-)
 from ui2i.inversion.encoder import Encoder
 from ui2i.inversion.encoder_file import load_encoder, save_encoder
 from ui2i.inversion.encoder_training import TrainedEncoder, measure_encoder, train_encoder
@@ -20,7 +12,6 @@ __all__ = [
     "DEFAULT_LEARNING_RATES",
     "LATENTS_SCHEMA",
     "CodeSpread",
-    "Contestant",
     "Encoder",
     "InversionResult",
     "Inverter",
@@ -28,10 +19,6 @@ __all__ = [
     "LatentSpace",
     "TrainedEncoder",
     "code_spread",
-    "compare_inversions",
-    "default_contest",
-    "generated_contestant",
-    "interval",
     "invert",
     "latent_from_row",
     "latent_space",
@@ -40,6 +27,5 @@ __all__ = [
     "measure_encoder",
     "save_encoder",
     "stack_latents",
-    "summarize_inversions",
     "train_encoder",
 ]

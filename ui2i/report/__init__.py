@@ -2,6 +2,6 @@
 
 from ui2i.report.chart import curves
 from ui2i.report.page import Section, render
-from ui2i.report.parts import heat_map, paper_table, paragraph, picture, table
+from ui2i.report.parts import heat_map, paragraph, picture, table
 
-__all__ = ["Section", "curves", "heat_map", "paper_table", "paragraph", "picture", "render", "table"]
+__all__ = ["Section", "curves", "heat_map", "paragraph", "picture", "render", "table"]

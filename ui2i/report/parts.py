@@ -9,8 +9,6 @@ from pathlib import Path
 
 from PIL import Image
 
-from experiments.paper.tables.layout import PaperTable
-
 MAX_PICTURE_WIDTH = 1600  # pixels; wider ones are made smaller
 MAX_PNG_BYTES = 1_500_000  # larger ones become JPEG
 
@@ -42,13 +40,6 @@ def table(
         f'{heading}<div class="scroll"><table class="sortable"><thead><tr>{heads}</tr></thead><tbody>{body}</tbody>'
         "</table></div>"
     )
-
-
-def paper_table(shown: PaperTable) -> str:
-    """Return a table of the paper with its notes."""
-    reference = [place + 1 for place, (origin, _, _) in enumerate(shown.columns) if origin == "paper"]
-    notes = "".join(paragraph(note) for note in shown.notes)
-    return table(shown.title, shown.header, shown.text_rows(), reference_columns=reference) + notes
 
 
 def heat_map(title: str, names: Sequence[str], values: Mapping[tuple[str, str], float]) -> str:

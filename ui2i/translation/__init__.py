@@ -9,7 +9,6 @@ from ui2i.translation.inputs import NamedImages
 from ui2i.translation.outputs import Output, Reference, TranslationConfig
 from ui2i.translation.parts import find_codes
 from ui2i.translation.references import find_references
-from experiments.paper.style_layers import measure_style_layers, save_style_layers_plot
 from ui2i.translation.styles import mix_styles, sample_style
 
 __all__ = [
@@ -22,10 +21,8 @@ __all__ = [
     "check_family",
     "find_codes",
     "find_references",
-    "measure_style_layers",
     "mix_styles",
     "sample_style",
-    "save_style_layers_plot",
     "semantic_step",
     "share_mapping",
     "translate_folder",

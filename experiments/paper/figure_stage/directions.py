@@ -185,8 +185,8 @@ def _summary(agreement: "Agreement", tops: list[Row]) -> dict[str, Any]:
 
 
 def _change_rows(setup: Setup, family: "Family", moved: Moved) -> list[Row]:
-    from ui2i.metrics.moments import estimate
     from experiments.paper.truth import settings_hash
+    from ui2i.metrics.moments import estimate
 
     regressor = moved.reader.regressor
     shared = {

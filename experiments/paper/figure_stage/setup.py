@@ -5,8 +5,8 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from tasks.models.domain_models import Model, base_model, target_models
-from tasks.project.figure_params import Figures
 from tasks.models.inversion_models import encoder_of, latent_store
+from tasks.project.figure_params import Figures
 from tasks.project.params import Params, find_entry
 from tasks.running.progress import part_of
 from tasks.running.stage_cli import Job, default_device
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from experiments.paper.figures.models import Family, FigureModel
+    from experiments.paper.truth import AttributeRegressor
     from ui2i.perceptual import Perceptual
     from ui2i.translation import NamedImages
-    from experiments.paper.truth import AttributeRegressor
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from jaxtyping import UInt8
 
-from ui2i.contact_sheet import Row, contact_sheet
 from experiments.paper.figures.models import DIRECT, SCRATCH, Family, FigureModel, of_mode, variants
 from experiments.paper.figures.sheets import Sheet, white
+from ui2i.contact_sheet import Row, contact_sheet
 
 Images = UInt8[np.ndarray, "n r r 3"]
 Pictures = Mapping[str, Images]

@@ -6,9 +6,9 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from ui2i.contact_sheet import Row, contact_sheet
 from experiments.paper.figures.models import Family
 from experiments.paper.figures.sheets import Sheet
+from ui2i.contact_sheet import Row, contact_sheet
 from ui2i.images import to_uint8
 from ui2i.translation import TranslationConfig
 from ui2i.translation.outputs import plan_outputs

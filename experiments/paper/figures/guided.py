@@ -7,9 +7,9 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from ui2i.contact_sheet import Row, contact_sheet
 from experiments.paper.figures.models import Family
 from experiments.paper.figures.sheets import Sheet, white
+from ui2i.contact_sheet import Row, contact_sheet
 from ui2i.images import to_tensor, to_uint8
 from ui2i.perceptual import Perceptual
 from ui2i.translation import Reference, TranslationConfig

@@ -6,12 +6,13 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from ui2i.contact_sheet import Row, contact_sheet
 from experiments.paper.figures.models import Family
 from experiments.paper.figures.sheets import Sheet, white
+from experiments.paper.style_layers import measure_style_layers
+from ui2i.contact_sheet import Row, contact_sheet
 from ui2i.images import to_tensor, to_uint8
 from ui2i.perceptual import Perceptual
-from ui2i.translation import TranslationConfig, measure_style_layers
+from ui2i.translation import TranslationConfig
 from ui2i.translation.outputs import RECONSTRUCTION, plan_outputs
 
 Images = UInt8[np.ndarray, "n r r 3"]

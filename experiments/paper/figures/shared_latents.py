@@ -15,12 +15,12 @@ import torch
 from jaxtyping import Float, Float64, UInt8
 from torch import Tensor
 
+from experiments.paper.truth import AttributeRegressor, Column
+from experiments.paper.truth.columns import agreement
 from ui2i.images import to_tensor, to_uint8
 from ui2i.metrics.frechet import Features, frechet_distance, kernel_distance
 from ui2i.networks.generator import Generator
 from ui2i.perceptual import Perceptual
-from experiments.paper.truth import AttributeRegressor, Column
-from experiments.paper.truth.columns import agreement
 
 Images = UInt8[np.ndarray, "n r r 3"]
 

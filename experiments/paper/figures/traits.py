@@ -11,9 +11,9 @@ import dataclasses
 import numpy as np
 from jaxtyping import Float64, UInt8
 
+from experiments.paper.truth import AttributeRegressor, Column
 from experiments.synthetic.drawing.registry import subject_of
 from ui2i.images import to_tensor
-from experiments.paper.truth import AttributeRegressor, Column
 
 MIN_SHARE = 0.03  # of drawings; rarer classes are left out, and those that nearly all have
 NUM_PEOPLE = 2000  # from whom the shares of classes are counted

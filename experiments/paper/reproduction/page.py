@@ -13,12 +13,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tasks.running.command_line import USER_ERROR, print_error
-from tasks.running.lock_file import LOCK_FILE
-from tasks.models.model_folder import GENERATOR_FILE
-from tasks.project.paths import PARAMS_FILE, Project, find_project
 from experiments.paper.reproduction.project import REPORT_FOLDER
 from experiments.paper.reproduction.results import Results, read_results
+from tasks.models.model_folder import GENERATOR_FILE
+from tasks.project.paths import PARAMS_FILE, Project, find_project
+from tasks.running.command_line import USER_ERROR, print_error
+from tasks.running.lock_file import LOCK_FILE
 from tasks.running.warning_lines import warnings_as_lines
 from ui2i.errors import UI2IError
 from ui2i.files import atomic_folder, sha256_file, write_text
@@ -136,8 +136,8 @@ def _write_json(path: Path, values: Any) -> None:
 
 def _write_pictures(results: Results, folder: Path) -> list[str]:
     """Copy the figures and draw sheets of translations; return their names."""
-    from experiments.paper.reproduction.sheets import translation_sheet
     from experiments.paper.figures.sheets import save_webp
+    from experiments.paper.reproduction.sheets import translation_sheet
 
     names = []
     for path in sorted(results.project.figures.glob("figure*.webp")):

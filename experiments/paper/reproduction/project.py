@@ -11,16 +11,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tasks.running.dvc_command import run_dvc
 from tasks.project.params import Params, load_params, parse_params
 from tasks.project.paths import DVC_FILE, Project
+from tasks.running.dvc_command import run_dvc
 from ui2i.errors import BackboneError, ConfigError
 from ui2i.files import atomic_folder, write_bytes, write_text
 
 if TYPE_CHECKING:
     from ui2i.config import TrunkName
 
-REPOSITORY = Path(__file__).resolve().parents[1]
+REPOSITORY = Path(__file__).resolve().parents[3]
 EXPERIMENTS = REPOSITORY / "data" / "experiments"
 MARKER = "reproduction.json"
 """Says that a folder is a reproduction, and which."""

@@ -5,10 +5,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from tasks.running.costs import Cost, read_cost
+from experiments.paper.reproduction.project import reproduction_stages
 from tasks.project.params import Params, load_params
 from tasks.project.paths import Project
-from experiments.paper.reproduction.project import reproduction_stages
+from tasks.running.costs import Cost, read_cost
 from ui2i.errors import DataError
 
 if TYPE_CHECKING:
@@ -65,8 +65,8 @@ def read_results(project: Project) -> Results:
         ConfigError: the settings are not valid.
         DataError: a table is damaged.
     """
-    from experiments.paper.stages.table import distances_of_all, evaluations_of_all
     from experiments.paper.figures.schemas import AGREEMENT_SCHEMA, MEASURES_SCHEMA
+    from experiments.paper.stages.table import distances_of_all, evaluations_of_all
     from experiments.paper.tables import model_distance_table
     from ui2i.tables import INVERTED_SCHEMA, TRUTH_SCHEMA
 

@@ -51,7 +51,7 @@ def head(results: Results) -> str:
 
 def verdicts(results: Results) -> str:
     """Return what the paper says, one claim a line, with what was found."""
-    from experiments.paper.tables.layout import markdown_table
+    from ui2i.markdown import markdown_table
 
     claims = results.claims
     rows = [(it.source, it.text, it.paper, f"**{it.verdict}**", it.evidence) for it in claims]
@@ -70,8 +70,8 @@ def verdicts(results: Results) -> str:
 def table_1(results: Results) -> str:
     """Return model distances beside the paper's."""
     from experiments.paper.tables import TABLE_1, TABLE_1_COLUMNS
-    from experiments.paper.tables.layout import markdown_table
     from experiments.paper.tables.paper_claims import PAPER_COLUMNS
+    from ui2i.markdown import markdown_table
 
     if not results.distances:
         return NOT_YET
@@ -97,7 +97,7 @@ def table_1(results: Results) -> str:
 
 def table_2(results: Results) -> str:
     """Return how translations of pictures are judged, and how near the truth they are."""
-    from experiments.paper.tables.layout import markdown_table
+    from ui2i.markdown import markdown_table
 
     if results.evaluations is None:
         return NOT_YET
@@ -147,7 +147,7 @@ def translations(link: str) -> str:
 def table_3(results: Results) -> str:
     """Return how well each method of inversion gives pictures back."""
     from experiments.paper.tables import TABLE_3, inversion_label
-    from experiments.paper.tables.layout import markdown_table
+    from ui2i.markdown import markdown_table
 
     if not results.inversions:
         return NOT_YET
@@ -191,7 +191,7 @@ def figures(links: Sequence[str]) -> str:
 
 def costs(results: Results) -> str:
     """Return what each stage took."""
-    from experiments.paper.tables.layout import markdown_table
+    from ui2i.markdown import markdown_table
 
     if not results.costs:
         return NOT_YET
@@ -252,7 +252,7 @@ def _truth_values(results: Results, domain: str, system: str) -> tuple[str, str]
 
 def _paper_table_2() -> str:
     from experiments.paper.tables import TABLE_2, TABLE_2_METRICS
-    from experiments.paper.tables.layout import markdown_table
+    from ui2i.markdown import markdown_table
 
     columns = ("face2portrait", "face2anime")
     rows = [

@@ -58,8 +58,8 @@ def _drawn(folder: Path, paths: list[str]) -> "list[DrawnPicture]":
     """Return what some files of a folder were drawn from, without a look at all the others."""
     import pyarrow.parquet as pq
 
-    from experiments.synthetic.procedural import ATTRIBUTES_FILE
     from experiments.paper.truth import DrawnPicture
+    from experiments.synthetic.procedural import ATTRIBUTES_FILE
 
     columns = ["file", "style", "seed", "index"]
     rows = {row.pop("file"): row for row in pq.ParquetFile(folder / ATTRIBUTES_FILE).read(columns).to_pylist()}

@@ -7,20 +7,20 @@ import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from tasks.stages.evaluate import outputs_of, sample_latents
 from tasks.project.params import Params, load_params
-from tasks.running.progress import part_of
 from tasks.project.paths import Project
+from tasks.running.progress import part_of
 from tasks.running.stage_cli import default_device
+from tasks.stages.evaluate import outputs_of, sample_latents
 from ui2i.errors import ConfigError
 from ui2i.progress import Progress, no_progress
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from experiments.paper.swap_choice import SwapChoice
     from tasks.models.domain_models import Model
     from ui2i.metrics.picture_sets import PictureSet
-    from experiments.paper.swap_choice import SwapChoice
     from ui2i.networks.generator import Generator
     from ui2i.perceptual import Perceptual
 
@@ -54,12 +54,12 @@ def choose(
     Raises:
         UI2IError: there is no such domain or mode, or models or pictures are missing.
     """
+    from experiments.paper.swap_choice import SwapVariant, choose_swap
     from tasks.models.domain_models import base_model, target_models
     from tasks.models.evaluation_rows import find_inception
     from ui2i.datasets.prepared import PreparedDataset
     from ui2i.metrics.evaluation import embed_set, evaluate
     from ui2i.metrics.picture_sets import of_dataset
-    from experiments.paper.swap_choice import SwapVariant, choose_swap
     from ui2i.perceptual import load_perceptual
 
     _check_modes(modes)
@@ -141,11 +141,11 @@ def _write(
     perceptual: "Perceptual",
     **columns: int,
 ) -> None:
+    from experiments.paper.swap_choice import save_plot
     from ui2i.checkpoints import file_hash
     from ui2i.files import write_text
     from ui2i.layer_swap import swapped_share
-    from experiments.paper.swap_choice import save_plot
-    from experiments.paper.tables.layout import markdown_table
+    from ui2i.markdown import markdown_table
     from ui2i.provenance import code_commit
     from ui2i.tables import SWAP_CHOICE_SCHEMA, write_table
 

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from tasks.models.inversion_models import encoder_of, latent_store
-from tasks.project.params import load_params
-from tasks.running.progress import part_of
-from tasks.project.paths import Project
-from tasks.running.stage_cli import default_device, hold
 from tasks.models.translation_models import choose_source, choose_targets
+from tasks.project.params import load_params
+from tasks.project.paths import Project
+from tasks.running.progress import part_of
+from tasks.running.stage_cli import default_device, hold
 from ui2i.progress import Progress, no_progress
 
 
@@ -36,6 +36,7 @@ def measure(
         CheckpointError: a model is missing.
         DataError: there are fewer than two pictures.
     """
+    from experiments.paper.style_layers import measure_style_layers, save_style_layers_plot
     from tasks.stages.translate import first_pictures
     from ui2i.datasets.prepared import PreparedDataset
     from ui2i.images import to_tensor
@@ -43,7 +44,6 @@ def measure(
     from ui2i.perceptual import load_perceptual
     from ui2i.provenance import code_commit
     from ui2i.tables import STYLE_LAYERS_SCHEMA, write_table
-    from ui2i.translation import measure_style_layers, save_style_layers_plot
 
     params, device = load_params(project), default_device()
     source = choose_source(project, params, domain, None, device=device)

@@ -1,7 +1,7 @@
 """Stage baseline@: a CycleGAN on a domain's own training pictures -> what it makes of the translated pictures.
 
-The network is `benchmarks/cyclegan.py`, which is no part of the package and is run as a program. It keeps its state in
-data/runs/baselines, so that a stopped training goes on.
+The network is `experiments.paper.cyclegan`, a program of its own. It keeps its state in data/runs/baselines, so that a
+stopped training goes on.
 """
 
 import os
@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING
 from tasks.project.params import find_entry
 from tasks.project.paths import Project
 from tasks.running.stage_cli import RESTART_VARIABLE, Job, Stage, default_device, main
-from ui2i.errors import ConfigError, DataError, UI2IError
+from ui2i.errors import DataError, UI2IError
 
 if TYPE_CHECKING:
     import numpy as np
 
-SCRIPT = Path(__file__).resolve().parents[1] / "benchmarks" / "cyclegan.py"
+PROGRAM = "experiments.paper.cyclegan"
 SYSTEM = "CycleGAN"
 """As Table II calls it."""
 CARD_FILE, SHEET_FILE, PICTURES_FOLDER = "card.json", "sheet.png", "pictures"  # what the program writes
@@ -35,11 +35,6 @@ def work(job: Job) -> None:
     from ui2i.files import atomic_folder
 
     settings = find_entry(job.params.baselines, job.name, "baselines")
-    if not SCRIPT.is_file():
-        raise ConfigError(
-            f"there is no {SCRIPT}, expected it in a clone of the repository; run this from a clone, or remove "
-            f"baselines.{job.name} from params.yaml"
-        )
     minutes = settings.minutes or training_minutes(job.project, job.name, job.params.domains[job.name].modes[0])
     run_folder = job.project.baseline_run(job.name)
     if os.environ.get(RESTART_VARIABLE) == "1":
@@ -55,7 +50,9 @@ def work(job: Job) -> None:
         "device": default_device(),
         "seed": settings.seed,
     }
-    _run([sys.executable, str(SCRIPT), *(str(part) for key, value in options.items() for part in (f"--{key}", value))])
+    _run(
+        [sys.executable, "-m", PROGRAM, *(str(part) for key, value in options.items() for part in (f"--{key}", value))]
+    )
     with atomic_folder(job.project.baseline(job.name)) as folder:
         shutil.copytree(run_folder / PICTURES_FOLDER, folder / PICTURES_FOLDER)
         for name in (CARD_FILE, SHEET_FILE):
@@ -114,7 +111,7 @@ def _run(command: Sequence[str]) -> None:
     if not own:
         print(done.stderr, file=sys.stderr, flush=True)
     said = own[-1] if own else f"status {done.returncode}, expected 0; look at what it said before"
-    raise BaselineError(f"{SCRIPT.name}: {said}")
+    raise BaselineError(f"{PROGRAM}: {said}")
 
 
 STAGE = Stage(

@@ -16,8 +16,8 @@ from tasks.running.stage_cli import Job, Stage, default_device, hold, main
 from ui2i.progress import Progress, no_progress
 
 if TYPE_CHECKING:
+    from experiments.paper.inversion_comparison import Contestant
     from ui2i.config import InversionConfig
-    from ui2i.inversion import Contestant
 
 
 def work(job: Job) -> None:
@@ -91,7 +91,7 @@ def _compare(
     seed: int,
     progress: Progress,
 ) -> list[dict[str, Any]]:
-    from ui2i.inversion import compare_inversions, summarize_inversions
+    from experiments.paper.inversion_comparison import compare_inversions, summarize_inversions
     from ui2i.perceptual import load_perceptual
     from ui2i.provenance import code_commit
     from ui2i.tables import INVERSION_SCHEMA, INVERTED_SCHEMA, write_table
@@ -127,8 +127,8 @@ def _compare(
 def _configs(
     config: "InversionConfig", methods: Sequence[str], *, with_encoder: bool, encoder_steps: int
 ) -> "list[InversionConfig]":
+    from experiments.paper.inversion_comparison import default_contest
     from ui2i.config import from_mapping, to_mapping
-    from ui2i.inversion import default_contest
 
     if not methods:
         return default_contest(config, with_encoder=with_encoder, encoder_steps=encoder_steps)
@@ -138,10 +138,10 @@ def _configs(
 
 def _contestants(project: Project, generator: Any, base: str, num_images: int, seed: int) -> "list[Contestant]":
     """Return pictures of the generator and the first of the base's test split."""
+    from experiments.paper.inversion_comparison import Contestant, generated_contestant
     from tasks.stages.translate import first_pictures
     from ui2i.datasets.prepared import PreparedDataset
     from ui2i.images import to_tensor
-    from ui2i.inversion import Contestant, generated_contestant
 
     pictures = first_pictures(PreparedDataset(project.prepared(base), "test"), num_images)
     real = Contestant(kind="real", images=to_tensor(pictures.images), names=pictures.names)

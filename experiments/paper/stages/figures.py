@@ -5,8 +5,8 @@ import sys
 from pathlib import Path
 
 from tasks.project.figure_params import SET_NAME
-from tasks.running.progress import part_of
 from tasks.project.paths import Project
+from tasks.running.progress import part_of
 from tasks.running.stage_cli import Job, Stage, main
 
 NUM_PARTS = 4

@@ -12,8 +12,8 @@ from tasks.running.stage_cli import Job, Stage, main
 
 def work(job: Job) -> None:
     """Judge every variant's translations (paper, Table II)."""
-    from tasks.requests.evaluate_folder import judge_folder
     from tasks.project.params import find_entry
+    from tasks.requests.evaluate_folder import judge_folder
     from ui2i.datasets.prepared import PreparedDataset
     from ui2i.tables import EVALUATION_SCHEMA, write_table
 

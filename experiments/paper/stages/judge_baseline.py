@@ -15,9 +15,9 @@ from tasks.running.stage_cli import Job, Stage, main
 def work(job: Job) -> None:
     """Judge what a baseline made of the translated pictures (paper, Table II)."""
     from experiments.paper.stages.baseline import CARD_FILE, PICTURES_FOLDER, SYSTEM, baseline_images
+    from experiments.paper.stages.truth import load, write_truth
     from tasks.requests.evaluate_folder import judge_folder
     from tasks.running.progress import part_of
-    from experiments.paper.stages.truth import load, write_truth
     from ui2i.datasets.prepared import PreparedDataset
     from ui2i.files import sha256_file
     from ui2i.tables import EVALUATION_SCHEMA, write_table

@@ -9,9 +9,9 @@ from tasks.running.stage_cli import Job, Stage, default_device, main
 
 def work(job: Job) -> None:
     """Measure a pair of domains (paper, Eq. 1; Table I, cartoon2metface): FT with FT, FC-FT with FC-FT, and so on."""
-    from tasks.project.comparison_params import pair_modes
     from tasks.models.distance_rows import distance_rows
     from tasks.models.domain_models import named_model
+    from tasks.project.comparison_params import pair_modes
     from tasks.project.params import find_entry
     from ui2i.metrics.model_distance import model_distances
     from ui2i.perceptual import load_perceptual

@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks.project.params import find_entry
-from tasks.running.progress import part_of
 from tasks.project.paths import Project
-from tasks.running.stage_cli import Job, Stage, default_device, main
 from tasks.project.truth_params import Truth
+from tasks.running.progress import part_of
+from tasks.running.stage_cli import Job, Stage, default_device, main
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from ui2i.perceptual import Perceptual
     from experiments.paper.truth import AttributeRegressor, Cases, KeptAttribute, PictureScore
+    from ui2i.perceptual import Perceptual
 
 Kept = dict[str, "list[KeptAttribute]"]  # by variant
 
@@ -32,12 +32,12 @@ def work(job: Job) -> None:
 
 def write_truth(job: Job, cases: "Cases", settings: Truth, path: Path) -> None:
     """Compare pictures with the truth; write a table to `path`, that of attributes, a summary and a sheet beside it."""
+    from experiments.paper.truth import score_translations
     from ui2i.datasets.prepared import PreparedDataset
     from ui2i.files import write_text
     from ui2i.images import save_png
     from ui2i.perceptual import load_perceptual
     from ui2i.tables import KEPT_SCHEMA, TRUTH_SCHEMA, write_table
-    from experiments.paper.truth import score_translations
 
     perceptual = load_perceptual(job.params.perceptual, default_device())
     scores = score_translations(
@@ -63,9 +63,9 @@ def write_truth(job: Job, cases: "Cases", settings: Truth, path: Path) -> None:
 
 def load(job: Job, settings: Truth) -> "Cases":
     """Return the translated pictures with their truth."""
+    from experiments.paper.truth import check_unpaired, load_cases, read_drawn
     from ui2i.datasets.prepared import PreparedDataset
     from ui2i.errors import ConfigError
-    from experiments.paper.truth import check_unpaired, load_cases, read_drawn
 
     drawn, target = (read_drawn(job.project.raw(name)) for name in (settings.base, job.name))
     style = next(iter(target.values())).style
@@ -142,8 +142,8 @@ def _kept_rows(
     kept: "list[KeptAttribute]",
     regressors: "tuple[AttributeRegressor, ...]",
 ) -> list[dict[str, Any]]:
-    from ui2i.provenance import code_commit
     from experiments.paper.truth import RECONSTRUCTION, settings_hash
+    from ui2i.provenance import code_commit
 
     regressor = regressors[variant == RECONSTRUCTION]
     shared = {

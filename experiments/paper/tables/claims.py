@@ -11,8 +11,8 @@ import math
 from collections.abc import Sequence
 from typing import Literal
 
-from ui2i.metrics.moments import estimate
 from experiments.paper.tables.model_distance import CERTAIN_SEMS
+from ui2i.metrics.moments import estimate
 
 Status = Literal["holds", "unsure", "reversed"]
 Verdict = Literal["holds", "holds in part", "cannot be told", "does not hold", "not measured"]

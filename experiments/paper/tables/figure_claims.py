@@ -1,4 +1,4 @@
-"""The paper's claims about its Figures 6 to 8, from the tables behind the figures (`experiments.paper.figures.schemas`)."""
+"""The paper's claims about its Figures 6 to 8, from the tables behind them (`experiments.paper.figures.schemas`)."""
 
 from typing import TYPE_CHECKING
 

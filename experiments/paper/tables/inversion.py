@@ -2,9 +2,9 @@
 
 from typing import TYPE_CHECKING
 
-from ui2i.metrics.moments import estimate
 from experiments.paper.tables.layout import Cell, PaperTable
 from experiments.paper.tables.values import TABLE_3, TABLE_3_NAMES
+from ui2i.metrics.moments import estimate
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -7,8 +7,9 @@ and columns. A column of the paper's own values is headed by `paper:` and comes 
 import csv
 import dataclasses
 import io
-from collections.abc import Iterable, Sequence
 from typing import Any, Literal
+
+from ui2i.markdown import markdown_table
 
 Origin = Literal["measured", "paper"]
 
@@ -65,11 +66,8 @@ class PaperTable:
 
     def to_markdown(self) -> str:
         """Return title, table and notes in Markdown."""
-        lines = [f"**{self.title}**", "", _markdown_row(self.header), _markdown_row(["---"] * len(self.header))]
-        lines += [_markdown_row(row) for row in self.text_rows()]
-        for note in self.notes:
-            lines += ["", note]
-        return "\n".join(lines) + "\n"
+        notes = "".join(f"\n{note}\n" for note in self.notes)
+        return f"**{self.title}**\n\n{markdown_table(self.header, self.text_rows())}{notes}"
 
     def to_csv(self) -> str:
         """Return the measured values, one a line, for `dvc plots`."""
@@ -86,12 +84,6 @@ class PaperTable:
         return [{"table": self.number, **dataclasses.asdict(cell)} for cell in self.cells]
 
 
-def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return a table in Markdown."""
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join(_markdown_row(line) for line in lines) + "\n"
-
-
 def _heading(origin: Origin, column: str, metric: str, *, with_metric: bool) -> str:
     name = f"{column} {metric} {ARROWS.get(metric, '↓')}" if with_metric else column
     return name if origin == "measured" else f"paper: {name}"
@@ -103,7 +95,3 @@ def _text(cell: Cell | None) -> str:
     if cell.origin == "paper":
         return f"{cell.value:.3f}"
     return f"{cell.value:.4f}" if cell.sem is None else f"{cell.value:.4f} ± {cell.sem:.4f}"
-
-
-def _markdown_row(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"

@@ -5,7 +5,6 @@ The same person drawn in two styles is a pair. `pairs` knows who is in a drawn p
 `regressor` that reads attributes from pictures, which attributes it kept. Nothing here is used in training.
 """
 
-from ui2i.translation.outputs import RECONSTRUCTION
 from experiments.paper.truth.cache import cached_regressor, load_regressor, save_regressor, settings_hash
 from experiments.paper.truth.cases import Cases, load_cases
 from experiments.paper.truth.columns import Column, attribute_columns
@@ -14,6 +13,7 @@ from experiments.paper.truth.pairs import DrawnPicture, check_unpaired, draw_pic
 from experiments.paper.truth.regressor import AttributeRegressor, HeldOut
 from experiments.paper.truth.regressor_training import train_regressor
 from experiments.paper.truth.scores import METRICS, PictureScore, Summary, score_translations, summarize
+from ui2i.translation.outputs import RECONSTRUCTION
 
 __all__ = [
     "METRICS",

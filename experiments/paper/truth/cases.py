@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import UInt8
 
+from experiments.paper.truth.pairs import DrawnPicture, check_redrawn, draw_pictures
 from experiments.synthetic.drawing.subjects import Attributes
 from ui2i.datasets.prepared import PreparedDataset
 from ui2i.errors import DataError
@@ -15,7 +16,6 @@ from ui2i.images import load_image
 from ui2i.tables import TRANSLATION_SCHEMA, read_table
 from ui2i.translation.folder import MANIFEST_NAME
 from ui2i.translation.outputs import RECONSTRUCTION
-from experiments.paper.truth.pairs import DrawnPicture, check_redrawn, draw_pictures
 
 if TYPE_CHECKING:
     import pandas as pd

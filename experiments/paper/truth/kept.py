@@ -16,11 +16,11 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float64, UInt8
 
+from experiments.paper.truth.columns import MEASURES, Column, Kind, Values, agreement
+from experiments.paper.truth.regressor import AttributeRegressor
 from experiments.synthetic.drawing.subjects import Attributes
 from ui2i.errors import DataError
 from ui2i.images import to_tensor
-from experiments.paper.truth.columns import MEASURES, Column, Kind, Values, agreement
-from experiments.paper.truth.regressor import AttributeRegressor
 
 MIN_SKILL = 0.25
 NUM_RESAMPLES = 1000

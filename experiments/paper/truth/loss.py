@@ -13,8 +13,8 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from experiments.synthetic.drawing.subjects import Attributes
 from experiments.paper.truth.columns import Column
+from experiments.synthetic.drawing.subjects import Attributes
 
 _MIN_ENTROPY = 0.01  # nats; a class that hardly varies would else outweigh all others
 

@@ -16,9 +16,9 @@ import torch.nn.functional as F
 from jaxtyping import Float, Float64
 from torch import Tensor, nn
 
+from experiments.paper.truth.columns import Column
 from ui2i.config import RegressorConfig
 from ui2i.errors import DataError
-from experiments.paper.truth.columns import Column
 
 MAX_READ_RESOLUTION = 64
 _HIDDEN = 256

@@ -24,11 +24,6 @@ _stop: Any = None
 """In a worker: a byte of shared memory, not 0 when its work is no longer wanted."""
 
 
-def usable_cores() -> int:
-    """Cores that this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def draw_chunks(
     style: str, seed: int, chunks: Sequence[range], resolution: int, folder: Path, num_workers: int
 ) -> Generator[int, None, None]:

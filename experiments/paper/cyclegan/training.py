@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from cyclegan_state import CycleGAN, Settings, learning_rate_factor, spent_share
 from jaxtyping import UInt8
 from torch import Tensor, nn
 
+from experiments.paper.cyclegan.state import CycleGAN, Settings, learning_rate_factor, spent_share
 from ui2i.datasets.prepared import BatchSampler
 from ui2i.errors import TrainingError
 from ui2i.images import to_tensor

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import torch
-from cyclegan_networks import Discriminator, Generator
 from torch import Tensor, nn
 
+from experiments.paper.cyclegan.networks import Discriminator, Generator
 from ui2i.errors import ConfigError
 from ui2i.files import atomic_file
 from ui2i.precision import choose_precision
@@ -56,13 +56,17 @@ def settle_precision(settings: Settings, device: str, state_path: Path) -> Setti
     """Return the settings with the precision that auto stands for: that of a saved run, else the fitting one here."""
     if settings.precision != "auto":
         return settings
-    return dataclasses.replace(settings, precision=_saved_precision(state_path) or choose_precision("auto", device))
+    saved = _saved_precision(state_path)
+    return dataclasses.replace(
+        settings, precision=choose_precision(settings.precision, device) if saved is None else saved
+    )
 
 
-def _saved_precision(path: Path) -> str | None:
+def _saved_precision(path: Path) -> Precision | None:
     try:
         identity = torch.load(path, map_location="cpu", weights_only=True)["identity"]
-        return str(json.loads(identity)["precision"])
+        saved = json.loads(identity)["precision"]
+        return saved if saved in ("fp32", "bf16") else None
     except Exception:  # none or a damaged one, of which `CycleGAN.resume` says more
         return None
 

@@ -1,10 +1,10 @@
-"""How near does CycleGAN come to the truth, trained on the same pictures for the same time?
+r"""How near does CycleGAN come to the truth, trained on the same pictures for the same time?
 
 A plain CycleGAN (Zhu et al. 2017, arXiv 1703.10593), written from the paper: the baseline of Table II. It trains two
 generators between two unpaired sets of pictures and writes what becomes of the test pictures to DIR/pictures under
 their names, for `ui2i evaluate`. Stopped, the same command goes on. See docs/baseline.md.
 
-    python benchmarks/cyclegan.py --source data/prepared/face --target data/prepared/cartoon \\
+    python -m experiments.paper.cyclegan --source data/prepared/face --target data/prepared/cartoon \
         --test data/prepared/face --out data/runs/cyclegan/cartoon --minutes 15
 """
 
@@ -18,11 +18,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from cyclegan_networks import Generator, find_num_blocks, find_patch_size
-from cyclegan_state import CycleGAN, Settings, settle_precision
-from cyclegan_training import train
 from jaxtyping import UInt8
 
+from experiments.paper.cyclegan.networks import Generator, find_num_blocks, find_patch_size
+from experiments.paper.cyclegan.state import CycleGAN, Settings, settle_precision
+from experiments.paper.cyclegan.training import train
 from tasks.running.progress import report_progress
 from tasks.stages.translate import first_pictures
 from ui2i.allocator import keep_freed_memory

@@ -11,8 +11,8 @@ import shutil
 import tempfile
 from pathlib import Path, PurePosixPath
 
-from tasks.running.dvc_command import check_trackable, ensure_dvc, run_dvc
 from tasks.project.paths import PARAMS_FILE, Project
+from tasks.running.dvc_command import check_trackable, ensure_dvc, run_dvc
 from ui2i.datasets.ingestion.folders import FileSource, Links, ends_within, folder_source, list_source, read_list
 from ui2i.datasets.ingestion.left_out import LEFT_OUT_NAME, Left, LeftOut, left_out_of, read_left_out, write_left_out
 from ui2i.datasets.ingestion.members import Member

@@ -1,0 +1,153 @@
+"""`ui2i table`, `choose-swap`, `compare-inversions` and `style-layers`: the paper's measurements on request."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cli.epilog import examples
+from cli.translation import METHODS
+
+if TYPE_CHECKING:
+    from experiments.paper.tables import PaperTable
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the program."""
+    app.command(epilog=examples("ui2i table 1", "ui2i table 2 --out docs/results"))(table)
+    app.command(
+        epilog=examples("ui2i choose-swap cartoon", "ui2i choose-swap anime --num 2000 --mode weights --mode blend")
+    )(choose_swap)
+    app.command(
+        epilog=examples(
+            "ui2i compare-inversions face --num 32 --steps 1000",
+            "ui2i compare-inversions face --num 8 --steps 200 --method w --method closed_form",
+        )
+    )(compare_inversions)
+    app.command(epilog=examples("ui2i style-layers cartoon --num 16 --styles 4"))(style_layers)
+
+
+def table(
+    context: typer.Context,
+    number: Annotated[str, typer.Argument(metavar="1|2|3", help="1: model distance; 2: translation; 3: inversion.")],
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder for table<number>.md, .parquet and .csv. Default: none.")
+    ] = None,
+) -> None:
+    """Print a table of the paper from what was measured in all domains, with the paper's own values beside it."""
+    from cli.report import print_paths
+    from experiments.paper.stages.table import build_table, write_paper_table
+    from tasks.project.params import load_params
+
+    project = context.obj.project
+    built = build_table(project, load_params(project), number)
+    _print_paper_table(built)
+    if out is not None:
+        path = out / f"table{number}.parquet"
+        write_paper_table(path, built)
+        print_paths({"table": path.with_suffix(".md").resolve()})
+
+
+def choose_swap(
+    context: typer.Context,
+    domain: Annotated[str, typer.Argument(metavar="NAME", help="A domain that has been trained.")],
+    num: Annotated[
+        int | None, typer.Option(metavar="N", help="Outputs of each variant. Default: params.yaml's.")
+    ] = None,
+    mode: Annotated[
+        list[str] | None, typer.Option(metavar="MODE", help="weights, features or blend. Default: all three.")
+    ] = None,
+) -> None:
+    """Say how many layers to swap: fidelity against similarity over resolution and mode, and what to take."""
+    from cli.report import print_paths, print_table
+    from experiments.paper.requests.choose_swap import MODES, choose
+    from flows.display import working
+
+    project = context.obj.project
+    with working(f"choose-swap {domain}") as progress:
+        choice = choose(project, domain, num_images=num, modes=mode or MODES, progress=progress)
+    print_table(f"{domain}: fidelity against similarity", choice.header, choice.text_rows())
+    print(choice.reason)
+    path = project.swap_choice(domain)
+    print_paths({"table": path, "plot": path.with_suffix(".png"), "text": path.with_suffix(".md")})
+
+
+def compare_inversions(
+    context: typer.Context,
+    base: Annotated[str, typer.Argument(metavar="BASE", help="A base whose model inverts.")],
+    num: Annotated[int, typer.Option(metavar="N", help="Pictures of each kind: generated and real.")] = 16,
+    steps: Annotated[int | None, typer.Option(metavar="N", help="Of each search. Default: params.yaml's.")] = None,
+    method: Annotated[list[str] | None, typer.Option(metavar="METHOD", help=f"{METHODS}. Default: all.")] = None,
+    encoder_steps: Annotated[
+        int, typer.Option(metavar="N", help="Of the search in w that starts at the encoder's code.")
+    ] = 150,
+    seed: Annotated[int, typer.Option(metavar="N", help="Of the generated pictures and the search's noise.")] = 0,
+) -> None:
+    """Invert the same pictures by every method, and say how well and how fast (Table III of the paper)."""
+    from cli.report import print_paths, print_table
+    from experiments.paper.stages.compare_inversions import compare
+    from flows.display import working
+
+    project = context.obj.project
+    with working(f"compare-inversions {base}") as progress:
+        rows = compare(
+            project,
+            base,
+            num_images=num,
+            num_steps=steps,
+            methods=method or (),
+            encoder_steps=encoder_steps,
+            seed=seed,
+            progress=progress,
+        )
+    header = ("pictures", "method", "start", "steps", "SSIM", "LPIPS", "L2", "s a picture")
+    print_table(f"Inversion with {base}, {num} pictures each", header, [_inversion_line(row) for row in rows])
+    print_paths({"table": project.inversion_table(base), "pictures": project.inverted_table(base)})
+
+
+def style_layers(
+    context: typer.Context,
+    domain: Annotated[str, typer.Argument(metavar="NAME", help="A domain that has been trained.")],
+    num: Annotated[int, typer.Option(metavar="N", help="Pictures to translate.")] = 16,
+    styles: Annotated[int, typer.Option(metavar="N", help="Sampled appearances of each.")] = 4,
+    variant: Annotated[
+        list[str] | None, typer.Option(metavar="VARIANT", help="FC-FT, FC-FT-LS8, ... Default: the first mode's.")
+    ] = None,
+    seed: Annotated[int, typer.Option(metavar="N", help="Of the appearances.")] = 0,
+) -> None:
+    """Measure how diversity and likeness to the input grow with the layers that another appearance takes over."""
+    from cli.report import print_paths, print_table
+    from experiments.paper.requests.style_layers import measure
+    from flows.display import working
+
+    project = context.obj.project
+    with working(f"style-layers {domain}") as progress:
+        rows = measure(
+            project, domain, num_images=num, num_styles=styles, variants=variant or (), seed=seed, progress=progress
+        )
+    lines = [
+        (row["variant"], str(row["num_style_layers"]), *(_with_interval(row, name) for name in ("lpips_d", "lpips_s")))
+        for row in rows
+    ]
+    print_table(f"{domain}: appearance", ("variant", "style layers", "LPIPS_d", "LPIPS_s"), lines)
+    path = project.style_layers_table(domain)
+    print_paths({"table": path, "plot": path.with_suffix(".png")})
+
+
+def _inversion_line(row: dict[str, Any]) -> Sequence[str]:
+    measures = (_with_interval(row, name) for name in ("ssim", "lpips", "l2"))
+    return row["kind"], row["method"], row["start"], str(row["steps"]), *measures, f"{row['seconds_per_image']:.2f}"
+
+
+def _with_interval(row: dict[str, Any], name: str) -> str:
+    """Return a mean and half of its 95 % interval."""
+    return f"{row[name]:.3f} ± {(row[f'{name}_ci95_high'] - row[f'{name}_ci95_low']) / 2:.3f}"
+
+
+def _print_paper_table(built: "PaperTable") -> None:
+    from cli.report import print_table
+
+    print_table(built.title, built.header, built.text_rows())
+    for note in built.notes:
+        print(note)
