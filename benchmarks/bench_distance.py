@@ -1,7 +1,7 @@
 """Do K models cost K generator passes, and not the K (K - 1) of comparing each pair by itself? And how does it grow?
 
 Both forms measure every pair of K random generators with the same latents in the same process, one thread. The
-literal form makes both pictures and both sets of features anew for each pair; the bare form makes each picture and its
+literal form makes both images and both sets of features anew for each pair; the bare form makes each image and its
 features once and compares nothing, which is the least that any form must do. Then the seconds a latent over the number
 of latents (linear growth: constant), and the peak of resident memory over it, each in a process of its own, less what
 the first batch had needed already. Run: python benchmarks/bench_distance.py
@@ -43,7 +43,7 @@ def literal(generators: dict[str, Generator], perceptual: Perceptual) -> list[fl
 
 @torch.no_grad()
 def bare(generators: dict[str, Generator], perceptual: Perceptual) -> list[float]:
-    """Every picture and its features once, and nothing else."""
+    """Every image and its features once, and nothing else."""
     for z in latents(CONFIG, NETWORK.z_dim).split(CONFIG.batch_size):
         for generator in generators.values():
             perceptual.features(generator(z, noise_mode="none"))
@@ -68,7 +68,7 @@ def make_generators(num_models: int) -> dict[str, Generator]:
 
 def compare_forms() -> None:
     """Print what each form takes, by the number of models."""
-    perceptual, generators = load_perceptual(PerceptualConfig(trunk="random")), make_generators(max(NUM_MODELS))
+    perceptual, generators = load_perceptual(PerceptualConfig(backbone="random")), make_generators(max(NUM_MODELS))
     passes = dict.fromkeys(generators, 0)
     for name, generator in generators.items():
         generator.synthesis.register_forward_hook(lambda *_, name=name: passes.update({name: passes[name] + 1}))
@@ -96,7 +96,7 @@ def compare_forms() -> None:
 
 def growth(num_latents: int) -> tuple[float, float]:
     """Return seconds and MiB of memory that measuring two models with so many latents adds to a first batch."""
-    perceptual, generators = load_perceptual(PerceptualConfig(trunk="random")), make_generators(2)
+    perceptual, generators = load_perceptual(PerceptualConfig(backbone="random")), make_generators(2)
     model_distances(generators, perceptual, dataclasses.replace(CONFIG, num_latents=CONFIG.batch_size))
     before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.perf_counter()
     model_distances(generators, perceptual, dataclasses.replace(CONFIG, num_latents=num_latents))

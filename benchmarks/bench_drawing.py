@@ -1,14 +1,14 @@
-"""Are 300 pictures of every style drawn a second on two cores, the same bytes by any number of them, and none twice?
+"""Are 300 images of every style drawn a second on two cores, the same bytes by any number of them, and none twice?
 
 For each style, at 64 px:
 
-- processor time a picture on one core, drawn only and drawn and written as PNG with its row of the table: the fairest
+- processor time an image on one core, drawn only and drawn and written as PNG with its row of the table: the fairest
   measure where other programs run beside, and 6.67 ms are 300 a second on two cores;
-- pictures a second by the clock with two processes, from the call to the finished folder, their start included;
+- images a second by the clock with two processes, from the call to the finished folder, their start included;
 - whether 1, 2 and 3 processes write the same bytes;
-- LPIPS between all pairs of 1,000 pictures: how far each picture is from the one most like it. That is set beside how
-  far a picture is from itself a moment later, the head turned by 3 degrees and all else equal, which nobody would call
-  another picture; and, for those who would not count that, from itself under another seed of chance details (strokes,
+- LPIPS between all pairs of 1,000 images: how far each image is from the one most like it. That is set beside how
+  far an image is from itself a moment later, the head turned by 3 degrees and all else equal, which nobody would call
+  another image; and, for those who would not count that, from itself under another seed of chance details (strokes,
   hairs, grain).
 
     python benchmarks/bench_drawing.py --json docs/results/bench_drawing.json
@@ -35,15 +35,15 @@ from ui2i.files import sha256_folder
 from ui2i.metrics.neighbours import nearest_neighbours, pairwise_distances
 from ui2i.perceptual import Perceptual, load_perceptual
 
-NUM_TIMED, REPEATS = 64, 12  # pictures whose drawing is timed, and how often; the quickest counts
-NUM_WRITTEN = 1280  # pictures written by two processes
+NUM_TIMED, REPEATS = 64, 12  # images whose drawing is timed, and how often; the quickest counts
+NUM_WRITTEN = 1280  # images written by two processes
 TURN = math.radians(3)
 QUANTILES = (0.0, 0.01, 0.05, 0.5)
 WEIGHTS = Path(__file__).parents[2] / "shared/weights/squeezenet1_1-caffe-features.pth"
 
 
 def processor_milliseconds(work: Callable[[], Any]) -> float:
-    """Least of several runs, a picture."""
+    """Least of several runs, an image."""
     spent = []
     for _ in range(REPEATS):
         start = time.process_time()
@@ -62,7 +62,7 @@ def speed(style: str, folder: Path) -> dict[str, float]:
     return {
         "draw_ms": drawn,
         "draw_and_write_ms": written,
-        "pictures_per_second_two_workers": NUM_WRITTEN / (time.perf_counter() - start),
+        "images_per_second_two_workers": NUM_WRITTEN / (time.perf_counter() - start),
     }
 
 
@@ -71,19 +71,19 @@ def same_bytes(style: str, folder: Path) -> bool:
     return len(hashes) == 1
 
 
-def pictures(people: list[Any], style: str) -> torch.Tensor:
+def drawings(people: list[Any], style: str) -> torch.Tensor:
     images = np.stack([draw(person, style) for person in people])
     return torch.from_numpy(images).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
 def variety(style: str, num_images: int, perceptual: Perceptual) -> dict[str, Any]:
     people = [sample_attributes(0, index, style) for index in range(num_images)]
-    images = pictures(people, style)
+    images = drawings(people, style)
     distances = pairwise_distances(images, perceptual)
     nearest, _ = nearest_neighbours(distances)
 
     def from_itself(change: Callable[[Any], dict[str, Any]]) -> list[float]:
-        changed = pictures([dataclasses.replace(person, **change(person)) for person in people[:200]], style)
+        changed = drawings([dataclasses.replace(person, **change(person)) for person in people[:200]], style)
         values = perceptual.distance(images[:200], changed)
         return [float(value) for value in np.quantile(values.numpy(), (0.5, 0.95))]
 
@@ -98,17 +98,17 @@ def variety(style: str, num_images: int, perceptual: Perceptual) -> dict[str, An
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--styles", nargs="+", default=style_names(), metavar="STYLE")
-    parser.add_argument("--num", type=int, default=1000, help="pictures whose pairs are compared")
+    parser.add_argument("--num", type=int, default=1000, help="images whose pairs are compared")
     parser.add_argument("--json", type=Path, help="file for the numbers")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    trained = PerceptualConfig(trunk="squeeze", weights=str(WEIGHTS))
-    perceptual = load_perceptual(trained if WEIGHTS.exists() else PerceptualConfig(trunk="random"))
-    print(f"LPIPS with trunk {perceptual.name}; processor milliseconds a picture, pictures a second, distances")
+    trained = PerceptualConfig(backbone="squeeze", weights=str(WEIGHTS))
+    perceptual = load_perceptual(trained if WEIGHTS.exists() else PerceptualConfig(backbone="random"))
+    print(f"LPIPS with backbone {perceptual.name}; processor milliseconds an image, images a second, distances")
     print(
         "style      draw  +write  2 workers  same bytes   nearest: min   1 %    5 %    50 %   itself turned: 50 %  95 %"
     )
-    setting = {"cores": os.cpu_count(), "trunk": perceptual.name, "trunk_hash": perceptual.weights_hash}
+    setting = {"cores": os.cpu_count(), "backbone": perceptual.name, "backbone_hash": perceptual.weights_hash}
     results: dict[str, Any] = {}
     for style in options.styles:
         with tempfile.TemporaryDirectory() as folder:
@@ -118,7 +118,7 @@ def main() -> None:
         distances = "  ".join(f"{value:.3f}" for value in row["nearest_neighbour"])
         print(
             f"{style:9s} {row['draw_ms']:5.2f} {row['draw_and_write_ms']:7.2f} "
-            f"{row['pictures_per_second_two_workers']:10.0f}  {'yes' if row['same_bytes'] else 'NO':>10s}          "
+            f"{row['images_per_second_two_workers']:10.0f}  {'yes' if row['same_bytes'] else 'NO':>10s}          "
             f"{distances}                {row['turned'][0]:.3f} {row['turned'][1]:.3f}",
             flush=True,
         )

@@ -1,7 +1,7 @@
-"""Is ingestion as fast as the codecs allow on two cores, and is its memory the same for 1,000 and 100,000 pictures?
+"""Is ingestion as fast as the codecs allow on two cores, and is its memory the same for 1,000 and 100,000 images?
 
 The literal form is one loop with Pillow: open, turn upright, crop the centered square, resize, save as PNG. It checks
-nothing, hashes nothing, finds no duplicates and keeps no list. Both write the same pictures, and that is checked; they
+nothing, hashes nothing, finds no duplicates and keeps no list. Both write the same images, and that is checked; they
 compress them unequally, Pillow as it does by itself and ingestion as `ui2i.images.PNG_LEVEL` says, so the loop is timed
 at that level too. Ratios of wall-clock time mean something on a quiet machine only, so processor time is printed too.
 Drawn noise stands for photographs; real ones come from archives, each with the side to which they are brought.
@@ -34,8 +34,8 @@ from ui2i.progress import Progress, no_progress
 
 NUM_WORKERS = 2
 REPEATS = 2
-FEW = 64  # pictures of a run that shows what starting and ending take
-# Source size, resolution, pictures: small aligned sets, larger ones, and photographs.
+FEW = 64  # images of a run that shows what starting and ending take
+# Source size, resolution, images: small aligned sets, larger ones, and photographs.
 CASES = (((64, 64), 64, 8000), ((128, 128), 128, 3000), ((512, 384), 256, 600), ((1600, 1200), 256, 200))
 PILLOWS_LEVEL = 6
 COUNTS = (1_000, 10_000, 100_000)
@@ -113,7 +113,7 @@ def write_noise(size: tuple[int, int], count: int, folder: Path) -> None:
 
 
 def unpack(archive: Path, folder: Path) -> None:
-    """The pictures of a zip, in one folder under short names."""
+    """The images of a zip, in one folder under short names."""
     folder.mkdir()
     with zipfile.ZipFile(archive) as file:
         names = [name for name in sorted(file.namelist()) if Path(name).suffix.lower() in (".jpg", ".jpeg", ".png")]
@@ -123,10 +123,10 @@ def unpack(archive: Path, folder: Path) -> None:
 
 def speed(archives: dict[Path, int]) -> None:
     print(f"{NUM_WORKERS} processes, best of {REPEATS}, load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
-    print(f"whole: with starting and ending; flow: what the time of {FEW} pictures leaves of that of all")
-    print("                                    pictures a second     ratio to the loop   the same,   ms a picture")
+    print(f"whole: with starting and ending; flow: what the time of {FEW} images leaves of that of all")
+    print("                                    images a second     ratio to the loop   the same,   ms an image")
     print(
-        f"source             to   pictures    loop   whole    flow      whole    flow    level {PNG_LEVEL}"
+        f"source             to   images    loop   whole    flow      whole    flow    level {PNG_LEVEL}"
         "     loop   ingest"
     )
     with tempfile.TemporaryDirectory() as place:
@@ -141,7 +141,7 @@ def speed(archives: dict[Path, int]) -> None:
 
 
 def report(title: str, source: Path, resolution: int) -> None:
-    """Time a folder of pictures, each way in turn, and print its line."""
+    """Time a folder of images, each way in turn, and print its line."""
     files = sorted(source.iterdir())
     with tempfile.TemporaryDirectory() as place:
         few = Path(place, "few-raw")
@@ -152,24 +152,24 @@ def report(title: str, source: Path, resolution: int) -> None:
         ways = (("loop", literal, source), ("level", same_level, source), ("few", ours, few), ("all", ours, source))
         runs: dict[str, list[Run]] = {name: [] for name, _, _ in ways}
         for repeat in range(REPEATS):
-            for name, work, pictures in ways:
-                runs[name].append(measure(work, pictures, Path(place, f"{name}-{repeat}"), resolution))
+            for name, work, images in ways:
+                runs[name].append(measure(work, images, Path(place, f"{name}-{repeat}"), resolution))
         check_equal(Path(place, "all-0"), Path(place, "loop-0"))
     loop, level, start, here = (min(found, key=lambda run: run.seconds) for found in runs.values())
     num_files, num_in_flow = len(files), len(files) - FEW
     flow = num_in_flow / (here.seconds - start.seconds)
-    per_picture = 1e3 * (here.processor_seconds - start.processor_seconds) / num_in_flow
+    per_image = 1e3 * (here.processor_seconds - start.processor_seconds) / num_in_flow
     print(
         f"{title:15s} {resolution:5d} {num_files:10d} {num_files / loop.seconds:7.0f} {num_files / here.seconds:7.0f}"
         f" {flow:7.0f} {loop.seconds / here.seconds:9.2f}x {flow * loop.seconds / num_files:6.2f}x"
-        f" {flow * level.seconds / num_files:9.2f}x {1e3 * loop.processor_seconds / num_files:8.2f} {per_picture:8.2f}",
+        f" {flow * level.seconds / num_files:9.2f}x {1e3 * loop.processor_seconds / num_files:8.2f} {per_image:8.2f}",
         flush=True,
     )
 
 
 def memory() -> None:
-    print(f"\nlargest resident memory, {MEMORY_RESOLUTION} px pictures in a tar, {NUM_WORKERS} processes")
-    print("  pictures   seconds   main process   largest other")
+    print(f"\nlargest resident memory, {MEMORY_RESOLUTION} px images in a tar, {NUM_WORKERS} processes")
+    print("  images   seconds   main process   largest other")
     for count in COUNTS:
         with tempfile.TemporaryDirectory() as place:
             write_tar(Path(place, "raw.tar"), count)

@@ -1,9 +1,9 @@
-"""How much faster do several pictures advance together than one by one, and what does that take in memory?
+"""How much faster do several images advance together than one by one, and what does that take in memory?
 
 The shipped model of drawn faces at 64 px; the method `w` with L1 and LPIPS (squeeze). All forms take the same steps on
-the same pictures, in turns in one process: `together`, `one by one` with the same code, and `literal`, one by one as
+the same images, in turns in one process: `together`, `one by one` with the same code, and `literal`, one by one as
 projectors are usually written, with the generator of `literal.py` and the target's features made anew in each step. On
-a GPU `--resolution 256` says what a picture costs on average in a model of the paper's size that is untrained, which
+a GPU `--resolution 256` says what an image costs on average in a model of the paper's size that is untrained, which
 makes no difference to the time.
 
     python benchmarks/bench_inversion.py --json docs/results/bench_inversion.json
@@ -62,8 +62,8 @@ def main() -> None:
     result["memory_bytes"] = {name: memory_of(args, size) for name, size in sizes.items() if name in forms}
     rate = next(iter(result["images_per_second"].values()))
     result["seconds_per_image_of_1000_steps"] = PAPER_STEPS / rate
-    print(describe(f"{args.images} pictures, steps", result))
-    print(f"1000 steps of a picture, on average: {PAPER_STEPS / rate:.1f} s")
+    print(describe(f"{args.images} images, steps", result))
+    print(f"1000 steps of an image, on average: {PAPER_STEPS / rate:.1f} s")
     print("memory:", {name: f"{value / 2**20:,.0f} MiB" for name, value in result["memory_bytes"].items()})
     if args.json is not None:
         document = {
@@ -71,7 +71,7 @@ def main() -> None:
             "num_images": args.images,
             "num_steps": args.steps,
             "img_resolution": generator.config.img_resolution,
-            "trunk": perceptual.name,
+            "backbone": perceptual.name,
             "result": result,
             "provenance": provenance(args.device),
         }
@@ -93,13 +93,13 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def models(args: argparse.Namespace) -> tuple[Generator, Perceptual]:
-    """Return the generator and an untrained trunk, which costs what a trained one does."""
+    """Return the generator and an untrained backbone, which costs what a trained one does."""
     if args.resolution is None:
         generator, _ = load_generator(BASE, device=args.device)
     else:
         torch.manual_seed(0)
         generator = Generator(NetworkConfig(img_resolution=args.resolution)).requires_grad_(False).to(args.device)
-    return generator, load_perceptual(PerceptualConfig(trunk="random"), args.device)
+    return generator, load_perceptual(PerceptualConfig(backbone="random"), args.device)
 
 
 def settings(num_steps: int, batch_size: int) -> InversionConfig:
@@ -109,7 +109,7 @@ def settings(num_steps: int, batch_size: int) -> InversionConfig:
 def advance(
     images: Tensor, generator: Generator, perceptual: Perceptual, num_steps: int, batch_size: int
 ) -> Callable[[], Any]:
-    """Return what takes the steps for all pictures, `batch_size` at a time, and waits for the end."""
+    """Return what takes the steps for all images, `batch_size` at a time, and waits for the end."""
 
     def run() -> None:
         invert(images, generator, perceptual, settings(num_steps, batch_size))
@@ -120,7 +120,7 @@ def advance(
 
 
 def literal(images: Tensor, generator: Generator, perceptual: Perceptual, num_steps: int) -> Callable[[], Any]:
-    """Return what takes the steps for one picture after the other."""
+    """Return what takes the steps for one image after the other."""
 
     def project(image: Tensor) -> None:
         w = generator.w_avg[None].clone().requires_grad_()

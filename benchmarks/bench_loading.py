@@ -1,6 +1,6 @@
-"""Does a training step ever wait for its pictures, and does memory stay flat however many there are?
+"""Does a training step ever wait for its images, and does memory stay flat however many there are?
 
-100,000 synthetic pictures of 256 px, 106 kB each as PNG, are written in the shards of `ingest` (11 GB, in a temporary
+100,000 synthetic images of 256 px, 106 kB each as PNG, are written in the shards of `ingest` (11 GB, in a temporary
 folder that is removed; 300 different ones repeat). Then, each in a fresh process, from the disk and not the page cache:
 
 - reading as fast as possible: a literal loop in one thread (read the row group, decode with Pillow, mirror), the loader
@@ -9,7 +9,7 @@ folder that is removed; 300 different ones repeat). Then, each in a fresh proces
 - the share of their time that steps wait: training of small networks on the CPU at 64 and 256 px, and steps that last
   as long as on an accelerator of a given speed and leave the processor alone meanwhile.
 
-Processor time a picture is the fair comparison where other programs run beside. Linux only.
+Processor time an image is the fair comparison where other programs run beside. Linux only.
 
     python benchmarks/bench_loading.py --json docs/results/bench_loading.json
 """
@@ -45,16 +45,16 @@ from ui2i.provenance import provenance
 
 BATCH_SIZE = 32
 WARM_UP_STEPS = 16  # until workers have started and their queues are full
-LAUNCHING_RATE = 250  # pictures a second that are loaded beside
-ACCELERATOR_RATES = (125, 250, 500)  # pictures a second
+LAUNCHING_RATE = 250  # images a second that are loaded beside
+ACCELERATOR_RATES = (125, 250, 500)  # images a second
 Measurement = dict[str, Any]
 
 
 def main() -> None:
-    """Write the pictures, measure, print one line a measurement, and write the numbers."""
+    """Write the images, measure, print one line a measurement, and write the numbers."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--num-pictures", type=int, default=100_000)
-    parser.add_argument("--read", type=int, default=6_400, help="pictures read by each form (a fourth by the literal)")
+    parser.add_argument("--num-images", type=int, default=100_000)
+    parser.add_argument("--read", type=int, default=6_400, help="images read by each form (a fourth by the literal)")
     parser.add_argument("--folder", type=Path, help="where 12 GB are free; default: the system's temporary folder")
     parser.add_argument("--json", type=Path, help="write the numbers to this file")
     args = parser.parse_args()
@@ -62,9 +62,9 @@ def main() -> None:
     results, load_average = [], os.getloadavg()[0]
     with tempfile.TemporaryDirectory(prefix="bench-loading-", dir=args.folder) as root:
         large, small = Path(root, "256"), Path(root, "64")
-        num_bytes = write_dataset(large, args.num_pictures, 256)
+        num_bytes = write_dataset(large, args.num_images, 256)
         write_dataset(small, 4000, 64)
-        print(f"{args.num_pictures} pictures, {num_bytes / 1e9:.1f} GB", flush=True)
+        print(f"{args.num_images} images, {num_bytes / 1e9:.1f} GB", flush=True)
         for function, *arguments in measurements(large, small, args.read // BATCH_SIZE):
             evict(Path(root))
             results.append(in_fresh_process(function, *arguments))
@@ -72,7 +72,7 @@ def main() -> None:
     if args.json is not None:
         document = {
             "question": (__doc__ or "").splitlines()[0],
-            "num_pictures": args.num_pictures,
+            "num_images": args.num_images,
             "bytes_on_disk": num_bytes,
             "batch_size": BATCH_SIZE,
             "num_processors": os.cpu_count(),
@@ -120,16 +120,16 @@ def open_batches(path: Path, form: str, num_workers: int, num_steps: int) -> Gen
 def literal_batches(
     path: Path, dataset: PreparedDataset, sampler: BatchSampler, num_steps: int
 ) -> Generator[np.ndarray, None, None]:
-    """One picture after the other, each with its row group."""
+    """One image after the other, each with its row group."""
     shards = [pq.ParquetFile(shard, memory_map=True) for shard in sorted(path.glob("images-*.parquet"))]
     for step in range(num_steps):
-        pictures = []
+        images = []
         for index, mirrored in zip(sampler.indices(step), sampler.mirror_flags(step), strict=True):
             shard, row = divmod(int(dataset.ids[index]), SHARD_SIZE)
             group = shards[shard].read_row_group(row // ROW_GROUP_SIZE, columns=["png"])
-            picture = np.asarray(Image.open(io.BytesIO(group["png"][row % ROW_GROUP_SIZE].as_py())))
-            pictures.append(picture[:, ::-1] if mirrored else picture)
-        yield np.stack(pictures)
+            image = np.asarray(Image.open(io.BytesIO(group["png"][row % ROW_GROUP_SIZE].as_py())))
+            images.append(image[:, ::-1] if mirrored else image)
+        yield np.stack(images)
 
 
 def process_batches(path: Path, sampler: BatchSampler, num_steps: int, num_workers: int) -> Iterator[Any]:
@@ -141,7 +141,7 @@ def process_batches(path: Path, sampler: BatchSampler, num_steps: int, num_worke
         for step in range(num_steps)
     ]
     loader: Any = DataLoader(
-        Pictures(path),  # type: ignore[arg-type]
+        Images(path),  # type: ignore[arg-type]
         batch_sampler=keys,
         num_workers=num_workers,
         multiprocessing_context="forkserver",
@@ -150,7 +150,7 @@ def process_batches(path: Path, sampler: BatchSampler, num_steps: int, num_worke
     return iter(loader)
 
 
-class Pictures:
+class Images:
     """The dataset as torch's DataLoader wants it, opened in each worker."""
 
     def __init__(self, path: Path) -> None:
@@ -183,10 +183,10 @@ def measure_reading(path: Path, form: str, num_workers: int, num_steps: int) -> 
         consume(batches, num_steps)  # which leaves one, so that the workers are still there
         return {
             "form": f"{form} {num_workers or ''}".strip(),
-            "pictures_per_second": num_steps * BATCH_SIZE / (time.perf_counter() - start),
-            "cpu_ms_per_picture": (cpu_seconds() - start_cpu) / num_steps / BATCH_SIZE * 1000,
+            "images_per_second": num_steps * BATCH_SIZE / (time.perf_counter() - start),
+            "cpu_ms_per_image": (cpu_seconds() - start_cpu) / num_steps / BATCH_SIZE * 1000,
             "first_batch_seconds": first_seconds,
-            "num_pictures": num_steps * BATCH_SIZE,
+            "num_images": num_steps * BATCH_SIZE,
             "memory_mb_before": before_mb,
             "memory_mb_early": early_mb,
             "memory_mb_late": memory_mb(),
@@ -195,7 +195,7 @@ def measure_reading(path: Path, form: str, num_workers: int, num_steps: int) -> 
 
 
 def measure_launching(path: Path, form: str) -> Measurement:
-    """Small operations a second, with one worker that loads `LAUNCHING_RATE` pictures a second beside."""
+    """Small operations a second, with one worker that loads `LAUNCHING_RATE` images a second beside."""
     import torch
 
     torch.set_num_threads(1)
@@ -217,14 +217,14 @@ def measure_launching(path: Path, form: str) -> Measurement:
     }
 
 
-def measure_accelerator(path: Path, pictures_per_second: int) -> Measurement:
+def measure_accelerator(path: Path, images_per_second: int) -> Measurement:
     """Waiting of steps that only pass time."""
     return measure_waiting(
         path,
-        lambda _: time.sleep(BATCH_SIZE / pictures_per_second),
+        lambda _: time.sleep(BATCH_SIZE / images_per_second),
         BATCH_SIZE,
-        num_steps=6 * pictures_per_second // BATCH_SIZE,
-        form=f"accelerator's step of {BATCH_SIZE / pictures_per_second:.3f} s",
+        num_steps=6 * images_per_second // BATCH_SIZE,
+        form=f"accelerator's step of {BATCH_SIZE / images_per_second:.3f} s",
     )
 
 
@@ -265,7 +265,7 @@ def measure_waiting(
         return {
             "form": form,
             "num_workers": loader.num_workers,
-            "pictures_per_second": num_steps * batch_size / seconds,
+            "images_per_second": num_steps * batch_size / seconds,
             "waiting_share": (loader.wait_seconds - waited) / seconds,
             "peak_memory_mb": memory_mb("VmHWM"),
         }

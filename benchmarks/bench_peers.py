@@ -11,7 +11,7 @@ the allocator that its users have, and the peers are timed with memory kept in t
     python benchmarks/bench_peers.py --rosinality rosinality --stylegan2-ada stylegan2-ada --json peers.json
     python benchmarks/speed_tables.py AVX2=peers.json
 
-Inversion and the distance are this library's for all: the same loss, trunk and Adam around each one's generator.
+Inversion and the distance are this library's for all: the same loss, backbone and Adam around each one's generator.
 """
 
 import argparse
@@ -123,7 +123,7 @@ def timed(comparison: Comparison, num_turns: int, *, both_allocators: bool) -> d
 def training(folders: Mapping[str, Path], batch_size: int = TRAINING_BATCH) -> Comparison:
     """Whole steps, a cycle of the regularisers: 64 px, widths up to 64."""
     contestants = make_contestants(folders, SMALL, batch_size=batch_size)
-    real_img = pictures(batch_size, SMALL)
+    real_img = images(batch_size, SMALL)
     return Comparison(
         task=f"training, 64 px, batch {batch_size}",
         runs={name: functools.partial(one.train, real_img, CYCLE_STEPS) for name, one in contestants.items()},
@@ -151,8 +151,8 @@ def generation(folders: Mapping[str, Path], network: NetworkConfig, batch_size: 
 
 
 def inversion(folders: Mapping[str, Path]) -> Comparison:
-    """Steps of latent optimisation for several pictures: L1 and LPIPS, no noise maps, Adam."""
-    contestants, perceptual = make_contestants(folders, SMALL), load_perceptual(PerceptualConfig(trunk="random"))
+    """Steps of latent optimisation for several images: L1 and LPIPS, no noise maps, Adam."""
+    contestants, perceptual = make_contestants(folders, SMALL), load_perceptual(PerceptualConfig(backbone="random"))
     for contestant in contestants.values():
         contestant.generator.requires_grad_(False)
     ours = contestants["ours"].generator
@@ -166,11 +166,11 @@ def inversion(folders: Mapping[str, Path]) -> Comparison:
     for name, contestant in peers_of(contestants).items():
         project = functools.partial(projected, contestant, ours.w_avg, perceptual, targets)
         runs[name] = functools.partial(project, INVERSION_STEPS, NUM_INVERTED)
-        if name == "stylegan2-ada-pytorch":  # whose projector takes one picture
+        if name == "stylegan2-ada-pytorch":  # whose projector takes one image
             runs[f"{name}, one by one"] = functools.partial(project, INVERSION_STEPS, 1)
         errors[name] = {"loss of the first step": relative_error(first, project(1, NUM_INVERTED))}
     return Comparison(
-        task=f"inversion, 64 px, {NUM_INVERTED} pictures, steps",
+        task=f"inversion, 64 px, {NUM_INVERTED} images, steps",
         runs=runs,
         num_images=NUM_INVERTED * INVERSION_STEPS,
         errors=errors,
@@ -180,7 +180,7 @@ def inversion(folders: Mapping[str, Path]) -> Comparison:
 def projected(
     contestant: Contestant, w_avg: Tensor, perceptual: Perceptual, images: Tensor, num_steps: int, batch_size: int
 ) -> Tensor:
-    """Optimise w of each picture as projectors usually do; return the losses before the first step [N]."""
+    """Optimise w of each image as projectors usually do; return the losses before the first step [N]."""
     first = []
     for batch in images.split(batch_size):
         target = Target(batch, perceptual, INVERSION)
@@ -197,9 +197,9 @@ def projected(
 
 
 def distance(folders: Mapping[str, Path]) -> Comparison:
-    """Two models' pictures of the same latents, and LPIPS between them."""
+    """Two models' images of the same latents, and LPIPS between them."""
     first, second = make_contestants(folders, SMALL, seed=0), make_contestants(folders, SMALL, seed=1)
-    perceptual = load_perceptual(PerceptualConfig(trunk="random"))
+    perceptual = load_perceptual(PerceptualConfig(backbone="random"))
     pairs = {name: (first[name], second[name]) for name in first}
     runs: dict[str, Callable[[], float]] = {}
     runs["ours"] = functools.partial(our_distance, *pairs.pop("ours"), perceptual)
@@ -221,7 +221,7 @@ def our_distance(source: Contestant, target: Contestant, perceptual: Perceptual)
 
 
 def peer_distance(source: Contestant, target: Contestant, perceptual: Perceptual) -> float:
-    """Mean distance of the same latents' pictures."""
+    """Mean distance of the same latents' images."""
     values = []
     with torch.inference_mode():
         for z in latents(DISTANCE, SMALL.z_dim).split(DISTANCE.batch_size):
@@ -268,7 +268,7 @@ def make_contestants(
 
 def all_errors(contestants: Contestants, network: NetworkConfig) -> dict[str, dict[str, float]]:
     """Return how far each peer is from this library in all that training computes."""
-    z, real_img = torch.randn(CHECKED_IMAGES, network.z_dim), pictures(CHECKED_IMAGES, network)
+    z, real_img = torch.randn(CHECKED_IMAGES, network.z_dim), images(CHECKED_IMAGES, network)
     return peer_errors(contestants, relative_errors, z, real_img)
 
 
@@ -285,7 +285,7 @@ def peers_of(contestants: Contestants) -> Contestants:
     return {name: contestant for name, contestant in contestants.items() if name != "ours"}
 
 
-def pictures(num_images: int, network: NetworkConfig) -> Tensor:
+def images(num_images: int, network: NetworkConfig) -> Tensor:
     """Noise in [-1, 1]."""
     return torch.rand(num_images, 3, network.img_resolution, network.img_resolution) * 2 - 1
 

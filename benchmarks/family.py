@@ -53,7 +53,7 @@ def domains_of(params: Params, base: str) -> list[str]:
 
 
 def data_and_samples(project: Project, params: Params) -> Iterator[Row]:
-    """Yield held-out pictures and samples of every domain, neither chosen, psi 1."""
+    """Yield held-out images and samples of every domain, neither chosen, psi 1."""
     for base in bases(params):
         for name in (base, *domains_of(params, base)):
             test = PreparedDataset(project.prepared(name), "test")

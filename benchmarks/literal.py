@@ -2,7 +2,7 @@
 
 Weights that differ from image to image run as one grouped convolution. The FIR filter is a 4x4 convolution after zeros
 were inserted, or at full resolution before a strided convolution. It is written in two ways, whose speeds on a CPU have
-little in common: `depthwise` has one group a channel, `planes` makes a picture of its own of every channel. Mapping
+little in common: `depthwise` has one group a channel, `planes` makes an image of its own of every channel. Mapping
 network, fully connected layers and minibatch standard deviation are the library's own: there is one way to write them.
 """
 

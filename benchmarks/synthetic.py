@@ -1,4 +1,4 @@
-"""Prepared datasets of synthetic pictures, of any size in little time: a few hundred different ones repeat."""
+"""Prepared datasets of synthetic images, of any size in little time: a few hundred different ones repeat."""
 
 from pathlib import Path
 
@@ -11,30 +11,30 @@ from ui2i.images import encode_png
 NUM_DIFFERENT = 300
 
 
-def write_dataset(folder: Path, num_pictures: int, resolution: int) -> int:
+def write_dataset(folder: Path, count: int, resolution: int) -> int:
     """Write a prepared dataset; return its size in bytes."""
     folder.mkdir()
-    different = [encode_png(picture(seed, resolution)) for seed in range(NUM_DIFFERENT)]
+    different = [encode_png(image(seed, resolution)) for seed in range(NUM_DIFFERENT)]
     writer = ShardWriter(folder, SHARD_SIZE)
-    for picture_id in range(num_pictures):
+    for image_id in range(count):
         writer.add(
             {
-                "id": picture_id,
-                "source_path": f"{picture_id:06d}.png",
-                "sha256": f"{picture_id:064x}",
+                "id": image_id,
+                "source_path": f"{image_id:06d}.png",
+                "sha256": f"{image_id:064x}",
                 "width": resolution,
                 "height": resolution,
                 "crop": [0, 0, resolution, resolution],
                 "split": "train",
-                "png": different[picture_id % NUM_DIFFERENT],
+                "png": different[image_id % NUM_DIFFERENT],
             }
         )
     writer.close()
     Manifest(
         name=folder.name,
         img_resolution=resolution,
-        num_images=num_pictures,
-        num_train=num_pictures,
+        num_images=count,
+        num_train=count,
         num_test=0,
         num_rejected=0,
         rejected_by_reason={},
@@ -47,7 +47,7 @@ def write_dataset(folder: Path, num_pictures: int, resolution: int) -> int:
     return sum(path.stat().st_size for path in folder.iterdir())
 
 
-def picture(seed: int, resolution: int) -> np.ndarray:
+def image(seed: int, resolution: int) -> np.ndarray:
     """Clouds whose spectrum falls as that of photographs, a little different in each colour; uint8 [R, R, 3]."""
     random = np.random.default_rng(seed)
     frequencies = np.fft.fftfreq(resolution)

@@ -100,10 +100,10 @@ _Name = Annotated[str, typer.Argument(metavar="NAME", help="Lower-case letters, 
 _Names = Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Domains. Default: all.")]
 _Images = Annotated[
     Path,
-    typer.Option(metavar="PATH", help="Folder, .zip, .tar, .parquet or list (.txt) of pictures; copied to data/raw."),
+    typer.Option(metavar="PATH", help="Folder, .zip, .tar, .parquet or list (.txt) of images; copied to data/raw."),
 ]
 _Kimg = Annotated[
-    float | None, typer.Option(metavar="N", help="Thousands of pictures to show in training. Default: params.yaml's.")
+    float | None, typer.Option(metavar="N", help="Thousands of images to show in training. Default: params.yaml's.")
 ]
 _FollowLinks = Annotated[
     bool, typer.Option("--follow-links", help="Also copy what links, or a list, lead to outside of PATH.")
@@ -111,7 +111,7 @@ _FollowLinks = Annotated[
 _DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Print images, steps, parameters, time and memory; change nothing.")
 ]
-_Replace = Annotated[bool, typer.Option("--replace", help="Take the place of other pictures or settings of this name.")]
+_Replace = Annotated[bool, typer.Option("--replace", help="Take the place of other images or settings of this name.")]
 
 
 @app.callback(epilog=_examples("ui2i demo", "ui2i new-domain cat --images ~/cats --base face", "ui2i distances cat"))
@@ -136,7 +136,7 @@ def pretrain(
     follow_links: _FollowLinks = False,
     dry_run: _DryRun = False,
 ) -> None:
-    """Train a base model from scratch on your pictures."""
+    """Train a base model from scratch on your images."""
     from cli.report import print_outcomes, print_paths
     from flows.registration import add_base, plan_base
 
@@ -177,7 +177,7 @@ def new_domain(
     follow_links: _FollowLinks = False,
     dry_run: _DryRun = False,
 ) -> None:
-    """Take your pictures to a translator of their own.
+    """Take your images to a translator of their own.
 
     Fine-tunes a base to them, swaps layers, measures distances and translates.
     """
@@ -246,7 +246,7 @@ def demo(
     context: typer.Context,
     every: Annotated[bool, typer.Option("--all", help="Every domain of params.yaml, side by side.")] = False,
 ) -> None:
-    """Run the first domain of params.yaml, from pictures to translations; show the results."""
+    """Run the first domain of params.yaml, from images to translations; show the results."""
     from cli.expectation import expected_duration
     from cli.report import print_outcomes, print_results
 
@@ -295,9 +295,9 @@ def _domains(project: "Project", names: list[str] | None) -> list[str]:
 
 
 def _tell(left_out: str | None) -> None:
-    """Print what of the pictures was not copied."""
+    """Print what of the images was not copied."""
     if left_out is not None:
-        print(f"pictures: {left_out}", file=sys.stderr)
+        print(f"images: {left_out}", file=sys.stderr)
 
 
 def _overrides(kimg: float | None) -> dict[str, float] | None:

@@ -33,7 +33,7 @@ _License = Annotated[
 ]
 _Replace = Annotated[bool, typer.Option("--replace", help="Take the place of what is there.")]
 _FollowLinks = Annotated[
-    bool, typer.Option("--follow-links", help="Also copy pictures that links, or a list, lead to outside of --images.")
+    bool, typer.Option("--follow-links", help="Also copy images that links, or a list, lead to outside of --images.")
 ]
 _Sha256 = Annotated[str | None, typer.Option(metavar="HEX", help="That the file must have.")]
 
@@ -95,7 +95,7 @@ def verify(
     ] = None,
     sha256: _Sha256 = None,
 ) -> None:
-    """Read a checkpoint, look at every value, and make two pictures with it."""
+    """Read a checkpoint, look at every value, and make two images with it."""
     from ui2i.converters.verification import verify_checkpoint
 
     if sha256 is not None:
@@ -117,7 +117,7 @@ def add(
     source: Annotated[str, typer.Argument(metavar="PATH|URL", help="A .pt, .pkl, .safetensors or folder.")],
     sha256: _Sha256 = None,
     images: Annotated[
-        Path | None, typer.Option(metavar="PATH", help="Folder or .zip of pictures like those that it makes.")
+        Path | None, typer.Option(metavar="PATH", help="Folder or .zip of images like those that it makes.")
     ] = None,
     license_: _License = None,
     generator_only: _GeneratorOnly = False,
@@ -176,8 +176,8 @@ def _print_added(project: "Project", name: str, added: "AddedBase") -> None:
     wanted = load_params(project).ingest.img_resolution
     if wanted != added.img_resolution:
         steps.append(f"set ingest.img_resolution to {added.img_resolution} in params.yaml (it is {wanted})")
-    if not added.has_pictures:
-        steps.append(f"put pictures like the model's into data/raw/{name}: those to translate are taken from them")
+    if not added.has_images:
+        steps.append(f"put images like the model's into data/raw/{name}: those to translate are taken from them")
     if not added.has_discriminator:
         steps.append("expect longer fine-tuning: there is no discriminator to start from")
     steps.append(f"ui2i new-domain NAME --images PATH --base {name}")

@@ -1,4 +1,4 @@
-"""`ui2i data`: look at prepared pictures, hand them to other trainers."""
+"""`ui2i data`: look at prepared images, hand them to other trainers."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from tasks.project.paths import Project
     from ui2i.datasets.manifest import Manifest
 
-data_app = typer.Typer(help="Show and export pictures.", no_args_is_help=True, rich_markup_mode=None)
+data_app = typer.Typer(help="Show and export images.", no_args_is_help=True, rich_markup_mode=None)
 
 _Name = Annotated[str, typer.Argument(metavar="NAME", help="A dataset that was prepared (datasets in params.yaml).")]
 
@@ -26,10 +26,10 @@ def show(context: typer.Context, name: _Name) -> None:
 
     folder = _prepared(context.obj.project, name)
     manifest = read_manifest(folder)
-    print_table(f"{name}: {manifest.img_resolution} px", ("", "pictures"), _counts(manifest))
+    print_table(f"{name}: {manifest.img_resolution} px", ("", "images"), _counts(manifest))
     if manifest.statistics:
         print_table("Source files", ("", "smallest", "median", "largest"), _spreads(manifest.statistics))
-        print_table("Pictures", ("", "red", "green", "blue"), _levels(manifest.statistics))
+        print_table("Images", ("", "red", "green", "blue"), _levels(manifest.statistics))
     if manifest.num_rejected:
         print_table("Rejects", ("reason", "files", "meaning"), _rejects(manifest))
     files = {"samples": SAMPLES_NAME, "rejects": REJECTS_SHEET_NAME, "list of rejects": REJECTS_NAME}
@@ -47,7 +47,7 @@ def export(
     out: Annotated[
         Path | None, typer.Option(metavar="PATH", help="What to make. Default: NAME or NAME.zip in this folder.")
     ] = None,
-    split: Annotated[Literal["train", "test", "all"], typer.Option(help="Which pictures.")] = "train",
+    split: Annotated[Literal["train", "test", "all"], typer.Option(help="Which images.")] = "train",
 ) -> None:
     """Write a prepared dataset as stylegan2-ada-pytorch and its kin read it."""
     from cli.report import print_paths
@@ -58,7 +58,7 @@ def export(
     folder = _prepared(context.obj.project, name)
     with working(f"export {name}") as progress:
         num = exporting.export(folder, destination, to=to, split=None if split == "all" else split, progress=progress)
-    print_paths({f"{num:,} pictures": destination.resolve()})
+    print_paths({f"{num:,} images": destination.resolve()})
 
 
 def _prepared(project: "Project", name: str) -> Path:
@@ -81,7 +81,7 @@ def _counts(manifest: "Manifest") -> Iterable[tuple[str, str]]:
     for kind, number in manifest.statistics.get("formats", {}).items():
         yield f"from {kind}", f"{number:,}"
     for suffix, number in manifest.passed_over.items():
-        yield f"no pictures: {suffix}", f"{number:,}"
+        yield f"no images: {suffix}", f"{number:,}"
 
 
 def _spreads(statistics: Mapping[str, Any]) -> Iterable[tuple[str, ...]]:

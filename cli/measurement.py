@@ -43,7 +43,7 @@ def measure(
     with working("measure") as progress:
         rows = measure_models(project, models, num_latents=latents, values_file=values, progress=progress)
     print_table(
-        f"Model distance, trunk {rows[0]['trunk']}",
+        f"Model distance, backbone {rows[0]['backbone']}",
         ("source", "target", "mean", "standard error", "95 % interval"),
         [_distance_line(row) for row in rows],
     )
@@ -58,7 +58,7 @@ def measure(
 )
 def evaluate(
     context: typer.Context,
-    outputs: Annotated[Path, typer.Option(metavar="DIR", help="Any system's pictures; or what ui2i translate made.")],
+    outputs: Annotated[Path, typer.Option(metavar="DIR", help="Any system's images; or what ui2i translate made.")],
     target: Annotated[str, typer.Option(metavar="NAME|DIR", help="What they should look like: a dataset or a folder.")],
     inputs: Annotated[
         Path | None, typer.Option(metavar="DIR", help="What was translated, under the same names. Default: unknown.")

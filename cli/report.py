@@ -79,7 +79,7 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]
 
 
 def print_left_out(translations: Path) -> None:
-    """Print what a translation left out of its folder of pictures, if anything."""
+    """Print what a translation left out of its folder of images, if anything."""
     import pyarrow.parquet as pq
 
     from ui2i.datasets.ingestion.left_out import read_left_out
@@ -87,7 +87,7 @@ def print_left_out(translations: Path) -> None:
 
     left_out = read_left_out(translations / LEFT_OUT_NAME)
     if left_out:
-        print(f"pictures: {left_out}", file=sys.stderr)
+        print(f"images: {left_out}", file=sys.stderr)
     num_rejects = pq.read_metadata(translations / REJECTS_NAME).num_rows
     if num_rejects:
-        print(f"pictures: {num_rejects} could not be translated, see {REJECTS_NAME}", file=sys.stderr)
+        print(f"images: {num_rejects} could not be translated, see {REJECTS_NAME}", file=sys.stderr)

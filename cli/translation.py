@@ -1,4 +1,4 @@
-"""`ui2i translate` and `train-encoder`: from pictures to codes and to pictures."""
+"""`ui2i translate` and `train-encoder`: from images to codes and to images."""
 
 from pathlib import Path
 from typing import Annotated
@@ -29,12 +29,12 @@ def register(app: typer.Typer) -> None:
 
 def translate(
     context: typer.Context,
-    images: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of pictures like those of the domain's base.")],
+    images: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of images like those of the domain's base.")],
     domain: Annotated[str, typer.Option(metavar="NAME", help="A domain that has been trained.")],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder to make.")],
     source: Annotated[
         str | None,
-        typer.Option("--from", metavar="NAME", help="Domain of the pictures, any of the family. Default: the base."),
+        typer.Option("--from", metavar="NAME", help="Domain of the images, any of the family. Default: the base."),
     ] = None,
     variant: Annotated[
         list[str] | None,
@@ -50,7 +50,7 @@ def translate(
     seed: Annotated[int | None, typer.Option(metavar="N", help="The k-th of these has seed N + k.")] = None,
     reference: Annotated[
         list[Path] | None,
-        typer.Option(metavar="FILE", help="Picture of the domain; a further version takes on its appearance."),
+        typer.Option(metavar="FILE", help="Image of the domain; a further version takes on its appearance."),
     ] = None,
     style_layers: Annotated[
         int | None, typer.Option(metavar="N", help="Style inputs that another appearance takes over.")
@@ -69,7 +69,7 @@ def translate(
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Translate between models of two families.")] = False,
 ) -> None:
-    """Translate a folder of your pictures. What is not given is taken from params.yaml.
+    """Translate a folder of your images. What is not given is taken from params.yaml.
 
     Stopped, the same command goes on: codes that were found are kept.
     """
@@ -81,7 +81,7 @@ def translate(
     targets = params.domains if source is None else {**params.bases, **params.imported, **params.domains}
     find_entry(targets, domain, "domains")  # before a server is started
     if not images.is_dir():
-        raise DataError(f"{images} is no folder, expected one with pictures; check the path")
+        raise DataError(f"{images} is no folder, expected one with images; check the path")
     with session(context.obj, project):
         from flows import pipeline
 
@@ -115,12 +115,12 @@ def translate(
 def train_encoder(
     context: typer.Context,
     base: Annotated[str, typer.Argument(metavar="BASE", help="A base that has been trained or added.")],
-    kimg: Annotated[float | None, typer.Option(metavar="N", help="Thousands of pictures to show in training.")] = None,
+    kimg: Annotated[float | None, typer.Option(metavar="N", help="Thousands of images to show in training.")] = None,
     replace: Annotated[
         bool, typer.Option("--replace", help="Take the place of other settings of this encoder.")
     ] = False,
 ) -> None:
-    """Train what reads codes from a base's pictures in one pass, and gives searches a start.
+    """Train what reads codes from a base's images in one pass, and gives searches a start.
 
     Stopped, the same command goes on.
     """

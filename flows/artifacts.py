@@ -72,7 +72,7 @@ def show_contact_sheet(folder: Path, domain: str) -> None:
         sheet.as_uri(),
         link_text=f"contact sheet of {domain}",
         key=artifact_key("contact-sheet", domain),
-        description=f"{domain}: pictures and their translations by every model, {sheet}",
+        description=f"{domain}: images and their translations by every model, {sheet}",
     )
 
 

@@ -1,4 +1,4 @@
-"""The flow of `ui2i demo`: domains from drawn pictures to translations, stages and domains side by side."""
+"""The flow of `ui2i demo`: domains from drawn images to translations, stages and domains side by side."""
 
 import contextlib
 
@@ -16,7 +16,7 @@ from tasks.running.stage_waves import stage_waves
 
 @flow(name="demo", flow_run_name="demo", task_runner=together_runner())
 def demo(domains: list[Name], project: str | None = None) -> list[StageOutcome]:
-    """Take registered domains from their pictures to translations, all of them side by side.
+    """Take registered domains from their images to translations, all of them side by side.
 
     Args:
         domains: names in `params.yaml`.

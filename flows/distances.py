@@ -6,14 +6,14 @@ from typing import Any
 
 from tasks.project.paths import Project
 
-COLUMNS = ("source", "model", "mean", "95 % interval", "n", "trunk")
+COLUMNS = ("source", "model", "mean", "95 % interval", "n", "backbone")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DistanceTable:
     """The latest measurement of a domain, as text."""
 
-    title: str  # with the trunk, without which no value means anything
+    title: str  # with the backbone, without which no value means anything
     rows: tuple[tuple[str, ...], ...]  # of `COLUMNS`
 
     def to_markdown(self) -> str:
@@ -38,7 +38,7 @@ def read_distances(project: Project, domain: str) -> DistanceTable:
     latest.sort(key=lambda row: (order[row["source"]], -row["mean"]))
     when = first["measured_at"].strftime("%Y-%m-%d %H:%M UTC")
     title = (
-        f"Model distance, {domain}: LPIPS with the trunk {first['trunk']}, psi {first['truncation_psi']:g}, measured "
+        f"Model distance, {domain}: LPIPS with the backbone {first['backbone']}, psi {first['truncation_psi']:g}, measured "
         f"{when}"
     )
     return DistanceTable(title=title, rows=tuple(map(_row, latest)))
@@ -46,7 +46,7 @@ def read_distances(project: Project, domain: str) -> DistanceTable:
 
 def _row(row: Mapping[str, Any]) -> tuple[str, ...]:
     interval = f"{row['ci95_low']:z.4f} to {row['ci95_high']:z.4f}"
-    return row["source"], row["target"], f"{row['mean']:z.4f}", interval, f"{row['num_latents']:,}", row["trunk"]
+    return row["source"], row["target"], f"{row['mean']:z.4f}", interval, f"{row['num_latents']:,}", row["backbone"]
 
 
 def _markdown_row(cells: Sequence[str]) -> str:

@@ -27,4 +27,4 @@ Psi = Annotated[float, WithJsonSchema({"type": "number", "minimum": 0, "maximum"
 Steps = Annotated[int, WithJsonSchema({"type": "integer", "minimum": 1})]
 Start = Annotated[str, WithJsonSchema({"type": "string", "enum": ["mean", "encoder"]})]
 SwapMode = Annotated[str, WithJsonSchema({"type": "string", "enum": ["weights", "features", "blend"]})]
-PictureFraming = Annotated[str, WithJsonSchema({"type": "string", "enum": ["center", "fit"]})]
+ImageFraming = Annotated[str, WithJsonSchema({"type": "string", "enum": ["center", "fit"]})]

@@ -1,9 +1,9 @@
 """The flows: in which order stages run, and what is left to look at. Served by deployments and by the `ui2i` command.
 
-    pretrain       pictures -> a model trained from scratch
-    new-domain     pictures -> fine-tuned models -> layer-swapped variants -> distances -> translations
+    pretrain       images -> a model trained from scratch
+    new-domain     images -> fine-tuned models -> layer-swapped variants -> distances -> translations
     re-evaluate    distances and translations anew; distances are appended to those measured before
-    translate      a folder of anybody's pictures -> their translations
+    translate      a folder of anybody's images -> their translations
 
 `project` is a folder in the project (None: the current folder) in all of them.
 """
@@ -20,7 +20,7 @@ from flows.artifacts import show_contact_sheet, show_distances, show_revision
 from flows.drift import check_drift
 from flows.holding import making, tell_alive
 from flows.limits import ensure_training_limit
-from flows.parameters import Method, Mode, Name, Overrides, PictureFraming, Psi, Start, Steps, SwapMode
+from flows.parameters import Method, Mode, Name, Overrides, ImageFraming, Psi, Start, Steps, SwapMode
 from flows.registration import DEFAULT_MODES, add_base, add_domain
 from flows.stages import command_task, ended_with_flow, stage_task
 from flows.task_runners import chosen_task_runner, is_parallel, num_workers, threads_per_stage
@@ -48,10 +48,10 @@ def pretrain(
     """Train a base from scratch.
 
     Args:
-        images: folder or .zip of its pictures; None: the base is registered already.
+        images: folder or .zip of its images; None: the base is registered already.
         overrides: settings of its training that differ from the section `pretrain`.
-        replace: take the place of other pictures or settings of this name.
-        follow_links: take pictures that links lead to outside `images` too.
+        replace: take the place of other images or settings of this name.
+        follow_links: take images that links lead to outside `images` too.
     """
     found = find_project(project)
     tell_alive(found)
@@ -75,15 +75,15 @@ def new_domain(
     follow_links: bool = False,
     project: str | None = None,
 ) -> list[StageOutcome]:
-    """Take a domain from its pictures to translations, with its base where that is missing.
+    """Take a domain from its images to translations, with its base where that is missing.
 
     Args:
         base: model to fine-tune; None: the domain is registered already.
-        images: folder or .zip of the domain's pictures; None: its dataset is registered already.
+        images: folder or .zip of the domain's images; None: its dataset is registered already.
         modes: how to fine-tune, by default FC-FT; variants are made from the first.
         overrides: settings of the fine-tuning that differ from the section `finetune`.
-        replace: take the place of other pictures or settings of this name.
-        follow_links: take pictures that links lead to outside `images` too.
+        replace: take the place of other images or settings of this name.
+        follow_links: take images that links lead to outside `images` too.
     """
     found = find_project(project)
     tell_alive(found)
@@ -163,11 +163,11 @@ def translate(
     swap_mode: SwapMode = "weights",
     directions: list[int] | None = None,
     strengths: list[float] | None = None,
-    framing: PictureFraming | None = None,
+    framing: ImageFraming | None = None,
     force: bool = False,
     project: str | None = None,
 ) -> list[StageOutcome]:
-    """Translate a folder of pictures to a domain that has been trained.
+    """Translate a folder of images to a domain that has been trained.
 
     Args:
         images: folder.
@@ -177,16 +177,16 @@ def translate(
         method: of inversion.
         steps: of inversion.
         start: of inversion: mean or encoder.
-        source: domain of the pictures, any of the family; None: the base of the target.
+        source: domain of the images, any of the family; None: the base of the target.
         styles: further versions with sampled appearance.
         seed: the k-th of these has this + k.
-        references: pictures of the target domain whose appearance further versions take on.
+        references: images of the target domain whose appearance further versions take on.
         style_layers: style inputs that another appearance takes over.
         swap_resolutions: pixels up to which the base's layers are swapped in, for variants made now.
         swap_mode: how.
         directions: semantic directions along which further versions are moved, 1 the strongest.
         strengths: how far, in standard deviations.
-        framing: the centered square of a picture, or all of it on white.
+        framing: the centered square of an image, or all of it on white.
         force: translate between models of two families.
     """
     found = find_project(project)
@@ -222,9 +222,9 @@ def translate(
 
 
 def _tell(left_out: str | None) -> None:
-    """Log what of the pictures was not copied."""
+    """Log what of the images was not copied."""
     if left_out is not None:
-        get_run_logger().warning("pictures: %s", left_out)
+        get_run_logger().warning("images: %s", left_out)
 
 
 def _run_stages(project: Project, stages: list[str]) -> list[StageOutcome]:
@@ -234,7 +234,7 @@ def _run_stages(project: Project, stages: list[str]) -> list[StageOutcome]:
 
 
 def _find_codes(domain: str, command: list[str], root: Path) -> None:
-    """Find the codes of a folder's pictures in as many parts as there are workers; the translation then has them."""
+    """Find the codes of a folder's images in as many parts as there are workers; the translation then has them."""
     count = num_workers()
     parts = range(1, count + 1)
     name = f"codes to {domain}, part"

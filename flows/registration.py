@@ -1,4 +1,4 @@
-"""New names enter a project: pictures are copied into `data/raw/`, the entry into `params.yaml`."""
+"""New names enter a project: images are copied into `data/raw/`, the entry into `params.yaml`."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -8,7 +8,7 @@ from typing import Any
 from tasks.project.params import MODES, Base, Domain, Params, check_name, find_entry, load_params
 from tasks.project.paths import Project
 from tasks.project.register import register_base, register_domain
-from tasks.requests.raw_pictures import add_raw, count_pictures, not_copied
+from tasks.requests.raw_images import add_raw, count_images, not_copied
 from ui2i.errors import ConfigError
 
 DEFAULT_MODES = ("FC-FT",)
@@ -23,19 +23,19 @@ def add_base(
     replace: bool = False,
     follow_links: bool = False,
 ) -> str | None:
-    """Register a model to train from scratch, with its pictures.
+    """Register a model to train from scratch, with its images.
 
     Args:
         images: folder or .zip, anywhere.
         overrides: of the section `pretrain`, for this base.
-        replace: take the place of other pictures or settings of this name.
-        follow_links: take pictures that links lead to outside `images` too.
+        replace: take the place of other images or settings of this name.
+        follow_links: take images that links lead to outside `images` too.
 
     Returns:
         In a line, what of `images` was not copied; None: nothing.
 
     Raises:
-        UI2IError: the name is not valid or taken, or there are no pictures.
+        UI2IError: the name is not valid or taken, or there are no images.
     """
     load_params(project)
     check_name(name, where="the base")
@@ -55,21 +55,21 @@ def add_domain(
     replace: bool = False,
     follow_links: bool = False,
 ) -> str | None:
-    """Register a domain to fine-tune `base` to, with its pictures.
+    """Register a domain to fine-tune `base` to, with its images.
 
     Args:
         images: folder or .zip, anywhere; None: the dataset of this name is registered.
         overrides: of the section `finetune`, for this domain.
-        replace: take the place of other pictures or settings of this name.
-        follow_links: take pictures that links lead to outside `images` too.
+        replace: take the place of other images or settings of this name.
+        follow_links: take images that links lead to outside `images` too.
 
     Returns:
         In a line, what of `images` was not copied; None: nothing.
 
     Raises:
-        UI2IError: a name is not valid or taken, there is no such base or mode, or there are no pictures.
+        UI2IError: a name is not valid or taken, there is no such base or mode, or there are no images.
     """
-    _check_domain(project, name, base, modes)  # before any picture is copied
+    _check_domain(project, name, base, modes)  # before any image is copied
     raw = None
     if images is not None:
         raw = add_raw(project, name, images, replace=replace, follow_links=follow_links)
@@ -85,7 +85,7 @@ def plan_base(
     overrides: Mapping[str, Any] | None = None,
     follow_links: bool = False,
 ) -> str:
-    """Return what training a base on these pictures would do and cost; nothing is registered.
+    """Return what training a base on these images would do and cost; nothing is registered.
 
     Raises:
         UI2IError: as `add_base`.
@@ -95,8 +95,8 @@ def plan_base(
     params = load_params(project)
     check_name(name, where="the base")
     planned = dataclasses.replace(params, bases={**params.bases, name: Base(pretrain=overrides or {})})
-    num_pictures = _num_training_pictures(planned, images, follow_links=follow_links)
-    return describe_plan(project, planned, name, num_pictures=num_pictures)
+    num_images = _num_training_images(planned, images, follow_links=follow_links)
+    return describe_plan(project, planned, name, num_images=num_images)
 
 
 def plan_domain(
@@ -109,7 +109,7 @@ def plan_domain(
     overrides: Mapping[str, Any] | None = None,
     follow_links: bool = False,
 ) -> str:
-    """Return what fine-tuning `base` to these pictures would do and cost; nothing is registered.
+    """Return what fine-tuning `base` to these images would do and cost; nothing is registered.
 
     Raises:
         UI2IError: as `add_domain`.
@@ -119,8 +119,8 @@ def plan_domain(
     params = _check_domain(project, name, base, modes)
     domain = Domain(base=base, modes=tuple(modes), finetune=overrides or {})
     planned = dataclasses.replace(params, domains={**params.domains, name: domain})
-    num_pictures = _num_training_pictures(planned, images, follow_links=follow_links)
-    return describe_plan(project, planned, name, num_pictures=num_pictures)
+    num_images = _num_training_images(planned, images, follow_links=follow_links)
+    return describe_plan(project, planned, name, num_images=num_images)
 
 
 def _check_domain(project: Project, name: str, base: str, modes: Sequence[str]) -> Params:
@@ -134,6 +134,6 @@ def _check_domain(project: Project, name: str, base: str, modes: Sequence[str]) 
     return params
 
 
-def _num_training_pictures(params: Params, images: Path | str, *, follow_links: bool) -> int:
-    """Return how many pictures training would have if none of them is rejected."""
-    return max(1, round(count_pictures(images, follow_links=follow_links) * (1 - params.ingest.test_share)))
+def _num_training_images(params: Params, images: Path | str, *, follow_links: bool) -> int:
+    """Return how many images training would have if none of them is rejected."""
+    return max(1, round(count_images(images, follow_links=follow_links) * (1 - params.ingest.test_share)))

@@ -102,7 +102,7 @@ def ray_runner(num_workers: int, address: str | None = None) -> TaskRunner[Any]:
 def threads_per_stage() -> int | None:
     """Return how many threads each of the stages that run side by side takes; None: as many as it likes.
 
-    Workers of this machine share its cores: two trainings with a thread each show more pictures a second than with two
+    Workers of this machine share its cores: two trainings with a thread each show more images a second than with two
     each. How many workers of a cluster share a machine is not known here.
     """
     if os.environ.get(RUNNER_VARIABLE) != "threads":

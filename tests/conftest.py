@@ -1,4 +1,4 @@
-"""Networks and pictures small enough for a test, and the place of the shared fixtures."""
+"""Networks and images small enough for a test, and the place of the shared fixtures."""
 
 import lzma
 import shutil
@@ -33,7 +33,7 @@ NetworkT = TypeVar("NetworkT", bound=nn.Module)
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """Folder with reference checkpoints and pictures beside the repository; skips where it is absent."""
+    """Folder with reference checkpoints and images beside the repository; skips where it is absent."""
     path = Path(__file__).resolve().parents[2] / "shared"
     if not path.is_dir():
         pytest.skip("needs ../shared, which is not part of the repository")
@@ -42,8 +42,8 @@ def shared() -> Path:
 
 @pytest.fixture(scope="session")
 def perceptual() -> Perceptual:
-    """LPIPS on an untrained trunk, which needs no download."""
-    return load_perceptual(PerceptualConfig(trunk="random"))
+    """LPIPS on an untrained backbone, which needs no download."""
+    return load_perceptual(PerceptualConfig(backbone="random"))
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +101,7 @@ def base(generator: Generator, discriminator: Discriminator) -> tuple[Generator,
 
 @pytest.fixture(scope="session")
 def tiny_prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder of a prepared dataset: 24 pictures of 32 px, all but a few of them for training."""
+    """Folder of a prepared dataset: 24 images of 32 px, all but a few of them for training."""
     root = tmp_path_factory.mktemp("tiny")
     (root / "raw").mkdir()
     random = np.random.default_rng(0)

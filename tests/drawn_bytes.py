@@ -29,5 +29,5 @@ def arithmetic() -> str:
 
 
 def cells(image: np.ndarray) -> np.ndarray:
-    """Mean grey of 4 x 4 cells of a picture of 64 px."""
+    """Mean grey of 4 x 4 cells of an image of 64 px."""
     return np.asarray(image.mean(axis=2).reshape(4, 16, 4, 16).mean(axis=(1, 3)))

@@ -1,6 +1,6 @@
 """What people really have in their folders: more than a hundred cases, each with what has to become of it.
 
-A case that is kept names the picture it shows, so that not only its presence but its pixels can be checked.
+A case that is kept names the image it shows, so that not only its presence but its pixels can be checked.
 """
 
 import dataclasses
@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import pillow_heif
-from picture_files import blobs, bomb_png, file_bytes, noise, png_chunk, textured
+from image_files import blobs, bomb_png, file_bytes, noise, png_chunk, textured
 from PIL import Image, ImageCms, ImageEnhance
 
 PASSED_OVER = {".txt": 1, ".db": 1, ".mp4": 1, ".zip": 1, "none": 1}
@@ -40,7 +40,7 @@ class Rejected:
 
 
 class Cases(dict[str, Kept | Rejected]):
-    """The cases by path. Each picture is of another seed, so that none is a duplicate by mistake."""
+    """The cases by path. Each image is of another seed, so that none is a duplicate by mistake."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -52,7 +52,7 @@ class Cases(dict[str, Kept | Rejected]):
         self._unfit()
         self._twins()
 
-    def picture(self, width: int = 48, height: int = 40) -> Image.Image:
+    def image(self, width: int = 48, height: int = 40) -> Image.Image:
         self._seed += 1
         return blobs(self._seed, width, height)
 
@@ -65,42 +65,42 @@ class Cases(dict[str, Kept | Rejected]):
         self[name] = Rejected(data, reason)
 
     def _colours(self) -> None:
-        rgb = self.picture()
+        rgb = self.image()
         self.keep("colours/rgb.png", file_bytes(rgb, "PNG"), rgb)
         for mode in ("L", "P", "1"):
-            image = self.picture().convert(mode)
+            image = self.image().convert(mode)
             self.keep(f"colours/{mode}.png", file_bytes(image, "PNG"), image.convert("RGB"))
-        grey = self.picture().convert("L")
+        grey = self.image().convert("L")
         wide = Image.fromarray(np.asarray(grey).astype(np.uint16) * 257)
         self.keep("colours/grey16.png", file_bytes(wide, "PNG"), grey.convert("RGB"))
-        grey = self.picture().convert("L")
+        grey = self.image().convert("L")
         wide = Image.fromarray(np.asarray(grey).astype(np.uint16) * 257)
         self.keep("colours/grey16.tiff", file_bytes(wide, "TIFF"), grey.convert("RGB"))
-        image = self.picture()
+        image = self.image()
         self.keep("colours/rgb16.png", png_of_16_bits(image), image)
         for name, alpha in (("opaque", 255), ("half", 128)):
-            image = self.picture()
+            image = self.image()
             layered = image.copy()
             layered.putalpha(alpha)
             paper = Image.new("RGB", image.size, "white")
             self.keep(f"colours/{name}.png", file_bytes(layered, "PNG"), Image.blend(paper, image, alpha / 255))
-        image = self.picture().convert("L")
+        image = self.image().convert("L")
         layered = image.copy()
         layered.putalpha(64)
         paper = Image.new("RGB", image.size, "white")
         shows = Image.blend(paper, image.convert("RGB"), 64 / 255)
         self.keep("colours/grey-alpha.png", file_bytes(layered, "PNG"), shows)
-        palette = self.picture().quantize(8)
+        palette = self.image().quantize(8)
         clear = np.asarray(palette) == 0
         levels = np.asarray(palette.convert("RGB")).copy()
         levels[clear] = 255
         data = file_bytes(palette, "PNG", transparency=0)
         self.keep("colours/palette-clear.png", data, Image.fromarray(levels))
-        image = self.picture()
+        image = self.image()
         self.keep("colours/cmyk.jpg", file_bytes(image.convert("CMYK"), "JPEG", quality=98), image, 6)
-        image = self.picture()
+        image = self.image()
         self.keep("colours/cmyk.tif", file_bytes(image.convert("CMYK"), "TIFF"), image, 6)
-        image = self.picture().convert("L")
+        image = self.image().convert("L")
         self.keep("colours/grey.jpg", file_bytes(image, "JPEG", quality=98), image.convert("RGB"))
 
     def _formats(self) -> None:
@@ -120,40 +120,40 @@ class Cases(dict[str, Kept | Rejected]):
             ("phone.avif", "AVIF", {"quality": 95}, 5),
             ("phone.heic", "HEIF", {"quality": 95}, 5),
         ):
-            image = self.picture()
+            image = self.image()
             self.keep(f"formats/{name}", file_bytes(image, file_format, **options), image, tolerance)
         for name, file_format in (("a.gif", "GIF"), ("a.webp", "WEBP"), ("a.apng", "PNG"), ("pages.tiff", "TIFF")):
-            first, later = self.picture(), self.picture()
+            first, later = self.image(), self.image()
             data = file_bytes(first, file_format, save_all=True, append_images=[later])
             self.keep(f"formats/first-frame-of-{name}", data, first, 12)
-        first = self.picture()
-        data = file_bytes(first, "MPO", save_all=True, append_images=[self.picture()], quality=95)
+        first = self.image()
+        data = file_bytes(first, "MPO", save_all=True, append_images=[self.image()], quality=95)
         self.keep("formats/two-views.jpg", data, first, 4)
-        palette = self.picture().quantize(32)
+        palette = self.image().quantize(32)
         self.keep("formats/palette.bmp", file_bytes(palette, "BMP"), palette.convert("RGB"))
 
     def _metadata(self) -> None:
         for orientation, turn in ((3, Image.Transpose.ROTATE_180), (6, Image.Transpose.ROTATE_90)):
-            image, exif = self.picture(), Image.Exif()
+            image, exif = self.image(), Image.Exif()
             exif[0x0112] = orientation
             data = file_bytes(image.transpose(turn), "JPEG", quality=95, exif=exif)
             self.keep(f"metadata/turned-{orientation}.jpg", data, image, 4)
-        image, exif = self.picture(), Image.Exif()
+        image, exif = self.image(), Image.Exif()
         exif[0x0112] = 99
         self.keep("metadata/turned-nowhere.png", file_bytes(image, "PNG", exif=exif), image)
-        image = self.picture()
+        image = self.image()
         broken = b"Exif\0\0MM\0*\0\0\0\x08" + b"\xff" * 40
         self.keep("metadata/broken-exif.jpg", file_bytes(image, "JPEG", quality=95, exif=broken), image, 4)
-        image = self.picture()
+        image = self.image()
         srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
         self.keep("metadata/profile.png", file_bytes(image, "PNG", icc_profile=srgb), image)
-        image = self.picture()
+        image = self.image()
         self.keep("metadata/broken-profile.png", file_bytes(image, "PNG", icc_profile=b"none"), image)
-        image = self.picture()
+        image = self.image()
         self.keep("metadata/something-behind.png", file_bytes(image, "PNG") + b"\0" * 999, image)
-        image = self.picture()
+        image = self.image()
         self.keep("metadata/something-behind.jpg", file_bytes(image, "JPEG", quality=95) + b"appendix", image, 4)
-        image = self.picture()
+        image = self.image()
         comment = png_chunk(b"tEXt", b"Comment\0" + b"x" * 100_000)
         data = file_bytes(image, "PNG")
         self.keep("metadata/long-comment.png", data[:33] + comment + data[33:], image)
@@ -177,12 +177,12 @@ class Cases(dict[str, Kept | Rejected]):
             "a/b/c/d/e/f/g/h/deep.png",
             "many.suffixes.txt.png",
         ):
-            image = self.picture()
+            image = self.image()
             self.keep(f"names/{name}", file_bytes(image, "PNG"), image)
 
     def _liars(self) -> None:
         for name, file_format in (("jpeg-as.png", "JPEG"), ("png-as.jpg", "PNG"), ("webp-as.gif", "WEBP")):
-            image = self.picture()
+            image = self.image()
             self.keep(f"liars/{name}", file_bytes(image, file_format), image, 8)
         zipped = io.BytesIO()
         with zipfile.ZipFile(zipped, "w") as archive:
@@ -218,22 +218,22 @@ class Cases(dict[str, Kept | Rejected]):
     def _bombs(self) -> None:
         self.reject("bombs/huge.png", bomb_png(), "decompression_bomb")
         self.reject("bombs/just-too-large.png", bomb_png(8945), "decompression_bomb")
-        gif = bytearray(file_bytes(self.picture(), "GIF"))
+        gif = bytearray(file_bytes(self.image(), "GIF"))
         gif[6:10] = struct.pack("<HH", 65000, 65000)
         self.reject("bombs/huge.gif", bytes(gif), "decompression_bomb")
-        bmp = bytearray(file_bytes(self.picture(), "BMP"))
+        bmp = bytearray(file_bytes(self.image(), "BMP"))
         bmp[18:26] = struct.pack("<ii", 60000, 60000)
         self.reject("bombs/huge.bmp", bytes(bmp), "decompression_bomb")
-        jpeg = bytearray(file_bytes(self.picture(), "JPEG"))
+        jpeg = bytearray(file_bytes(self.image(), "JPEG"))
         frame = jpeg.index(b"\xff\xc0")
         jpeg[frame + 5 : frame + 9] = struct.pack(">HH", 65000, 65000)
         self.reject("bombs/huge.jpg", bytes(jpeg), "decompression_bomb")
-        tiff = bytearray(file_bytes(self.picture(), "TIFF"))
+        tiff = bytearray(file_bytes(self.image(), "TIFF"))
         for tag in (256, 257):
             place = tiff.index(struct.pack("<HHI", tag, 4, 1))
             tiff[place + 8 : place + 12] = struct.pack("<I", 50000)
         self.reject("bombs/huge.tiff", bytes(tiff), "decompression_bomb")
-        data = file_bytes(self.picture(), "PNG")
+        data = file_bytes(self.image(), "PNG")
         for name, kind, head in (("text", b"zTXt", b"a\0\0"), ("profile", b"iCCP", b"a\0\0")):
             chunk = png_chunk(kind, head + zlib.compress(bytes(200_000_000), 9))
             self.reject(f"bombs/{name}.png", data[:33] + chunk + data[33:], "damaged")
@@ -254,12 +254,12 @@ class Cases(dict[str, Kept | Rejected]):
         self.reject("damaged/32-bit.tiff", file_bytes(deep, "TIFF"), "unsupported")
 
     def _unfit(self) -> None:
-        self.keep("unfit/just-large-enough.png", file_bytes(image := self.picture(16, 16), "PNG"), image)
-        self.reject("unfit/small.png", file_bytes(self.picture(15, 40), "PNG"), "too_small")
-        self.reject("unfit/dot.png", file_bytes(self.picture(1, 1), "PNG"), "too_small")
-        self.keep("unfit/three-to-one.png", file_bytes(image := self.picture(96, 32), "PNG"), image)
-        self.reject("unfit/banner.png", file_bytes(self.picture(97, 32), "PNG"), "extreme_aspect")
-        self.reject("unfit/column.png", file_bytes(self.picture(32, 400), "PNG"), "extreme_aspect")
+        self.keep("unfit/just-large-enough.png", file_bytes(image := self.image(16, 16), "PNG"), image)
+        self.reject("unfit/small.png", file_bytes(self.image(15, 40), "PNG"), "too_small")
+        self.reject("unfit/dot.png", file_bytes(self.image(1, 1), "PNG"), "too_small")
+        self.keep("unfit/three-to-one.png", file_bytes(image := self.image(96, 32), "PNG"), image)
+        self.reject("unfit/banner.png", file_bytes(self.image(97, 32), "PNG"), "extreme_aspect")
+        self.reject("unfit/column.png", file_bytes(self.image(32, 400), "PNG"), "extreme_aspect")
         self.reject("unfit/white.png", file_bytes(Image.new("RGB", (48, 40), "white"), "PNG"), "near_uniform")
         self.reject("unfit/clear.png", file_bytes(Image.new("RGBA", (48, 40), (9, 9, 9, 0)), "PNG"), "near_uniform")
         faint = Image.fromarray((np.random.default_rng(0).integers(120, 124, (40, 48, 3))).astype(np.uint8))
@@ -288,7 +288,7 @@ def write_folder(root: Path, cases: Cases) -> dict[str, str]:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(case.data)
     for name in ("notes.txt", "Thumbs.db", "clip.mp4", "more.zip", "README"):
-        (root / name).write_bytes(b"no picture")
+        (root / name).write_bytes(b"no image")
     for name in (".hidden.png", "__MACOSX/._a.png", ".cache/thumb.png"):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_bytes(b"not looked at")

@@ -13,12 +13,12 @@ from loopback_server import Site, serving
 from ruamel.yaml import YAML
 from safetensors import safe_open
 from safetensors.torch import save_file
-from tiny_project import files_below, make_project, write_base, write_pictures
+from tiny_project import files_below, make_project, write_base, write_images
 
 from cli import app
 from tasks.project.params import load_params
 from tasks.project.paths import Project
-from tasks.requests import add_base, raw_pictures
+from tasks.requests import add_base, raw_images
 from tasks.running.stage_cli import main
 from tasks.stages import import_base
 from ui2i.checkpoints import ModelCard, read_card, save_generator
@@ -51,7 +51,7 @@ def ui2i(project: Project, capsys: pytest.CaptureFixture[str], monkeypatch: pyte
 def added(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
     """What DVC was asked to do; asking it takes seconds, and one test does."""
     asked: list[tuple[str, ...]] = []
-    for module in (add_base, raw_pictures):
+    for module in (add_base, raw_images):
         monkeypatch.setattr(module, "ensure_dvc", lambda root: None)
         monkeypatch.setattr(module, "run_dvc", lambda root, *arguments: asked.append(arguments))
     return asked
@@ -128,10 +128,10 @@ def test_a_command_that_was_stopped_goes_on(
     assert len(site.requests) == 1
 
 
-def test_with_pictures(project: Project, ui2i: Ui2i, added: list[tuple[str, ...]], file: Path, tmp_path: Path) -> None:
-    write_pictures(tmp_path / "pictures", count=3)
-    status, out, _ = ui2i("base", "add", "ffhq", file, "--images", tmp_path / "pictures")
-    assert status == 0 and "put pictures" not in out
+def test_with_images(project: Project, ui2i: Ui2i, added: list[tuple[str, ...]], file: Path, tmp_path: Path) -> None:
+    write_images(tmp_path / "images", count=3)
+    status, out, _ = ui2i("base", "add", "ffhq", file, "--images", tmp_path / "images")
+    assert status == 0 and "put images" not in out
     assert len(files_below(project.raw("ffhq"))) == 3
 
 
@@ -264,7 +264,7 @@ def test_convert_and_verify(ui2i: Ui2i, tmp_path: Path) -> None:
         "checkpoint", "verify", tmp_path / "m.pkl", "--against", source, "--sha256", sha256(tmp_path / "m.pkl")
     )
     assert (status, err) == (0, "")
-    for word in ("all finite", "standard deviations", "pictures", "logits", "every bit"):
+    for word in ("all finite", "standard deviations", "images", "logits", "every bit"):
         assert word in out
 
 
@@ -285,7 +285,7 @@ def test_verify_finds_dead_networks(ui2i: Ui2i, tmp_path: Path) -> None:
         torgb.bias.zero_()
     write_checkpoint(tmp_path / "dead", dead)
     status, _, err = ui2i("checkpoint", "verify", tmp_path / "dead")
-    assert status == 2 and "makes no pictures" in err
+    assert status == 2 and "makes no images" in err
     write_checkpoint(tmp_path / "broken", tiny_checkpoint())
     set_value(tmp_path / "broken" / "generator.safetensors", "mapping.w_avg", math.inf, keep_digest=False)
     status, _, err = ui2i("checkpoint", "verify", tmp_path / "broken")

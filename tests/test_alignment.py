@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from picture_files import blobs, file_bytes, textured
+from image_files import blobs, file_bytes, textured
 from PIL import Image, ImageDraw
 
 from ui2i.config import IngestConfig
@@ -25,7 +25,7 @@ from ui2i.datasets.ingestion.alignment import Landmarks, Square, _reflect, align
 from ui2i.datasets.ingestion.framing import frame
 from ui2i.datasets.ingestion.landmarks import MediaPipeDetector, TableDetector, from_mesh, open_detector
 from ui2i.datasets.prepared import PreparedDataset
-from ui2i.decoding import PictureError
+from ui2i.decoding import ImageError
 from ui2i.errors import ConfigError, DataError
 
 LANCZOS = Image.Resampling.LANCZOS
@@ -71,7 +71,7 @@ def test_squares_agree_with_the_formula(a: tuple, b: tuple, c: tuple, d: tuple) 
         expected = None
     try:
         found = Square.around(face).corners
-    except PictureError as error:
+    except ImageError as error:
         assert error.fault == "no_face"  # noqa: PT017 -- both outcomes are checked
         left, right = (complex(*face.left_eye), complex(*face.right_eye))
         down = (complex(*face.left_mouth) + complex(*face.right_mouth) - left - right) / 2
@@ -83,13 +83,13 @@ def test_squares_agree_with_the_formula(a: tuple, b: tuple, c: tuple, d: tuple) 
 
 @pytest.mark.parametrize("face", [Landmarks((5, 5), (5, 5), (5, 5), (5, 5)), UPRIGHT._replace(left_eye=(math.nan, 0))])
 def test_points_that_are_no_face(face: Landmarks) -> None:
-    with pytest.raises(PictureError) as caught:
+    with pytest.raises(ImageError) as caught:
         Square.around(face)
     assert caught.value.fault == "no_face"
 
 
 def dotted(face: Landmarks, size: int) -> Image.Image:
-    """A grey picture with a dot of its own colour at each landmark."""
+    """A grey image with a dot of its own colour at each landmark."""
     image = Image.new("RGB", (size, size), (128, 128, 128))
     pen = ImageDraw.Draw(image)
     radius = 0.06 * Square.around(face).side
@@ -150,7 +150,7 @@ def test_reflection_is_that_of_numpy(length: int) -> None:
     assert np.array_equal(row[_reflect(np.arange(-9, length + 9), length)], expected)
 
 
-def test_the_border_reflects_the_picture_and_blurs() -> None:
+def test_the_border_reflects_the_image_and_blurs() -> None:
     image = textured(1, 80, 80)
     aligned = np.asarray(align(image, Square((20, 40), (40, 0)), 80, LANCZOS)).astype(int)  # 20 pixels outside
     pixels = np.asarray(image).astype(int)
@@ -163,8 +163,8 @@ def test_the_border_reflects_the_picture_and_blurs() -> None:
 
 
 @pytest.mark.parametrize("square", [Square((-1, 40), (20, 0)), Square((40, 200), (20, 0)), Square((40, 40), (500, 0))])
-def test_squares_that_are_not_in_the_picture(square: Square) -> None:
-    with pytest.raises(PictureError) as caught:
+def test_squares_that_are_not_in_the_image(square: Square) -> None:
+    with pytest.raises(ImageError) as caught:
         align(blobs(0, 96, 80), square, 32, LANCZOS)
     assert caught.value.fault == "no_face"
 
@@ -174,7 +174,7 @@ def test_squares_that_are_not_in_the_picture(square: Square) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class FixedDetector:
-    """Finds the same faces in every picture."""
+    """Finds the same faces in every image."""
 
     faces: tuple[Landmarks, ...]
     identity: str = "fixed"
@@ -199,8 +199,8 @@ def test_the_largest_face_is_taken_or_as_many_as_asked_for() -> None:
     ("faces", "reason"),
     [((), "no_face"), ((moved(UPRIGHT, angle=0, scale=0.1, shift=20j),), "too_small")],
 )
-def test_pictures_without_a_face_to_take(faces: tuple[Landmarks, ...], reason: str) -> None:
-    with pytest.raises(PictureError, match="here") as caught:
+def test_images_without_a_face_to_take(faces: tuple[Landmarks, ...], reason: str) -> None:
+    with pytest.raises(ImageError, match="here") as caught:
         frame(textured(2), "here", CONFIG, FixedDetector(faces))
     assert caught.value.fault == reason
 

@@ -63,7 +63,7 @@ def test_every_pattern_of_every_colour_can_be_drawn(style: str, pattern: str) ->
 
 
 @pytest.mark.parametrize("style", STYLES)
-def test_each_attribute_that_shows_changes_the_picture(style: str) -> None:
+def test_each_attribute_that_shows_changes_the_image(style: str) -> None:
     plain = replace(
         sample_animal(0, 0), pattern="patches", fur_colour="grey", second_colour="ginger", yaw=0.0, pitch=0.0, roll=0.0,
         mouth_open=0.0, age=0.5, ear_fold=0.0, white=0.0, eye_colour="green", smile=0.0, nose_pigment=1.0,
@@ -98,7 +98,7 @@ def test_the_wild_ones_follow_from_the_coat() -> None:
 
 @pytest.mark.parametrize("style", STYLES)
 def test_the_eyes_are_on_the_head(style: str) -> None:
-    """Eyes of another colour change the picture where the eyes are, in any pose, and nowhere else."""
+    """Eyes of another colour change the image where the eyes are, in any pose, and nowhere else."""
     for index in range(12):
         animal = replace(sample_animal(2, index), pattern="patches", eye_openness=1.1)
         blue, copper = (draw(replace(animal, eye_colour=colour), style).astype(int) for colour in ("blue", "copper"))
@@ -126,7 +126,7 @@ def test_a_cat_is_recognised_among_its_relatives(style: str, least: float) -> No
 
 
 @pytest.mark.parametrize("style", STYLES)
-def test_a_larger_picture_shows_the_same_animal(style: str) -> None:
+def test_a_larger_image_shows_the_same_animal(style: str) -> None:
     for index in range(4):
         animal = sample_animal(4, index)
         small, large = draw(animal, style, 64).astype(float), draw(animal, style, 256).astype(float)
@@ -175,7 +175,7 @@ GOLDEN = {
 
 @pytest.mark.parametrize("style", STYLES)
 def test_the_look_stays_the_one_that_models_are_trained_on(style: str) -> None:
-    """Mean grey of 4 x 4 cells of one picture, to within what another version of Pillow may round differently."""
+    """Mean grey of 4 x 4 cells of one image, to within what another version of Pillow may round differently."""
     assert np.abs(cells(draw(sample_animal(0, 3), style)) - GOLDEN[style]).max() < 1.0
 
 
@@ -184,7 +184,7 @@ EXACT = {"cat": "a50b9b4576597d67", "dog": "6396da2bf82927b0", "wild": "17933da0
 
 @pytest.mark.parametrize("style", STYLES)
 def test_not_a_byte_changes(style: str) -> None:
-    """Base models are trained on these pictures, so that another look would need them to be trained again."""
+    """Base models are trained on these images, so that another look would need them to be trained again."""
     if arithmetic() != ARITHMETIC:
         pytest.skip("numpy or Pillow rounds differently on this machine; the test above checks the look roughly")
     images = [draw(sample_animal(seed, index), style) for seed in (0, 5) for index in range(20)]

@@ -15,16 +15,16 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from picture_files import blobs, file_bytes
+from image_files import blobs, file_bytes
 
 from ui2i.datasets.ingestion import limits
 from ui2i.datasets.ingestion.parquet_pages import Page, read_pages
 from ui2i.datasets.ingestion.sources import open_source
-from ui2i.decoding import PictureError
+from ui2i.decoding import ImageError
 from ui2i.errors import DataError
 
 MB = 1 << 20
-PICTURES = [file_bytes(blobs(index), "PNG") for index in range(6)]
+IMAGES = [file_bytes(blobs(index), "PNG") for index in range(6)]
 
 
 def peak_of(work: Callable[[], Any]) -> int:
@@ -45,7 +45,7 @@ def faults_of(path: Path) -> dict[str, str | None]:
             try:
                 source.read(member)
                 found[member.path] = None
-            except PictureError as error:
+            except ImageError as error:
                 found[member.path] = error.fault
     return found
 
@@ -85,12 +85,12 @@ def test_a_tar_with_a_name_of_megabytes(tmp_path: Path, kind: bytes) -> None:
     header = tarfile.TarInfo("././@LongLink")
     header.type, header.size = kind, 8 * MB
     member = tarfile.TarInfo("a.png")
-    member.size = len(PICTURES[0])
+    member.size = len(IMAGES[0])
     record = bytearray(b"a" * header.size)
     record[:16] = b"8388608 path=aaa"  # as extended headers have it
-    picture = PICTURES[0] + bytes(-len(PICTURES[0]) % 512)
+    image = IMAGES[0] + bytes(-len(IMAGES[0]) % 512)
     with lzma.open(tmp_path / "long.tar.xz", "wb", preset=0) as file:
-        file.write(header.tobuf(tarfile.GNU_FORMAT) + record + member.tobuf() + picture + bytes(1024))
+        file.write(header.tobuf(tarfile.GNU_FORMAT) + record + member.tobuf() + image + bytes(1024))
 
     def refuse() -> None:
         with pytest.raises(DataError, match="a header of 8388608 bytes"):
@@ -102,8 +102,8 @@ def test_a_tar_with_a_name_of_megabytes(tmp_path: Path, kind: bytes) -> None:
 def test_a_tar_with_a_name_of_kilobytes_is_read(tmp_path: Path) -> None:
     with tarfile.open(tmp_path / "raw.tar", "w", format=tarfile.GNU_FORMAT) as archive:
         info = tarfile.TarInfo("x" * 5000 + ".png")
-        info.size = len(PICTURES[0])
-        archive.addfile(info, io.BytesIO(PICTURES[0]))
+        info.size = len(IMAGES[0])
+        archive.addfile(info, io.BytesIO(IMAGES[0]))
     (name,) = faults_of(tmp_path / "raw.tar")
     assert len(name) == 1024 and name.endswith(".png")
 
@@ -112,7 +112,7 @@ def test_a_tar_with_a_name_of_kilobytes_is_read(tmp_path: Path) -> None:
 
 
 def test_pages_are_as_arrow_says(tmp_path: Path) -> None:
-    table = pa.table({"image": pa.array(PICTURES, pa.binary())})
+    table = pa.table({"image": pa.array(IMAGES, pa.binary())})
     for version, dictionary in (("1.0", False), ("2.0", True)):
         options = {"data_page_version": version, "use_dictionary": dictionary, "data_page_size": 1}
         pq.write_table(table, tmp_path / "raw.parquet", compression="zstd", write_batch_size=1, **options)
@@ -120,7 +120,7 @@ def test_pages_are_as_arrow_says(tmp_path: Path) -> None:
         start = min(filter(None, (column.dictionary_page_offset, column.data_page_offset)))
         with (tmp_path / "raw.parquet").open("rb") as handle:
             pages = list(read_pages(handle, start, start + column.total_compressed_size))
-        assert len(pages) >= len(PICTURES)
+        assert len(pages) >= len(IMAGES)
         headers = column.total_compressed_size - sum(page.num_packed for page in pages)
         assert sum(page.num_bytes for page in pages) + headers == column.total_uncompressed_size
 
@@ -148,10 +148,10 @@ def parquet_of(path: Path, values: pa.Array, **options: Any) -> Path:
 
 def test_a_parquet_file_that_unpacks_to_too_much(tmp_path: Path) -> None:
     zeros = bytes(30 * MB)
-    few = pa.array([*PICTURES, zeros], pa.binary())
+    few = pa.array([*IMAGES, zeros], pa.binary())
     one_for_all = pa.DictionaryArray.from_arrays(pa.array([0] * 50, pa.int32()), pa.array([zeros], pa.binary()))
     named = pa.array(
-        [{"bytes": PICTURES[0], "path": "x" * (30 * MB)}], pa.struct({"bytes": pa.binary(), "path": "str"})
+        [{"bytes": IMAGES[0], "path": "x" * (30 * MB)}], pa.struct({"bytes": pa.binary(), "path": "str"})
     )
     for name, values, options in (
         ("plain", few, {"use_dictionary": False}),
@@ -187,13 +187,13 @@ def _varint(value: int) -> bytes:
 
 
 def test_a_parquet_file_with_more_rows_than_bytes(tmp_path: Path) -> None:
-    values = pa.DictionaryArray.from_arrays(pa.array([0] * 100_000, pa.int32()), pa.array([PICTURES[0]], pa.binary()))
+    values = pa.DictionaryArray.from_arrays(pa.array([0] * 100_000, pa.int32()), pa.array([IMAGES[0]], pa.binary()))
     path = parquet_of(tmp_path / "raw.parquet", values)
-    with pytest.raises(DataError, match=r"has 100000 rows in \d+ bytes, expected pictures"):
+    with pytest.raises(DataError, match=r"has 100000 rows in \d+ bytes, expected images"):
         open_source(path, workspace=tmp_path)
 
 
-def test_one_picture_in_many_rows_has_an_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_image_in_many_rows_has_an_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "TOTAL_FREE_BYTES", 1 << 16)
     monkeypatch.setattr(limits, "MAX_RATIO", 20)
     values = pa.DictionaryArray.from_arrays(pa.array([0] * 1000, pa.int32()), pa.array([os.urandom(9000)], pa.binary()))

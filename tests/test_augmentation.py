@@ -26,7 +26,7 @@ def pictures(num_images: int = 4, resolution: int = 32, *, seed: int = 0) -> Ten
     return torch.rand(num_images, 3, resolution, resolution, generator=random) * 2 - 1
 
 
-def smooth_picture(resolution: int = 64) -> Tensor:
+def smooth_image(resolution: int = 64) -> Tensor:
     """Waves of at least 13 px, different in every channel and without symmetry."""
     centers = (torch.arange(resolution) + 0.5) / resolution
     x, y = centers[None, :], centers[:, None]
@@ -39,7 +39,7 @@ def one(value: float) -> Tensor:
 
 
 def moved(picture: Tensor, *steps: Tensor) -> np.ndarray:
-    """Apply affine maps to one picture, the first one first, and nothing else."""
+    """Apply affine maps to one image, the first one first, and nothing else."""
     target = functools.reduce(lambda done, step: step @ done, steps)
     draws = AdaDraws(torch.linalg.inv(target)[:, :2].float(), torch.eye(3, 4)[None])
     return augment(picture, draws)[0].numpy()
@@ -57,7 +57,7 @@ def draw(kind: Augmentation, num_images: int, *, resolution: int = 32, seed: int
 # Identity
 
 
-def test_none_and_probability_zero_return_the_pictures_and_draw_nothing() -> None:
+def test_none_and_probability_zero_return_the_images_and_draw_nothing() -> None:
     images, before = pictures(), torch.get_rng_state()
     for kind in ("none", "ada"):
         draws = draw_augmentation(kind, 4, resolution=32, probability=0.0)
@@ -66,7 +66,7 @@ def test_none_and_probability_zero_return_the_pictures_and_draw_nothing() -> Non
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_pictures_without_a_transform_are_bit_identical() -> None:
+def test_images_without_a_transform_are_bit_identical() -> None:
     images = pictures(64)
     images[:, :, 5:10] = 0  # where nothing would hide the smallest of sums
     assert torch.equal(augment(images, draw_ada(64, 32, 1e-15)), images)
@@ -95,7 +95,7 @@ def test_flips_turns_and_whole_pixels_move_pixels_unchanged() -> None:
     np.testing.assert_allclose(shifted, padded[:, 10 : 10 + 32, 2 : 2 + 32], atol=1e-5)
 
 
-# Maps of (row, column) offsets from the centre, in pixels of a picture of 64.
+# Maps of (row, column) offsets from the centre, in pixels of an image of 64.
 GEOMETRIC_CASES: list[tuple[Tensor, np.ndarray, tuple[float, float]]] = [
     (matrices.scaling(one(1.2), one(1.2)), np.diag([1.2, 1.2]), (0, 0)),
     (matrices.scaling(one(0.8), one(0.8)), np.diag([0.8, 0.8]), (0, 0)),
@@ -108,7 +108,7 @@ GEOMETRIC_CASES: list[tuple[Tensor, np.ndarray, tuple[float, float]]] = [
 @pytest.mark.parametrize("case", range(len(GEOMETRIC_CASES)))
 def test_geometry_is_scipys(case: int) -> None:
     matrix, forward, shift = GEOMETRIC_CASES[case]
-    picture = smooth_picture()
+    picture = smooth_image()
     backward = np.linalg.inv(forward)
     center = np.array([31.5, 31.5])
     offset = center - backward @ (center + shift)
@@ -116,7 +116,7 @@ def test_geometry_is_scipys(case: int) -> None:
         ndimage.affine_transform(channel.astype(np.float64), backward, offset, order=3, mode="reflect")
         for channel in picture[0].numpy()
     ]
-    # Where the mirror image begins the picture has a crease, which both blur in their own way.
+    # Where the mirror image begins the image has a crease, which both blur in their own way.
     difference = np.abs(moved(picture, matrix) - np.stack(expected))
     assert np.quantile(difference, 0.95) < 0.006
     assert difference.max() < 0.05
@@ -202,7 +202,7 @@ def amplitude(picture: Tensor) -> float:
     return picture[..., 16:-16, 16:-16].square().mean().mul(2).sqrt().item()
 
 
-def test_detail_too_fine_for_a_smaller_picture_is_gone_not_folded() -> None:
+def test_detail_too_fine_for_a_smaller_image_is_gone_not_folded() -> None:
     """Stripes of 0.45 cycles a pixel would have 0.64 after shrinking to 0.7, beyond the 0.5 that pixels can carry."""
     source = torch.linalg.inv(matrices.scaling(one(0.7), one(0.7)))[:, :2].float()
     assert amplitude(warp(stripes(0.45), source)) < 0.2
@@ -220,8 +220,8 @@ def test_shifts_by_a_part_of_a_pixel_keep_detail() -> None:
         assert kept < amplitude(warp(stripes(0.35), source)) < 1.03
 
 
-def test_a_picture_goes_on_as_its_mirror_image() -> None:
-    """The middle of a picture laid out with four mirror images to either side."""
+def test_a_image_goes_on_as_its_mirror_image() -> None:
+    """The middle of an image laid out with four mirror images to either side."""
     torch.manual_seed(0)
     picture, source = pictures(1, 16), draw_ada(20, 16, 1.0, transforms=GEOMETRY).source
     tiles = torch.from_numpy(np.pad(picture.numpy(), ((0, 0), (0, 0), (64, 64), (64, 64)), mode="symmetric"))
@@ -250,7 +250,7 @@ def test_gradients(kind: Augmentation) -> None:
 
 @pytest.mark.parametrize("kind", ["ada", "diffaugment"])
 def test_bright_and_dark_colors_keep_their_gradient(kind: Augmentation) -> None:
-    """Nothing is clamped: generated pictures leave [-1, 1], and must be led back."""
+    """Nothing is clamped: generated images leave [-1, 1], and must be led back."""
     images = (3 * pictures(16)).requires_grad_()
     result = augment(images, draw(kind, 16))
     assert result.abs().max() > 1.5 and torch.isfinite(result).all()
@@ -282,7 +282,7 @@ def test_memory_format_is_kept(kind: Augmentation) -> None:
 
 
 @pytest.mark.parametrize("kind", ["ada", "diffaugment"])
-def test_draws_of_other_pictures_are_refused(kind: Augmentation) -> None:
+def test_draws_of_other_images_are_refused(kind: Augmentation) -> None:
     with pytest.raises(AssertionError, match="1 draws for 4 images"):
         augment(pictures(4), draw(kind, 1))
 

@@ -43,7 +43,7 @@ def test_probability_of_transforms_with_a_trivial_case(name: str, trivial: float
 
 @pytest.mark.parametrize("name", sorted({*ALL_TRANSFORMS} - {"x_flip", "quarter_turn", "luma_flip"}))
 def test_probability(name: str) -> None:
-    """Of 4000 pictures; four standard errors are at most 0.032."""
+    """Of 4000 images; four standard errors are at most 0.032."""
     for probability in (0.2, 0.6, 1.0):
         is_rotation = name.startswith("rotation")
         expected = 1 - math.sqrt(1 - probability) if is_rotation else probability
@@ -57,7 +57,7 @@ def share_of_changed(name: str, probability: float) -> float:
 
 
 def test_transforms_are_chosen_independently() -> None:
-    """Of pictures and of each other: colours are changed by 0.6 of the brightness draws whatever the geometry."""
+    """Of images and of each other: colours are changed by 0.6 of the brightness draws whatever the geometry."""
     torch.manual_seed(0)
     draws = draw_ada(4000, 64, 0.6, transforms=["isotropic_scaling", "brightness"])
     is_scaled, is_lit = draws.source[:, 0, 0] != 1, draws.color[:, 0, 3] != 0
@@ -67,7 +67,7 @@ def test_transforms_are_chosen_independently() -> None:
 
 
 def drawn(name: str) -> Tensor:
-    """Matrices [4000, ...] of one transform, applied to every picture."""
+    """Matrices [4000, ...] of one transform, applied to every image."""
     draws = draw_ada(4000, 64, 1.0, transforms=[name], generator=torch.Generator().manual_seed(1))
     return (draws.source if name in GEOMETRY else draws.color).double()
 

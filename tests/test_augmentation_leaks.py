@@ -1,6 +1,6 @@
-"""Whether augmentation leaks: a small generator learns pictures that its discriminator only ever sees augmented.
+"""Whether augmentation leaks: a small generator learns images that its discriminator only ever sees augmented.
 
-Pictures are of 8 px; a training takes about two seconds.
+Images are of 8 px; a training takes about two seconds.
 """
 
 import pytest
@@ -17,18 +17,18 @@ BLIT, HUES = ("x_flip", "quarter_turn"), ("luma_flip", "hue")
 def letter() -> Tensor:
     """A coloured F on grey [3, 8, 8]: its flips, turns and changes of hue all differ."""
     ink = torch.tensor([0.8, 0.2, -0.4])[:, None]
-    picture = torch.full((3, 8, 8), -0.6)
-    picture[:, 1:7, 2] = picture[:, 1, 2:6] = picture[:, 3, 2:6] = ink
-    return picture
+    image = torch.full((3, 8, 8), -0.6)
+    image[:, 1:7, 2] = image[:, 1, 2:6] = image[:, 3, 2:6] = ink
+    return image
 
 
 def letters(num_images: int) -> Tensor:
-    """Real pictures: the letter at varying contrast, whose standard deviation is 0.3."""
+    """Real images: the letter at varying contrast, whose standard deviation is 0.3."""
     return letter() * (1 + 0.3 * torch.randn(num_images, 1, 1, 1))
 
 
 class TinyGenerator(nn.Module):
-    """Pictures [N, 3, 8, 8] from a Gaussian of rank 8."""
+    """Images [N, 3, 8, 8] from a Gaussian of rank 8."""
 
     def __init__(self, start: Tensor):
         super().__init__()
@@ -40,7 +40,7 @@ class TinyGenerator(nn.Module):
 
 
 def learn(start: Tensor, probability: float, transforms: tuple[str, ...], *, num_steps: int = 400) -> Tensor:
-    """Train a generator that begins at one picture and return 1000 pictures of it."""
+    """Train a generator that begins at one image and return 1000 images of it."""
     torch.manual_seed(0)
     generator = TinyGenerator(start)
     layers = nn.Linear(192, 64), nn.LeakyReLU(0.2), nn.Linear(64, 64), nn.LeakyReLU(0.2), nn.Linear(64, 1)
@@ -66,7 +66,7 @@ def step(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
 
 
 def error(images: Tensor) -> float:
-    """Of the mean picture, relative to the letter's size."""
+    """Of the mean image, relative to the letter's size."""
     return ((images.mean(dim=0) - letter()).norm() / letter().norm()).item()
 
 
@@ -80,7 +80,7 @@ def wrong_letter(transforms: tuple[str, ...]) -> Tensor:
 
 @pytest.mark.parametrize("transforms", [BLIT, HUES])
 def test_nothing_leaks_below_the_limit(transforms: tuple[str, ...]) -> None:
-    """The generator begins at a wrong picture, which augmentation makes of the right one, and leaves it."""
+    """The generator begins at a wrong image, which augmentation makes of the right one, and leaves it."""
     images = learn(wrong_letter(transforms), 0.6, transforms)
     assert error(images) < 0.1
     contrast = (images * letter()).sum(dim=(1, 2, 3)) / letter().square().sum()
@@ -89,6 +89,6 @@ def test_nothing_leaks_below_the_limit(transforms: tuple[str, ...]) -> None:
 
 @pytest.mark.parametrize("transforms", [BLIT, HUES])
 def test_everything_leaks_at_probability_one(transforms: tuple[str, ...]) -> None:
-    """All flips, turns and hues are then equally likely for real pictures too: nothing says which is right."""
+    """All flips, turns and hues are then equally likely for real images too: nothing says which is right."""
     images = learn(wrong_letter(transforms), 1.0, transforms)
     assert error(images) > 0.45

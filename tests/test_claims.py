@@ -118,8 +118,8 @@ def truth(variant: str, distances: list[float], copy: float = 0.6) -> pd.DataFra
     )
 
 
-def test_the_truth_decides_picture_by_picture() -> None:
-    """Pictures differ by far more than systems do, so that only pairs show which is nearer."""
+def test_the_truth_decides_image_by_image() -> None:
+    """Images differ by far more than systems do, so that only pairs show which is nearer."""
     own = [0.1, 0.5, 0.3, 0.9]
     others = truth("CycleGAN", [value + 0.02 + 0.001 * place for place, value in enumerate(own)])
     nearer, than_inputs, swapped = truth_claims({"anime": truth("FC-FT", own)}, {"anime": others.iloc[::-1]})
@@ -133,12 +133,12 @@ def test_the_truth_decides_picture_by_picture() -> None:
 
 def inverted(method: str, ssim: list[float], kind: str = "real", start: str = "mean") -> list[dict[str, Any]]:
     return [
-        {"method": method, "kind": kind, "start": start, "picture": str(place), "ssim": value}
+        {"method": method, "kind": kind, "start": start, "image": str(place), "ssim": value}
         for place, value in enumerate(ssim)
     ]
 
 
-def test_table_3_compares_the_closed_form_on_real_pictures() -> None:
+def test_table_3_compares_the_closed_form_on_real_images() -> None:
     rows = [*inverted("closed_form", [0.6, 0.3]), *inverted("w", [0.7, 0.41]), *inverted("encoder", [0.5, 0.21])]
     rows += [*inverted("w", [0.1, 0.1], kind="generated"), *inverted("w", [0.1, 0.1], start="encoder")]
     claims = {claim.text.split()[-1]: claim for claim in table_3_claims({"face": pd.DataFrame(rows)})}

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from tiny_project import files_below, make_project, set_param, write_base, write_pictures
+from tiny_project import files_below, make_project, set_param, write_base, write_images
 
 from cli import app
 from tasks.project.params import load_params
@@ -55,9 +55,9 @@ def project(tmp_path):
 
 
 @pytest.fixture
-def pictures(tmp_path):
-    write_pictures(tmp_path / "pictures", count=3)
-    return tmp_path / "pictures"
+def images(tmp_path):
+    write_images(tmp_path / "images", count=3)
+    return tmp_path / "images"
 
 
 @pytest.fixture
@@ -97,8 +97,8 @@ def session(monkeypatch):
 def added(monkeypatch):
     """What was handed to `dvc add`, which is not run: it takes seconds."""
     paths = []
-    monkeypatch.setattr("tasks.requests.raw_pictures.ensure_dvc", lambda root: None)
-    monkeypatch.setattr("tasks.requests.raw_pictures.run_dvc", lambda root, *arguments: paths.append(arguments[-1]))
+    monkeypatch.setattr("tasks.requests.raw_images.ensure_dvc", lambda root: None)
+    monkeypatch.setattr("tasks.requests.raw_images.run_dvc", lambda root, *arguments: paths.append(arguments[-1]))
     return paths
 
 
@@ -122,8 +122,8 @@ def distance_row(run_id, target, mean, **columns):
         "truncation_psi": 1.0,
         "noise_mode": "const",
         "latent_space": "w",
-        "trunk": "tiny-trunk",
-        "trunk_hash": "0",
+        "backbone": "tiny-backbone",
+        "backbone_hash": "0",
         "img_resolution": 32,
         "source_hash": "0",
         "target_hash": "0",
@@ -171,23 +171,23 @@ def test_help_imports_nothing_heavy():
         ("distances cartoon", "cartoon.parquet does not exist"),
         ("distances", "no domain has been measured"),
         ("re-evaluate cartoon carton", "did you mean 'cartoon'?"),
-        ("translate {pictures} --domain face --out out", "no domains.face"),
+        ("translate {images} --domain face --out out", "no domains.face"),
         ("translate nowhere --domain cartoon --out out", "nowhere is no folder"),
-        ("new-domain cat --images {pictures} --base fac", "did you mean 'face'?"),
+        ("new-domain cat --images {images} --base fac", "did you mean 'face'?"),
         ("new-domain cat --images nowhere --base face", "nowhere does not exist"),
         (
-            "new-domain cat --images {pictures} --base face --mode FCFT",
+            "new-domain cat --images {images} --base face --mode FCFT",
             "FC-FT, FT, FreezeD, FreezeG, scratch",
         ),
-        ("new-domain Cat --images {pictures} --base face", "has the name 'Cat'"),
+        ("new-domain Cat --images {images} --base face", "has the name 'Cat'"),
         ("pretrain cat --images nowhere", "nowhere does not exist"),
         ("data draw cartoo --num 3 --out out", "style 'cartoo' is unknown"),
         ("--project / distances", "/ is in no project"),
     ],
 )
-def test_a_mistake_is_one_line(ui2i, project, pictures, session, arguments, message):
+def test_a_mistake_is_one_line(ui2i, project, images, session, arguments, message):
     before, entries = files_below(project.root), project.params_path.read_bytes()
-    status, _, err = ui2i(*arguments.format(pictures=pictures).split())
+    status, _, err = ui2i(*arguments.format(images=images).split())
     assert status == 2
     assert len(err.splitlines()) == 1
     assert err.startswith("error: ")
@@ -215,8 +215,8 @@ def test_a_missing_option_is_usage(ui2i):
 # Registering
 
 
-def test_new_domain_registers_and_starts_the_flow(ui2i, project, pictures, session, added):
-    line = ["new-domain", "cat", "--images", pictures, "--base", "face", "--mode", "FT", "--mode", "FC-FT"]
+def test_new_domain_registers_and_starts_the_flow(ui2i, project, images, session, added):
+    line = ["new-domain", "cat", "--images", images, "--base", "face", "--mode", "FT", "--mode", "FC-FT"]
     with pytest.raises(ReachedFlowError):
         ui2i(*line, "--kimg", "24")
     params = load_params(project)
@@ -238,9 +238,9 @@ def test_new_domain_registers_and_starts_the_flow(ui2i, project, pictures, sessi
     assert load_params(project).domains["cat"].finetune == {"total_kimg": 25.0}
 
 
-def test_pretrain_registers_and_starts_the_flow(ui2i, project, pictures, session, added):
+def test_pretrain_registers_and_starts_the_flow(ui2i, project, images, session, added):
     with pytest.raises(ReachedFlowError):
-        ui2i("pretrain", "cat", "--images", pictures, "--kimg", "0.5")
+        ui2i("pretrain", "cat", "--images", images, "--kimg", "0.5")
     params = load_params(project)
     assert params.datasets["cat"].images == "data/raw/cat"
     assert params.bases["cat"].pretrain == {"total_kimg": 0.5}
@@ -261,12 +261,12 @@ def test_distances_prints_the_last_measurement_largest_first(ui2i, project):
         assert "0.9999" not in out
         title, *lines = out.splitlines()
         assert "cartoon" in title
-        assert "tiny-trunk" in title
+        assert "tiny-backbone" in title
         cells = [[cell.strip() for cell in line.split("│")[1:-1]] for line in lines if line.startswith("│")]
         assert cells == [
-            ["face", "cartoon/FT", "0.4321", "0.4121 to 0.4521", "2,000", "tiny-trunk"],
-            ["face", "cartoon/FC-FT-LS8", "0.2000", "0.1800 to 0.2200", "2,000", "tiny-trunk"],
-            ["cartoon/FC-FT-LS8", "cartoon/FT", "0.8000", "0.7800 to 0.8200", "2,000", "tiny-trunk"],
+            ["face", "cartoon/FT", "0.4321", "0.4121 to 0.4521", "2,000", "tiny-backbone"],
+            ["face", "cartoon/FC-FT-LS8", "0.2000", "0.1800 to 0.2200", "2,000", "tiny-backbone"],
+            ["cartoon/FC-FT-LS8", "cartoon/FT", "0.8000", "0.7800 to 0.8200", "2,000", "tiny-backbone"],
         ]
 
 
@@ -328,9 +328,9 @@ def embedded_environment():
     return mine | {"OMP_NUM_THREADS": "1"}
 
 
-def test_pretrain_without_a_server(project, pictures):
-    write_pictures(pictures, count=24)
-    command = [sys.executable, "-m", "cli.app", "pretrain", "blobs", "--images", str(pictures), "--kimg", "0.004"]
+def test_pretrain_without_a_server(project, images):
+    write_images(images, count=24)
+    command = [sys.executable, "-m", "cli.app", "pretrain", "blobs", "--images", str(images), "--kimg", "0.004"]
     done = subprocess.run(
         command, cwd=project.root, env=embedded_environment(), capture_output=True, text=True, check=False
     )

@@ -60,10 +60,10 @@ def test_parity(golden: Path, name: str) -> None:
     }
     for key in set(ours) & set(expected):
         assert ours[key].shape == expected[key].shape
-        # Pictures of random weights span about [-8, 8].
+        # Images of random weights span about [-8, 8].
         assert (ours[key] - expected[key]).abs().max() <= (2e-5 if "image" in key else 1e-5), key
     assert len(set(ours) & set(expected)) >= 5
-    # Pictures so alike would make the comparison above mean nothing.
+    # Images so alike would make the comparison above mean nothing.
     assert (expected["image_psi1"][:1] - expected["image_psi07"]).abs().max() > 0.1
 
 
@@ -538,7 +538,7 @@ def test_other_colours_than_rgb(tmp_path: Path, channels: int) -> None:
     checkpoint = tiny_checkpoint()
     colours(checkpoint.generator, channels)
     path = write_ada_content(tmp_path / "m.pkl", ada_content(checkpoint))
-    assert f"makes pictures of {channels} colour channels, expected 3 (RGB)" in refuse(path)
+    assert f"makes images of {channels} colour channels, expected 3 (RGB)" in refuse(path)
 
 
 def test_the_tensorflow_pickle(tmp_path: Path) -> None:
@@ -644,7 +644,7 @@ def test_what_rosinality_s_tools_do_differently(tmp_path: Path) -> None:
     assert write_checkpoint(tmp_path / "m.pt", checkpoint) == (
         "its widths are not those of rosinality's code, whose own tools need their table changed",
         "activations are clamped at 256 here and not there",
-        f"pictures are the same there in 4 pictures sampled (psi 1, values up to {largest:.2g})",
+        f"images are the same there in 4 images sampled (psi 1, values up to {largest:.2g})",
         "minibatch-stddev groups are of 8 here and of 4 there",
     )
 

@@ -17,7 +17,7 @@ from torch import nn
 
 from ui2i.datasets.prepared import PreparedDataset
 from ui2i.errors import DataError, TrainingError
-from ui2i.metrics.picture_sets import find_pictures
+from ui2i.metrics.image_sets import find_images
 
 MODULES = ("networks", "state", "training")
 
@@ -82,16 +82,16 @@ def test_discriminator_sees_patches(gan: SimpleNamespace, patch_size: int, outpu
 
 
 @pytest.mark.parametrize(("resolution", "patch_size"), [(32, 16), (48, 16), (64, 34), (96, 34), (128, 70), (512, 70)])
-def test_patches_are_at_most_about_half_a_picture(gan: SimpleNamespace, resolution: int, patch_size: int) -> None:
+def test_patches_are_at_most_about_half_a_image(gan: SimpleNamespace, resolution: int, patch_size: int) -> None:
     assert gan.networks.find_patch_size(resolution) == patch_size
 
 
-def test_large_pictures_have_more_blocks(gan: SimpleNamespace) -> None:
+def test_large_images_have_more_blocks(gan: SimpleNamespace) -> None:
     assert [gan.networks.find_num_blocks(resolution) for resolution in (64, 128, 256)] == [6, 6, 9]
 
 
 @pytest.mark.parametrize("kind", ["Generator", "Discriminator"])
-def test_pictures_of_a_batch_do_not_mix(gan: SimpleNamespace, kind: str) -> None:
+def test_images_of_a_batch_do_not_mix(gan: SimpleNamespace, kind: str) -> None:
     network = randomize(getattr(gan.networks, kind)(2, {"Generator": 1, "Discriminator": 16}[kind]))
     images = torch.randn(3, 3, 32, 32)
     alone = torch.cat([network(image[None]) for image in images])
@@ -177,19 +177,19 @@ def numbered(first: int, count: int) -> torch.Tensor:
 
 
 def test_buffer_hands_out_what_comes_until_it_is_full(gan: SimpleNamespace) -> None:
-    buffer = gan.state.PictureBuffer(4, seed=0)
+    buffer = gan.state.ImageBuffer(4, seed=0)
     assert torch.equal(buffer.exchange(numbered(0, 4)), numbered(0, 4))
-    assert [float(picture.mean()) for picture in buffer.pictures] == [0, 1, 2, 3]
+    assert [float(picture.mean()) for picture in buffer.images] == [0, 1, 2, 3]
 
 
-def test_buffer_hands_out_older_pictures_half_of_the_time(gan: SimpleNamespace) -> None:
-    buffer = gan.state.PictureBuffer(50, seed=0)
+def test_buffer_hands_out_older_images_half_of_the_time(gan: SimpleNamespace) -> None:
+    buffer = gan.state.ImageBuffer(50, seed=0)
     buffer.exchange(numbered(0, 50))
     older = 0
     for first in range(50, 1050):
-        kept = {float(picture.mean()) for picture in buffer.pictures}
+        kept = {float(picture.mean()) for picture in buffer.images}
         (got,) = buffer.exchange(numbered(first, 1)).mean(dim=(1, 2, 3)).tolist()
-        now = {float(picture.mean()) for picture in buffer.pictures}
+        now = {float(picture.mean()) for picture in buffer.images}
         if got == first:
             assert now == kept
         else:
@@ -281,7 +281,7 @@ def test_resumed_run_equals_an_unbroken_one(
         others = getattr(resumed, part).state_dict()
         for name, value in getattr(whole, part).state_dict().items():
             assert torch.equal(value, others[name]), f"{part}.{name}"
-    times = ("seconds", "pictures_per_second")
+    times = ("seconds", "images_per_second")
     logs = [[{key: row[key] for key in row if key not in times} for row in model.log] for model in (whole, resumed)]
     assert logs[0] == logs[1] and len(logs[0]) == 4
 
@@ -335,12 +335,12 @@ def command_line(folders: dict[str, Path], *options: str) -> list[str]:
     return [*places, "--kimg", "0.004", "--width", "2", "--batch-size", "2", "--device", "cpu", *options]
 
 
-def test_command_writes_a_picture_for_each_of_the_test(gan: SimpleNamespace, folders: dict[str, Path]) -> None:
+def test_command_writes_a_image_for_each_of_the_test(gan: SimpleNamespace, folders: dict[str, Path]) -> None:
     (folders["test"] / "sub").mkdir()
     (folders["test"] / "02.png").rename(folders["test"] / "sub" / "02.png")
     assert gan.command.main(command_line(folders)) == 0
-    written = find_pictures(folders["out"] / "pictures")
-    assert written.keys() == find_pictures(folders["test"]).keys() == {"00", "01", "sub/02"}
+    written = find_images(folders["out"] / "images")
+    assert written.keys() == find_images(folders["test"]).keys() == {"00", "01", "sub/02"}
     assert all(np.asarray(Image.open(path)).shape == (32, 32, 3) for path in written.values())
     card = json.loads((folders["out"] / "card.json").read_text())
     assert card["images_shown"] == 4 and card["num_steps"] == 2 and card["seconds"] > 0
@@ -355,7 +355,7 @@ def test_same_command_again_writes_the_same(gan: SimpleNamespace, folders: dict[
     results = []
     for _ in range(2):
         assert gan.command.main(command_line(folders)) == 0
-        results.append((folders["out"] / "pictures" / "01.png").read_bytes())
+        results.append((folders["out"] / "images" / "01.png").read_bytes())
         card = json.loads((folders["out"] / "card.json").read_text())
         assert card["num_steps"] == 2
     assert results[0] == results[1]
@@ -363,16 +363,16 @@ def test_same_command_again_writes_the_same(gan: SimpleNamespace, folders: dict[
 
 def test_prepared_data_are_split(gan: SimpleNamespace, tiny_prepared: Path, tmp_path: Path) -> None:
     train, test = PreparedDataset(tiny_prepared), PreparedDataset(tiny_prepared, "test")
-    assert len(gan.command.read_pictures(tiny_prepared, "train").images) == len(train)
+    assert len(gan.command.read_images(tiny_prepared, "train").images) == len(train)
     folders = {"source": tiny_prepared, "target": write_folder(tmp_path / "target", blobs(4, 1))}
     folders |= {"test": tiny_prepared, "out": tmp_path / "out"}
     assert gan.command.main(command_line(folders)) == 0
-    written = find_pictures(tmp_path / "out" / "pictures")
+    written = find_images(tmp_path / "out" / "images")
     assert len(written) == len(test)
-    assert written.keys() <= find_pictures(tiny_prepared.parent / "raw").keys()
+    assert written.keys() <= find_images(tiny_prepared.parent / "raw").keys()
     assert json.loads((tmp_path / "out" / "card.json").read_text())["data"]["source"]["sha256"] == train.hash
     assert gan.command.main(command_line(folders, "--num-test", "1")) == 0
-    assert len(find_pictures(tmp_path / "out" / "pictures")) == 1
+    assert len(find_images(tmp_path / "out" / "images")) == 1
 
 
 def refuse(gan: SimpleNamespace, arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
@@ -387,7 +387,7 @@ def test_bad_input_is_refused_in_a_line(
 ) -> None:
     empty = tmp_path / "empty"
     empty.mkdir()
-    assert "no pictures" in refuse(gan, command_line(folders | {"target": empty}), capsys)
+    assert "no images" in refuse(gan, command_line(folders | {"target": empty}), capsys)
     assert "is no folder" in refuse(gan, command_line(folders | {"test": tmp_path / "nowhere"}), capsys)
     larger = write_folder(tmp_path / "larger", blobs(2, 3, size=36))
     assert "36 px and source 32 px, expected one size for all" in refuse(
@@ -398,7 +398,7 @@ def test_bad_input_is_refused_in_a_line(
     assert "a multiple of 4 from 32" in refuse(gan, command_line(folders | every), capsys)
     Image.fromarray(blobs(1, 5)[0][:20]).save(folders["source"] / "wide.png")
     assert "wide.png has 32 x 20 pixels, expected 32 x 32" in refuse(gan, command_line(folders), capsys)
-    (folders["source"] / "wide.png").write_bytes(b"no picture")
+    (folders["source"] / "wide.png").write_bytes(b"no image")
     assert "wide.png" in refuse(gan, command_line(folders), capsys)
     assert not folders["out"].exists()
 
@@ -415,23 +415,23 @@ def test_bad_settings_are_refused(
 
 def test_another_run_in_the_same_place_starts_afresh(gan: SimpleNamespace, folders: dict[str, Path]) -> None:
     assert gan.command.main(command_line(folders)) == 0
-    before = (folders["out"] / "pictures" / "01.png").read_bytes()
+    before = (folders["out"] / "images" / "01.png").read_bytes()
     assert gan.command.main(command_line(folders, "--seed", "1")) == 0
-    assert (folders["out"] / "pictures" / "01.png").read_bytes() != before
+    assert (folders["out"] / "images" / "01.png").read_bytes() != before
     assert (folders["out"] / "state-superseded.pt").is_file()
 
 
-def test_test_pictures_that_were_trained_on_are_refused(
+def test_test_images_that_were_trained_on_are_refused(
     gan: SimpleNamespace, folders: dict[str, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     error = refuse(gan, command_line(folders | {"test": folders["source"]}), capsys)
-    assert "5 test pictures are among those of source that are trained on" in error
+    assert "5 test images are among those of source that are trained on" in error
 
 
 @pytest.mark.parametrize("names", [["a.png", "a.jpg"], ["../a.png", "b.png"], ["/a.png", "b.png"]])
 def test_names_without_a_place_of_their_own_are_refused(gan: SimpleNamespace, tmp_path: Path, names: list[str]) -> None:
     with pytest.raises(DataError, match="has no place of its own"):
-        gan.command.write_pictures(tmp_path / "pictures", names, blobs(2, 0))
+        gan.command.write_images(tmp_path / "images", names, blobs(2, 0))
     assert not list(tmp_path.iterdir())
 
 

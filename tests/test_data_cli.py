@@ -4,7 +4,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from picture_files import blobs, file_bytes
+from image_files import blobs, file_bytes
 from tiny_project import make_project
 
 from cli import app
@@ -15,7 +15,7 @@ from ui2i.datasets.ingest import ingest
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
-    """A project with one prepared dataset, `set`, of 12 pictures and 3 rejects."""
+    """A project with one prepared dataset, `set`, of 12 images and 3 rejects."""
     project = make_project(tmp_path_factory.mktemp("data-cli") / "project")
     raw = project.raw("set")
     raw.mkdir(parents=True)
@@ -57,11 +57,11 @@ def test_show(ui2i, project):
     status, out, _ = ui2i("data", "show", "set")
     assert status == 0
     rows = cells(out)
-    assert ["from JPEG", "12"] in rows and ["rejected", "3"] in rows and ["no pictures: .txt", "1"] in rows
+    assert ["from JPEG", "12"] in rows and ["rejected", "3"] in rows and ["no images: .txt", "1"] in rows
     numbers = {row[0]: int(row[1]) for row in rows if row[0] in ("train", "test")}
     assert sum(numbers.values()) == 12
     assert ["width, px", "40", "40", "40"] in rows and ["height, px", "50", "50", "50"] in rows
-    assert ["unreadable", "2", "it is no picture, or cannot be read"] in rows
+    assert ["unreadable", "2", "it is no image, or cannot be read"] in rows
     assert ["duplicate", "1", "the same file came before"] in rows
     for name in ("samples.png", "rejects.png", "rejects.parquet"):
         assert str(project.prepared("set") / name) in out
@@ -80,9 +80,9 @@ def test_export(ui2i, arguments, place, num):
     assert status == 0
     path = Path(place)
     files = zipfile.ZipFile(path).namelist() if path.suffix else [file.name for file in path.rglob("*")]
-    pictures = [name for name in files if name.endswith(".png")]
-    assert len(pictures) == num if num else 0 < len(pictures) < 12
-    assert f"{len(pictures)} pictures" in out and place in out
+    images = [name for name in files if name.endswith(".png")]
+    assert len(images) == num if num else 0 < len(images) < 12
+    assert f"{len(images)} images" in out and place in out
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Reading picture files of every kind, whole and spoilt."""
+"""Reading image files of every kind, whole and spoilt."""
 
 import io
 import struct
@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from picture_files import bomb_png, file_bytes, gradient, noise
+from image_files import bomb_png, file_bytes, gradient, noise
 from PIL import Image, ImageCms, features
 
 from ui2i import decoding
-from ui2i.decoding import PictureError, decode, load_image
+from ui2i.decoding import ImageError, decode, load_image
 from ui2i.errors import DataError
 from ui2i.file_signatures import is_cut_short, recognize
 
@@ -52,7 +52,7 @@ def test_reads_paths_files_and_bytes_alike(tmp_path: Path) -> None:
 @pytest.mark.parametrize("file_format", ["JPEG", "PNG", "WEBP", "TIFF"])
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_exif_orientation_is_undone(file_format: str, orientation: int) -> None:
-    # What a camera does for each orientation: the stored picture, from the upright one (EXIF 2.32, tag 0x0112).
+    # What a camera does for each orientation: the stored image, from the upright one (EXIF 2.32, tag 0x0112).
     upright = np.asarray(gradient())
     stored = {
         1: upright,
@@ -113,7 +113,7 @@ def test_16_bit_grey_keeps_its_whole_range(file_format: str) -> None:
 
 def test_32_bit_float_is_refused() -> None:
     data = file_bytes(Image.fromarray(np.zeros((4, 4), np.float32)), "TIFF")
-    with pytest.raises(PictureError, match="8 or 16 bits") as caught:
+    with pytest.raises(ImageError, match="8 or 16 bits") as caught:
         load_image(data)
     assert caught.value.fault == "unsupported"
 
@@ -175,11 +175,11 @@ FORMATS = ["PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF", "AVIF", "HEIF"]
 
 @pytest.mark.parametrize("file_format", FORMATS)
 @pytest.mark.parametrize("share", [0.4, 0.9])
-def test_truncated_picture(file_format: str, share: float) -> None:
+def test_truncated_image(file_format: str, share: float) -> None:
     data = encoded(noise(), file_format)
     with pytest.raises(DataError, match=r"holiday\.x is cut short") as caught:
         load_image(data[: int(len(data) * share)], name="holiday.x")
-    assert isinstance(caught.value, PictureError)
+    assert isinstance(caught.value, ImageError)
     assert caught.value.fault == "truncated"
 
 
@@ -188,7 +188,7 @@ def test_a_whole_file_with_spoilt_contents_is_damaged_not_truncated(file_format:
     # Of lossy formats the header is spoilt: without checksums, a decoder draws whatever the rest says.
     data = bytearray(encoded(noise(), file_format))
     data[place : place + 40] = bytes(40)
-    with pytest.raises(PictureError, match=r"holiday\.x is damaged") as caught:
+    with pytest.raises(ImageError, match=r"holiday\.x is damaged") as caught:
         load_image(bytes(data), name="holiday.x")
     assert caught.value.fault == "damaged"
     assert " at 0x" not in str(caught.value)  # which would make the list of rejects differ from run to run
@@ -205,19 +205,19 @@ def test_formats_are_recognized_by_their_first_bytes(file_format: str) -> None:
 
 def test_heif_without_its_extra_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(decoding, "_has_heif", lambda: False)
-    with pytest.raises(PictureError, match="pillow-heif") as caught:
+    with pytest.raises(ImageError, match="pillow-heif") as caught:
         load_image(encoded(gradient(), "HEIF"))
     assert caught.value.fault == "unsupported"
 
 
-def test_damaged_exif_leaves_the_picture_as_it_is() -> None:
+def test_damaged_exif_leaves_the_image_as_it_is() -> None:
     exif = b"Exif\0\0MM\0*\0\0\0\x08" + b"\xff" * 40
     data = file_bytes(gradient(), "JPEG", quality=95, exif=exif)
     assert load_image(data).size == (24, 16)
 
 
-def test_a_picture_with_a_second_one_behind_it() -> None:
-    # Phones append a depth map or a second view (Multi-Picture Format).
+def test_a_image_with_a_second_one_behind_it() -> None:
+    # Phones append a depth map or a second view (Multi-Image Format).
     buffer = io.BytesIO()
     gradient().save(buffer, "MPO", save_all=True, append_images=[noise(8, 8)])
     decoded = decode(buffer.getvalue())
@@ -245,23 +245,23 @@ def encoded(image: Image.Image, file_format: str) -> bytes:
     return file_bytes(image, file_format)
 
 
-@pytest.mark.parametrize("data", [b"", b"not a picture", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n"])
+@pytest.mark.parametrize("data", [b"", b"not an image", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n"])
 def test_unreadable_bytes(data: bytes) -> None:
-    with pytest.raises(PictureError, match="expected one of PNG") as caught:
+    with pytest.raises(ImageError, match="expected one of PNG") as caught:
         load_image(data)
     assert caught.value.fault == "unreadable"
 
 
 def test_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(PictureError, match=r"nowhere\.png cannot be read"):
+    with pytest.raises(ImageError, match=r"nowhere\.png cannot be read"):
         load_image(tmp_path / "nowhere.png")
 
 
 def test_decompression_bomb_is_refused_unread(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(PictureError) as caught:
+    with pytest.raises(ImageError) as caught:
         load_image(bomb_png())
     assert caught.value.fault == "decompression_bomb"
     monkeypatch.setattr(decoding, "MAX_PIXELS", 100)
-    with pytest.raises(PictureError, match="24 x 16 pixels") as caught:
+    with pytest.raises(ImageError, match="24 x 16 pixels") as caught:
         load_image(file_bytes(gradient(), "PNG"))
     assert caught.value.fault == "decompression_bomb"

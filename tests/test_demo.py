@@ -98,11 +98,11 @@ def test_a_failure_ends_the_run_after_what_runs_beside_it(project, stage):
 
     def work(name, _threads):
         if name == "ingest@a":
-            raise StageFailed("no pictures, expected some; add them", stage=name, lines=(), is_user_error=True)
+            raise StageFailed("no images, expected some; add them", stage=name, lines=(), is_user_error=True)
         ended.append(name)
 
     stage(work)
-    with pytest.raises(StageFailed, match="no pictures"):
+    with pytest.raises(StageFailed, match="no images"):
         run(project, [["ingest@a", "ingest@b"], ["finetune@a"]])
     assert ended == ["ingest@b"]
 

@@ -47,19 +47,19 @@ def test_an_interruption_drops_what_waits(tmp_path: Path) -> None:
     assert multiprocessing.active_children() == []
 
 
-def test_work_in_hand_ends_with_its_picture(tmp_path: Path) -> None:
+def test_work_in_hand_ends_with_its_image(tmp_path: Path) -> None:
     draw_files("face", 0, range(5), 32, tmp_path, unwanted=lambda: len(list(tmp_path.iterdir())) == 3)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["000000.png", "000001.png", "000002.png"]
 
 
-def test_few_pictures_start_no_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_few_images_start_no_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(workers, "ProcessPoolExecutor")
     draw_dataset("face", 2, 0, tmp_path / "out", resolution=32, num_workers=8)
 
 
 def test_a_process_that_dies_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workers, "_draw", _die)
-    with pytest.raises(DataError, match="a process that drew face pictures died, expected it to go on; if memory"):
+    with pytest.raises(DataError, match="a process that drew face images died, expected it to go on; if memory"):
         list(workers.draw_chunks("face", 0, [range(1), range(1, 2)], 32, tmp_path, 2))
     assert multiprocessing.active_children() == []
 

@@ -57,8 +57,8 @@ def test_each_pair_is_compared_with_its_own_last_run() -> None:
     ("column", "expected"),
     [
         ("target_hash", "other target checkpoint: same -> changed"),
-        ("dataset_hash", "other target's training pictures: same -> changed"),
-        ("trunk_hash", "other perceptual trunk: same -> changed"),
+        ("dataset_hash", "other target's training images: same -> changed"),
+        ("backbone_hash", "other perceptual backbone: same -> changed"),
         ("seed", "other latents' seed: same -> changed"),
     ],
 )

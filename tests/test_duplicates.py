@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from picture_files import file_bytes, noise, textured
+from image_files import file_bytes, noise, textured
 from PIL import Image, ImageEnhance
 
 from ui2i.datasets.ingestion import duplicates
@@ -59,7 +59,7 @@ def test_the_hash_is_pinned() -> None:
     assert len(hash_bytes(perceptual_hash(noise()))) * 8 == HASH_BITS
 
 
-def test_a_symmetric_picture_has_the_same_hash_as_its_mirror_image() -> None:
+def test_a_symmetric_image_has_the_same_hash_as_its_mirror_image() -> None:
     # In floating point, the signs of its odd frequencies would be those of rounding errors.
     half = textured(3, 32, 64)
     symmetric = Image.new("RGB", (64, 64))
@@ -92,7 +92,7 @@ def test_the_search_finds_what_comparing_all_finds(hashes: list[int], max_distan
         search.add(phash)
 
 
-def test_few_pictures_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_few_images_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
     compared = 0
     with_value = duplicates._Chains.with_value
 

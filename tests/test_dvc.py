@@ -13,10 +13,10 @@ import psutil
 import pytest
 from dvc.repo import Repo
 from ruamel.yaml import YAML
-from tiny_project import REPOSITORY, files_below, make_project, set_param, write_base, write_pictures
+from tiny_project import REPOSITORY, files_below, make_project, set_param, write_base, write_images
 
 from experiments.synthetic import draw
-from tasks.requests.raw_pictures import add_raw
+from tasks.requests.raw_images import add_raw
 from tasks.running import dvc_stage, process_group
 from tasks.running.dvc_command import DVC, DvcError, dvc_environment, ensure_dvc, run_dvc
 from tasks.running.dvc_stage import StageFailed, base_stages, domain_stages, list_stages, run_stage
@@ -198,7 +198,7 @@ def test_the_stages_of_a_domain_are_in_order(project):
         base_stages(project, "cartoon")
 
 
-def test_a_domain_of_own_pictures_from_a_trained_base_needs_no_drawing(project):
+def test_a_domain_of_own_images_from_a_trained_base_needs_no_drawing(project):
     set_param(project, "truth", {})
     set_param(project, "drawn", {})
     set_param(project, "imported", {})
@@ -213,7 +213,7 @@ def test_a_user_s_mistake_is_one_line(project):
     project.raw("face").mkdir(parents=True)
     with pytest.raises(StageFailed) as error:
         run_stage("ingest@face", project=project)
-    assert str(error.value).startswith(f"{project.raw('face')} contains no pictures")
+    assert str(error.value).startswith(f"{project.raw('face')} contains no images")
     assert error.value.stage == "ingest@face"
     assert error.value.is_user_error
     assert any(line.startswith("error: ") for line in error.value.lines)
@@ -380,12 +380,12 @@ def git(project, *arguments):
     return subprocess.run(command, cwd=project.root, check=True, capture_output=True, text=True).stdout
 
 
-def test_in_a_clone_git_sees_the_dvc_file_and_no_picture(shipped, tmp_path):
+def test_in_a_clone_git_sees_the_dvc_file_and_no_image(shipped, tmp_path):
     git(shipped, "init")
     git(shipped, "add", "--all")
     git(shipped, "commit", "--message", "start")
-    write_pictures(tmp_path / "pictures", count=2)
-    place = add_raw(shipped, "anime", tmp_path / "pictures")
+    write_images(tmp_path / "images", count=2)
+    place = add_raw(shipped, "anime", tmp_path / "images")
     assert git(shipped, "status", "--short", "--untracked-files=all").split() == ["??", "data/raw/anime.dvc"]
     shutil.rmtree(place)
     run_dvc(shipped.root, "checkout", "data/raw/anime.dvc")
@@ -393,8 +393,8 @@ def test_in_a_clone_git_sees_the_dvc_file_and_no_picture(shipped, tmp_path):
 
 
 def test_a_copy_without_git_works_and_leaves_the_shipped_configuration_alone(shipped, tmp_path):
-    write_pictures(tmp_path / "pictures", count=2)
-    add_raw(shipped, "anime", tmp_path / "pictures")
+    write_images(tmp_path / "images", count=2)
+    add_raw(shipped, "anime", tmp_path / "images")
     assert (shipped.root / "data/raw/anime.dvc").is_file()
     assert (shipped.root / ".dvc/config").read_bytes() == (REPOSITORY / ".dvc/config").read_bytes()
     git(shipped, "init")
@@ -449,7 +449,7 @@ def test_no_name_reaches_the_shell(project, section, name):
 
 def test_a_name_that_leads_elsewhere_deletes_nothing(project, tmp_path):
     precious = tmp_path / "precious"
-    write_pictures(precious, count=1)
+    write_images(precious, count=1)
     set_param(project, "drawn", {"../../../precious": {"style": "face", "num_images": 1, "seed": 1}})
     ensure_dvc(project.root)
     with pytest.raises(DvcError):

@@ -4,9 +4,9 @@ import shutil
 
 import pytest
 import zc.lockfile
-from tiny_project import files_below, make_project, write_pictures
+from tiny_project import files_below, make_project, write_images
 
-from tasks.requests.raw_pictures import add_raw
+from tasks.requests.raw_images import add_raw
 from tasks.running import dvc_command
 from tasks.running.dvc_command import DvcError, check_trackable, dvc_message, ensure_dvc, run_dvc
 
@@ -20,18 +20,18 @@ def project(tmp_path):
 
 
 @pytest.fixture
-def pictures(tmp_path):
-    write_pictures(tmp_path / "pictures", count=2)
-    return tmp_path / "pictures"
+def images(tmp_path):
+    write_images(tmp_path / "images", count=2)
+    return tmp_path / "images"
 
 
-def test_a_list_of_paths_in_use_that_was_cut_off_is_mended(project, pictures):
+def test_a_list_of_paths_in_use_that_was_cut_off_is_mended(project, images):
     (project.root / ".dvc/tmp/rwlock").write_text("")
-    add_raw(project, "anime", pictures)
+    add_raw(project, "anime", images)
     assert project.raw("anime").with_name("anime.dvc").is_file()
 
 
-def test_a_lock_that_is_held_for_a_moment_is_waited_for(project, pictures, monkeypatch):
+def test_a_lock_that_is_held_for_a_moment_is_waited_for(project, images, monkeypatch):
     writer = zc.lockfile.LockFile(str(project.root / ".dvc/tmp/lock"))
     waits = []
 
@@ -40,23 +40,23 @@ def test_a_lock_that_is_held_for_a_moment_is_waited_for(project, pictures, monke
         writer.close()
 
     monkeypatch.setattr(dvc_command, "wait", release)
-    add_raw(project, "anime", pictures)
+    add_raw(project, "anime", images)
     assert waits == [dvc_command.BUSY_WAITS_SECONDS[0]]
     assert project.raw("anime").with_name("anime.dvc").is_file()
 
 
-def test_a_lock_that_stays_held_is_told_in_dvc_s_words(project, pictures, monkeypatch):
+def test_a_lock_that_stays_held_is_told_in_dvc_s_words(project, images, monkeypatch):
     monkeypatch.setattr(dvc_command, "BUSY_WAITS_SECONDS", ())
     writer = zc.lockfile.LockFile(str(project.root / ".dvc/tmp/lock"))
     try:
         with pytest.raises(DvcError, match=r"^dvc add failed: Unable to acquire lock\..*; wait for the other process"):
-            add_raw(project, "anime", pictures)
+            add_raw(project, "anime", images)
     finally:
         writer.close()
 
 
 @pytest.mark.parametrize("place", ["data", "data/raw"])
-def test_a_folder_behind_a_link_is_refused_before_anything_is_copied(project, pictures, tmp_path, place):
+def test_a_folder_behind_a_link_is_refused_before_anything_is_copied(project, images, tmp_path, place):
     project.raw("x").parent.mkdir()
     shutil.move(project.root / place, tmp_path / "elsewhere")
     (project.root / place).symlink_to(tmp_path / "elsewhere")
@@ -64,7 +64,7 @@ def test_a_folder_behind_a_link_is_refused_before_anything_is_copied(project, pi
     with pytest.raises(
         DvcError, match=rf"^{place} is a link to .*, expected a folder, since DVC tracks nothing behind"
     ):
-        add_raw(project, "anime", pictures)
+        add_raw(project, "anime", images)
     assert files_below(tmp_path / "elsewhere") == before
 
 

@@ -12,7 +12,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from prefect.testing.utilities import prefect_test_harness
 from test_tasks import run as run_stage_here
 from tiny_models import random_generator
-from tiny_project import REPOSITORY, make_project, set_param, write_base, write_pictures
+from tiny_project import REPOSITORY, make_project, set_param, write_base, write_images
 
 from flows import pipeline
 from flows.task_runners import dask_runner, ray_runner
@@ -77,7 +77,7 @@ def trained(tmp_path):
     write_base(project)
     folder = os.getcwd()  # noqa: PTH109
     for seed, name in enumerate(("face", "cartoon")):
-        write_pictures(project.raw(name), seed=seed)
+        write_images(project.raw(name), seed=seed)
     for name in ("face", "cartoon", "anime"):
         run_stage_here(project, "ingest", name)
     save_generator(project.checkpoint("face") / "generator.safetensors", random_generator(0), card("face", "scratch"))

@@ -59,7 +59,7 @@ def config(**settings: Any) -> InversionConfig:
     return InversionConfig(**({"num_steps": 4, "learning_rate": 0.05, "latent_noise": 0.0} | settings))
 
 
-def test_it_learns_codes_and_pictures(trained: Any, model: Generator) -> None:
+def test_it_learns_codes_and_images(trained: Any, model: Generator) -> None:
     assert [row["kimg"] for row in trained.log] == [0.08, 0.16, 0.24]
     for name in ("latent_error", "image_loss"):
         assert trained.log[-1][name] < 0.95 * trained.log[0][name], name
@@ -72,7 +72,7 @@ def test_it_learns_codes_and_pictures(trained: Any, model: Generator) -> None:
     assert not any(parameter.requires_grad for parameter in trained.encoder.parameters())
 
 
-def test_the_measures_are_those_of_other_pictures(
+def test_the_measures_are_those_of_other_images(
     trained: Any, model: Generator, pictures: dict[str, PreparedDataset], perceptual: Perceptual
 ) -> None:
     from ui2i.images import to_tensor
@@ -85,7 +85,7 @@ def test_the_measures_are_those_of_other_pictures(
     assert trained.encoder.held_out["real_lpips"] == pytest.approx(expected, abs=1e-5)
 
 
-def test_a_picture_does_not_depend_on_its_neighbours(trained: Any, images: Tensor) -> None:
+def test_a_image_does_not_depend_on_its_neighbours(trained: Any, images: Tensor) -> None:
     together = trained.encoder(images)
     apart = torch.cat([trained.encoder(image[None]) for image in images])
     torch.testing.assert_close(apart, together, atol=1e-5, rtol=1e-5)
@@ -261,7 +261,7 @@ def test_settings_out_of_range(settings: dict[str, Any]) -> None:
         EncoderConfig(**settings)
 
 
-def test_only_generated_pictures(
+def test_only_generated_images(
     model: Generator, pictures: dict[str, PreparedDataset], perceptual: Perceptual, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(training_module, "measure_encoder", lambda *_args: {})

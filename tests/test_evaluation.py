@@ -13,7 +13,7 @@ from ui2i.errors import DataError
 from ui2i.images import to_tensor
 from ui2i.metrics import evaluation
 from ui2i.metrics.evaluation import Embedded, Evaluation, embed_set, evaluate
-from ui2i.metrics.picture_sets import PictureSet, find_pictures, generated, in_memory, of_files
+from ui2i.metrics.image_sets import ImageSet, find_images, generated, in_memory, of_files
 from ui2i.perceptual import Perceptual
 
 pytestmark = pytest.mark.filterwarnings("ignore:The parameter 'pretrained'", "ignore:Arguments other than a weight")
@@ -29,7 +29,7 @@ def reference(perceptual: Perceptual) -> nn.Module:
     import lpips
 
     module: nn.Module = lpips.LPIPS(net="squeeze", pnet_rand=True, verbose=False)
-    module.net.load_state_dict(perceptual.trunk.state_dict())
+    module.net.load_state_dict(perceptual.backbone.state_dict())
     return module
 
 
@@ -82,7 +82,7 @@ def test_batches_do_not_matter(
     expected = measured(perceptual, target)
     monkeypatch.setattr(evaluation, "BATCH_SIZE", batch_size)
     again = embed_set(in_memory(pictures(9, 3)), perceptual)
-    assert np.allclose(again.trunk, target.trunk, rtol=1e-4, atol=1e-5)
+    assert np.allclose(again.backbone, target.backbone, rtol=1e-4, atol=1e-5)
     found = measured(perceptual, target)
     assert found.lpips_d.mean == pytest.approx(expected.lpips_d.mean, abs=1e-6)
     assert found.lpips_s.mean == pytest.approx(expected.lpips_s.mean, abs=1e-6)
@@ -139,7 +139,7 @@ def test_counts_that_cannot_be(
         evaluate(in_memory(pictures(outputs, 1)), in_memory(pictures(inputs, 2)), target, perceptual)
 
 
-# Where pictures come from
+# Where images come from
 
 
 def save(folder: Path, images: np.ndarray, suffix: str = "png") -> None:
@@ -151,14 +151,14 @@ def save(folder: Path, images: np.ndarray, suffix: str = "png") -> None:
 def test_files_generated_and_in_memory_are_the_same(tmp_path: Path) -> None:
     images = pictures(5, 1)
     save(tmp_path, images)
-    files = of_files(list(find_pictures(tmp_path).values()), 32)
+    files = of_files(list(find_images(tmp_path).values()), 32)
     places = [4, 0, 0]
     assert torch.equal(files.read(places), in_memory(images).read(places))
     latents = torch.arange(5.0)[:, None]
 
     def synthesize(codes: Tensor) -> Tensor:
         exact = to_tensor(images[codes.flatten().long().numpy()])
-        return exact * 1.0 + 1e-3  # within half a level: rounding gives the picture back
+        return exact * 1.0 + 1e-3  # within half a level: rounding gives the image back
 
     made = generated(latents, synthesize)
     assert made.count == 5
@@ -175,20 +175,20 @@ def test_what_a_folder_holds(tmp_path: Path) -> None:
     save(tmp_path / "inner", pictures(2, 1))
     (tmp_path / "notes.txt").write_text("")
     (tmp_path / ".hidden.png").write_bytes(b"")
-    assert list(find_pictures(tmp_path)) == ["inner/00", "inner/01"]
+    assert list(find_images(tmp_path)) == ["inner/00", "inner/01"]
     save(tmp_path / "inner", pictures(1, 1), "jpg")
     with pytest.raises(DataError, match="have one name"):
-        find_pictures(tmp_path)
+        find_images(tmp_path)
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DataError, match="holds no pictures"):
-        find_pictures(tmp_path / "empty")
+    with pytest.raises(DataError, match="holds no images"):
+        find_images(tmp_path / "empty")
     with pytest.raises(DataError, match="is no folder"):
-        find_pictures(tmp_path / "absent")
+        find_images(tmp_path / "absent")
 
 
 def test_a_damaged_file_is_named(tmp_path: Path) -> None:
-    (tmp_path / "bad.png").write_bytes(b"no picture")
-    with pytest.raises(DataError, match=r"bad\.png is no readable picture"):
+    (tmp_path / "bad.png").write_bytes(b"no image")
+    with pytest.raises(DataError, match=r"bad\.png is no readable image"):
         of_files([tmp_path / "bad.png"], 32).read([0])
 
 
@@ -200,5 +200,5 @@ def test_a_set_is_read_in_batches(perceptual: Perceptual, target: Embedded) -> N
         asked.append(len(places))  # type: ignore[arg-type]
         return to_tensor(images[np.asarray(places)])
 
-    evaluate(PictureSet(70, read), None, target, perceptual)
+    evaluate(ImageSet(70, read), None, target, perceptual)
     assert max(asked) == evaluation.BATCH_SIZE and sum(asked) == 70

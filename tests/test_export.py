@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from picture_files import blobs, file_bytes
+from image_files import blobs, file_bytes
 from PIL import Image
 
 from ui2i.config import IngestConfig
@@ -37,7 +37,7 @@ def rows(dataset: Path, split: str | None) -> list[dict]:
 
 
 def read_as_stylegan2_ada_does(path: Path) -> tuple[list[bytes], object]:
-    """The pictures in the order of their names, and the labels, from a folder or an uncompressed zip."""
+    """The images in the order of their names, and the labels, from a folder or an uncompressed zip."""
     if path.is_dir():
         files = {file.relative_to(path).as_posix(): file.read_bytes() for file in path.rglob("*") if file.is_file()}
     else:
@@ -45,13 +45,13 @@ def read_as_stylegan2_ada_does(path: Path) -> tuple[list[bytes], object]:
             assert {info.compress_type for info in archive.infolist()} == {zipfile.ZIP_STORED}
             files = {name: archive.read(name) for name in archive.namelist()}
     Image.init()
-    pictures = sorted(name for name in files if Path(name).suffix.lower() in Image.EXTENSION)
-    return [files[name] for name in pictures], json.loads(files["dataset.json"])["labels"]
+    images = sorted(name for name in files if Path(name).suffix.lower() in Image.EXTENSION)
+    return [files[name] for name in images], json.loads(files["dataset.json"])["labels"]
 
 
 @pytest.mark.parametrize("to", ["folder", "zip"])
 @pytest.mark.parametrize("split", ["train", "test", None])
-def test_other_trainers_find_the_same_pictures(dataset: Path, tmp_path: Path, to: Layout, split: str | None) -> None:
+def test_other_trainers_find_the_same_images(dataset: Path, tmp_path: Path, to: Layout, split: str | None) -> None:
     expected = rows(dataset, split)
     calls = []
     count = export(
@@ -61,12 +61,12 @@ def test_other_trainers_find_the_same_pictures(dataset: Path, tmp_path: Path, to
         split=split,  # type: ignore[arg-type]
         progress=lambda done, total, note="": calls.append((done, total)),
     )
-    pictures, labels = read_as_stylegan2_ada_does(tmp_path / "out")
+    images, labels = read_as_stylegan2_ada_does(tmp_path / "out")
     assert labels is None
-    assert pictures == [row["png"] for row in expected]
+    assert images == [row["png"] for row in expected]
     assert count == len(expected) > 0
     assert calls == [(done, count) for done in range(1, count + 1)]
-    assert {Image.open(io.BytesIO(png)).size for png in pictures} == {(32, 32)}
+    assert {Image.open(io.BytesIO(png)).size for png in images} == {(32, 32)}
 
 
 def test_names_and_where_they_came_from(dataset: Path, tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ def test_what_cannot_be_exported(tmp_path: Path, dataset: Path) -> None:
         export(tmp_path, tmp_path / "out", to="zip")
     raw = dataset.parent / "raw"
     ingest(raw, tmp_path / "train", IngestConfig(img_resolution=32, test_share=0.0), name="train")
-    with pytest.raises(DataError, match="no pictures in its test split"):
+    with pytest.raises(DataError, match="no images in its test split"):
         export(tmp_path / "train", tmp_path / "out", to="zip", split="test")
     (tmp_path / "train" / "images-00000.parquet").write_bytes(b"PAR1")
     for to in ("zip", "folder"):

@@ -1,4 +1,4 @@
-"""Figures 4 to 8: the right picture in the right place, measurements whose answer is known, and the stage."""
+"""Figures 4 to 8: the right image in the right place, measurements whose answer is known, and the stage."""
 
 import json
 import shutil
@@ -13,10 +13,10 @@ from test_measurement_stages import _stay_here as _stay_here  # fixtures
 from test_measurement_stages import trained as trained
 from test_tasks import OPTIONS, run
 from tiny_models import random_generator, random_ws
-from tiny_project import PARAMS, make_project, set_param, write_pictures
+from tiny_project import PARAMS, make_project, set_param, write_images
 
 from experiments.paper.figures.ablation import ablation_models, ablation_sheet, swap_models, swap_sheet
-from experiments.paper.figures.direction_sheet import PLACES, direction_sheet, moved_pictures
+from experiments.paper.figures.direction_sheet import PLACES, direction_sheet, moved_images
 from experiments.paper.figures.directions import (
     compare_changes,
     direction_changes,
@@ -24,11 +24,11 @@ from experiments.paper.figures.directions import (
     most_moved,
     telling_directions,
 )
-from experiments.paper.figures.guided import guided_pictures, guided_sheet, measure_guided
+from experiments.paper.figures.guided import guided_images, guided_sheet, measure_guided
 from experiments.paper.figures.models import Family, FigureModel, direct_swaps
-from experiments.paper.figures.multi_modal import measure_multi_modal, multi_modal_pictures, multi_modal_sheet
+from experiments.paper.figures.multi_modal import measure_multi_modal, multi_modal_images, multi_modal_sheet
 from experiments.paper.figures.schemas import AGREEMENT_SCHEMA, CHANGES_SCHEMA, MEASURES_SCHEMA
-from experiments.paper.figures.shared_latents import kept_traits, measure_pictures, pictures_of
+from experiments.paper.figures.shared_latents import kept_traits, measure_images, images_of
 from experiments.paper.figures.sheets import QUALITIES, below, beside, save_webp
 from experiments.paper.figures.traits import trait_reader
 from experiments.paper.stages.figures import with_set
@@ -52,7 +52,7 @@ OPTIONS |= {"figures": "--set"}
 
 @pytest.fixture(scope="module")
 def perceptual():
-    return load_perceptual(PerceptualConfig(trunk="random"))
+    return load_perceptual(PerceptualConfig(backbone="random"))
 
 
 def model(domain, mode, seed, swap_resolution=None):
@@ -70,13 +70,13 @@ def family():
     )
 
 
-# Sheets. Every picture has a colour of its own, by which it is found again.
+# Sheets. Every image has a colour of its own, by which it is found again.
 
 COLOURS = iter([(r, g, b) for r in range(5, 250, 40) for g in range(5, 250, 40) for b in range(5, 250, 40)])
 
 
 def plain(*shape):
-    """Pictures of one colour each, of 16 px."""
+    """Images of one colour each, of 16 px."""
     images = np.empty((*shape, 16, 16, 3), np.uint8)
     for place in np.ndindex(*shape):
         images[place] = next(COLOURS)
@@ -84,7 +84,7 @@ def plain(*shape):
 
 
 def layout(sheet, *pictures):
-    """Where pictures stand on a sheet as (row, column), counted from 0 among those given; None: nowhere, or cut."""
+    """Where images stand on a sheet as (row, column), counted from 0 among those given; None: nowhere, or cut."""
     corners = []
     for picture in pictures:
         found = np.argwhere((sheet == picture[0, 0]).all(axis=2))
@@ -200,9 +200,9 @@ def test_figure_8_has_a_column_for_each_way_to_make_a_model():
 # Figures 4 and 5
 
 
-def test_the_pictures_of_figure_4_are_those_of_the_translation(family):
+def test_the_images_of_figure_4_are_those_of_the_translation(family):
     ws, config = random_ws(family.base.generator, 2), TranslationConfig(num_styles=2, num_style_layers=3)
-    pictures = multi_modal_pictures(family, ws, config, seed=5)
+    pictures = multi_modal_images(family, ws, config, seed=5)
     assert list(pictures) == [
         "reconstruction",
         *(f"{domain}{end}" for domain in ("cartoon", "anime") for end in ("", "-style1", "-style2")),
@@ -224,11 +224,11 @@ def test_diversity_needs_two_inputs_and_two_styles(family, perceptual):
     assert measure_multi_modal(family, inputs[:1], ws[:1], perceptual, config, seed=0) == {}
 
 
-def test_the_pictures_of_figure_5_have_a_reference_each(family):
+def test_the_images_of_figure_5_have_a_reference_each(family):
     ws = random_ws(family.base.generator, 3)
     codes = random_ws(family.base.generator, 2, seed=1)
     references = [Reference(path=f"{place}", sha256="", ws=codes[place : place + 1]) for place in range(2)]
-    translations, guided = guided_pictures(family, "anime", ws, references, TranslationConfig(num_style_layers=4))
+    translations, guided = guided_images(family, "anime", ws, references, TranslationConfig(num_style_layers=4))
     generator = family.first["anime"].generator
     assert np.array_equal(translations, to_uint8(generator.synthesis(ws)))
     assert guided.shape == (3, 2, 32, 32, 3)
@@ -255,7 +255,7 @@ def test_outputs_that_are_their_references_or_contents_are_at_distance_0(percept
 
 
 def regressor_of(columns, skill=1.0, read=None):
-    """A stand-in that reads what `read` gives for the pictures."""
+    """A stand-in that reads what `read` gives for the images."""
     return SimpleNamespace(
         style="face",
         columns=tuple(columns),
@@ -298,7 +298,7 @@ def test_a_direction_that_moves_the_same_in_two_models_agrees_and_a_permuted_one
     steps = direction_steps(generator, range(1, 7), 2.0)
     changes = direction_changes(generator, z, steps, mean_colours).mean(axis=1)
     assert changes.shape == (6, 12)
-    # Another model, whose pictures are others and whose traits change alike: ten times as much, from elsewhere.
+    # Another model, whose images are others and whose traits change alike: ten times as much, from elsewhere.
     alike = direction_changes(generator, z, steps, lambda images: 10 * mean_colours(images) + 7).mean(axis=1)
     agreement = compare_changes(changes, alike)
     assert agreement.cosines == pytest.approx(1)
@@ -345,9 +345,9 @@ def test_the_telling_directions_are_those_that_move_most_each_another_attribute(
     assert telling_directions(changes, names, 1) == [1]
 
 
-def test_the_pictures_of_figure_6_are_steps_of_the_base_in_every_model(family):
+def test_the_images_of_figure_6_are_steps_of_the_base_in_every_model(family):
     ws = random_ws(family.base.generator, 1)
-    pictures = moved_pictures(family, ws, [3, 1], 2.0)
+    pictures = moved_images(family, ws, [3, 1], 2.0)
     assert list(pictures) == ["face", "cartoon", "anime"]
     assert all(len(images) == 2 * len(PLACES) for images in pictures.values())
     generator = family.first["anime"].generator
@@ -373,15 +373,15 @@ def test_direct_ls_is_a_swap_with_a_model_that_was_not_fine_tuned():
     assert direct_swaps(base, wider, [8]) == []
 
 
-def test_measures_of_pictures(family, perceptual):
+def test_measures_of_images(family, perceptual):
     z = torch.randn(6, 8)
-    of_base = pictures_of(family.base.generator, z, 0.8)
+    of_base = images_of(family.base.generator, z, 0.8)
     assert np.array_equal(of_base, to_uint8(family.base.generator(z, truncation_psi=0.8)))
-    images = pictures_of(family.first["anime"].generator, z, 0.8)
+    images = images_of(family.first["anime"].generator, z, 0.8)
     target = perceptual.embed(to_tensor(images)).double().numpy()
-    same = measure_pictures(of_base, of_base, target, perceptual)
+    same = measure_images(of_base, of_base, target, perceptual)
     assert same.lpips == pytest.approx(np.zeros(6), abs=1e-6)
-    measures = measure_pictures(images, of_base, target, perceptual)
+    measures = measure_images(images, of_base, target, perceptual)
     expected = perceptual.distance(to_tensor(images), to_tensor(of_base)).double().numpy()
     assert measures.lpips == pytest.approx(expected, rel=1e-5)
     assert measures.fd == pytest.approx(0, abs=1e-6) and same.fd > 0.1
@@ -390,7 +390,7 @@ def test_measures_of_pictures(family, perceptual):
     )
 
 
-def test_traits_are_kept_wholly_by_the_same_pictures_and_not_at_all_by_others():
+def test_traits_are_kept_wholly_by_the_same_images_and_not_at_all_by_others():
     random = np.random.default_rng(0)
     images = random.integers(0, 256, (400, 32, 32, 3), np.uint8)
     read = {"yaw": random.normal(size=400), "glasses": random.integers(0, 5, 400).astype(float)}
@@ -472,13 +472,13 @@ TINY = {
 def project(trained, tmp_path):
     shutil.copytree(trained.root, tmp_path / "project")
     project = type(trained)(tmp_path / "project")
-    write_pictures(project.raw("face"), count=12, seed=1)
+    write_images(project.raw("face"), count=12, seed=1)
     assert run(project, "ingest", "face") == 0
     set_param(project, "figures", {"paper": TINY})
     return project
 
 
-def test_the_stage_writes_pictures_tables_and_numbers(project, monkeypatch):
+def test_the_stage_writes_images_tables_and_numbers(project, monkeypatch):
     monkeypatch.setattr(AttributeRegressor, "unreadable", lambda self, min_skill: [])
     assert run(project, "figures", "paper") == 0
     sizes = {number: Image.open(project.figure(number)).size for number in "45678"}
@@ -510,7 +510,7 @@ def test_the_stage_writes_pictures_tables_and_numbers(project, monkeypatch):
         assert moved["change"]["cartoon/FT"] == pytest.approx(told[int(direction), moved["trait"]])
 
 
-def test_pictures_that_nobody_drew_are_shown_and_their_attributes_not_measured(project):
+def test_images_that_nobody_drew_are_shown_and_their_attributes_not_measured(project):
     set_param(project, "truth", {})
     set_param(project, "drawn", {})
     assert run(project, "figures", "paper") == 0

@@ -270,14 +270,14 @@ def test_a_clamp_that_acts_is_measured(tmp_path: Path) -> None:
         clamped, free = checkpoint.generator(z), tiny_checkpoint().generator(z)
     assert (clamped - free).abs().max() > 0.1
     assert "activations are clamped at 0.5 here and not there" in remarks
-    found = f"pictures differ there by up to {float((clamped - free).abs().max()):.2g} in 4 pictures sampled (psi 1"
+    found = f"images differ there by up to {float((clamped - free).abs().max()):.2g} in 4 images sampled (psi 1"
     assert remarks[-1].startswith(found) and remarks[-1].endswith("although the tensors are the same")
 
 
 def test_noise_that_is_switched_off_is_measured(tmp_path: Path) -> None:
     remarks = write_checkpoint(tmp_path / "m.pt", tiny_checkpoint(use_noise=False))
     assert remarks[-2] == "noise inputs are switched off here and not there"
-    assert remarks[-1].startswith("pictures differ there by up to")
+    assert remarks[-1].startswith("images differ there by up to")
 
 
 def test_half_precision_that_is_lost_is_said(tmp_path: Path) -> None:

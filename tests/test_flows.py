@@ -17,7 +17,7 @@ from prefect.client.schemas.actions import GlobalConcurrencyLimitUpdate
 from prefect.concurrency._asyncio import ConcurrencySlotAcquisitionError
 from prefect.flows import load_flow_from_entrypoint
 from ruamel.yaml import YAML
-from tiny_project import REPOSITORY, make_project, set_param, stage_module, write_pictures
+from tiny_project import REPOSITORY, make_project, set_param, stage_module, write_images
 
 from flows import pipeline, stages
 from flows.artifacts import artifact_key
@@ -73,8 +73,8 @@ def _stages_here():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(stages, "run_stage", run_stage_here)
         patch.setattr(stages, "run_command", run_command_here)
-        patch.setattr("tasks.requests.raw_pictures.ensure_dvc", lambda root: None)
-        patch.setattr("tasks.requests.raw_pictures.run_dvc", lambda root, *arguments: "")
+        patch.setattr("tasks.requests.raw_images.ensure_dvc", lambda root: None)
+        patch.setattr("tasks.requests.raw_images.run_dvc", lambda root, *arguments: "")
         yield
 
 
@@ -106,7 +106,7 @@ def made(tmp_path_factory, _stages_here):
     for section in ("truth", "drawn", "datasets", "imported", "domains"):
         set_param(project, section, {})
     for seed, name in enumerate(("blob", "cat")):
-        write_pictures(root / name, seed=seed)
+        write_images(root / name, seed=seed)
     place = {"project": str(project.root)}
     base = pipeline.pretrain("blob", str(root / "blob"), {"total_kimg": 0.004}, return_state=True, **place)
     domain = pipeline.new_domain(
@@ -144,8 +144,8 @@ def test_new_domain(made):
 
     table = artifact("distance", "cat").data
     title, rows = table.split("\n\n")
-    assert "trunk random" in title
-    assert rows.startswith("| source | model | mean | 95 % interval | n | trunk |\n| --- |")
+    assert "backbone random" in title
+    assert rows.startswith("| source | model | mean | 95 % interval | n | backbone |\n| --- |")
     assert "| blob | cat/FC-FT-LS8 | 0." in rows
     sheet = artifact("contact-sheet", "cat").data
     assert (project.translations("cat") / "contact_sheet.png").as_uri() in sheet
@@ -206,7 +206,7 @@ def test_re_evaluate_fails_on_a_distance_that_drifted_and_says_why(made):
 
 def test_translate(made, tmp_path):
     project, *_ = made
-    write_pictures(tmp_path / "mine", count=2)
+    write_images(tmp_path / "mine", count=2)
     out = tmp_path / "out"
     pipeline.translate(str(tmp_path / "mine"), "cat", str(out), ["FC-FT-LS8"], 0.5, "w", 3, project=str(project.root))
     names = {path.name for path in out.glob("*.png")}
@@ -229,12 +229,12 @@ def test_what_a_user_must_mend_is_the_state_s_message_and_not_tried_again(projec
 
     def fail(name, on_progress, on_line):
         calls.append(name)
-        raise StageFailed("no pictures, expected some; add them", stage=name, lines=(), is_user_error=True)
+        raise StageFailed("no images, expected some; add them", stage=name, lines=(), is_user_error=True)
 
     stage(fail)
     state = pipeline.pretrain("face", project=str(project.root), return_state=True)
     assert state.is_failed()
-    assert state.message.endswith("StageFailed: no pictures, expected some; add them")
+    assert state.message.endswith("StageFailed: no images, expected some; add them")
     assert calls == ["draw@face"]
 
 

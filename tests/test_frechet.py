@@ -1,4 +1,4 @@
-"""Distances between sets of pictures: against scipy and literal sums, and what a measurement must not depend on."""
+"""Distances between sets of images: against scipy and literal sums, and what a measurement must not depend on."""
 
 import itertools
 
@@ -40,7 +40,7 @@ def test_frechet_distance_of_shifted_and_stretched_sets() -> None:
     assert frechet_distance(x, stretched) == pytest.approx(x[:, 0].var(ddof=1))
 
 
-def test_frechet_distance_with_fewer_pictures_than_features() -> None:
+def test_frechet_distance_with_fewer_images_than_features() -> None:
     """Singular covariances, of which scipy's square root can be anything."""
     random = np.random.default_rng(1)
     x, y = random.normal(size=(5, 20)), random.normal(size=(6, 20))
@@ -67,10 +67,10 @@ def test_kernel_distance_of_equal_distributions_is_around_zero() -> None:
 
 
 @pytest.mark.parametrize("distance", [frechet_distance, kernel_distance])
-def test_order_and_too_few_pictures(distance: frechet.Callable[..., float], features: tuple[np.ndarray, ...]) -> None:
+def test_order_and_too_few_images(distance: frechet.Callable[..., float], features: tuple[np.ndarray, ...]) -> None:
     x, y = features
     assert distance(x, y) == pytest.approx(distance(y, x))
-    with pytest.raises(DataError, match="sets of 1 and 30 pictures came"):
+    with pytest.raises(DataError, match="sets of 1 and 30 images came"):
         distance(x[:1], y)
 
 
@@ -80,7 +80,7 @@ def test_embedding_does_not_depend_on_batches(perceptual: Perceptual, monkeypatc
     monkeypatch.setattr(frechet, "BATCH_SIZE", 3)
     assert np.allclose(embed(lambda part: images[part], 7, perceptual), whole, rtol=1e-4, atol=1e-5)
     with torch.no_grad():
-        maps = perceptual.trunk(perceptual.scaling(images))[-1]
+        maps = perceptual.backbone(perceptual.scaling(images))[-1]
         expected = (maps / maps.square().mean(dim=1, keepdim=True).sqrt()).mean(dim=(2, 3))
     assert np.allclose(whole, expected, rtol=1e-4, atol=1e-5) and whole.dtype == np.float64
 
@@ -98,7 +98,7 @@ def test_evaluator(perceptual: Perceptual, tiny_dataset: PreparedDataset, networ
     assert evaluator(randomize(Generator(network_config)).eval()) != values
 
 
-def test_a_generator_of_real_pictures_is_at_no_distance(
+def test_a_generator_of_real_images_is_at_no_distance(
     perceptual: Perceptual, tiny_dataset: PreparedDataset, network_config: NetworkConfig
 ) -> None:
     count = len(tiny_dataset)

@@ -22,14 +22,14 @@ from tiny_project import PARAMS, REPOSITORY, make_project, set_param
 from experiments.paper.truth import (
     METRICS,
     AttributeRegressor,
-    DrawnPicture,
+    DrawnImage,
     HeldOut,
-    PictureScore,
+    ImageScore,
     attribute_columns,
     cache,
     cached_regressor,
     check_unpaired,
-    draw_pictures,
+    draw_images,
     kept_attributes,
     load_cases,
     load_regressor,
@@ -68,19 +68,19 @@ def people_of(seed: int, count: int, style: str = "face") -> list[Attributes]:
 
 @pytest.fixture(scope="module")
 def faces() -> np.ndarray:
-    return draw_pictures(people_of(0, 40), "face", 32)
+    return draw_images(people_of(0, 40), "face", 32)
 
 
 @pytest.fixture(scope="module")
 def truth() -> np.ndarray:
     """The people of `faces` as cartoons."""
-    return draw_pictures(people_of(0, 40), "cartoon", 32)
+    return draw_images(people_of(0, 40), "cartoon", 32)
 
 
 @pytest.fixture(scope="module")
 def others() -> np.ndarray:
     """Cartoons of other people."""
-    return draw_pictures(people_of(1, 80), "cartoon", 32)
+    return draw_images(people_of(1, 80), "cartoon", 32)
 
 
 # Pairs
@@ -91,21 +91,21 @@ def drawn_faces(tmp_path: Path) -> Path:
     return draw_dataset("face", 6, 4, tmp_path / "face", resolution=32)
 
 
-def test_a_drawn_folder_says_who_is_in_its_pictures(drawn_faces: Path, tmp_path: Path) -> None:
-    pictures = read_drawn(drawn_faces)
-    assert pictures["000003.png"] == DrawnPicture(style="face", seed=4, index=3)
+def test_a_drawn_folder_says_who_is_in_its_images(drawn_faces: Path, tmp_path: Path) -> None:
+    images = read_drawn(drawn_faces)
+    assert images["000003.png"] == DrawnImage(style="face", seed=4, index=3)
     row = pq.read_table(drawn_faces / "attributes.parquet").to_pylist()[3]
-    assert dataclasses.asdict(pictures["000003.png"].attributes).items() <= row.items()
+    assert dataclasses.asdict(images["000003.png"].attributes).items() <= row.items()
 
 
 def test_a_counterpart_is_the_same_person_in_the_other_style(drawn_faces: Path) -> None:
-    picture = read_drawn(drawn_faces)["000005.png"]
-    counterpart = draw_pictures([picture.attributes], "cartoon", 32)[0]
+    image = read_drawn(drawn_faces)["000005.png"]
+    counterpart = draw_images([image.attributes], "cartoon", 32)[0]
     assert np.array_equal(counterpart, draw(sample_attributes(4, 5, "cartoon"), "cartoon", 32))
 
 
 def test_a_larger_drawing_is_resized_as_ingest_does(drawn_faces: Path) -> None:
-    large = draw_pictures(people_of(0, 1), "face", 32, drawn_resolution=64)[0].astype(int)
+    large = draw_images(people_of(0, 1), "face", 32, drawn_resolution=64)[0].astype(int)
     assert large.shape == (32, 32, 3)
     means = draw(sample_attributes(0, 0), "face", 64).reshape(32, 2, 32, 2, 3).mean(axis=(1, 3))
     assert np.abs(large - means).mean() < 6
@@ -123,11 +123,11 @@ def test_a_folder_of_other_attributes_is_refused(drawn_faces: Path) -> None:
         read_drawn(drawn_faces)
 
 
-def drawn_as(style: str, seed: int, count: int = 3) -> dict[str, DrawnPicture]:
-    return {f"{index:06d}.png": DrawnPicture(style=style, seed=seed, index=index) for index in range(count)}
+def drawn_as(style: str, seed: int, count: int = 3) -> dict[str, DrawnImage]:
+    return {f"{index:06d}.png": DrawnImage(style=style, seed=seed, index=index) for index in range(count)}
 
 
-def test_counterparts_among_the_training_pictures_are_refused() -> None:
+def test_counterparts_among_the_training_images_are_refused() -> None:
     inputs = list(drawn_as("face", 1).values())
     check_unpaired(inputs, drawn_as("cartoon", 2))
     with pytest.raises(DataError, match=r"1 inputs have their counterparts .* \(seed 1, index 2 is 000002.png\)"):
@@ -147,7 +147,7 @@ def test_no_seed_of_the_project_s_own_data_makes_pairs() -> None:
 # Scores
 
 
-def means(scores: list[PictureScore], variant: str, metric: str, field: str = "score") -> np.ndarray:
+def means(scores: list[ImageScore], variant: str, metric: str, field: str = "score") -> np.ndarray:
     return np.array([getattr(score, field) for score in scores if (score.variant, score.metric) == (variant, metric)])
 
 
@@ -189,16 +189,16 @@ def test_distances_are_those_of_the_metrics(
     )
 
 
-def test_a_score_depends_on_its_own_picture_alone(
+def test_a_score_depends_on_its_own_image_alone(
     faces: np.ndarray, truth: np.ndarray, others: np.ndarray, perceptual: Perceptual
 ) -> None:
-    def score(count: int, seed: int = 0) -> list[PictureScore]:
+    def score(count: int, seed: int = 0) -> list[ImageScore]:
         return score_translations(
             faces[:count], {"x": others[:count]}, truth[:count], others, perceptual, num_draws=3, seed=seed
         )
 
     several, one = score(34), score(1)  # 34: more than a batch
-    assert means(several, "x", "ssim", "picture").tolist() == list(range(34))
+    assert means(several, "x", "ssim", "image").tolist() == list(range(34))
     for metric in METRICS:
         assert means(several, "x", metric)[0] == pytest.approx(means(one, "x", metric)[0], rel=1e-4)
     assert score(2) == score(2)
@@ -321,7 +321,7 @@ def test_the_regressor_learns_a_handful_by_heart() -> None:
     config = dataclasses.replace(TINY, num_drawings=24, num_epochs=120, batch_size=24, width=8, noise=0.0)
     regressor = train_regressor("cartoon", config, resolution=32)
     people = people_of(config.seed, 24)
-    read = regressor.read(to_tensor(draw_pictures(people, "cartoon", 32)))
+    read = regressor.read(to_tensor(draw_images(people, "cartoon", 32)))
     for column in regressor.columns:
         if column.name != "cheek_width":  # hardly shows at 32 px
             assert held_out_score(column.kind, column.values(people), read[column.name])[0] > 0.7, column.name
@@ -339,13 +339,13 @@ def test_equal_settings_train_equal_regressors(tiny_regressor: AttributeRegresso
     assert not torch.equal(other.layers[0].weight, tiny_regressor.layers[0].weight)
 
 
-def test_a_picture_is_read_alone_as_among_others(truth: np.ndarray) -> None:
+def test_a_image_is_read_alone_as_among_others(truth: np.ndarray) -> None:
     regressor = train_regressor("cartoon", dataclasses.replace(TINY, num_epochs=4), resolution=32).train()
     together, alone = regressor.read(to_tensor(truth)), regressor.read(to_tensor(truth[3:4]))
     assert all(np.allclose(alone[name], together[name][3:4], atol=1e-4) for name in together)
 
 
-def test_large_pictures_are_averaged_down(tiny_regressor: AttributeRegressor) -> None:
+def test_large_images_are_averaged_down(tiny_regressor: AttributeRegressor) -> None:
     small = torch.rand(3, 3, 32, 32) * 2 - 1
     large = small.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
     read, read_large = tiny_regressor.read(small), tiny_regressor.read(large)
@@ -359,7 +359,7 @@ def test_large_pictures_are_averaged_down(tiny_regressor: AttributeRegressor) ->
 
 def test_skill_is_measured_on_drawings_that_were_not_trained_on(tiny_regressor: AttributeRegressor) -> None:
     people = people_of(TINY.seed, 12)[8:]
-    read = tiny_regressor.read(to_tensor(draw_pictures(people, "cartoon", 32)))
+    read = tiny_regressor.read(to_tensor(draw_images(people, "cartoon", 32)))
     for column in tiny_regressor.columns:
         measure = tiny_regressor.held_out[column.name]
         expected = held_out_score(column.kind, column.values(people), read[column.name])
@@ -443,7 +443,7 @@ def test_another_drawing_makes_another_regressor(monkeypatch: pytest.MonkeyPatch
 
 
 def reading(columns: Any, values: dict[int, dict[str, np.ndarray]]) -> Any:
-    """A regressor that reads given values from pictures whose first level is the key."""
+    """A regressor that reads given values from images whose first level is the key."""
     held_out = {column.name: HeldOut(score=0.9, baseline=0.0) for column in columns} | {
         "roll": HeldOut(score=0.1, baseline=0.0)
     }
@@ -464,8 +464,8 @@ def test_what_is_read_as_from_the_truth_was_kept_and_what_is_shuffled_was_not() 
     regressor = reading(columns, {0: noisy, 1: {name: values[shuffle] for name, values in exact.items()}, 2: exact})
 
     def kept(outputs: int, counterparts: int) -> dict[str, Any]:
-        pictures = [np.full((200, 32, 32, 3), level, np.uint8) for level in (outputs, counterparts)]
-        return {it.attribute: it for it in kept_attributes(regressor, pictures[0], pictures[1], people)}
+        images = [np.full((200, 32, 32, 3), level, np.uint8) for level in (outputs, counterparts)]
+        return {it.attribute: it for it in kept_attributes(regressor, images[0], images[1], people)}
 
     whole, lost, half = kept(2, 2), kept(1, 2), kept(0, 2)
     assert set(whole) == set(exact) - {"roll"}, "what cannot be read is left out"
@@ -484,7 +484,7 @@ def test_what_is_read_as_from_the_truth_was_kept_and_what_is_shuffled_was_not() 
     assert kept(2, 1)["yaw"].kept is None or kept(2, 1)["yaw"].ceiling > 0.01
 
 
-def test_too_few_pictures_to_compare(tiny_regressor: AttributeRegressor, truth: np.ndarray) -> None:
+def test_too_few_images_to_compare(tiny_regressor: AttributeRegressor, truth: np.ndarray) -> None:
     for count, num_people in ((1, 1), (4, 3)):
         with pytest.raises(DataError, match="at least 2"):
             kept_attributes(tiny_regressor, truth[:count], truth[:count], people_of(0, num_people))
@@ -536,7 +536,7 @@ def test_the_stage_writes_its_tables(project: Project) -> None:
     assert len(scores) == 6 * 2 * len(METRICS)
     drawn = read_drawn(project.raw("face"))
     for _, row in scores.iterrows():
-        assert drawn[row["input_path"]] == DrawnPicture(style="face", seed=row["drawn_seed"], index=row["drawn_index"])
+        assert drawn[row["input_path"]] == DrawnImage(style="face", seed=row["drawn_seed"], index=row["drawn_index"])
         assert row["score"] == 1 - row["distance"] / row["chance_distance"]
     assert set(zip(scores["variant"], scores["checkpoint_hash"], strict=True)) == {
         ("FC-FT", "first"),
@@ -549,7 +549,7 @@ def test_the_stage_writes_its_tables(project: Project) -> None:
     gain = summary["gain_over_copy"]["FC-FT"]["lpips"]
     assert gain["mean"] == pytest.approx((own["score"] - own["copy_score"]).mean())
     assert gain["sem"] == pytest.approx((own["score"] - own["copy_score"]).sem())
-    assert summary["num_pictures"] == 6
+    assert summary["num_images"] == 6
     kept = read_table(project.kept_table("cartoon"), KEPT_SCHEMA)
     assert set(zip(kept["variant"], kept["style"], strict=True)) == {
         ("reconstruction", "face"), ("FC-FT", "cartoon"), ("FC-FT-LS8", "cartoon"),
@@ -573,15 +573,15 @@ def refusal(project: Project, capsys: pytest.CaptureFixture[str]) -> str:
 
 def test_paired_domains_are_refused(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
     draw_dataset("cartoon", 24, 1, project.raw("cartoon"), resolution=32)
-    assert "6 inputs have their counterparts among the target's own pictures" in refusal(project, capsys)
+    assert "6 inputs have their counterparts among the target's own images" in refusal(project, capsys)
 
 
 def test_a_regressor_trained_on_what_it_judges_is_refused(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
     set_param(project, "truth.cartoon.regressor.seed", 1)
-    assert "truth.cartoon.regressor.seed is 1, that of the pictures which it is to judge" in refusal(project, capsys)
+    assert "truth.cartoon.regressor.seed is 1, that of the images which it is to judge" in refusal(project, capsys)
 
 
-def test_pictures_that_are_not_what_the_table_says_are_refused(
+def test_images_that_are_not_what_the_table_says_are_refused(
     project: Project, capsys: pytest.CaptureFixture[str], perceptual: Perceptual
 ) -> None:
     for path in sorted(project.raw("face").glob("*.png")):  # the mirror image: as if the drawing had changed since
@@ -589,14 +589,14 @@ def test_pictures_that_are_not_what_the_table_says_are_refused(
 
         ImageOps.mirror(Image.open(path)).save(path)
     assert run(project, "ingest", "face") == 0
-    assert "000000.png was translated, expected a picture of" in refusal(project, capsys)
+    assert "000000.png was translated, expected an image of" in refusal(project, capsys)
     translate(project, perceptual)
     assert "of face differs by" in refusal(project, capsys)
 
 
-def test_translations_of_other_pictures_are_refused(project: Project) -> None:
+def test_translations_of_other_images_are_refused(project: Project) -> None:
     dataset, folder = PreparedDataset(project.prepared("face"), None), project.translations("cartoon")
-    with pytest.raises(DataError, match="expected one of 0 drawn pictures"):
+    with pytest.raises(DataError, match="expected one of 0 drawn images"):
         load_cases(folder, dataset, {}, "cartoon")
     with pytest.raises(DataError, match="does not exist, expected a translation table"):
         load_cases(folder.parent, dataset, read_drawn(project.raw("face")), "cartoon")
@@ -613,7 +613,7 @@ def test_translations_of_other_pictures_are_refused(project: Project) -> None:
         ("truth:\n  cartoon:", "truth:\n  anime:", "expected None as in domains.anime"),
         ("truth:\n  cartoon: {base: face,", "truth:\n  cartoon: {base: face, num_draws: 0,", "num_draws is 0"),
         ("num_epochs: 1", "epochs: 1", "truth.cartoon.regressor has the unknown key 'epochs'"),
-        ("  face: {style: face, num", "  faces: {style: face, num", "needs the pictures of face to be drawn"),
+        ("  face: {style: face, num", "  faces: {style: face, num", "needs the images of face to be drawn"),
     ],
 )
 def test_the_section_is_checked(old: str, new: str, message: str) -> None:

@@ -1,11 +1,11 @@
-"""Squares, tensors, PNG files, and sheets of pictures."""
+"""Squares, tensors, PNG files, and sheets of images."""
 
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from picture_files import gradient
+from image_files import gradient
 from PIL import Image, ImageFont
 
 from ui2i import contact_sheet as contact_sheet_module
@@ -66,16 +66,16 @@ def test_save_png_is_lossless_and_leaves_nothing_beside(tmp_path: Path) -> None:
 
 
 def test_grid() -> None:
-    pictures = np.stack([np.full((4, 6, 3), level, np.uint8) for level in (10, 20, 30)])
-    sheet = grid(pictures, num_columns=2, padding=2)
+    images = np.stack([np.full((4, 6, 3), level, np.uint8) for level in (10, 20, 30)])
+    sheet = grid(images, num_columns=2, padding=2)
     assert sheet.shape == (10, 14, 3)
-    assert np.array_equal(sheet[:4, :6], pictures[0])
-    assert np.array_equal(sheet[:4, 8:], pictures[1])
-    assert np.array_equal(sheet[6:, :6], pictures[2])
+    assert np.array_equal(sheet[:4, :6], images[0])
+    assert np.array_equal(sheet[:4, 8:], images[1])
+    assert np.array_equal(sheet[6:, :6], images[2])
     assert (sheet[4:6] == 255).all() and (sheet[6:, 6:] == 255).all()
 
 
-def test_contact_sheet_holds_every_picture_whole() -> None:
+def test_contact_sheet_holds_every_image_whole() -> None:
     rng = np.random.default_rng(0)
     rows = [
         Row("first", rng.integers(0, 256, (3, 16, 16, 3), dtype=np.uint8)),
@@ -86,7 +86,7 @@ def test_contact_sheet_holds_every_picture_whole() -> None:
         Row("unbreakable" * 20, rng.integers(0, 256, (2, 16, 16, 3), dtype=np.uint8)),
     ]
     sheet = contact_sheet(
-        rows, ["one", "two and more words"], upscale=2, title="A title wider than the pictures below it"
+        rows, ["one", "two and more words"], upscale=2, title="A title wider than the images below it"
     )
     for row in rows:
         for image in row.images:
@@ -102,11 +102,11 @@ def holds(sheet: np.ndarray, image: np.ndarray) -> bool:
 
 
 def test_contact_sheet_grows_with_labels_title_and_headings() -> None:
-    pictures = np.zeros((2, 16, 16, 3), np.uint8)
-    bare = contact_sheet([Row("", pictures)])
-    assert contact_sheet([Row("label", pictures)]).shape[1] > bare.shape[1]
-    assert contact_sheet([Row("", pictures)], ["a"]).shape[0] > bare.shape[0]
-    assert contact_sheet([Row("", pictures)], title="t").shape[0] > bare.shape[0]
+    images = np.zeros((2, 16, 16, 3), np.uint8)
+    bare = contact_sheet([Row("", images)])
+    assert contact_sheet([Row("label", images)]).shape[1] > bare.shape[1]
+    assert contact_sheet([Row("", images)], ["a"]).shape[0] > bare.shape[0]
+    assert contact_sheet([Row("", images)], title="t").shape[0] > bare.shape[0]
 
 
 def test_letters_that_the_font_lacks_are_replaced() -> None:
@@ -115,6 +115,6 @@ def test_letters_that_the_font_lacks_are_replaced() -> None:
     assert "\u2603" not in contact_sheet_module._drawable("snow \u2603", font)
 
 
-def test_contact_sheet_without_pictures() -> None:
-    with pytest.raises(DataError, match="no pictures"):
+def test_contact_sheet_without_images() -> None:
+    with pytest.raises(DataError, match="no images"):
         contact_sheet([])

@@ -18,7 +18,7 @@ from ui2i.metrics import inception as inception_module
 from ui2i.metrics.evaluation import embed_set, evaluate
 from ui2i.metrics.frechet import frechet_distance, kernel_distance
 from ui2i.metrics.inception import WEIGHTS_NAME, Inception, load_inception
-from ui2i.metrics.picture_sets import in_memory
+from ui2i.metrics.image_sets import in_memory
 from ui2i.perceptual import load_perceptual
 
 extractors = pytest.importorskip("torch_fidelity.feature_extractor_inceptionv3")
@@ -104,7 +104,7 @@ def test_features_are_those_of_the_same_levels(inception: Inception) -> None:
 def test_an_evaluation_has_fid_and_kid(inception: Inception, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = inception.embed
     monkeypatch.setattr(inception, "embed", lambda images: whole(images)[:, :20])  # covariances of 2048 take seconds
-    perceptual = load_perceptual(PerceptualConfig(trunk="random"))
+    perceptual = load_perceptual(PerceptualConfig(backbone="random"))
     target = embed_set(in_memory(pictures(4, 3)), perceptual, inception)
     found = evaluate(in_memory(pictures(4, 1)), None, target, perceptual, inception)
     x, y = (inception.embed(to_tensor(pictures(4, seed))).double().numpy() for seed in (1, 3))

@@ -1,4 +1,4 @@
-"""From a folder or zip of pictures, good and bad, to a prepared dataset."""
+"""From a folder or zip of images, good and bad, to a prepared dataset."""
 
 import dataclasses
 import io
@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from picture_files import bomb_png
+from image_files import bomb_png
 from PIL import Image
 from test_images import holds
 
@@ -28,7 +28,7 @@ from ui2i.images import load_image
 CONFIG = IngestConfig(img_resolution=32, max_reject_share=0.9)
 
 
-def picture_bytes(seed: int, *, size: tuple[int, int] = (48, 40), file_format: str = "PNG") -> bytes:
+def image_bytes(seed: int, *, size: tuple[int, int] = (48, 40), file_format: str = "PNG") -> bytes:
     levels = np.random.default_rng(seed).integers(0, 256, (5, 5, 3), dtype=np.uint8)
     buffer = io.BytesIO()
     Image.fromarray(levels).resize(size, Image.Resampling.BICUBIC).save(buffer, format=file_format)
@@ -36,7 +36,7 @@ def picture_bytes(seed: int, *, size: tuple[int, int] = (48, 40), file_format: s
 
 
 def many(count: int) -> dict[str, bytes]:
-    return {f"{index:03d}.png": picture_bytes(index) for index in range(count)}
+    return {f"{index:03d}.png": image_bytes(index) for index in range(count)}
 
 
 def make_folder(root: Path, files: dict[str, bytes]) -> Path:
@@ -61,14 +61,14 @@ def reasons(folder: Path) -> dict[str, str]:
     return {row["path"]: row["reason"] for row in table(folder, "rejects.parquet")}
 
 
-def test_rows_say_where_each_picture_came_from(tmp_path: Path) -> None:
+def test_rows_say_where_each_image_came_from(tmp_path: Path) -> None:
     files = {
-        "b/two.JPG": picture_bytes(1, size=(60, 40), file_format="JPEG"),
-        "a.png": picture_bytes(2, size=(32, 32)),
-        "c.webp": picture_bytes(3, size=(16, 40), file_format="WEBP"),
-        "d.bmp": picture_bytes(4, file_format="BMP"),
-        "e.tiff": picture_bytes(5, file_format="TIFF"),
-        "f.gif": picture_bytes(6, file_format="GIF"),
+        "b/two.JPG": image_bytes(1, size=(60, 40), file_format="JPEG"),
+        "a.png": image_bytes(2, size=(32, 32)),
+        "c.webp": image_bytes(3, size=(16, 40), file_format="WEBP"),
+        "d.bmp": image_bytes(4, file_format="BMP"),
+        "e.tiff": image_bytes(5, file_format="TIFF"),
+        "f.gif": image_bytes(6, file_format="GIF"),
         "notes.txt": b"not looked at",
         ".hidden.png": b"not looked at",
     }
@@ -92,7 +92,7 @@ def test_rows_say_where_each_picture_came_from(tmp_path: Path) -> None:
 
 
 def test_every_reason_for_rejection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    good = picture_bytes(0)
+    good = image_bytes(0)
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
     buffer = io.BytesIO()
     Image.fromarray(noise).save(buffer, format="JPEG")
@@ -102,8 +102,8 @@ def test_every_reason_for_rejection(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         "c-text.png": b"hello",
         "d-empty.png": b"",
         "e-cut.jpg": buffer.getvalue()[:1000],
-        "f-small.png": picture_bytes(1, size=(15, 45)),
-        "g-just-large-enough.png": picture_bytes(2, size=(16, 48)),
+        "f-small.png": image_bytes(1, size=(15, 45)),
+        "g-just-large-enough.png": image_bytes(2, size=(16, 48)),
         "h-bomb.png": bomb_png(),
         "i-heavy.png": b"x" * 20_001,
     }
@@ -132,7 +132,7 @@ def test_every_reason_for_rejection(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_zip_members_with_dangerous_names(tmp_path: Path) -> None:
     dangerous = ["../up.png", "a/../../up.png", "/etc/up.png", "C:\\up.png", "..\\up.png", "\\\\host\\up.png"]
     names = [*dangerous, "a..b.png", "good.png", "__MACOSX/good.png"]
-    source = make_zip(tmp_path / "raw.zip", {name: picture_bytes(index) for index, name in enumerate(names)})
+    source = make_zip(tmp_path / "raw.zip", {name: image_bytes(index) for index, name in enumerate(names)})
     ingest(source, tmp_path / "deep" / "out", CONFIG, name="zip")
     assert reasons(tmp_path / "deep" / "out") == dict.fromkeys(dangerous, "unsafe_name")
     assert [row["source_path"] for row in table(tmp_path / "deep" / "out")] == ["a..b.png", "good.png"]
@@ -155,7 +155,7 @@ def test_damaged_and_encrypted_zip_members(tmp_path: Path) -> None:
 
 def test_same_bytes_from_any_number_of_workers_and_from_a_zip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ingest_module, "SHARD_SIZE", 20)
-    files = many(50) | {"bad.png": b"bad", "twin.png": picture_bytes(7)}
+    files = many(50) | {"bad.png": b"bad", "twin.png": image_bytes(7)}
     folder = make_folder(tmp_path / "raw", files)
     backwards = make_zip(tmp_path / "raw.zip", dict(reversed(files.items())))
     for name, source, workers in (("one", folder, 1), ("two", folder, 2), ("zip", backwards, 3)):
@@ -178,7 +178,7 @@ def test_samples_are_drawn_from_all_shards_by_hash(tmp_path: Path, monkeypatch: 
     assert [holds(sheet, image) for image in enlarged] == [True] * 4 + [False] * 12
 
 
-def test_split_does_not_change_when_pictures_are_added(tmp_path: Path) -> None:
+def test_split_does_not_change_when_images_are_added(tmp_path: Path) -> None:
     config = dataclasses.replace(CONFIG, test_share=0.3)
     ingest(make_folder(tmp_path / "few", many(12)), tmp_path / "a", config, name="a")
     ingest(make_folder(tmp_path / "more", many(40)), tmp_path / "b", config, name="b")
@@ -200,8 +200,8 @@ def test_too_many_rejects_stop_and_leave_the_old_dataset(tmp_path: Path) -> None
     config = dataclasses.replace(CONFIG, max_reject_share=0.2)
     ingest(folder, out, config, name="set")
     before = sha256_folder(out)
-    make_folder(folder, {"x.png": b"x", "y.png": b"y", "z.png": picture_bytes(0)})
-    with pytest.raises(DataError, match=r"3 of 11 pictures .*\(1 duplicate, 2 unreadable\).*0\.2"):
+    make_folder(folder, {"x.png": b"x", "y.png": b"y", "z.png": image_bytes(0)})
+    with pytest.raises(DataError, match=r"3 of 11 images .*\(1 duplicate, 2 unreadable\).*0\.2"):
         ingest(folder, out, config, name="set")
     assert sha256_folder(out) == before
     assert [path.name for path in out.parent.iterdir()] == ["out"]
@@ -256,23 +256,23 @@ def test_nothing_to_ingest(tmp_path: Path) -> None:
     empty = tmp_path / "empty"
     empty.mkdir()
     (tmp_path / "fake.zip").write_bytes(b"PK, perhaps")
-    make_zip(tmp_path / "text.zip", {"readme.txt": b"no pictures"})
+    make_zip(tmp_path / "text.zip", {"readme.txt": b"no images"})
     all_bad = make_folder(tmp_path / "bad", {"a.png": b"bad"})
     for source, message in (
-        (empty, "contains no pictures"),
-        (tmp_path / "text.zip", "contains no pictures"),
+        (empty, "contains no images"),
+        (tmp_path / "text.zip", "contains no images"),
         (tmp_path / "fake.zip", "cannot be opened as a zip"),
         (tmp_path / "nowhere", "does not exist"),
-        (all_bad, "1 of 1 pictures"),
+        (all_bad, "1 of 1 images"),
     ):
         with pytest.raises(DataError, match=message):
             ingest(source, tmp_path / "out", dataclasses.replace(CONFIG, max_reject_share=1.0), name="none")
     assert not (tmp_path / "out").exists()
 
 
-def test_statistics_of_files_and_pictures(tmp_path: Path) -> None:
+def test_statistics_of_files_and_images(tmp_path: Path) -> None:
     sizes = {"a.png": (40, 50), "b.png": (60, 40), "c.png": (44, 48)}
-    files = {name: picture_bytes(index, size=size) for index, (name, size) in enumerate(sizes.items())}
+    files = {name: image_bytes(index, size=size) for index, (name, size) in enumerate(sizes.items())}
     manifest = ingest(make_folder(tmp_path / "raw", files | {"bad.png": b"bad"}), tmp_path / "out", CONFIG, name="set")
     statistics = manifest.statistics
     assert (statistics["formats"], statistics["modes"]) == ({"PNG": 3}, {"RGB": 3})
@@ -301,23 +301,23 @@ def test_a_dataset_of_schema_version_1_is_read_and_replaced(tmp_path: Path) -> N
 def test_the_sheet_of_rejects_shows_them(tmp_path: Path) -> None:
     ingest(make_folder(tmp_path / "raw", many(3)), tmp_path / "good", CONFIG, name="good")
     assert not (tmp_path / "good" / "rejects.png").exists()
-    small = picture_bytes(9, size=(12, 12))
+    small = image_bytes(9, size=(12, 12))
     ingest(make_folder(tmp_path / "raw", {"small.png": small, "bad.png": b"bad"}), tmp_path / "out", CONFIG, name="set")
     sheet = np.asarray(load_image(tmp_path / "out" / "rejects.png"))
     enlarged = np.asarray(load_image(small)).repeat(8, axis=0).repeat(8, axis=1)
     assert holds(sheet, enlarged[1:-1, 1:-1])  # without the line around it
-    assert not holds(sheet, np.asarray(load_image(picture_bytes(1))))
+    assert not holds(sheet, np.asarray(load_image(image_bytes(1))))
 
 
 def test_near_duplicates_are_shown_with_what_was_kept() -> None:
-    pictures = [picture_bytes(seed, size=(96, 96)) for seed in (1, 2, 3)]
+    images = [image_bytes(seed, size=(96, 96)) for seed in (1, 2, 3)]
     sheet = sheets.rejects_sheet(
-        {"near_duplicate": pictures[:2], "damaged": [None]},
-        {"near_duplicate": pictures[2:]},
+        {"near_duplicate": images[:2], "damaged": [None]},
+        {"near_duplicate": images[2:]},
         {"near_duplicate": 2, "damaged": 1},
         "title",
     )
-    inner = [np.asarray(load_image(data))[1:-1, 1:-1] for data in pictures]
+    inner = [np.asarray(load_image(data))[1:-1, 1:-1] for data in images]
     assert [holds(sheet, image) for image in inner] == [True, True, True]
 
 
@@ -331,7 +331,7 @@ def test_manifest_has_no_trace_of_time_or_place(tmp_path: Path) -> None:
 def test_names_that_are_not_utf8(tmp_path: Path) -> None:
     folder = make_folder(tmp_path / "raw", many(2))
     try:
-        Path(os.fsdecode(os.fsencode(folder) + b"/caf\xe9.png")).write_bytes(picture_bytes(9))
+        Path(os.fsdecode(os.fsencode(folder) + b"/caf\xe9.png")).write_bytes(image_bytes(9))
     except OSError:
         pytest.skip("this file system takes UTF-8 names only")
     ingest(folder, tmp_path / "out", CONFIG, name="set")

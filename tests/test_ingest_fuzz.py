@@ -1,4 +1,4 @@
-"""Random pictures obey the rules, and spoilt archives and files raise nothing but the project's own errors."""
+"""Random images obey the rules, and spoilt archives and files raise nothing but the project's own errors."""
 
 import gzip
 import io
@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from picture_files import blobs, file_bytes, textured
+from image_files import blobs, file_bytes, textured
 from PIL import Image
 from test_ingest_sources import tar_bytes, zip_bytes
 
@@ -42,8 +42,8 @@ FORMATS_OF_MODES = {
 
 
 @st.composite
-def picture_files(draw: st.DrawFn) -> bytes:
-    """The file of a random picture."""
+def image_files(draw: st.DrawFn) -> bytes:
+    """The file of a random image."""
     mode = draw(st.sampled_from(sorted(FORMATS_OF_MODES)))
     width, height = draw(st.integers(1, 120)), draw(st.integers(1, 120))
     seed = draw(st.integers(0, 10**6))
@@ -82,9 +82,9 @@ CONFIGS = st.builds(
 )
 
 
-@given(picture_files(), CONFIGS)
+@given(image_files(), CONFIGS)
 @settings(max_examples=150, deadline=None)
-def test_one_picture_gives_a_square_or_a_reason(data: bytes, config: IngestConfig) -> None:
+def test_one_image_gives_a_square_or_a_reason(data: bytes, config: IngestConfig) -> None:
     examined = Examiner(config)(Unread("a", len(data), data, None))
     upright = load_image(data, background=config.background)
     width, height = upright.size
@@ -97,17 +97,17 @@ def test_one_picture_gives_a_square_or_a_reason(data: bytes, config: IngestConfi
     elif examined.reason is not None:
         assert examined.reason == "near_uniform"
     else:
-        (picture,) = examined.pictures
-        assert picture.png is not None
-        pixels = np.asarray(Image.open(io.BytesIO(picture.png)))
+        (image,) = examined.images
+        assert image.png is not None
+        pixels = np.asarray(Image.open(io.BytesIO(image.png)))
         assert pixels.shape == (config.img_resolution, config.img_resolution, 3)
         deviation = pixels.reshape(-1, 3).astype(float).std(axis=0).max()
         assert deviation >= config.min_contrast - 1e-6
-        assert np.array_equal(picture.level_sums, pixels.sum(axis=(0, 1)))
-        left, top, right, bottom = picture.crop
+        assert np.array_equal(image.level_sums, pixels.sum(axis=(0, 1)))
+        left, top, right, bottom = image.crop
         assert 0 <= left < right <= width and 0 <= top < bottom <= height
         if config.framing == "fit":
-            assert picture.crop == (0, 0, width, height)
+            assert image.crop == (0, 0, width, height)
             check_padding(pixels, width / height, config.background)
         else:
             expected = fit_square(upright, config.img_resolution, RESAMPLING[config.resampling])
@@ -117,7 +117,7 @@ def test_one_picture_gives_a_square_or_a_reason(data: bytes, config: IngestConfi
 
 
 def check_padding(pixels: np.ndarray, aspect: float, background: str) -> None:
-    """What lies beside the picture has the background's colour."""
+    """What lies beside the image has the background's colour."""
     resolution = len(pixels)
     ground = np.asarray(Image.new("RGB", (1, 1), background))[0, 0]
     if aspect > 1:
@@ -127,7 +127,7 @@ def check_padding(pixels: np.ndarray, aspect: float, background: str) -> None:
     assert (pixels[:, resolution - border :] == ground).all()
 
 
-@given(st.lists(picture_files(), min_size=1, max_size=8), CONFIGS)
+@given(st.lists(image_files(), min_size=1, max_size=8), CONFIGS)
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 def test_every_file_is_in_the_dataset_or_among_the_rejects(files: list[bytes], config: IngestConfig) -> None:
     with tempfile.TemporaryDirectory() as place:
@@ -138,7 +138,7 @@ def test_every_file_is_in_the_dataset_or_among_the_rejects(files: list[bytes], c
         try:
             manifest = ingest(root, out, config, name="set")
         except UI2IError as error:
-            assert f"{len(files)} of {len(files)} pictures" in str(error)  # noqa: PT017 -- not raised each time
+            assert f"{len(files)} of {len(files)} images" in str(error)  # noqa: PT017 -- not raised each time
             return
         kept = pq.read_table(out / "images-00000.parquet").to_pylist()
         rejects = pq.read_table(out / "rejects.parquet").to_pylist()
@@ -208,7 +208,7 @@ def test_spoilt_archives_raise_the_projects_own_errors(tmp_path: Path, kind: str
 
 
 @pytest.mark.parametrize("file_format", ["PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF", "AVIF"])
-def test_spoilt_pictures_give_a_reason(file_format: str) -> None:
+def test_spoilt_images_give_a_reason(file_format: str) -> None:
     examiner = Examiner(IngestConfig(img_resolution=16))
     exif = Image.Exif()
     exif[0x0112] = 6

@@ -61,7 +61,7 @@ def test_every_file_has_its_place(cases: Cases, folder: tuple[Path, dict[str, st
     assert manifest.passed_over == PASSED_OVER
 
 
-def test_every_picture_shows_what_it_should(cases: Cases, dataset: Path) -> None:
+def test_every_image_shows_what_it_should(cases: Cases, dataset: Path) -> None:
     shown = {printable_path(name): case for name, case in cases.items()}
     for row in rows_of(dataset, "images-00000.parquet"):
         case = shown[row["source_path"]]
@@ -109,7 +109,7 @@ def test_nothing_was_executed_or_written_elsewhere(folder: tuple[Path, dict[str,
     assert sorted(path.name for path in folder[0].parent.iterdir()) == ["out", "raw"]
 
 
-def test_a_zip_of_the_same_files_gives_the_same_pictures(cases: Cases, dataset: Path, tmp_path: Path) -> None:
+def test_a_zip_of_the_same_files_gives_the_same_images(cases: Cases, dataset: Path, tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "raw.zip", "w") as archive:
         for name, case in cases.items():
             archive.writestr(zipfile.ZipInfo(name), case.data)

@@ -1,11 +1,11 @@
-"""Added pictures: only they are examined, the old ones keep their split, and the result is that of a fresh start."""
+"""Added images: only they are examined, the old ones keep their split, and the result is that of a fresh start."""
 
 import dataclasses
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from picture_files import blobs, file_bytes, textured
+from image_files import blobs, file_bytes, textured
 from test_alignment import UPRIGHT, FixedDetector, moved
 
 from ui2i.config import IngestConfig
@@ -18,7 +18,7 @@ from ui2i.files import sha256_folder
 CONFIG = IngestConfig(img_resolution=32, max_reject_share=0.9, test_share=0.3)
 OLD = {
     **{f"old/{index:02d}.png": file_bytes(blobs(index), "PNG") for index in range(1, 15)},
-    "bad.png": b"no picture",
+    "bad.png": b"no image",
     "cut.jpg": file_bytes(textured(50), "JPEG")[:700],
     "small.png": file_bytes(blobs(51, 9, 9), "PNG"),
     "twins/one.png": file_bytes(textured(52), "PNG"),
@@ -29,7 +29,7 @@ NEW = {
     "before all.png": file_bytes(blobs(60), "PNG"),
     "old/07a.png": file_bytes(blobs(61), "PNG"),
     "zz.png": file_bytes(blobs(62), "PNG"),
-    "zz-bad.png": b"no picture either",
+    "zz-bad.png": b"no image either",
     "zz-copy.png": OLD["old/03.png"],
 }
 
@@ -74,7 +74,7 @@ def splits(folder: Path) -> dict[str, str]:
     return {row["source_path"]: row["split"] for row in rows}
 
 
-def test_only_added_pictures_are_examined(tmp_path: Path, decoded: list[str]) -> None:
+def test_only_added_images_are_examined(tmp_path: Path, decoded: list[str]) -> None:
     write(tmp_path / "raw", OLD)
     run(tmp_path)
     before = splits(tmp_path / "out")
@@ -98,7 +98,7 @@ def test_nothing_new(tmp_path: Path, decoded: list[str]) -> None:
     assert is_as_if_fresh(tmp_path)
 
 
-def test_removed_and_changed_pictures(tmp_path: Path, decoded: list[str]) -> None:
+def test_removed_and_changed_images(tmp_path: Path, decoded: list[str]) -> None:
     write(tmp_path / "raw", OLD)
     run(tmp_path)
     (tmp_path / "raw" / "old/02.png").unlink()
@@ -185,7 +185,7 @@ def test_a_spoilt_dataset_is_not_taken_up(tmp_path: Path, decoded: list[str], na
     assert is_as_if_fresh(tmp_path)
 
 
-def test_a_picture_that_changed_on_the_disk_is_not_taken_over(tmp_path: Path, decoded: list[str]) -> None:
+def test_a_image_that_changed_on_the_disk_is_not_taken_over(tmp_path: Path, decoded: list[str]) -> None:
     write(tmp_path / "raw", OLD)
     run(tmp_path)
     path = tmp_path / "out" / "images-00001.parquet"
@@ -209,7 +209,7 @@ def test_a_fresh_start_may_be_asked_for(tmp_path: Path, decoded: list[str]) -> N
 def test_faces_are_taken_over_as_they_were(tmp_path: Path, decoded: list[str]) -> None:
     faces = tuple(moved(UPRIGHT, angle=angle, scale=1.5, shift=shift) for angle, shift in ((0.3, 60 + 0j), (-0.2, 90j)))
     config = dataclasses.replace(CONFIG, framing="face", max_faces=2)
-    # The second picture differs from the first in one of its two faces.
+    # The second image differs from the first in one of its two faces.
     first, second = textured(1, 260, 260), textured(1, 260, 260)
     second.paste(textured(2, 130, 260), (0, 0))
     write(tmp_path / "raw", {"a.png": file_bytes(first, "PNG"), "b.png": file_bytes(second, "PNG")})

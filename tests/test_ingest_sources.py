@@ -1,4 +1,4 @@
-"""One dataset, whatever holds the pictures; and nothing leaves an archive."""
+"""One dataset, whatever holds the images; and nothing leaves an archive."""
 
 import bz2
 import gzip
@@ -15,7 +15,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from picture_files import blobs, file_bytes
+from image_files import blobs, file_bytes
 
 from ui2i.config import IngestConfig
 from ui2i.datasets.ingest import ingest
@@ -31,7 +31,7 @@ FILES = {
     "b/日本.webp": file_bytes(blobs(3), "WEBP"),
     "c.png": file_bytes(blobs(4), "PNG"),
     "copy of a.png": file_bytes(blobs(2), "PNG"),
-    "bad.png": b"no picture",
+    "bad.png": b"no image",
 }
 
 
@@ -100,7 +100,7 @@ def test_lists_give_what_the_folder_gives(tmp_path: Path, monkeypatch: pytest.Mo
     root = write_folder(tmp_path / "raw")
     ingest(root, tmp_path / "expected", CONFIG, name="set")
     files = [root / name for name in reversed(FILES)]
-    (tmp_path / "list.txt").write_text("# pictures\n\n" + "".join(f"raw/{name}\n" for name in FILES), encoding="utf-8")
+    (tmp_path / "list.txt").write_text("# images\n\n" + "".join(f"raw/{name}\n" for name in FILES), encoding="utf-8")
     monkeypatch.chdir(root)
     for source in (files, [str(file) for file in files], list(FILES), tmp_path / "list.txt"):
         ingest(source, tmp_path / "out", CONFIG, name="set", reuse=False)
@@ -159,10 +159,10 @@ def test_rows_are_read_in_any_order(tmp_path: Path) -> None:
             assert source.read(source.members[index]) == list(FILES.values())[index]
 
 
-def test_the_column_of_pictures_has_to_be_known(tmp_path: Path) -> None:
+def test_the_column_of_images_has_to_be_known(tmp_path: Path) -> None:
     for columns, message in (
-        ({"left": pa.array([b"x"]), "right": pa.array([b"y"])}, "2 columns that may be pictures"),
-        ({"text": pa.array(["x"])}, "0 columns that may be pictures"),
+        ({"left": pa.array([b"x"]), "right": pa.array([b"y"])}, "2 columns that may be images"),
+        ({"text": pa.array(["x"])}, "0 columns that may be images"),
     ):
         pq.write_table(pa.table(columns), tmp_path / "raw.parquet")
         with pytest.raises(DataError, match=message):
@@ -285,7 +285,7 @@ def test_sizes_that_lie(tmp_path: Path) -> None:
         ("fake.txt", b"\xff\xfe\xfa"),
         ("empty.txt", b"# nothing\n"),
         ("empty.tar", tar_bytes({})),
-        ("text.tar", tar_bytes({"readme.txt": b"no pictures"})),
+        ("text.tar", tar_bytes({"readme.txt": b"no images"})),
     ],
 )
 def test_what_is_no_source(tmp_path: Path, name: str, data: bytes) -> None:

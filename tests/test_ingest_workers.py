@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from picture_files import blobs, file_bytes
+from image_files import blobs, file_bytes
 from PIL import Image
 
 from ui2i.config import IngestConfig

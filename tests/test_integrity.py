@@ -51,7 +51,7 @@ def flip(path: Path, position: int, bit: int) -> None:
 
 
 def test_one_flipped_bit_of_one_weight_is_refused(folder: Path) -> None:
-    """The top bit of an exponent's lower half: finite, plausible, and another picture."""
+    """The top bit of an exponent's lower half: finite, plausible, and another image."""
     path = folder / GENERATOR
     flip(path, path.stat().st_size - 2, 6)
     assert "differs from what was written" in refusal(lambda: load_generator(path))

@@ -54,12 +54,12 @@ def test_a_generated_image_is_found_again(
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_a_picture_does_not_depend_on_its_neighbours(
+def test_a_image_does_not_depend_on_its_neighbours(
     model: Generator, images: Tensor, perceptual: Perceptual, method: InversionMethod
 ) -> None:
     noisy: dict[str, object] = {"latent_noise": 0.05, "optimize_noise": True}
     together = invert(images, model, perceptual, config(method, batch_size=3, **noisy))
-    # In another order, so that a picture's place does not matter either.
+    # In another order, so that an image's place does not matter either.
     for order, batch_size in (([2, 0, 1], 1), ([1, 2, 0], 2)):
         apart = invert(images[order], model, perceptual, config(method, batch_size=batch_size, **noisy))
         torch.testing.assert_close(apart.ws, together.ws[order], atol=1e-3, rtol=0)
@@ -80,7 +80,7 @@ def test_equal_calls_give_equal_codes(model: Generator, images: Tensor, perceptu
     assert not torch.equal(first.losses[0], other.losses[0])  # the codes are jittered from the first step on
 
 
-def test_the_best_code_is_kept_picture_by_picture(model: Generator, images: Tensor, perceptual: Perceptual) -> None:
+def test_the_best_code_is_kept_image_by_image(model: Generator, images: Tensor, perceptual: Perceptual) -> None:
     result = invert(images, model, perceptual, config(num_steps=12, learning_rate=0.6))  # it jumps about
     assert result.losses.shape == (13, 3)
     assert result.learning_rate == 0.6
@@ -195,7 +195,7 @@ def test_every_method_has_its_rate(model: Generator, images: Tensor, perceptual:
         (lambda images: images * torch.nan, "from nan to nan"),
     ],
 )
-def test_unsuitable_pictures_are_refused(
+def test_unsuitable_images_are_refused(
     model: Generator, images: Tensor, perceptual: Perceptual, spoil: typing.Callable[[Tensor], Tensor], message: str
 ) -> None:
     with pytest.raises(DataError, match=message):
@@ -205,7 +205,7 @@ def test_unsuitable_pictures_are_refused(
 def test_a_generator_without_finite_images_is_refused(images: Tensor, perceptual: Perceptual) -> None:
     broken = random_generator(7)
     broken.synthesis.b32.torgb.bias.fill_(torch.nan)
-    with pytest.raises(TrainingError, match="3 of 3 pictures never had a finite loss"):
+    with pytest.raises(TrainingError, match="3 of 3 images never had a finite loss"):
         invert(images, broken, perceptual, config())
 
 

@@ -37,7 +37,7 @@ def test_maps_of_the_image_are_found_and_make_it(model: Generator, images: Tenso
     made = model.synthesis(found.ws, noise=list(found.noise))
     l1 = (images - made).abs().mean(dim=(1, 2, 3))
     torch.testing.assert_close(l1 + perceptual.distance(images, made), found.loss, atol=1e-5, rtol=0)
-    assert not torch.allclose(found.noise[-1][0], found.noise[-1][1])  # each picture has its own
+    assert not torch.allclose(found.noise[-1][0], found.noise[-1][1])  # each image has its own
 
 
 def test_maps_stay_white_under_the_penalty(model: Generator, images: Tensor, perceptual: Perceptual) -> None:
@@ -51,9 +51,9 @@ def test_maps_stay_white_under_the_penalty(model: Generator, images: Tensor, per
 
 def test_a_generator_without_noise_has_none_to_find(perceptual: Perceptual) -> None:
     silent = random_generator(7, use_noise=False)
-    picture = silent.synthesis(random_ws(silent, 1)).clamp(-1, 1)
+    image = silent.synthesis(random_ws(silent, 1)).clamp(-1, 1)
     assert start_maps(silent, 1) == []
-    assert invert(picture, silent, perceptual, config(num_steps=1)).noise == ()
+    assert invert(image, silent, perceptual, config(num_steps=1)).noise == ()
 
 
 def test_the_search_starts_from_the_generators_own_maps(model: Generator) -> None:
@@ -64,13 +64,13 @@ def test_the_search_starts_from_the_generators_own_maps(model: Generator) -> Non
 def test_the_penalty_is_the_papers() -> None:
     maps = torch.randn(2, 1, 16, 16, generator=torch.Generator().manual_seed(0)).double()
     expected = torch.zeros(2, dtype=torch.float64)
-    for picture in range(2):
-        scaled = maps[picture, 0]
+    for image in range(2):
+        scaled = maps[image, 0]
         while True:
             size = len(scaled)
             across = sum(scaled[y, x] * scaled[y, x - 1] for y in range(size) for x in range(size)) / size**2
             down = sum(scaled[y, x] * scaled[y - 1, x] for y in range(size) for x in range(size)) / size**2
-            expected[picture] += across**2 + down**2
+            expected[image] += across**2 + down**2
             if size == 8:
                 break
             scaled = 0.5 * (scaled[::2, ::2] + scaled[1::2, ::2] + scaled[::2, 1::2] + scaled[1::2, 1::2])
@@ -86,7 +86,7 @@ def test_renormalizing() -> None:
     assert torch.equal(maps[1], torch.zeros(2, 1, 4, 4))  # a flat one stays finite
 
 
-def test_the_jitter_fades_and_is_the_same_for_every_picture() -> None:
+def test_the_jitter_fades_and_is_the_same_for_every_image() -> None:
     assert [jitter_scale(step, 100) for step in (0, 75, 76, 100)] == [1.0, 0.0, 0.0, 0.0]
     assert jitter_scale(25, 100) == pytest.approx((2 / 3) ** 2)
     ws = torch.zeros(3, 2, 2000)

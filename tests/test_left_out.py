@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from picture_files import blobs, file_bytes
+from image_files import blobs, file_bytes
 from tiny_project import make_project
 
-from tasks.requests.raw_pictures import add_raw, count_pictures, not_copied
+from tasks.requests.raw_images import add_raw, count_images, not_copied
 from ui2i.config import IngestConfig
 from ui2i.datasets.ingest import ingest
 from ui2i.datasets.ingestion.folders import Links, folder_source
@@ -25,21 +25,21 @@ PASSED_OVER = {".png?w=640": 2, ".txt": 1, "none": 1}
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("tasks.requests.raw_pictures.ensure_dvc", lambda root: None)
-    monkeypatch.setattr("tasks.requests.raw_pictures.run_dvc", lambda root, *arguments: None)
+    monkeypatch.setattr("tasks.requests.raw_images.ensure_dvc", lambda root: None)
+    monkeypatch.setattr("tasks.requests.raw_images.run_dvc", lambda root, *arguments: None)
     return make_project(tmp_path / "project")
 
 
 @pytest.fixture
 def mixed(tmp_path: Path) -> Path:
-    """A folder with three pictures, and what is none or cannot be had."""
+    """A folder with three images, and what is none or cannot be had."""
     folder = tmp_path / "mixed"
     (folder / "sub").mkdir(parents=True)
     for index, name in enumerate(("a.png", "sub/b.png", "sub/c.png")):
         (folder / name).write_bytes(file_bytes(blobs(index), "PNG"))
     for name in ("w0.png?w=640", "w1.png?w=640", "no suffix", "notes.txt", ".hidden.png"):
         (folder / name).write_bytes(b"1")
-    (folder / "fake.png").write_bytes(b"no picture")
+    (folder / "fake.png").write_bytes(b"no image")
     os.mkfifo(folder / "pipe.png")
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere" / "d.png").write_bytes(file_bytes(blobs(7), "PNG"))
@@ -57,9 +57,9 @@ def test_a_folder_and_its_copy_give_one_report(project, mixed: Path, tmp_path: P
     raw = add_raw(project, "mixed", mixed)
     assert ingest(raw, tmp_path / "copied", CONFIG, name="x").num_images == 3
     assert reported(tmp_path / "copied") == reported(tmp_path / "direct") == (REJECTS, PASSED_OVER)
-    assert count_pictures(mixed) == 3
+    assert count_images(mixed) == 3
     assert not_copied(raw) == (
-        "7 files left out: 1 a link to elsewhere, 2 unreadable, or no picture, 2 of .png?w=640, 1 of .txt, "
+        "7 files left out: 1 a link to elsewhere, 2 unreadable, or no image, 2 of .png?w=640, 1 of .txt, "
         "1 of no suffix"
     )
 

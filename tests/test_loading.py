@@ -37,7 +37,7 @@ FOREVER = 10**9
 
 @pytest.fixture(scope="module")
 def shared_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """23 pictures of 16 px in three shards, of which the largest has two row groups."""
+    """23 images of 16 px in three shards, of which the largest has two row groups."""
     root = tmp_path_factory.mktemp("loading")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ingest_module, "SHARD_SIZE", 10)
@@ -71,7 +71,7 @@ def sampler_of(dataset: PreparedDataset) -> BatchSampler:
 
 
 def expected_batch(path: Path, step: int, *, mirror: bool = True) -> np.ndarray:
-    """The literal form: every picture from its row, one after the other."""
+    """The literal form: every image from its row, one after the other."""
     rows = [row for shard in sorted(path.glob("images-*.parquet")) for row in pq.read_table(shard).to_pylist()]
     pictures = [np.asarray(Image.open(io.BytesIO(row["png"]))) for row in rows if row["split"] == "train"]
     sampler = BatchSampler(len(pictures), BATCH_SIZE, seed=4)
@@ -106,7 +106,7 @@ def test_processes_take_their_part_of_a_batch(dataset: PreparedDataset, path: Pa
                 assert np.array_equal(images, expected_batch(path, step)[positions])
 
 
-def test_pictures_in_memory_need_no_workers(path: Path) -> None:
+def test_images_in_memory_need_no_workers(path: Path) -> None:
     dataset = PreparedDataset(path)
     num_threads = threading.active_count()
     with BatchLoader(dataset, sampler_of(dataset), 0, 9, num_workers=2) as loader:
@@ -155,7 +155,7 @@ def test_work_ahead_is_bounded(dataset: PreparedDataset, monkeypatch: pytest.Mon
             next(loader)
 
 
-def test_only_the_pictures_asked_for_are_read(
+def test_only_the_images_asked_for_are_read(
     dataset: PreparedDataset, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rows = [row for shard in sorted(path.glob("images-*.parquet")) for row in pq.read_table(shard).to_pylist()]
@@ -165,7 +165,7 @@ def test_only_the_pictures_asked_for_are_read(
     with BatchLoader(dataset, sampler_of(dataset), 1, 2, num_workers=2) as loader:
         next(loader)
     chosen = dataset.ids[sampler_of(dataset).indices(1)]
-    assert sorted(num_bytes) == sorted(len(rows[picture_id]["png"]) for picture_id in chosen)
+    assert sorted(num_bytes) == sorted(len(rows[image_id]["png"]) for image_id in chosen)
 
 
 @pytest.mark.parametrize(
@@ -187,14 +187,14 @@ def test_automatic_number_of_workers(
 
 @pytest.mark.parametrize("num_workers", [0, 2])
 @pytest.mark.parametrize("fault", ["pixels", "signature", "size"])
-def test_a_damaged_picture(dataset: PreparedDataset, path: Path, num_workers: int, fault: str) -> None:
+def test_a_damaged_image(dataset: PreparedDataset, path: Path, num_workers: int, fault: str) -> None:
     sampler = sampler_of(dataset)
     step = 2
-    picture_id = int(dataset.ids[sampler.indices(step)[1]])
-    assert picture_id not in dataset.ids[np.concatenate([sampler.indices(earlier) for earlier in range(step)])]
-    shard_index = picture_id // 10
+    image_id = int(dataset.ids[sampler.indices(step)[1]])
+    assert image_id not in dataset.ids[np.concatenate([sampler.indices(earlier) for earlier in range(step)])]
+    shard_index = image_id // 10
     shard = path / f"images-{shard_index:05d}.parquet"
-    png = pq.read_table(shard)["png"][picture_id % 10].as_py()
+    png = pq.read_table(shard)["png"][image_id % 10].as_py()
     data = shard.read_bytes()
     spoiled = {
         "pixels": png[:60] + bytes(20) + png[80:],
@@ -205,7 +205,7 @@ def test_a_damaged_picture(dataset: PreparedDataset, path: Path, num_workers: in
         handle.seek(data.index(png))
         handle.write(spoiled[fault])
     with (
-        pytest.raises(DataError, match=rf"picture {picture_id} in .*images-0000{shard_index}.*ingest it again"),
+        pytest.raises(DataError, match=rf"image {image_id} in .*images-0000{shard_index}.*ingest it again"),
         BatchLoader(dataset, sampler, 0, FOREVER, num_workers=num_workers) as loader,
     ):
         for num_taken, images in enumerate(loader):
@@ -275,11 +275,11 @@ def test_bad_arguments(dataset: PreparedDataset, arguments: dict[str, Any], mess
         BatchLoader(dataset, sampler_of(dataset), 0, 1, **arguments)
 
 
-# -- Where pictures lie in a shard ------------------------------------------------------------------------------------
+# -- Where images lie in a shard ------------------------------------------------------------------------------------
 
 
 def shard_with(path: Path, **options: Any) -> tuple[PngStore, list[np.ndarray]]:
-    """A file of 30 pictures in row groups of 8, written with these options."""
+    """A file of 30 images in row groups of 8, written with these options."""
     random = np.random.default_rng(0)
     pictures = [random.integers(0, 256, (9, 9, 3), dtype=np.uint8) for _ in range(30)]
     schema = pa.schema([pa.field("id", pa.int64(), False), pa.field("png", pa.binary(), False)])
@@ -293,12 +293,12 @@ def shard_with(path: Path, **options: Any) -> tuple[PngStore, list[np.ndarray]]:
     "options",
     [
         {},
-        {"write_batch_size": 1, "data_page_size": 1},  # a page for each picture
+        {"write_batch_size": 1, "data_page_size": 1},  # a page for each image
         {"write_batch_size": 3, "data_page_size": 1, "write_page_checksum": True, "write_page_index": True},
         {"data_page_version": "2.0"},
     ],
 )
-def test_pictures_are_found_in_any_pages(tmp_path: Path, options: dict[str, Any]) -> None:
+def test_images_are_found_in_any_pages(tmp_path: Path, options: dict[str, Any]) -> None:
     store, pictures = shard_with(tmp_path / "shard.parquet", **options)
     for index in np.random.default_rng(1).permutation(30):
         image = np.empty((9, 9, 3), np.uint8)
@@ -312,8 +312,8 @@ def test_pictures_are_found_in_any_pages(tmp_path: Path, options: dict[str, Any]
     "options",
     [{"compression": "zstd"}, {"compression": "snappy"}, {"use_dictionary": True}, {"write_statistics": True}],
 )
-def test_other_ways_to_store_pictures_are_refused(tmp_path: Path, options: dict[str, Any]) -> None:
-    with pytest.raises(DataError, match=r"shard\.parquet stores its pictures in another way than ingest"):
+def test_other_ways_to_store_images_are_refused(tmp_path: Path, options: dict[str, Any]) -> None:
+    with pytest.raises(DataError, match=r"shard\.parquet stores its images in another way than ingest"):
         shard_with(tmp_path / "shard.parquet", **options)
 
 
@@ -339,12 +339,12 @@ def test_descriptors_are_closed(path: Path) -> None:
     assert num_open() == before
 
 
-def test_large_pictures_as_ingest_writes_them(tmp_path: Path) -> None:
+def test_large_images_as_ingest_writes_them(tmp_path: Path) -> None:
     picture = np.random.default_rng(0).integers(0, 256, (400, 400, 3), dtype=np.uint8)  # 480 kB
     row = {"source_path": "", "sha256": "", "width": 400, "height": 400, "crop": [0, 0, 400, 400], "split": "train"}
     writer = ShardWriter(tmp_path, 20)
-    for picture_id in range(18):
-        writer.add({**row, "id": picture_id, "png": encode_png(picture if picture_id == 17 else picture[:1])})
+    for image_id in range(18):
+        writer.add({**row, "id": image_id, "png": encode_png(picture if image_id == 17 else picture[:1])})
     writer.close()
     path = tmp_path / writer.shards[0].name
     image = np.empty_like(picture)

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from test_tasks import OPTIONS, run
 from tiny_models import random_generator
-from tiny_project import make_project, set_param, write_pictures
+from tiny_project import make_project, set_param, write_images
 
 from cli import app
 from experiments.paper.stages.table import build_table
@@ -36,11 +36,11 @@ def _stay_here(monkeypatch, tmp_path):
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """A project with a base and a domain, whose models are random, and prepared pictures of the domain."""
+    """A project with a base and a domain, whose models are random, and prepared images of the domain."""
     with pytest.MonkeyPatch.context() as patch:
         project = make_project(tmp_path_factory.mktemp("measured") / "project")
         patch.chdir(project.root)
-        write_pictures(project.raw("cartoon"), count=12)
+        write_images(project.raw("cartoon"), count=12)
         assert run(project, "ingest", "cartoon") == 0
         models = {
             project.checkpoint("face"): ModelCard(domain="face", mode="scratch", dataset_hash="faces"),
@@ -190,7 +190,7 @@ def test_inception_that_is_named_must_be_there(project, capsys):
 @pytest.fixture
 def folders(tmp_path):
     for seed, name in enumerate(("outputs", "inputs", "anime")):
-        write_pictures(tmp_path / name, count=6, seed=seed)
+        write_images(tmp_path / name, count=6, seed=seed)
     return tmp_path
 
 
@@ -271,24 +271,24 @@ def test_a_table_can_be_written_anywhere(project, ui2i, tmp_path):
     assert {path.name for path in (tmp_path / "results").iterdir()} == {"table1.csv", "table1.md", "table1.parquet"}
 
 
-def inverted(method, kind, picture, ssim, **columns):
-    texts = ("base_hash", "perceptual_loss", "trunk", "trunk_hash", "commit", "device")
+def inverted(method, kind, image, ssim, **columns):
+    texts = ("base_hash", "perceptual_loss", "backbone", "backbone_hash", "commit", "device")
     numbers = {"lpips": 0.1, "l2": 0.2, "loss": 1.0, "seconds_per_image": 3.0, "steps": 7, "learning_rate": 0.1}
     return {
         **dict.fromkeys(texts, "same"), **numbers, "base": "face", "kind": kind, "method": method, "start": "mean",
-        "seed": 0, "img_resolution": 32, "picture": str(picture), "ssim": ssim, **columns,
+        "seed": 0, "img_resolution": 32, "image": str(image), "ssim": ssim, **columns,
     }  # fmt: skip
 
 
 def test_table_3_from_compared_inversions(project, ui2i):
     random = np.random.default_rng(0)
     rows = [
-        inverted(method, kind, picture, random.random())
+        inverted(method, kind, image, random.random())
         for method in ("w", "closed_form", "closed_form_plus")
         for kind in ("generated", "real")
-        for picture in range(3)
+        for image in range(3)
     ]
-    rows += [inverted("w", "real", picture, 0.9, start="encoder") for picture in range(3)]
+    rows += [inverted("w", "real", image, 0.9, start="encoder") for image in range(3)]
     write_table(project.inverted_table("face"), rows, INVERTED_SCHEMA)
     table = build_table(project, load_params(project), "3")
     by_place = {(cell.row, cell.column, cell.metric): cell for cell in table.cells if cell.origin == "measured"}

@@ -38,11 +38,11 @@ def by_pair(distances: list[PairDistance]) -> dict[tuple[str, str], PairDistance
 
 
 def literal_values(source: Generator, target: Generator, perceptual: Perceptual, config: DistanceConfig) -> np.ndarray:
-    """One latent after the other: two pictures of it, and lpips' own module between them."""
+    """One latent after the other: two images of it, and lpips' own module between them."""
     import lpips
 
     reference: nn.Module = lpips.LPIPS(net="squeeze", pnet_rand=True, verbose=False)
-    reference.net.load_state_dict(perceptual.trunk.state_dict())
+    reference.net.load_state_dict(perceptual.backbone.state_dict())
     z_stream, noise_stream = (np.random.RandomState([config.seed, index]) for index in (0, 1))
     noise: list[Tensor] | None = None
     values = []
@@ -157,8 +157,8 @@ def test_truncation_to_the_mean_leaves_no_spread(generators: dict[str, Generator
 
 
 def count_calls(generators: dict[str, Generator], perceptual: Perceptual, patch: pytest.MonkeyPatch) -> dict[str, int]:
-    """Count latents that pass through each generator, and pictures through the trunk."""
-    counts = dict.fromkeys([*generators, "trunk"], 0)
+    """Count latents that pass through each generator, and images through the backbone."""
+    counts = dict.fromkeys([*generators, "backbone"], 0)
 
     def counter(name: str) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
         def count(module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> None:
@@ -171,7 +171,7 @@ def count_calls(generators: dict[str, Generator], perceptual: Perceptual, patch:
     features = perceptual.features
 
     def counted_features(x: Tensor) -> list[Tensor]:
-        counts["trunk"] += len(x)
+        counts["backbone"] += len(x)
         return features(x)
 
     patch.setattr(perceptual, "features", counted_features)
@@ -183,7 +183,7 @@ def test_each_latent_passes_each_generator_once(
 ) -> None:
     counts = count_calls(generators, perceptual, monkeypatch)
     model_distances(generators, perceptual, CONFIG)
-    assert counts == {"a": 7, "b": 7, "c": 7, "trunk": 21}
+    assert counts == {"a": 7, "b": 7, "c": 7, "backbone": 21}
 
 
 def test_generators_without_a_pair_are_not_run(
@@ -192,7 +192,7 @@ def test_generators_without_a_pair_are_not_run(
     counts = count_calls(generators, perceptual, monkeypatch)
     (distance,) = model_distances(generators, perceptual, CONFIG, pairs=[("c", "a")])
     assert (distance.source, distance.target) == ("c", "a")
-    assert counts == {"a": 7, "b": 0, "c": 7, "trunk": 14}
+    assert counts == {"a": 7, "b": 0, "c": 7, "backbone": 14}
 
 
 def test_features_are_kept_no_longer_than_needed(
@@ -276,7 +276,7 @@ def test_seed_out_of_range(generators: dict[str, Generator], perceptual: Percept
         model_distances(generators, perceptual, dataclasses.replace(CONFIG, seed=seed))
 
 
-def test_pictures_too_small_for_the_trunk(
+def test_images_too_small_for_the_backbone(
     generators: dict[str, Generator], perceptual: Perceptual, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(perceptual, "min_resolution", 33)

@@ -1,4 +1,4 @@
-"""Distances between all pairs against lpips one pair at a time, and how different drawn pictures are."""
+"""Distances between all pairs against lpips one pair at a time, and how different drawn images are."""
 
 import math
 from dataclasses import replace
@@ -41,7 +41,7 @@ def test_a_twin_is_the_nearest(perceptual: Perceptual) -> None:
     assert (nearest > 0).all()
 
 
-def test_of_two_equal_pictures_each_is_the_others_nearest(perceptual: Perceptual) -> None:
+def test_of_two_equal_images_each_is_the_others_nearest(perceptual: Perceptual) -> None:
     images = _drawn([sample_attributes(0, index) for index in (0, 1, 2)], "cartoon")
     nearest, which = nearest_neighbours(pairwise_distances(images[[0, 1, 2, 1]], perceptual))
     assert which[[1, 3]].tolist() == [3, 1]
@@ -50,10 +50,10 @@ def test_of_two_equal_pictures_each_is_the_others_nearest(perceptual: Perceptual
 
 @pytest.mark.slow
 @pytest.mark.parametrize("style", style_names())
-def test_no_two_of_1000_pictures_look_alike(style: str) -> None:
-    """The two most alike differ more than a picture from itself with the head turned by 3 degrees (95 % of them)."""
-    trained = PerceptualConfig(trunk="squeeze", weights=str(WEIGHTS))
-    perceptual = load_perceptual(trained if WEIGHTS.exists() else PerceptualConfig(trunk="random"))
+def test_no_two_of_1000_images_look_alike(style: str) -> None:
+    """The two most alike differ more than an image from itself with the head turned by 3 degrees (95 % of them)."""
+    trained = PerceptualConfig(backbone="squeeze", weights=str(WEIGHTS))
+    perceptual = load_perceptual(trained if WEIGHTS.exists() else PerceptualConfig(backbone="random"))
     subjects = [sample_attributes(0, index, style) for index in range(1000)]
     turned = [replace(subject, yaw=subject.yaw + math.radians(3)) for subject in subjects[:200]]
     images = _drawn(subjects, style)

@@ -428,7 +428,7 @@ def test_wrong_codes(generator: Generator, shape: tuple[int, ...]) -> None:
 
 
 @pytest.mark.parametrize("shape", [(2, 3, 64, 64), (2, 1, 32, 32), (3, 32, 32), (2, 3, 32, 31)])
-def test_wrong_pictures(discriminator: Discriminator, shape: tuple[int, ...]) -> None:
+def test_wrong_images(discriminator: Discriminator, shape: tuple[int, ...]) -> None:
     with pytest.raises(ConfigError, match=r"img has shape .*, expected \(N, 3, 32, 32\); resize"):
         discriminator(torch.zeros(shape))
 

@@ -28,7 +28,7 @@ def distance(source: str, target: str, mean: float, **columns: Any) -> dict[str,
         "num_latents": 2000,
         "truncation_psi": 1.0,
         "noise_mode": "const",
-        "trunk": "squeeze",
+        "backbone": "squeeze",
         "img_resolution": 64,
     } | columns
 
@@ -107,7 +107,7 @@ def evaluation(system: str, **columns: Any) -> dict[str, Any]:
         "num_targets": 900,
         "img_resolution": 64,
         "resizer": "lanczos",
-        "trunk": "squeeze",
+        "backbone": "squeeze",
     } | columns
 
 
@@ -115,14 +115,14 @@ def test_rows_of_table_2() -> None:
     rows = [
         evaluation("FC-FT", fd=9.0),
         evaluation("FC-FT"),
-        evaluation("FC-FT", inputs="pictures", lpips_s=None, lpips_s_sem=None),
+        evaluation("FC-FT", inputs="images", lpips_s=None, lpips_s_sem=None),
         evaluation("FC-FT-LS16", fid=30.0, kid=0.01),
-        evaluation("cyclegan", inputs="pictures"),
+        evaluation("cyclegan", inputs="images"),
     ]
     table = translation_table(pd.DataFrame(rows))
     by_place = {(cell.row, cell.metric): cell.value for cell in table.cells if cell.origin == "measured"}
     assert by_place["Ours (FC-FT)", "fd_squeeze"] == 1.5, "the last one"
-    assert ("Ours (FC-FT), pictures", "LPIPS_s") not in by_place
+    assert ("Ours (FC-FT), images", "LPIPS_s") not in by_place
     assert ("Ours (FC-FT)", "FID") not in by_place
     assert by_place["Ours (FC-FT-LS16)", "FID"] == 30
     assert table.rows[:4] == ["cyclegan", "CycleGAN", "MUNIT", "DRIT++"]

@@ -46,7 +46,7 @@ def _signatures(style: str, people: list[FaceAttributes]) -> np.ndarray:
 
 
 @pytest.mark.parametrize(("style", "least"), [("cartoon", 0.8), ("portrait", 0.8), ("anime", 0.6)])
-def test_a_face_is_recognised_among_pictures_of_another_style(style: str, least: float) -> None:
+def test_a_face_is_recognised_among_images_of_another_style(style: str, least: float) -> None:
     """By the person alone, before one backdrop; by chance it would be 1 in 24."""
     people = [
         replace(sample_attributes(0, index), backdrop="gradient", background_hue=0.6, background_value=0.8)
@@ -57,7 +57,7 @@ def test_a_face_is_recognised_among_pictures_of_another_style(style: str, least:
 
 
 @pytest.mark.parametrize("style", STYLES)
-def test_each_attribute_that_shows_changes_the_picture(style: str) -> None:
+def test_each_attribute_that_shows_changes_the_image(style: str) -> None:
     plain = replace(sample_attributes(0, 0), **PLAIN)
     changes: list[dict[str, Any]] = [
         {"yaw": 0.3}, {"pitch": 0.15}, {"roll": 0.1}, {"smile": -0.5}, {"mouth_open": 1.0}, {"eye_size": 1.3},
@@ -113,7 +113,7 @@ def test_the_eyes_are_on_the_face(style: str) -> None:
 
 
 @pytest.mark.parametrize("style", STYLES)
-def test_a_larger_picture_shows_the_same_person(style: str) -> None:
+def test_a_larger_image_shows_the_same_person(style: str) -> None:
     for index in range(3):
         person = sample_attributes(4, index)
         small, large = draw(person, style, 64).astype(float), draw(person, style, 256).astype(float)
@@ -217,13 +217,13 @@ EXACT = {
 
 @pytest.mark.parametrize("style", STYLES)
 def test_the_look_stays_the_one_that_models_are_trained_on(style: str) -> None:
-    """Mean grey of 4 x 4 cells of one picture, to within what another version of Pillow may round differently."""
+    """Mean grey of 4 x 4 cells of one image, to within what another version of Pillow may round differently."""
     assert np.abs(cells(draw(sample_attributes(0, 3), style)) - GOLDEN[style]).max() < 1.0
 
 
 @pytest.mark.parametrize("style", STYLES)
 def test_not_a_byte_changes(style: str) -> None:
-    """Base models are trained on these pictures, so that another look would need them to be trained again."""
+    """Base models are trained on these images, so that another look would need them to be trained again."""
     if arithmetic() != ARITHMETIC:
         pytest.skip("numpy or Pillow rounds differently on this machine; the test above checks the look roughly")
     images = [draw(sample_attributes(seed, index), style) for seed in (0, 5) for index in range(20)]

@@ -23,7 +23,7 @@ from ui2i.files import atomic_file, atomic_folder, sha256_bytes, sha256_file, sh
 
 @pytest.fixture(scope="module")
 def shared_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """40 pictures of 16 px in three shards."""
+    """40 images of 16 px in three shards."""
     root = tmp_path_factory.mktemp("prepared")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ingest_module, "SHARD_SIZE", 18)
@@ -57,7 +57,7 @@ def test_columns_are_those_of_the_split_in_its_order(shared_dataset: Path) -> No
 
 @pytest.mark.parametrize("split", ["train", "test", None])
 @pytest.mark.parametrize("budget", [1 << 30, 0])
-def test_pictures_of_a_split(shared_dataset: Path, split: Split | None, budget: int) -> None:
+def test_images_of_a_split(shared_dataset: Path, split: Split | None, budget: int) -> None:
     dataset = PreparedDataset(shared_dataset, split, memory_budget_bytes=budget)
     ids, images = expected_images(shared_dataset, split)
     assert dataset.ids.tolist() == ids and len(dataset) == len(ids)
@@ -139,7 +139,7 @@ def test_spoiled_shard(dataset_path: Path) -> None:
 def test_empty_split(tmp_path: Path) -> None:
     config = IngestConfig(img_resolution=16, test_share=0.0)
     ingest(make_folder(tmp_path / "raw", many(3)), tmp_path / "out", config, name="train-only")
-    with pytest.raises(DataError, match="no pictures in its test split"):
+    with pytest.raises(DataError, match="no images in its test split"):
         PreparedDataset(tmp_path / "out", "test")
 
 
@@ -174,7 +174,7 @@ def test_order_is_pinned() -> None:
     assert BatchSampler(10, 10, seed=0).indices(0).tolist() == [4, 6, 2, 7, 3, 5, 9, 0, 8, 1]
 
 
-def test_half_of_the_pictures_are_mirrored() -> None:
+def test_half_of_the_images_are_mirrored() -> None:
     sampler = BatchSampler(10, 64, seed=0)
     flags = np.concatenate([sampler.mirror_flags(step) for step in range(100)])
     assert flags.dtype == bool and abs(flags.mean() - 0.5) < 0.02  # three standard errors

@@ -23,7 +23,7 @@ def _bytes_of(folder: Path) -> dict[str, bytes]:
 
 @pytest.mark.parametrize("resolution", [32, 64])
 @pytest.mark.parametrize("style", style_names())
-def test_every_style_gives_full_range_pictures(style: str, resolution: int) -> None:
+def test_every_style_gives_full_range_images(style: str, resolution: int) -> None:
     images = np.stack([draw(sample_attributes(0, index, style), style, resolution) for index in range(8)])
     assert images.dtype == np.uint8
     assert images.shape == (8, resolution, resolution, 3)
@@ -33,7 +33,7 @@ def test_every_style_gives_full_range_pictures(style: str, resolution: int) -> N
 
 
 @pytest.mark.parametrize("style", style_names())
-def test_no_two_of_100_pictures_are_identical(style: str) -> None:
+def test_no_two_of_100_images_are_identical(style: str) -> None:
     assert len({draw(sample_attributes(0, index, style), style, 32).tobytes() for index in range(100)}) == 100
 
 
@@ -43,7 +43,7 @@ def test_drawing_twice_gives_the_same_bytes(style: str) -> None:
     assert np.array_equal(draw(attributes, style), draw(attributes, style))
 
 
-def test_a_picture_depends_on_its_seed_and_index_only() -> None:
+def test_a_image_depends_on_its_seed_and_index_only() -> None:
     assert sample_attributes(3, 4) == sample_attributes(3, 4)
     assert sample_attributes(3, 4) != sample_attributes(4, 3)
 
@@ -59,7 +59,7 @@ def test_workers_do_not_change_a_byte(dataset: Path, tmp_path: Path, monkeypatch
     assert _bytes_of(other) == _bytes_of(dataset)
 
 
-def test_the_folder_holds_pictures_and_their_attributes(dataset: Path) -> None:
+def test_the_folder_holds_images_and_their_attributes(dataset: Path) -> None:
     rows = pq.read_table(dataset / "attributes.parquet").to_pylist()
     assert sorted(path.name for path in dataset.iterdir()) == [f"{i:06d}.png" for i in range(6)] + [
         "attributes.parquet"
@@ -85,7 +85,7 @@ def test_a_shorter_dataset_is_the_beginning_of_a_longer_one(dataset: Path, tmp_p
     assert all((short / f"{i:06d}.png").read_bytes() == (dataset / f"{i:06d}.png").read_bytes() for i in range(3))
 
 
-def test_progress_counts_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_progress_counts_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(procedural, "CHUNK", 2)
     seen: list[tuple[int, int]] = []
     draw_dataset(

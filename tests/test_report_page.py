@@ -17,7 +17,7 @@ from test_tasks import run
 
 from experiments.paper.tables import Cell, PaperTable
 from experiments.paper.tables.html import paper_table
-from ui2i.report import Section, curves, heat_map, paragraph, picture, render, table
+from ui2i.report import Section, curves, heat_map, paragraph, image, render, table
 
 CHROMIUM = next((path for path in map(shutil.which, ("chromium", "chromium-browser", "google-chrome")) if path), None)
 
@@ -82,7 +82,7 @@ def small_page(tmp_path):
         paper_table(PaperTable(number="1", title="Table I", row_title="model", cells=tuple(cells))),
         heat_map("Distances", ["a", "b", "c"], {("a", "b"): 0.5, ("c", "b"): 0.25}),
         curves("Over time", ["1", "2"], {"x": [(0, 0.5, 0.01), (1, 0.6, 0.02)], "y": [(1, 0.1, 0.0)]}),
-        picture(tmp_path / "wide.png", "A wide picture"),
+        image(tmp_path / "wide.png", "A wide image"),
         paragraph("The end."),
     )
     return render("Title", "Subtitle", [Section("One & two", parts)])
@@ -124,11 +124,11 @@ def test_curves_put_values_where_they_belong():
     assert "<circle" in curves("One run", ["1"], {"x": [(0, 0.0, 0.0)]})
 
 
-def test_large_pictures_are_made_smaller(tmp_path):
+def test_large_images_are_made_smaller(tmp_path):
     page = small_page(tmp_path)
     assert "data:image/jpeg" in page and "data:image/png" not in page
     Image.new("RGB", (30, 30)).save(tmp_path / "small.png")
-    assert "data:image/png" in picture(tmp_path / "small.png", "")
+    assert "data:image/png" in image(tmp_path / "small.png", "")
 
 
 # In a browser

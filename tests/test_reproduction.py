@@ -102,18 +102,18 @@ def without_dvc(monkeypatch):
 
 
 def fake_cyclegan(command):
-    """Do what experiments.paper.cyclegan does with this command line, but hand the pictures on, dimmed."""
+    """Do what experiments.paper.cyclegan does with this command line, but hand the images on, dimmed."""
     from PIL import Image
 
     from experiments.paper.cyclegan.__main__ import _parser
-    from tasks.stages.translate import first_pictures
+    from tasks.stages.translate import first_images
     from ui2i.datasets.prepared import PreparedDataset
 
     options = _parser().parse_args(command[3:])
     assert options.minutes > 0 and options.source == options.test
-    pictures = first_pictures(PreparedDataset(options.test, "test"), options.num_test)
-    for name, image in zip(pictures.names, pictures.images, strict=True):
-        path = (options.out / "pictures" / name).with_suffix(".png")
+    images = first_images(PreparedDataset(options.test, "test"), options.num_test)
+    for name, image in zip(images.names, images.images, strict=True):
+        path = (options.out / "images" / name).with_suffix(".png")
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(image // 2).save(path)
     for name in ("card.json", "sheet.png"):
@@ -213,22 +213,22 @@ def test_folders_that_are_refused(repository, tmp_path, without_dvc):
         prepare(tmp_path / "quick", quick=False)
 
 
-def test_a_trunk_of_one_s_own(repository, tmp_path, without_dvc, monkeypatch):
-    (tmp_path / "trunk.pth").write_bytes(b"weights")
-    monkeypatch.setattr(reproduction, "_trunk_kind", lambda path: "alex")
-    project = prepare(tmp_path / "out", quick=True, trunk=tmp_path / "trunk.pth").project
+def test_a_backbone_of_one_s_own(repository, tmp_path, without_dvc, monkeypatch):
+    (tmp_path / "backbone.pth").write_bytes(b"weights")
+    monkeypatch.setattr(reproduction, "_backbone_kind", lambda path: "alex")
+    project = prepare(tmp_path / "out", quick=True, backbone=tmp_path / "backbone.pth").project
     params = load_params(project)
-    assert (params.perceptual.trunk, params.perceptual.weights) == ("alex", "data/trunks/trunk.pth")
-    assert (project.root / "data/trunks/trunk.pth").read_bytes() == b"weights"
+    assert (params.perceptual.backbone, params.perceptual.weights) == ("alex", "data/backbones/backbone.pth")
+    assert (project.root / "data/backbones/backbone.pth").read_bytes() == b"weights"
     prepared = prepare(tmp_path / "out", quick=True)
     assert load_params(prepared.project).perceptual == params.perceptual, "once given, it stays"
     assert prepared.notes == ()
 
 
-def test_a_file_that_is_no_trunk(repository, tmp_path, without_dvc):
-    (tmp_path / "trunk.pth").write_bytes(b"weights")
-    with pytest.raises(Exception, match="holds the weights of no trunk, expected torchvision's"):
-        prepare(tmp_path / "out", quick=True, trunk=tmp_path / "trunk.pth")
+def test_a_file_that_is_no_backbone(repository, tmp_path, without_dvc):
+    (tmp_path / "backbone.pth").write_bytes(b"weights")
+    with pytest.raises(Exception, match="holds the weights of no backbone, expected torchvision's"):
+        prepare(tmp_path / "out", quick=True, backbone=tmp_path / "backbone.pth")
 
 
 def test_dvc_works_in_an_ignored_folder_and_does_nothing_twice(repository):
@@ -257,7 +257,7 @@ def test_the_flow_runs_every_stage_and_makes_the_page(made):
         "| FC-FT-LS16 |",
         "face2cartoon",
         "cartoon2portrait",
-        "| CycleGAN | pictures |",
+        "| CycleGAN | images |",
         "closed_form",
     ):
         assert part in page
@@ -269,7 +269,7 @@ def test_the_flow_runs_every_stage_and_makes_the_page(made):
         "distance.parquet", "evaluation.parquet", "inversion.parquet",
     }  # fmt: skip
     table = pd.read_parquet(project.root / "report/reproduction/evaluation.parquet")
-    assert len(table) == 4 + 3 + 1, "four models, three of them with pictures too, the baseline"
+    assert len(table) == 4 + 3 + 1, "four models, three of them with images too, the baseline"
     assert read_claims(project)
 
 
@@ -288,22 +288,22 @@ def test_the_pair_is_compared_in_equal_modes(made):
     assert not np.array_equal(ours.mapping.fc0.weight, theirs.mapping.fc0.weight)
 
 
-def test_all_methods_are_compared_on_the_same_pictures(made):
+def test_all_methods_are_compared_on_the_same_images(made):
     project, _ = made
     frame = read_table(project.inverted_table("face"), INVERTED_SCHEMA)
     assert set(frame["method"]) == {
         "closed_form", "directions", "w", "closed_form_plus", "w_plus", "encoder", "in_domain",
     }  # fmt: skip
-    assert frame.groupby(["kind", "method", "start"])["picture"].apply(tuple).nunique() == 2
+    assert frame.groupby(["kind", "method", "start"])["image"].apply(tuple).nunique() == 2
 
 
 def test_baseline_and_own_models_are_judged_alike(made):
     project, _ = made
-    own = read_table(project.picture_evaluation("cartoon"), EVALUATION_SCHEMA)
+    own = read_table(project.image_evaluation("cartoon"), EVALUATION_SCHEMA)
     other = read_table(project.baseline_evaluation("cartoon"), EVALUATION_SCHEMA)
     assert own["system"].tolist() == ["FC-FT", "FC-FT-LS8", "FC-FT-LS16"]
     assert other["system"].tolist() == ["CycleGAN"]
-    for column in ("inputs", "num_outputs", "num_targets", "trunk_hash", "dataset_hash", "source_domain", "domain"):
+    for column in ("inputs", "num_outputs", "num_targets", "backbone_hash", "dataset_hash", "source_domain", "domain"):
         assert set(own[column]) == set(other[column])
     truth, others = (
         read_table(path, TRUTH_SCHEMA) for path in (project.truth_table("cartoon"), project.baseline_truth("cartoon"))
@@ -313,7 +313,7 @@ def test_baseline_and_own_models_are_judged_alike(made):
     for column in ("input_path", "metric", "copy_distance", "chance_distance"):
         assert mine[column].equals(others[column])
     first = others[(others["metric"] == "rmse")].iloc[0]
-    made_of = np.asarray(load_image((project.baseline("cartoon") / "pictures" / first["input_path"]).read_bytes()))
+    made_of = np.asarray(load_image((project.baseline("cartoon") / "images" / first["input_path"]).read_bytes()))
     drawn = np.asarray(load_image((project.raw("face") / first["input_path"]).read_bytes()))
     assert np.array_equal(made_of, drawn // 2)
 
@@ -349,7 +349,7 @@ def test_a_baseline_that_fails_says_why_in_its_own_words(tmp_path):
         baseline._run([sys.executable, str(script)])
 
 
-def test_a_picture_that_a_baseline_left_out(made):
+def test_a_image_that_a_baseline_left_out(made):
     project, _ = made
     with pytest.raises(DataError, match=r"absent\.png cannot be read .* run baseline@cartoon again"):
         baseline.baseline_images(project.baseline("cartoon"), ["absent.png"])
@@ -362,7 +362,7 @@ def test_a_stage_that_fails_is_named_and_the_rest_waits(made, repository, monkey
     def fail(stage, *, project, force, num_threads, on_progress, on_line):
         calls.append(stage)
         if stage.startswith("ingest"):
-            raise StageFailed("no pictures, expected some; add them", stage=stage, lines=(), is_user_error=True)
+            raise StageFailed("no images, expected some; add them", stage=stage, lines=(), is_user_error=True)
         return StageOutcome(stage, "skipped", 0.1, ())
 
     monkeypatch.setattr(stages, "run_stage", fail)
@@ -370,7 +370,7 @@ def test_a_stage_that_fails_is_named_and_the_rest_waits(made, repository, monkey
     assert app.run(["reproduce", "--quick", "--out", str(project.root)]) == 2
     err = capsys.readouterr().err
     assert err.splitlines()[0].startswith("stopped in ingest@portrait; once that is mended, the same command goes on")
-    assert err.splitlines()[-1] == "error: no pictures, expected some; add them"
+    assert err.splitlines()[-1] == "error: no images, expected some; add them"
     assert calls == ["draw@face", "draw@portrait", "draw@cartoon", "ingest@portrait"]
 
 

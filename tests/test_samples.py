@@ -19,7 +19,7 @@ def test_rows_follow_the_models_alone(generator, network_config):
     assert not np.array_equal(sheet(generator, other), sheet(generator, generator))
 
 
-def test_psi_0_shows_one_picture_in_every_column(generator):
+def test_psi_0_shows_one_image_in_every_column(generator):
     generator.mapping.w_avg.normal_()
     sheets = [shared_latents_sheet({"a": generator}, num_images=2, seed=s, truncation_psi=0) for s in (0, 1)]
     assert np.array_equal(*sheets)

@@ -43,12 +43,12 @@ read_model(face)""",
 from ui2i.inversion import load_encoder
 encoder = load_encoder(face / "encoder.safetensors")""",
     "LPIPS, random": """
-perceptual = load_perceptual(PerceptualConfig(trunk="random"))""",
+perceptual = load_perceptual(PerceptualConfig(backbone="random"))""",
     "LPIPS, trained": """
-weights = {name.removeprefix("trunk.").replace(name.split(".")[1], "features", 1): value
-           for name, value in perceptual.state_dict().items() if name.startswith("trunk.")}
-torch.save(weights, workspace / "trunk.pth")
-load_perceptual(PerceptualConfig(trunk="squeeze", weights=str(workspace / "trunk.pth")))""",
+weights = {name.removeprefix("backbone.").replace(name.split(".")[1], "features", 1): value
+           for name, value in perceptual.state_dict().items() if name.startswith("backbone.")}
+torch.save(weights, workspace / "backbone.pth")
+load_perceptual(PerceptualConfig(backbone="squeeze", weights=str(workspace / "backbone.pth")))""",
     "rosinality's": """
 from ui2i.converters.formats import read_checkpoint
 read_checkpoint(workspace / "rosinality-source-32.pt")""",
@@ -100,10 +100,10 @@ def test_loaders_import_neither_the_compiler_nor_torchvision(golden: Path, tmp_p
     assert first_imports(SETUP, STEPS, SLOW, str(tmp_path)) == {name: set() for name in STEPS}
 
 
-def test_addresses_of_trained_trunks_are_torchvision_s() -> None:
+def test_addresses_of_trained_backbones_are_torchvision_s() -> None:
     classes = {"alex": "AlexNet_Weights", "vgg": "VGG16_Weights", "squeeze": "SqueezeNet1_1_Weights"}
-    for trunk, name in classes.items():
-        assert _url(trunk) == getattr(torchvision.models, name).IMAGENET1K_V1.url
+    for backbone, name in classes.items():
+        assert _url(backbone) == getattr(torchvision.models, name).IMAGENET1K_V1.url
     assert set(classes) | {"random"} == set(_ARCHITECTURES)
 
 

@@ -18,11 +18,11 @@ from tiny_project import (
     set_param,
     stage_module,
     write_base,
-    write_pictures,
+    write_images,
 )
 
 from tasks.models.model_folder import read_model
-from tasks.requests.raw_pictures import add_raw, not_copied
+from tasks.requests.raw_images import add_raw, not_copied
 from tasks.running import stage_cli
 from tasks.running.progress import PREFIX, parse_progress, part_of, report_progress
 from ui2i.checkpoints import load_generator, read_card
@@ -61,10 +61,10 @@ def project(tmp_path):
 
 @pytest.fixture
 def prepared(project):
-    """A project with a base and prepared pictures of it and of the domain."""
+    """A project with a base and prepared images of it and of the domain."""
     write_base(project)
     for seed, name in enumerate(("face", "cartoon")):
-        write_pictures(project.raw(name), seed=seed)
+        write_images(project.raw(name), seed=seed)
         assert run(project, "ingest", name) == 0
     assert run(project, "import_base", "face") == 0
     return project
@@ -97,20 +97,20 @@ def test_draw(project):
 
 
 def test_ingest_of_a_zip(project):
-    write_pictures(project.root / "pictures")
-    set_param(project, "truth", {})  # which is for drawn pictures alone
+    write_images(project.root / "images")
+    set_param(project, "truth", {})  # which is for drawn images alone
     set_param(project, "datasets.face.images", "data/raw/face.zip")
     project.raw("face").parent.mkdir(parents=True)
     with zipfile.ZipFile(project.raw("face").with_name("face.zip"), "w") as archive:
-        for path in (project.root / "pictures").iterdir():
+        for path in (project.root / "images").iterdir():
             archive.write(path, path.name)
     assert run(project, "ingest", "face") == 0
     assert read_manifest(project.prepared("face")).num_images == 24
 
 
-def test_ingest_passes_over_a_few_damaged_pictures(project):
-    write_pictures(project.raw("face"))
-    (project.raw("face") / "zz.png").write_bytes(b"no picture")
+def test_ingest_passes_over_a_few_damaged_images(project):
+    write_images(project.raw("face"))
+    (project.raw("face") / "zz.png").write_bytes(b"no image")
     assert run(project, "ingest", "face") == 0
     assert read_manifest(project.prepared("face")).num_rejected == 1
 
@@ -141,7 +141,7 @@ def test_a_domain_from_fine_tuning_to_translations(prepared):
     assert not torch.equal(base.synthesis.b8.conv0.weight, frozen.synthesis.b8.conv0.weight)
     assert (card.domain, card.mode, card.base, card.images_seen) == ("cartoon", "FC-FT", "face", 8)
     assert card.dataset_hash == read_manifest(prepared.prepared("cartoon")).dataset_sha256
-    assert "rights follow its pictures" in card.license
+    assert "rights follow its images" in card.license
     assert len(read_table(prepared.mode_checkpoint("cartoon", "FT") / "training.parquet", TRAINING_SCHEMA))
 
     assert files_below(prepared.variants("cartoon")) == {"ls8.safetensors", "ls16.safetensors"}
@@ -182,7 +182,7 @@ def trained(project):
     """A project with a base that it trained itself."""
     set_param(project, "imported", {})
     set_param(project, "bases.face", {})
-    write_pictures(project.raw("face"))
+    write_images(project.raw("face"))
     assert run(project, "ingest", "face") == 0
     assert run(project, "pretrain", "face") == 0
     return project
@@ -261,20 +261,20 @@ def test_an_unknown_key_in_params(project, failure):
     assert "total_image" in failure("finetune", "cartoon")
 
 
-def test_missing_pictures(failure):
+def test_missing_images(failure):
     assert "data/raw/face does not exist" in failure("ingest", "face")
 
 
 def test_an_empty_folder(project, failure):
     project.raw("face").mkdir(parents=True)
-    assert "contains no pictures" in failure("ingest", "face")
+    assert "contains no images" in failure("ingest", "face")
 
 
-def test_only_damaged_pictures(project, failure):
+def test_only_damaged_images(project, failure):
     project.raw("face").mkdir(parents=True)
     for index in range(3):
-        (project.raw("face") / f"{index}.png").write_bytes(b"no picture %d" % index)
-    assert "3 of 3 pictures" in failure("ingest", "face")
+        (project.raw("face") / f"{index}.png").write_bytes(b"no image %d" % index)
+    assert "3 of 3 images" in failure("ingest", "face")
 
 
 def test_an_unknown_style(project, failure):
@@ -311,7 +311,7 @@ def test_a_missing_base(prepared, failure):
         assert "checkpoints/face/generator.safetensors does not exist" in failure(module, "cartoon")
 
 
-def test_a_base_of_another_resolution_than_the_pictures(prepared, failure):
+def test_a_base_of_another_resolution_than_the_images(prepared, failure):
     write_base(prepared, img_resolution=64)
     set_param(prepared, "ingest.img_resolution", 64)
     assert run(prepared, "import_base", "face") == 0
@@ -386,7 +386,7 @@ def test_a_second_one_refuses_and_names_the_first(project, capsys):
 def test_what_a_killed_one_left_is_removed(project):
     left, other = (project.raw("x").with_name(f".{name}.0123abcd.tmp") for name in ("face", "face-2"))
     for folder in (left, other):
-        write_pictures(folder, count=1)
+        write_images(folder, count=1)
     assert run(project, "draw", "face") == 0
     assert not left.exists()
     assert other.exists()
@@ -419,12 +419,12 @@ def test_under_dvc_it_ends_with_its_parent(project):
 def test_progress_lines_are_few_and_the_last_is_never_lost(capsys):
     with report_progress("draw@face") as progress:
         for done in range(1000):
-            progress(done + 1, 1000, f"picture {done}")
+            progress(done + 1, 1000, f"image {done}")
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) < 10
     assert [parse_progress(line) for line in (lines[0], lines[-1])] == [
-        (1, 1000, "picture 0"),
-        (1000, 1000, "picture 999"),
+        (1, 1000, "image 0"),
+        (1000, 1000, "image 999"),
     ]
     assert json.loads(lines[0].removeprefix(PREFIX))["stage"] == "draw@face"
 
@@ -459,22 +459,22 @@ def test_parts_fill_the_whole_once():
     assert seen == [(0, 20, "FC-FT"), (10, 20, "FC-FT loss 1"), (10, 20, "FT"), (20, 20, "FT loss 1")]
 
 
-# Adding pictures (DVC itself is in test_dvc.py)
+# Adding images (DVC itself is in test_dvc.py)
 
 
 @pytest.fixture
 def added(monkeypatch):
     """What DVC was told to track."""
     calls = []
-    monkeypatch.setattr("tasks.requests.raw_pictures.ensure_dvc", lambda root: None)
-    monkeypatch.setattr("tasks.requests.raw_pictures.run_dvc", lambda root, *arguments: calls.append(arguments[-1]))
+    monkeypatch.setattr("tasks.requests.raw_images.ensure_dvc", lambda root: None)
+    monkeypatch.setattr("tasks.requests.raw_images.run_dvc", lambda root, *arguments: calls.append(arguments[-1]))
     return calls
 
 
-def test_add_raw_takes_the_pictures_of_a_folder(project, tmp_path, added):
+def test_add_raw_takes_the_images_of_a_folder(project, tmp_path, added):
     source = tmp_path / "source"
-    write_pictures(source / "inner", count=2)
-    write_pictures(source / ".hidden", count=1)
+    write_images(source / "inner", count=2)
+    write_images(source / ".hidden", count=1)
     (source / "notes.txt").write_text("notes")
     assert add_raw(project, "anime", source) == project.raw("anime")
     assert files_below(project.raw("anime")) == {"inner/00.png", "inner/01.png", ".left-out.json"}
@@ -482,8 +482,8 @@ def test_add_raw_takes_the_pictures_of_a_folder(project, tmp_path, added):
     assert added == ["data/raw/anime"]
 
 
-def test_add_raw_of_equal_pictures_copies_nothing(project, tmp_path, added):
-    write_pictures(tmp_path / "source", count=2)
+def test_add_raw_of_equal_images_copies_nothing(project, tmp_path, added):
+    write_images(tmp_path / "source", count=2)
     place = add_raw(project, "anime", tmp_path / "source")
     before = {path: path.stat().st_ino for path in place.iterdir()}
     assert add_raw(project, "anime", tmp_path / "source") == place
@@ -492,34 +492,34 @@ def test_add_raw_of_equal_pictures_copies_nothing(project, tmp_path, added):
 
 
 def test_add_raw_of_a_zip(project, tmp_path, added):
-    with zipfile.ZipFile(tmp_path / "pictures.zip", "w") as archive:
+    with zipfile.ZipFile(tmp_path / "images.zip", "w") as archive:
         archive.writestr("a.png", b"1")
-    place = add_raw(project, "anime", tmp_path / "pictures.zip")
+    place = add_raw(project, "anime", tmp_path / "images.zip")
     assert place == project.root / "data/raw/anime.zip"
-    assert place.read_bytes() == (tmp_path / "pictures.zip").read_bytes()
+    assert place.read_bytes() == (tmp_path / "images.zip").read_bytes()
     assert added == ["data/raw/anime.zip"]
 
 
-def test_add_raw_refuses_other_pictures_unless_told_to_replace(project, tmp_path, added):
-    write_pictures(tmp_path / "one", count=2, seed=1)
-    write_pictures(tmp_path / "two", count=1, seed=2)
+def test_add_raw_refuses_other_images_unless_told_to_replace(project, tmp_path, added):
+    write_images(tmp_path / "one", count=2, seed=1)
+    write_images(tmp_path / "two", count=1, seed=2)
     place = add_raw(project, "anime", tmp_path / "one")
-    with pytest.raises(DataError, match="data/raw/anime has other pictures"):
+    with pytest.raises(DataError, match="data/raw/anime has other images"):
         add_raw(project, "anime", tmp_path / "two")
     assert len(list(place.iterdir())) == 2
     add_raw(project, "anime", tmp_path / "two", replace=True)
     assert [path.name for path in place.iterdir()] == ["00.png"]
 
 
-def test_add_raw_refuses_the_name_of_drawn_pictures(project, tmp_path, added):
-    write_pictures(tmp_path / "source", count=1)
-    with pytest.raises(ConfigError, match="draws the pictures of face"):
+def test_add_raw_refuses_the_name_of_drawn_images(project, tmp_path, added):
+    write_images(tmp_path / "source", count=1)
+    with pytest.raises(ConfigError, match="draws the images of face"):
         add_raw(project, "face", tmp_path / "source", replace=True)
     assert files_below(project.data_dir) == set()
 
 
 @pytest.mark.parametrize("kind", ["missing", "empty folder", "no zip"])
-def test_add_raw_refuses_what_holds_no_pictures(project, tmp_path, added, kind):
+def test_add_raw_refuses_what_holds_no_images(project, tmp_path, added, kind):
     source = tmp_path / "source"
     if kind == "empty folder":
         source.mkdir()

@@ -40,7 +40,7 @@ def brightness(generator: torch.nn.Module) -> dict[str, float]:
 
 
 def test_20_kills_at_random_steps(tiny_dataset: PreparedDataset, network_config: NetworkConfig, tmp_path: Path) -> None:
-    """Optimisers, averages, augmentation, order of pictures, measurements, best state: all of it survives SIGKILL."""
+    """Optimisers, averages, augmentation, order of images, measurements, best state: all of it survives SIGKILL."""
     tiny_dataset.images([0])  # decodes all of them, so that forked processes need no thread of their parent
     undisturbed = train(tiny_dataset, tmp_path / "a", network_config, LONG, evaluator=brightness)
     assert undisturbed.augment_probability > 0
@@ -58,8 +58,8 @@ def test_20_kills_at_random_steps(tiny_dataset: PreparedDataset, network_config:
     assert differences(snapshot(undisturbed), snapshot(killed)) == []
     best = [torch.load(tmp_path / run / "state-best.pt", weights_only=True) for run in "ab"]
     assert differences(*best) == []
-    pictures = [sorted(path.name for path in (tmp_path / run).glob("*.png")) for run in "ab"]
-    assert pictures[0] == pictures[1]
+    images = [sorted(path.name for path in (tmp_path / run).glob("*.png")) for run in "ab"]
+    assert images[0] == images[1]
 
 
 def train_and_die(

@@ -231,7 +231,7 @@ def test_other_settings_supersede_the_state(
     assert differences(fresh, state) == []
 
 
-def test_other_base_or_pictures_supersede_the_state(
+def test_other_base_or_images_supersede_the_state(
     tiny_dataset: PreparedDataset, network_config: NetworkConfig, tmp_path: Path, base: Base
 ) -> None:
     short = dataclasses.replace(CONFIG, total_kimg=0.004)
@@ -295,9 +295,9 @@ def test_wrong_resolution(tiny_dataset: PreparedDataset, network_config: Network
         train(tiny_dataset, tmp_path, wanted, CONFIG)
 
 
-def test_too_few_pictures(tiny_dataset: PreparedDataset, network_config: NetworkConfig, tmp_path: Path) -> None:
+def test_too_few_images(tiny_dataset: PreparedDataset, network_config: NetworkConfig, tmp_path: Path) -> None:
     config = dataclasses.replace(CONFIG, batch_size=50)
-    with pytest.raises(DataError, match=rf"has {len(tiny_dataset)} training pictures, expected .* batch of 50; add"):
+    with pytest.raises(DataError, match=rf"has {len(tiny_dataset)} training images, expected .* batch of 50; add"):
         train(tiny_dataset, tmp_path, network_config, config)
 
 
@@ -344,15 +344,15 @@ def test_weights_that_are_not_finite_are_never_saved(
     assert saved["num_steps"] == SNAPSHOT_STEPS
 
 
-# -- pictures ---
+# -- images ---
 
 
 def test_sample_grid(network_config: NetworkConfig) -> None:
     torch.manual_seed(0)
     generator = randomize(Generator(network_config)).eval()
     before = torch.get_rng_state()
-    picture = sample_grid(generator, num_images=9)
-    assert picture.shape[2] == 3 and picture.dtype == np.uint8 and picture.shape[0] == picture.shape[1] >= 96
-    assert np.array_equal(sample_grid(generator, num_images=9), picture)
-    assert not np.array_equal(sample_grid(generator, num_images=9, truncation_psi=0.1), picture)
+    image = sample_grid(generator, num_images=9)
+    assert image.shape[2] == 3 and image.dtype == np.uint8 and image.shape[0] == image.shape[1] >= 96
+    assert np.array_equal(sample_grid(generator, num_images=9), image)
+    assert not np.array_equal(sample_grid(generator, num_images=9, truncation_psi=0.1), image)
     assert torch.equal(torch.get_rng_state(), before)

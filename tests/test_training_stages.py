@@ -8,7 +8,7 @@ import sys
 
 import pytest
 import torch
-from tiny_project import files_below, make_project, set_param, stage_module, write_base, write_pictures
+from tiny_project import files_below, make_project, set_param, stage_module, write_base, write_images
 
 from tasks.models.training_plan import base_network
 from tasks.running import stage_cli
@@ -26,11 +26,11 @@ def _stay_here(monkeypatch, tmp_path):
 
 @pytest.fixture
 def prepared(tmp_path):
-    """A project with a base and prepared pictures of the domain."""
+    """A project with a base and prepared images of the domain."""
     project = make_project(tmp_path / "project")
     write_base(project)
     for seed, name in enumerate(("face", "cartoon")):
-        write_pictures(project.raw(name), seed=seed)
+        write_images(project.raw(name), seed=seed)
         assert run(project, "ingest", "--dataset", name) == 0
     assert run(project, "import_base", "--base", "face") == 0
     return project
@@ -62,7 +62,7 @@ def test_a_slow_precision_is_said_in_one_line(prepared, capfd, monkeypatch):
 def test_a_stage_keeps_freed_memory(tmp_path, monkeypatch):
     calls = []
     monkeypatch.setattr(stage_cli, "keep_freed_memory", lambda: calls.append(True))
-    write_pictures((project := make_project(tmp_path / "project")).raw("face"))
+    write_images((project := make_project(tmp_path / "project")).raw("face"))
     assert run(project, "ingest", "--dataset", "face") == 0
     assert calls == [True]
 
@@ -87,7 +87,7 @@ def test_measurements_are_in_the_table_and_their_protocol_in_the_card(prepared):
     provenance = json.loads((folder / "card.json").read_text())["card"]["provenance"]
     assert provenance["precision"] == choose_precision("auto", "cpu")
     record = provenance["evaluation"]
-    assert record["trunk"] == "random-squeeze" and record["num_images"] == 6 and len(record["trunk_hash"]) == 64
+    assert record["backbone"] == "random-squeeze" and record["num_images"] == 6 and len(record["backbone_hash"]) == 64
     assert record["num_held_out"] >= 2
 
 

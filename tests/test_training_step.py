@@ -274,7 +274,7 @@ def test_augmentation_trains_every_parameter(base: Base, network_config: Network
 
 
 @pytest.mark.parametrize("network", ["generator", "discriminator"])
-def test_the_discriminator_sees_augmented_pictures(network_config: NetworkConfig, network: str) -> None:
+def test_the_discriminator_sees_augmented_images(network_config: NetworkConfig, network: str) -> None:
     """With probability 0 nothing changes; above, the losses of both networks do."""
     losses = []
     for probability in (None, 0.0, 0.9):
@@ -289,7 +289,7 @@ def test_the_discriminator_sees_augmented_pictures(network_config: NetworkConfig
 
 
 def test_the_probability_goes_by_the_signs(network_config: NetworkConfig) -> None:
-    """It moves once in `ada_interval` steps, up while the discriminator is surer of real pictures than the target."""
+    """It moves once in `ada_interval` steps, up while the discriminator is surer of real images than the target."""
     config = dataclasses.replace(CONFIG, augment="ada", ada_interval=3, ada_speed_kimg=0.12)  # 12 images: 0.1
     for logit, expected in ((5.0, [0.5, 0.5, 0.6]), (-5.0, [0.5, 0.5, 0.4])):
         state = initial_state(network_config, config)

@@ -217,7 +217,7 @@ def test_other_errors_are_not_taken_for_a_lack_of_memory() -> None:
     assert memory.stopped_by_memory(MemoryError())
 
 
-# -- pictures and numbers ----------------------------------------------------------------------------------------------
+# -- images and numbers ----------------------------------------------------------------------------------------------
 
 
 def test_film_strip(tmp_path: Path) -> None:
@@ -229,7 +229,7 @@ def test_film_strip(tmp_path: Path) -> None:
         save_png(samples_path(tmp_path, value * 4.0), grid(cells, 3))
     strip = film_strip(tmp_path, 16)
     assert strip is not None
-    column = strip[:, -40]  # through the last pictures of the rows
+    column = strip[:, -40]  # through the last images of the rows
     shown = [int(value) for value, _ in itertools.groupby(column[:, 0]) if value < 200]
     assert shown[0] == 0 and shown[-1] == values[-1] and len(shown) == 12
     assert shown == sorted(shown)

@@ -44,20 +44,20 @@ HASHES = {"FC-FT": "f" * 64, "ls8": "8" * 64}
 
 @pytest.fixture(scope="module")
 def images() -> np.ndarray:
-    """Three pictures of the source model."""
+    """Three images of the source model."""
     return to_uint8(SOURCE.synthesis(SOURCE.truncate(random_ws(SOURCE, 3), 0.4)))
 
 
 @pytest.fixture
 def pictures(tmp_path: Path, images: np.ndarray) -> Path:
-    """A folder of three pictures, one damaged file, and things that are no pictures."""
+    """A folder of three images, one damaged file, and things that are no images."""
     root = tmp_path / "in"
     (root / "sub").mkdir(parents=True)
     Image.fromarray(images[0]).save(root / "a.png")
     Image.fromarray(np.pad(images[1], ((0, 0), (8, 8), (0, 0)))).save(root / "b.png")  # cropped to its square
     Image.fromarray(images[2]).resize((64, 64)).save(root / "sub" / "a.JPG")
-    (root / "aa.png").write_bytes(b"no picture")
-    (root / "notes.txt").write_text("no picture either")
+    (root / "aa.png").write_bytes(b"no image")
+    (root / "notes.txt").write_text("no image either")
     (root / ".hidden.png").write_bytes(b"")
     return root
 
@@ -107,7 +107,7 @@ def test_a_folder_is_translated(
         "method": "w",
         "steps": 2,
         "seed": 5,
-        "trunk": perceptual.name,
+        "backbone": perceptual.name,
     }
     assert (table[list(constant)] == list(constant.values())).all(axis=None)
 
@@ -122,7 +122,7 @@ def test_a_folder_is_translated(
             assert np.abs(read_png(out / f"{stem}-{variant}.png") - image).max() <= 1
 
 
-def test_latents_give_the_pictures_back(run: Callable, pictures: Path, tmp_path: Path) -> None:
+def test_latents_give_the_images_back(run: Callable, pictures: Path, tmp_path: Path) -> None:
     run(pictures)
     out = tmp_path / "out"
     latents = read_table(out / "latents.parquet", LATENTS_SCHEMA)
@@ -136,7 +136,7 @@ def test_latents_give_the_pictures_back(run: Callable, pictures: Path, tmp_path:
 def test_unreadable_files_are_listed(run: Callable, pictures: Path, tmp_path: Path) -> None:
     run(pictures)
     rejects = pq.read_table(tmp_path / "out" / "rejects.parquet").to_pylist()
-    digest = sha256_bytes(b"no picture")
+    digest = sha256_bytes(b"no image")
     assert rejects == [{"path": "aa.png", "reason": "unreadable", "size_bytes": 10, "sha256": digest}]
 
 
@@ -162,7 +162,7 @@ def test_the_contact_sheet_shows_at_most_24(
         assert np.array_equal(shown[column], read_png(tmp_path / "out" / f"01-{variant}.png"))
 
 
-def test_pictures_in_memory_and_lists_of_files_give_the_same(
+def test_images_in_memory_and_lists_of_files_give_the_same(
     run: Callable, pictures: Path, images: np.ndarray, tmp_path: Path
 ) -> None:
     names = ["a.png", "b.png"]
@@ -236,11 +236,11 @@ def test_output_names_never_collide() -> None:
     namer = StemNamer(["reconstruction", "x", "y-x"])
     paths = ["a.png", "a.jpg", "A.webp", "s/a.png", "s-a.png", "a-y.png", "../é ü.png", "no.suffix", "/"]
     stems = [namer.name(path) for path in paths]
-    # a-y would write a-y-x.png, which is picture a's variant y-x.
-    assert stems == ["a", "a-2", "A-3", "s-a", "s-a-2", "a-y-2", "é ü", "no.suffix", "picture"]
+    # a-y would write a-y-x.png, which is image a's variant y-x.
+    assert stems == ["a", "a-2", "A-3", "s-a", "s-a-2", "a-y-2", "é ü", "no.suffix", "image"]
 
 
-def test_progress_counts_pictures_times_steps(run: Callable, pictures: Path) -> None:
+def test_progress_counts_images_times_steps(run: Callable, pictures: Path) -> None:
     calls: list[tuple[int, int]] = []
     run(pictures, progress=lambda done, total, _note="": calls.append((done, total)))
     # Two batches: a and b with the reject between them, then sub/a.JPG.
@@ -273,27 +273,27 @@ def test_an_error_leaves_the_earlier_translation_and_nothing_else(
     assert {path.name for path in tmp_path.iterdir()} == {"in", "out"}
 
 
-def test_no_pictures_no_translation(run: Callable, pictures: Path, tmp_path: Path) -> None:
+def test_no_images_no_translation(run: Callable, pictures: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "empty" / "notes.txt").write_text("text")
     (tmp_path / "bad").mkdir()
     (tmp_path / "bad" / "x.png").write_bytes(b"")
     with pytest.raises(
-        DataError, match=r"empty holds no pictures \(1 file left out: 1 of \.txt\), expected files ending"
+        DataError, match=r"empty holds no images \(1 file left out: 1 of \.txt\), expected files ending"
     ):
         run(tmp_path / "empty")
     with pytest.raises(DataError, match="absent is not a folder"):
         run(tmp_path / "absent")
-    with pytest.raises(DataError, match="the list of pictures is empty"):
+    with pytest.raises(DataError, match="the list of images is empty"):
         run([])
-    with pytest.raises(DataError, match=r"none of the 1 pictures can be used \(the first, x.png: unreadable\)"):
+    with pytest.raises(DataError, match=r"none of the 1 images can be used \(the first, x.png: unreadable\)"):
         run(tmp_path / "bad")
-    with pytest.raises(DataError, match=r"none of the 1 pictures .*gone.png: unreadable"):
+    with pytest.raises(DataError, match=r"none of the 1 images .*gone.png: unreadable"):
         run([tmp_path / "gone.png"])
     assert not (tmp_path / "out").exists()
 
 
-def test_pictures_in_memory_must_fit(run: Callable, images: np.ndarray) -> None:
+def test_images_in_memory_must_fit(run: Callable, images: np.ndarray) -> None:
     for spoiled in (images[:, :16], images.astype(np.float32), images[0], images[:0]):
         with pytest.raises(DataError, match=r"expected uint8 \[N, 32, 32, 3\] with N at least 1"):
             run(NamedImages(names=["a", "b", "c"], images=spoiled))
@@ -306,7 +306,7 @@ def test_pictures_in_memory_must_fit(run: Callable, images: np.ndarray) -> None:
 def test_folders_of_other_things_are_never_replaced(run: Callable, pictures: Path, tmp_path: Path) -> None:
     before = sha256_folder(tmp_path)
     for place in (pictures, pictures / "out", tmp_path):
-        with pytest.raises(DataError, match="expected a place outside the pictures"):
+        with pytest.raises(DataError, match="expected a place outside the images"):
             run(pictures, out_dir=place)
     with pytest.raises(DataError, match=r"is no translation \(it has no manifest.parquet\)"):
         run([pictures / "a.png"], out_dir=pictures)
@@ -372,7 +372,7 @@ def test_no_name_of_a_file_loses_a_translation(run: Callable, pictures: Path, tm
     assert read_left_out(tmp_path / "out" / "left-out.json").passed_over == {".txt": 1}
 
 
-def test_a_list_and_pictures_in_memory_have_printable_names(run: Callable, pictures: Path, images: np.ndarray) -> None:
+def test_a_list_and_images_in_memory_have_printable_names(run: Callable, pictures: Path, images: np.ndarray) -> None:
     place = os.fsdecode(os.fsencode(pictures) + b"/caf\xe9.png")
     shutil.copyfile(pictures / "a.png", place)
     assert {row["input_path"] for row in run([place])} == {"caf\\udce9.png"}

@@ -81,8 +81,8 @@ def test_a_reference_gives_its_appearance(run: Callable, images: np.ndarray, tmp
     assert (second["reference_path"], second["num_style_layers"]) == ("h.png", 3)
     assert rows[1]["reference_path"] is None
     ws, noise = codes(tmp_path / "out")
-    trunk = load_perceptual(PerceptualConfig(trunk="random"))
-    w_style = invert(to_tensor(guide), TARGET, trunk, CONFIG).ws[1:]  # in the model of its own domain
+    backbone = load_perceptual(PerceptualConfig(backbone="random"))
+    w_style = invert(to_tensor(guide), TARGET, backbone, CONFIG).ws[1:]  # in the model of its own domain
     assert_shows(tmp_path / "out", "new-reference2", TARGET.synthesis(mix_styles(ws, w_style, 3), noise=noise))
     assert not np.array_equal(*(read_png(tmp_path / "out" / f"x-new-reference{k}.png") for k in (1, 2)))
 
@@ -214,7 +214,7 @@ def test_the_latents_table_says_how_codes_were_found(run: Callable, tmp_path: Pa
         latents_module.latent_from_row(latent, dataclasses.replace(SOURCE.config, w_dim=9))
 
 
-def test_other_shapes_of_pictures_are_framed_and_recorded(run: Callable, images: np.ndarray, tmp_path: Path) -> None:
+def test_other_shapes_of_images_are_framed_and_recorded(run: Callable, images: np.ndarray, tmp_path: Path) -> None:
     folder = tmp_path / "in"
     folder.mkdir()
     wide = np.pad(images[0], ((0, 0), (16, 16), (0, 0)), constant_values=0)
@@ -227,7 +227,7 @@ def test_other_shapes_of_pictures_are_framed_and_recorded(run: Callable, images:
         assert set(first) == {"wide.png", "grey.png", "print.jpg"}
         row = first["wide.png"]
         assert (row["input_width"], row["input_height"], row["framing"]) == (width, 32, framing)
-    # fit shows all of the picture, so that there is white above and below it
+    # fit shows all of the image, so that there is white above and below it
     from ui2i.translation.inputs import list_inputs
 
     shown = {entry.path: entry.image for entry in list_inputs(folder, 32, "fit").entries}

@@ -6,18 +6,18 @@ import pyarrow.parquet as pq
 import pytest
 from test_tasks import run as run_stage
 from tiny_models import random_generator
-from tiny_project import make_project, set_param, write_pictures
+from tiny_project import make_project, set_param, write_images
 
 from tasks.requests import translate_folder
 from ui2i.checkpoints import ModelCard, save_generator
 from ui2i.inversion import latents
 
-NUM_PICTURES = 5
+NUM_IMAGES = 5
 
 
 @pytest.fixture
 def project(tmp_path, monkeypatch):
-    """A project with a base, a domain and a folder of pictures, one of them unreadable."""
+    """A project with a base, a domain and a folder of images, one of them unreadable."""
     project = make_project(tmp_path / "project")
     monkeypatch.chdir(project.root)  # stages change to their project
     for seed, (path, domain, mode) in enumerate(
@@ -31,8 +31,8 @@ def project(tmp_path, monkeypatch):
     set_param(project, "inversion", {"num_steps": 2, "batch_size": 2})
     set_param(project, "domains.cartoon.modes", ["FC-FT"])
     run_stage(project, "swap", "cartoon")
-    write_pictures(tmp_path / "mine", count=NUM_PICTURES)
-    (tmp_path / "mine" / "02b.png").write_bytes(b"no picture")
+    write_images(tmp_path / "mine", count=NUM_IMAGES)
+    (tmp_path / "mine" / "02b.png").write_bytes(b"no image")
     return project
 
 
@@ -51,7 +51,7 @@ def codes(project):
 def test_parts_find_what_one_process_finds(project, monkeypatch, tmp_path):
     assert translate(project) == 0
     alone = codes(project)
-    assert len(alone) == NUM_PICTURES
+    assert len(alone) == NUM_IMAGES
     outputs = {path.name: path.read_bytes() for path in (project.root / "out").glob("*.png")}
     project.latents.rename(tmp_path / "aside")
 

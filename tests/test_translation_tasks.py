@@ -13,7 +13,7 @@ import pytest
 import torch
 from safetensors import safe_open
 from tiny_models import random_generator, random_ws
-from tiny_project import make_project, set_param, write_pictures
+from tiny_project import make_project, set_param, write_images
 
 from cli import app
 from experiments.paper.requests import style_layers
@@ -41,7 +41,7 @@ BASE = random_generator(1, use_noise=False)
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A project with a base, a domain of its family, one of another, pictures, and an encoder to be trained."""
+    """A project with a base, a domain of its family, one of another, images, and an encoder to be trained."""
     root = tmp_path_factory.mktemp("translation")
     project = make_project(root / "project")
     for path, value in {
@@ -64,9 +64,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Project:
     for name, generator in {"cartoon": cartoon, "alien": alien}.items():
         card = ModelCard(domain=name, mode="FC-FT-LS8", swap_resolution=8)
         save_generator(project.variant(name, 8), swap_weights(BASE, generator, 8), card)
-    write_pictures(root / "raw")
+    write_images(root / "raw")
     ingest(root / "raw", project.prepared("face"), IngestConfig(img_resolution=32, test_share=0.2), name="face")
-    write_pictures(root / "mine", count=2, seed=5)
+    write_images(root / "mine", count=2, seed=5)
     return project
 
 
@@ -185,7 +185,7 @@ def test_the_encoder_is_a_stage_and_translates(made: Project, tmp_path: Path) ->
     }
     assert run(made, tmp_path / "w", "--method", "w", "--start", "encoder", "--steps", "1", "--variant", "FC-FT") == 0
     assert manifest(tmp_path / "w")[0]["start"] == "encoder"
-    # Another generator's pictures are refused: the encoder reads codes of its own.
+    # Another generator's images are refused: the encoder reads codes of its own.
     assert run(made, tmp_path / "no", "--from", "cartoon", "--method", "encoder", domain="face") == 2
 
 
@@ -214,9 +214,9 @@ def test_a_base_is_packed_with_its_encoder_and_used_elsewhere(
     assert encoder_path(other, "face") == other.checkpoint("face") / "encoder.safetensors"
     base_hash = file_hash(other.checkpoint("face") / "generator.safetensors")
     encoder, _ = find_encoder(other, "face", base_hash, device="cpu")
-    pictures = torch.rand(2, 3, 32, 32) * 2 - 1
+    images = torch.rand(2, 3, 32, 32) * 2 - 1
     trained = load_encoder(made.encoder("face"))
-    torch.testing.assert_close(encoder(pictures), trained(pictures), rtol=0.02, atol=0.02)
+    torch.testing.assert_close(encoder(images), trained(images), rtol=0.02, atol=0.02)
     # One that is trained here goes before it.
     shutil.copytree(made.encoder_folder("face"), other.encoder_folder("face"))
     assert encoder_path(other, "face") == other.encoder("face")
@@ -245,15 +245,15 @@ def test_every_method_is_compared(made: Project, monkeypatch: pytest.MonkeyPatch
     assert [row["start"] for row in means[-2:]] == ["mean", "encoder"]
     assert calls[-1] == (16_000, 16_000) and calls == sorted(calls)
     table = read_table(made.inversion_table("face"), INVERSION_SCHEMA)
-    pictures = read_table(made.inverted_table("face"), INVERTED_SCHEMA)
-    assert len(table) == 16 and len(pictures) == 48
-    chosen = pictures[(pictures["kind"] == "real") & (pictures["method"] == "w_plus")]
+    images = read_table(made.inverted_table("face"), INVERTED_SCHEMA)
+    assert len(table) == 16 and len(images) == 48
+    chosen = images[(images["kind"] == "real") & (images["method"] == "w_plus")]
     row = table[(table["kind"] == "real") & (table["method"] == "w_plus")].iloc[0]
     assert row["ssim"] == pytest.approx(chosen["ssim"].mean())
     half = 4.302653 * chosen["ssim"].std() / np.sqrt(3)  # Student's t, 2 degrees of freedom
     assert row["ssim_ci95_high"] == pytest.approx(chosen["ssim"].mean() + half, rel=1e-4)
     assert table["code_error"].isna().tolist() == [False] * 8 + [True] * 8
-    assert pictures["encoder_hash"].isna().sum() == 2 * 5 * 3
+    assert images["encoder_hash"].isna().sum() == 2 * 5 * 3
     chosen_ones = compare_inversions.compare(made, "face", num_images=2, num_steps=1, methods=["w"])
     assert [row["method"] for row in chosen_ones] == ["w", "w"]
     with pytest.raises(ConfigError, match=r"inversion\.method is 'x'"):

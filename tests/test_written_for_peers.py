@@ -42,7 +42,7 @@ def unpickle(path: Path) -> Any:
 
 @pytest.mark.parametrize("name", ["ada-auto-64.pkl", "ada-stylegan2-32.pkl", "rosinality-source-32.pt"])
 @torch.no_grad()
-def test_a_pkl_gives_the_expected_pictures(tree: None, golden: Path, tmp_path: Path, name: str) -> None:
+def test_a_pkl_gives_the_expected_images(tree: None, golden: Path, tmp_path: Path, name: str) -> None:
     write_checkpoint(tmp_path / "m.pkl", read_checkpoint(golden / name))
     theirs = unpickle(tmp_path / "m.pkl")
     expected = load_expected(golden, name.split(".")[0].replace("-source", ""))

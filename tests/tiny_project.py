@@ -1,4 +1,4 @@
-"""A project small enough for a test: 32 px, a few pictures, a few training steps."""
+"""A project small enough for a test: 32 px, a few images, a few training steps."""
 
 import os
 import re
@@ -24,7 +24,7 @@ ingest: {img_resolution: 32}
 pretrain: {total_kimg: 0.008, batch_size: 4, snapshot_kimg: 0.008}
 finetune: {total_kimg: 0.008, batch_size: 4, snapshot_kimg: 0.008}
 swap: {resolutions: [8, 16]}
-perceptual: {trunk: random}
+perceptual: {backbone: random}
 distance: {num_latents: 4, batch_size: 4}
 inversion: {num_steps: 2}
 translate: {num_images: 2}
@@ -74,8 +74,8 @@ def set_param(project: Project, path: str, value: object) -> None:
         yaml.dump(values, file)
 
 
-def write_pictures(folder: Path, *, count: int = 24, seed: int = 0) -> None:
-    """Write smooth random pictures of 32 px."""
+def write_images(folder: Path, *, count: int = 24, seed: int = 0) -> None:
+    """Write smooth random images of 32 px."""
     folder.mkdir(parents=True, exist_ok=True)
     random = np.random.default_rng(seed)
     for index in range(count):

@@ -36,7 +36,7 @@ from ui2i.errors import ConfigError
 NoiseMode = Literal["const", "random", "none"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Augmentation = Literal["none", "ada", "diffaugment"]
-TrunkName = Literal["alex", "vgg", "squeeze", "random"]
+BackboneName = Literal["alex", "vgg", "squeeze", "random"]
 InversionMethod = Literal["closed_form", "directions", "w", "w_plus", "closed_form_plus", "encoder", "in_domain"]
 Framing = Literal["center", "fit", "face"]
 Resampling = Literal["lanczos", "bicubic", "box"]
@@ -98,17 +98,17 @@ class TrainingConfig(Bounded):
     freeze_mapping: bool = False  # freeze-FC: the mapping network takes no update (paper, section III-A)
     # Synthesis blocks from 4 px up to this resolution take no update (FreezeG); None: all do.
     freeze_generator_resolution: Resolution | None = None
-    # Discriminator blocks from the picture down to this resolution take no update (FreezeD, arXiv 2002.10964).
+    # Discriminator blocks from the image down to this resolution take no update (FreezeD, arXiv 2002.10964).
     freeze_discriminator_resolution: Resolution | None = None
-    mirror: bool = True  # show each picture and its mirror image
+    mirror: bool = True  # show each image and its mirror image
     augment: Augmentation = "none"  # of what the discriminator sees (arXiv 2006.06676, 2006.10738)
-    ada_target: Annotated[float, Bounds(low=-1, high=1)] = 0.6  # of r_t, the mean sign of the logits of real pictures
+    ada_target: Annotated[float, Bounds(low=-1, high=1)] = 0.6  # of r_t, the mean sign of the logits of real images
     ada_speed_kimg: Positive = 500.0  # in which the probability can go from 0 to 1
     ada_interval: Count = 4  # steps between adjustments of the probability
     precision: Precision = "auto"  # of activations; auto: bf16 where the device computes it natively, else fp32
     num_micro_batches: CountOrNone = 1  # parts that a batch is worked off in, to save memory; 0: as few as fit
     snapshot_kimg: Positive = 4.0  # thousands of images between resumable states and sample grids
-    evaluation_kimg: Positive | None = None  # between measurements against held-out pictures; None: none
+    evaluation_kimg: Positive | None = None  # between measurements against held-out images; None: none
     evaluation_images: Count = 2000  # generated for each measurement
     patience: Count | None = None  # measurements without a better one before training stops and returns to the best
     seed: Seed = 0
@@ -125,9 +125,9 @@ class TrainingConfig(Bounded):
 class PerceptualConfig:
     """Which LPIPS network measures distances, and where its backbone comes from."""
 
-    trunk: TrunkName = "alex"  # random: an untrained squeeze backbone, named in every table it makes
+    backbone: BackboneName = "alex"  # random: an untrained squeeze backbone, named in every table it makes
     weights: str | None = None  # file with the backbone's weights; None: torchvision's cache, then its download
-    name: str | None = None  # the trunk's name in tables; None: made from `trunk` or from the file's name
+    name: str | None = None  # the backbone's name in tables; None: made from `backbone` or from the file's name
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -152,7 +152,7 @@ class InversionConfig(Bounded):
     batch_size: Count = 16
     l1_weight: Weight = 1.0
     perceptual_weight: Weight = 1.0
-    # lpips, as the paper's code does; features: the trunk's without LPIPS' learned weights, as Eq. 5 has it.
+    # lpips, as the paper's code does; features: the backbone's without LPIPS' learned weights, as Eq. 5 has it.
     perceptual_loss: Literal["lpips", "features"] = "lpips"
     domain_weight: Weight = 0.1  # of the method in_domain, on the way from the code to the encoder's of its own image
     # Of the noise that is added to codes and fades, in lengths of w; None: 0.05 (StyleGAN2's) from the mean, else none.
@@ -169,27 +169,27 @@ class InversionConfig(Bounded):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class EncoderConfig(Bounded):
-    """The network that reads codes from pictures, and its training."""
+    """The network that reads codes from images, and its training."""
 
-    total_kimg: Positive = 400.0  # thousands of pictures shown, generated and real ones together
+    total_kimg: Positive = 400.0  # thousands of images shown, generated and real ones together
     batch_size: Count = 16
-    real_share: ShareBelowOne = 0.5  # of a batch: pictures of the dataset, whose codes are not known
+    real_share: ShareBelowOne = 0.5  # of a batch: images of the dataset, whose codes are not known
     learning_rate: Positive = 0.002
     channel_base: Count | None = None  # as NetworkConfig's, of the encoder; None: the generator's
     channel_max: Count | None = None
     latent_weight: Weight = 1.0  # on the squared error of the code, in variances of w
     l1_weight: Weight = 1.0  # on the image of the code, as for the next
     perceptual_weight: Weight = 1.0
-    truncation_psi: Truncation = 1.0  # of the generated pictures
+    truncation_psi: Truncation = 1.0  # of the generated images
     precision: Literal["auto", "fp32", "bf16"] = "auto"  # of training, as TrainingConfig's; reading is fp32
-    snapshot_kimg: Positive = 10.0  # thousands of pictures between saved states and rows of the log
-    num_held_out: Count = 64  # pictures of each kind that say how well codes are read
+    snapshot_kimg: Positive = 10.0  # thousands of images between saved states and rows of the log
+    num_held_out: Count = 64  # images of each kind that say how well codes are read
     seed: Seed = 0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RegressorConfig(Bounded):
-    """A network that reads the attributes of drawn pictures, and the drawings it is trained on."""
+    """A network that reads the attributes of drawn images, and the drawings it is trained on."""
 
     num_drawings: Sample = 12_000
     num_held_out: Sample = 1000  # further drawings, which say how well each attribute is read
@@ -197,30 +197,30 @@ class RegressorConfig(Bounded):
     batch_size: Sample = 64
     learning_rate: Positive = 0.002
     width: Count = 32  # channels of the first layer
-    noise: Weight = 0.1  # the most that is added to a picture in [-1, 1], as a standard deviation
+    noise: Weight = 0.1  # the most that is added to an image in [-1, 1], as a standard deviation
     precision: Literal["auto", "fp32", "bf16"] = "auto"  # of training, as TrainingConfig's; reading is fp32
-    seed: Seed = 1_000_000  # of the drawings and the training; no pictures that are judged may have it
+    seed: Seed = 1_000_000  # of the drawings and the training; no images that are judged may have it
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class IngestConfig(Bounded):
-    """How pictures become a prepared dataset."""
+    """How images become a prepared dataset."""
 
     img_resolution: Count = 256
-    framing: Framing = "center"  # the centered square; the whole picture, padded; or each face, upright, as in FFHQ
+    framing: Framing = "center"  # the centered square; the whole image, padded; or each face, upright, as in FFHQ
     face_landmarks: str | None = None  # for the framing face: a model of MediaPipe (.task) or a table (.csv, .parquet)
-    max_faces: Count = 1  # pictures to make of one with several faces, the largest first
+    max_faces: Count = 1  # images to make of one with several faces, the largest first
     resampling: Resampling = "lanczos"  # filter of resizing; box is that of the published 256 px FFHQ
-    background: str = "white"  # under transparent pixels and beside padded pictures: a name or "#rrggbb"
+    background: str = "white"  # under transparent pixels and beside padded images: a name or "#rrggbb"
     max_images: Count | None = None  # None: all
-    max_upscale: Positive = 2.0  # a picture that would have to be enlarged more is too small
-    # A picture longer than this times its width, or the reverse, is rejected.
+    max_upscale: Positive = 2.0  # an image that would have to be enlarged more is too small
+    # An image longer than this times its width, or the reverse, is rejected.
     max_aspect: Annotated[float, Bounds(low=1)] = 3.0
     min_contrast: Weight = 2.0  # standard deviation, in levels of 255, of the liveliest channel; below: near-uniform
     # Of 256 bits of the perceptual hash, how many may differ between near duplicates; None: these are kept.
     near_duplicate_bits: Annotated[int, Bounds(low=0, high=32)] | None = 16
-    test_share: ShareBelowOne = 0.1  # share of pictures kept from training, chosen by their hash
-    max_reject_share: Share = 0.2  # a larger share of unusable pictures stops the stage
+    test_share: ShareBelowOne = 0.1  # share of images kept from training, chosen by their hash
+    max_reject_share: Share = 0.2  # a larger share of unusable images stops the stage
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -1,4 +1,4 @@
-"""Contact sheets: labelled rows of pictures, for people to look at. Arrays are uint8 RGB, batches NHWC."""
+"""Contact sheets: labelled rows of images, for people to look at. Arrays are uint8 RGB, batches NHWC."""
 
 import dataclasses
 import unicodedata
@@ -13,8 +13,8 @@ from ui2i.errors import DataError
 
 _INK = (32, 32, 32)
 _FAINT_INK = (96, 96, 96)
-_MARGIN = 16  # pixels around the sheet and between a label and its pictures
-_GAP = 4  # pixels between pictures
+_MARGIN = 16  # pixels around the sheet and between a label and its images
+_GAP = 4  # pixels between images
 _MAX_LABEL_WIDTH = 220  # pixels
 
 
@@ -22,29 +22,29 @@ _MAX_LABEL_WIDTH = 220  # pixels
 class Row:
     """One row of a contact sheet."""
 
-    label: str  # written left of the pictures; may be empty, may have several lines
+    label: str  # written left of the images; may be empty, may have several lines
     images: UInt8[np.ndarray, "n h w 3"]
 
 
 def contact_sheet(
     rows: Sequence[Row], column_labels: Sequence[str] = (), upscale: int = 1, title: str | None = None
 ) -> UInt8[np.ndarray, "h w 3"]:
-    """Draw labelled rows of pictures on a white sheet.
+    """Draw labelled rows of images on a white sheet.
 
-    Rows may differ in length and pictures in size: every cell takes the size of the largest. Labels too long for
+    Rows may differ in length and images in size: every cell takes the size of the largest. Labels too long for
     their place are broken into lines at spaces and, where one word is too long, cut with an ellipsis.
 
     Args:
         column_labels: written above the columns, from the left; empty: none.
-        upscale: whole factor by which small pictures are enlarged (each pixel becomes a square).
+        upscale: whole factor by which small images are enlarged (each pixel becomes a square).
         title: a line above everything; None: none.
 
     Raises:
-        DataError: there is no picture in `rows`.
+        DataError: there is no image in `rows`.
     """
     num_columns = max((len(row.images) for row in rows), default=0)
     if num_columns == 0:
-        raise DataError("the contact sheet has no pictures, expected at least one row of one; pass pictures to it")
+        raise DataError("the contact sheet has no images, expected at least one row of one; pass images to it")
     sheet = _SheetLayout.measure(rows, column_labels, upscale, title, num_columns)
     return np.asarray(sheet.draw(rows, upscale))
 
@@ -78,8 +78,8 @@ class _SheetLayout:
         headings = [_wrap(label, font, cell_width) for label in column_labels[:num_columns]]
         label_width = max(_text_size(label, font)[0] for label in row_labels)
         left = _MARGIN + (label_width + _MARGIN if label_width else 0)
-        pictures_width = num_columns * (cell_width + _GAP) - _GAP
-        title_text = _wrap(title or "", title_font, max(left + pictures_width - _MARGIN, _MAX_LABEL_WIDTH))
+        images_width = num_columns * (cell_width + _GAP) - _GAP
+        title_text = _wrap(title or "", title_font, max(left + images_width - _MARGIN, _MAX_LABEL_WIDTH))
         title_width, title_height = _text_size(title_text, title_font)
         header_height = max((_text_size(label, font)[1] for label in headings), default=0)
         row_heights = [max(cell_height, _text_size(label, font)[1]) for label in row_labels]
@@ -95,7 +95,7 @@ class _SheetLayout:
             title=title_text,
             title_height=title_height,
             header_height=header_height,
-            size=(max(left + pictures_width, _MARGIN + title_width) + _MARGIN, height),
+            size=(max(left + images_width, _MARGIN + title_width) + _MARGIN, height),
             font=font,
             title_font=title_font,
         )

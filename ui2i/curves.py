@@ -1,4 +1,4 @@
-"""Training curves of several runs side by side, as one picture for people."""
+"""Training curves of several runs side by side, as one image for people."""
 
 import io
 import math
@@ -10,12 +10,12 @@ from ui2i.files import write_bytes
 Log = Sequence[Mapping[str, float]]
 
 PANELS = {
-    "fd": "Frechet distance to held-out pictures",
-    "kd": "Kernel distance to held-out pictures",
+    "fd": "Frechet distance to held-out images",
+    "kd": "Kernel distance to held-out images",
     "loss_generator": "Generator's loss",
     "loss_discriminator": "Discriminator's loss",
-    "logits_real": "Logits of real pictures",
-    "logits_fake": "Logits of generated pictures",
+    "logits_real": "Logits of real images",
+    "logits_fake": "Logits of generated images",
     "path_length": "Path length",
     "r1": "R1",
     "augment_probability": "Probability of augmentation",

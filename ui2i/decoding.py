@@ -1,7 +1,7 @@
-"""A picture file of any kind -> upright 8-bit sRGB.
+"""An image file of any kind -> upright 8-bit sRGB.
 
 Everything here starts from bytes that may be damaged or hostile: what a file claims is checked before it is believed,
-and whatever a decoder raises becomes a `PictureError` with a word for what is wrong. Resizing and tensors are in
+and whatever a decoder raises becomes a `ImageError` with a word for what is wrong. Resizing and tensors are in
 `ui2i.images`.
 """
 
@@ -29,7 +29,7 @@ SUFFIXES = (
 )
 MAX_FILE_BYTES = 1 << 28  # 256 MiB: of a larger file no more than that and one byte is ever read
 _HEAD_BYTES = 256  # in which every format announces itself
-MAX_PIXELS = 80_000_000  # larger pictures are refused before they are decoded; below Pillow's own limit of 89 million
+MAX_PIXELS = 80_000_000  # larger images are refused before they are decoded; below Pillow's own limit of 89 million
 
 # How to undo each EXIF orientation; 1 is upright.
 _UPRIGHT = {
@@ -44,11 +44,11 @@ _UPRIGHT = {
 _PROFILE_MODES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK"}
 
 
-class PictureError(DataError):
-    """One picture cannot be used; `fault` says in which way, in a word.
+class ImageError(DataError):
+    """One image cannot be used; `fault` says in which way, in a word.
 
-    From this module: "unreadable" (missing, or no picture at all), "too_large" (over `MAX_FILE_BYTES`), "truncated" (it
-    ends before its end), "damaged" (it is complete but cannot be decoded), "unsupported" (a kind of picture that is not
+    From this module: "unreadable" (missing, or no image at all), "too_large" (over `MAX_FILE_BYTES`), "truncated" (it
+    ends before its end), "damaged" (it is complete but cannot be decoded), "unsupported" (a kind of image that is not
     read here) and "decompression_bomb" (too many pixels).
     """
 
@@ -58,7 +58,7 @@ class PictureError(DataError):
 
 
 class Decoded(NamedTuple):
-    """A picture, and what its file was."""
+    """An image, and what its file was."""
 
     image: Image.Image  # upright, RGB
     file_format: str  # as Pillow names it
@@ -68,32 +68,32 @@ class Decoded(NamedTuple):
 def load_image(
     source: str | os.PathLike[str] | bytes | BinaryIO, *, name: str | None = None, background: str = "white"
 ) -> Image.Image:
-    """Read a picture as upright 8-bit sRGB.
+    """Read an image as upright 8-bit sRGB.
 
     EXIF rotation is applied, colours are converted to sRGB when a profile is embedded, transparency is laid on
     `background`, 16-bit grey is scaled to 8 bits, and of an animation the first frame is taken.
 
     Args:
         source: a path, the file's bytes, or an open binary file.
-        name: what to call the picture in errors; None: its path, or "the picture".
+        name: what to call the image in errors; None: its path, or "the image".
         background: a colour as Pillow takes it, such as "white" or "#808080".
 
     Returns:
         A Pillow image of mode RGB.
 
     Raises:
-        PictureError: (a DataError) there is no such file, it is none of `FORMATS`, it is damaged or cut short, or it
+        ImageError: (a DataError) there is no such file, it is none of `FORMATS`, it is damaged or cut short, or it
             has more than `MAX_PIXELS` pixels.
     """
     data, default_name = _read(source)
     return decode(data, name=name or default_name, background=background).image
 
 
-def decode(data: bytes, *, name: str = "the picture", background: str = "white") -> Decoded:
-    """Read a picture from its file's bytes; see `load_image`.
+def decode(data: bytes, *, name: str = "the image", background: str = "white") -> Decoded:
+    """Read an image from its file's bytes; see `load_image`.
 
     Raises:
-        PictureError: as `load_image`.
+        ImageError: as `load_image`.
     """
     image = _open(data, name)
     try:
@@ -105,24 +105,24 @@ def decode(data: bytes, *, name: str = "the picture", background: str = "white")
         rgb.info.clear()  # or a profile that no longer holds, with the time it was made, goes into every PNG of it
         return Decoded(rgb if turn is None else rgb.transpose(turn), image.format or "", mode)
     except _DepthError as error:
-        raise PictureError(f"{name} has {error}, expected 8 or 16 bits; convert it", "unsupported") from error
+        raise ImageError(f"{name} has {error}, expected 8 or 16 bits; convert it", "unsupported") from error
     # Given damaged bytes, a decoder raises whatever its plugin happens to: OSError, SyntaxError, struct.error, ...
     except Exception as error:
         raise _spoilt(data, name, error) from error
 
 
 class _DepthError(Exception):
-    """The levels of a picture have no agreed white."""
+    """The levels of an image have no agreed white."""
 
 
-def read_picture_file(path: str | os.PathLike[str], *, name: str | None = None) -> bytes:
+def read_image_file(path: str | os.PathLike[str], *, name: str | None = None) -> bytes:
     """Return the bytes of a file that may be anything: it is neither waited for nor read beyond `MAX_FILE_BYTES`.
 
     Args:
         name: what to call it in errors; None: its path.
 
     Raises:
-        PictureError: it is missing, no regular file ("unreadable"), or too large ("too_large").
+        ImageError: it is missing, no regular file ("unreadable"), or too large ("too_large").
     """
     name = name or os.fspath(path)
     with _opened(path, name) as handle:
@@ -131,8 +131,8 @@ def read_picture_file(path: str | os.PathLike[str], *, name: str | None = None) 
     return data
 
 
-def check_picture_file(path: str | os.PathLike[str], *, name: str | None = None) -> None:
-    """Raise PictureError for a file that cannot be read, is too large, or does not begin as a picture."""
+def check_image_file(path: str | os.PathLike[str], *, name: str | None = None) -> None:
+    """Raise ImageError for a file that cannot be read, is too large, or does not begin as an image."""
     name = name or os.fspath(path)
     with _opened(path, name) as handle:
         check_file_size(os.fstat(handle.fileno()).st_size, name)
@@ -140,10 +140,10 @@ def check_picture_file(path: str | os.PathLike[str], *, name: str | None = None)
 
 
 def check_signature(data: bytes, name: str) -> None:
-    """Raise PictureError ("unreadable") for bytes that do not begin as a picture."""
+    """Raise ImageError ("unreadable") for bytes that do not begin as an image."""
     if recognize(data) is None:
-        raise PictureError(
-            f"{name} does not begin as a picture, expected one of {', '.join(FORMATS)}; convert or remove it",
+        raise ImageError(
+            f"{name} does not begin as an image, expected one of {', '.join(FORMATS)}; convert or remove it",
             "unreadable",
         )
 
@@ -155,8 +155,8 @@ def _opened(path: str | os.PathLike[str], name: str) -> Iterator[BinaryIO]:
             yield handle
     except (OSError, ValueError) as error:  # ValueError: a zero byte in the path
         why = getattr(error, "strerror", None) or str(error)
-        raise PictureError(
-            f"{name} cannot be read ({why}), expected a picture file; check the path", "unreadable"
+        raise ImageError(
+            f"{name} cannot be read ({why}), expected an image file; check the path", "unreadable"
         ) from error
 
 
@@ -174,10 +174,10 @@ def open_regular_file(path: str | os.PathLike[str]) -> BinaryIO:
 
 
 def check_file_size(num_bytes: int, name: str) -> None:
-    """Raise PictureError ("too_large") for a file over `MAX_FILE_BYTES`."""
+    """Raise ImageError ("too_large") for a file over `MAX_FILE_BYTES`."""
     if num_bytes > MAX_FILE_BYTES:
-        raise PictureError(
-            f"{name} has over {MAX_FILE_BYTES} bytes, expected no more in a picture; make it smaller or remove it",
+        raise ImageError(
+            f"{name} has over {MAX_FILE_BYTES} bytes, expected no more in an image; make it smaller or remove it",
             "too_large",
         )
 
@@ -185,29 +185,29 @@ def check_file_size(num_bytes: int, name: str) -> None:
 def _read(source: str | os.PathLike[str] | bytes | BinaryIO) -> tuple[bytes, str]:
     """Return the file's bytes and what to call it."""
     if isinstance(source, bytes):
-        return source, "the picture"
+        return source, "the image"
     if isinstance(source, (str, os.PathLike)):
-        return read_picture_file(source), os.fspath(source)
-    name = str(getattr(source, "name", "the picture"))
+        return read_image_file(source), os.fspath(source)
+    name = str(getattr(source, "name", "the image"))
     data = source.read(MAX_FILE_BYTES + 1)
     check_file_size(len(data), name)
     return data, name
 
 
 def _open(data: bytes, name: str) -> Image.Image:
-    """Read a picture's header and refuse what is no picture or too large to decode."""
+    """Read an image's header and refuse what is no image or too large to decode."""
     try:
         image = Image.open(io.BytesIO(data), formats=_formats(data, name))
         num_pixels = image.width * image.height
-    except PictureError:
+    except ImageError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise _bomb(name, str(error)) from error
     except Exception as error:  # as above: plugins raise anything on damaged bytes
         if recognize(data) is not None:
             raise _spoilt(data, name, error) from error
-        raise PictureError(
-            f"{name} is not a picture that can be read ({len(data)} bytes), expected one of {', '.join(FORMATS)}; "
+        raise ImageError(
+            f"{name} is not an image that can be read ({len(data)} bytes), expected one of {', '.join(FORMATS)}; "
             "convert or remove it",
             "unreadable",
         ) from error
@@ -221,8 +221,8 @@ def _formats(data: bytes, name: str) -> tuple[str, ...]:
     if recognize(data) != "HEIF":
         return FORMATS
     if not _has_heif():
-        raise PictureError(
-            f"{name} is a HEIF picture, expected one of {', '.join(FORMATS)}, or {HEIF_EXTRA} to be installed; "
+        raise ImageError(
+            f"{name} is a HEIF image, expected one of {', '.join(FORMATS)}, or {HEIF_EXTRA} to be installed; "
             'convert it, or pip install "ui2i[heif]"',
             "unsupported",
         )
@@ -240,22 +240,22 @@ def _has_heif() -> bool:
     return True
 
 
-def _spoilt(data: bytes, name: str, error: Exception) -> PictureError:
-    """Say of a file that begins as a picture why it cannot be decoded to its end."""
+def _spoilt(data: bytes, name: str, error: Exception) -> ImageError:
+    """Say of a file that begins as an image why it cannot be decoded to its end."""
     what = re.sub(r"<.* at 0x.*>", "the file", str(error))  # Pillow names an object by its place in memory
     if is_cut_short(data) or "truncated" in what.lower():
-        return PictureError(
-            f"{name} is cut short at {len(data)} bytes ({what}), expected a complete {recognize(data)} picture; "
+        return ImageError(
+            f"{name} is cut short at {len(data)} bytes ({what}), expected a complete {recognize(data)} image; "
             "fetch it again or remove it",
             "truncated",
         )
-    return PictureError(
-        f"{name} is damaged ({what}), expected a complete {recognize(data)} picture; replace or remove it", "damaged"
+    return ImageError(
+        f"{name} is damaged ({what}), expected a complete {recognize(data)} image; replace or remove it", "damaged"
     )
 
 
-def _bomb(name: str, what: str) -> PictureError:
-    return PictureError(
+def _bomb(name: str, what: str) -> ImageError:
+    return ImageError(
         f"{name} is too large ({what}), expected at most {MAX_PIXELS} pixels; make it smaller or remove it",
         "decompression_bomb",
     )
@@ -265,12 +265,12 @@ def _orientation(image: Image.Image) -> int:
     """Return the EXIF orientation, 1 (upright) where there is none that can be read."""
     try:
         return image.getexif().get(ExifTags.Base.Orientation, 1)
-    except Exception:  # damaged EXIF raises as damaged pictures do, and the picture is good without it
+    except Exception:  # damaged EXIF raises as damaged images do, and the image is good without it
         return 1
 
 
 def _to_srgb(image: Image.Image, background: str) -> Image.Image:
-    """Return a decoded picture of any mode as 8-bit sRGB on `background`."""
+    """Return a decoded image of any mode as 8-bit sRGB on `background`."""
     profile = image.info.get("icc_profile")
     alpha = None
     if image.mode[0] in "IF":
@@ -319,7 +319,7 @@ def _apply_profile(image: Image.Image, icc_profile: bytes) -> Image.Image:
 
 @functools.lru_cache(maxsize=16)
 def _profile_mode(icc_profile: bytes) -> str | None:
-    """Return the Pillow mode of the pictures that a profile is for; None: it is broken, or for no such mode."""
+    """Return the Pillow mode of the images that a profile is for; None: it is broken, or for no such mode."""
     try:
         profile = ImageCms.ImageCmsProfile(io.BytesIO(icc_profile))
         return _PROFILE_MODES.get(profile.profile.xcolor_space.strip())

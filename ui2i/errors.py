@@ -22,7 +22,7 @@ class ConfigError(UI2IError):
 
 
 class DataError(UI2IError):
-    """Pictures are missing, unreadable, or of the wrong size."""
+    """Images are missing, unreadable, or of the wrong size."""
 
 
 class CheckpointError(UI2IError):
@@ -30,7 +30,7 @@ class CheckpointError(UI2IError):
 
 
 class BackboneError(UI2IError):
-    """The perceptual trunk's weights cannot be had."""
+    """The perceptual backbone's weights cannot be had."""
 
 
 class UI2IWarning(UserWarning):

@@ -1,4 +1,4 @@
-"""What a picture file says about itself before anything is decoded: its kind, and whether it is all there.
+"""What an image file says about itself before anything is decoded: its kind, and whether it is all there.
 
 Each format is known by its first bytes, and each but TIFF states its length or marks its end, so that a download that
 broke off can be told from a file that was spoilt. (A TIFF keeps its parts anywhere.)
@@ -49,7 +49,7 @@ def _png_is_cut(data: bytes) -> bool:
 
 
 def _jpeg_is_cut(data: bytes) -> bool:
-    """After the marker that starts the last scan (FF DA) comes the one that ends the picture (FF D9)."""
+    """After the marker that starts the last scan (FF DA) comes the one that ends the image (FF D9)."""
     return data.rfind(b"\xff\xd9") <= data.rfind(b"\xff\xda")
 
 

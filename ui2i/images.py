@@ -1,7 +1,7 @@
-"""Pictures in and out: squares of one size, PNG files, tensors, and plain grids. Reading files is in `ui2i.decoding`.
+"""Images in and out: squares of one size, PNG files, tensors, and plain grids. Reading files is in `ui2i.decoding`.
 
-On disk and in arrays a picture is uint8 RGB (HWC, batches NHWC); inside the networks it is NCHW float32 in [-1, 1].
-Torch is imported only by the two functions that need it, so that reading and drawing pictures starts at once.
+On disk and in arrays an image is uint8 RGB (HWC, batches NHWC); inside the networks it is NCHW float32 in [-1, 1].
+Torch is imported only by the two functions that need it, so that reading and drawing images starts at once.
 """
 
 import io
@@ -12,8 +12,8 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
-from ui2i.decoding import SUFFIXES as SUFFIXES  # what reads pictures finds all it needs here
-from ui2i.decoding import PictureError as PictureError
+from ui2i.decoding import SUFFIXES as SUFFIXES  # what reads images finds all it needs here
+from ui2i.decoding import ImageError as ImageError
 from ui2i.decoding import load_image as load_image
 from ui2i.errors import DataError
 from ui2i.files import atomic_file
@@ -28,7 +28,7 @@ Box = tuple[int, int, int, int]  # left, top, right, bottom in pixels; right and
 
 
 def center_square(width: int, height: int) -> Box:
-    """Return the largest centered square of a picture."""
+    """Return the largest centered square of an image."""
     side = min(width, height)
     left, top = (width - side) // 2, (height - side) // 2
     return left, top, left + side, top + side
@@ -44,20 +44,20 @@ def fit_square(
 
 
 def encode_png(image: UInt8[np.ndarray, "h w 3"] | Image.Image) -> bytes:
-    """Return a picture as the bytes of a PNG file."""
+    """Return an image as the bytes of a PNG file."""
     buffer = io.BytesIO()
     _as_pillow(image).save(buffer, format="PNG", compress_level=PNG_LEVEL)
     return buffer.getvalue()
 
 
 def save_png(path: str | os.PathLike[str], image: UInt8[np.ndarray, "h w 3"] | Image.Image) -> None:
-    """Write a picture as a PNG file, atomically."""
+    """Write an image as a PNG file, atomically."""
     with atomic_file(path) as temporary:
         temporary.write_bytes(encode_png(image))
 
 
 def to_tensor(images: np.ndarray, device: "torch.device | str" = "cpu") -> "torch.Tensor":
-    """Return pictures as the networks take them.
+    """Return images as the networks take them.
 
     Args:
         images: uint8 RGB, [N, H, W, 3] or [H, W, 3] (taken as N = 1).
@@ -99,7 +99,7 @@ def to_uint8(images: "torch.Tensor") -> UInt8[np.ndarray, "n h w 3"]:
 
 
 def grid(images: UInt8[np.ndarray, "n h w 3"], num_columns: int, padding: int = 2) -> UInt8[np.ndarray, "gh gw 3"]:
-    """Lay pictures out row by row on white, `padding` pixels apart."""
+    """Lay images out row by row on white, `padding` pixels apart."""
     count, height, width, _ = images.shape
     num_rows = -(-count // num_columns)
     step_y, step_x = height + padding, width + padding
@@ -110,11 +110,11 @@ def grid(images: UInt8[np.ndarray, "n h w 3"], num_columns: int, padding: int = 
     return canvas
 
 
-def grid_cells(picture: UInt8[np.ndarray, "gh gw 3"], size: int, padding: int = 2) -> UInt8[np.ndarray, "n h w 3"]:
-    """Cut a picture that `grid` laid out of square ones into these again, empty places at the end included."""
+def grid_cells(image: UInt8[np.ndarray, "gh gw 3"], size: int, padding: int = 2) -> UInt8[np.ndarray, "n h w 3"]:
+    """Cut an image that `grid` laid out of square ones into these again, empty places at the end included."""
     step = size + padding
-    num_rows, num_columns = ((side + padding) // step for side in picture.shape[:2])
-    padded = np.pad(picture, ((0, padding), (0, padding), (0, 0)))[: num_rows * step, : num_columns * step]
+    num_rows, num_columns = ((side + padding) // step for side in image.shape[:2])
+    padded = np.pad(image, ((0, padding), (0, padding), (0, 0)))[: num_rows * step, : num_columns * step]
     cells = padded.reshape(num_rows, step, num_columns, step, 3).swapaxes(1, 2)
     return cells[:, :, :size, :size].reshape(-1, size, size, 3)
 

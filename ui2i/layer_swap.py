@@ -7,7 +7,7 @@ three forms, which are different models:
 * `blend_weights` mixes parameters, with a share of the source that falls smoothly with resolution.
 * `synthesize_feature_swap` runs both models and hands the source's activations to the target; no parameter moves.
 
-Nothing here asks whether the models are close enough for the result to be a picture: without fine-tuning from the
+Nothing here asks whether the models are close enough for the result to be an image: without fine-tuning from the
 source it is not (Direct-LS in Fig. 8), and being able to show that is part of the method.
 """
 

@@ -1,11 +1,11 @@
-"""LPIPS, the perceptual distance between pictures (Zhang et al., arXiv 1801.03924), split so that features are reused.
+"""LPIPS, the perceptual distance between images (Zhang et al., arXiv 1801.03924), split so that features are reused.
 
-A trunk trained on ImageNet turns each picture into feature maps, which are scaled to unit length over the channels; the
+A backbone trained on ImageNet turns each image into feature maps, which are scaled to unit length over the channels; the
 distance is the squared difference, weighted channel by channel with the learned heads (version 0.1, from the `lpips`
 package) and averaged over the pixels. `features` and `distance_from_features` are the two halves: comparing K sets of
-pictures with each other costs K passes through the trunk. Pictures are NCHW float32 RGB in [-1, 1].
+images with each other costs K passes through the backbone. Images are NCHW float32 RGB in [-1, 1].
 
-Values depend on the trunk's weights, so `name` and `weights_hash` belong in every table beside them. The trunk `random`
+Values depend on the backbone's weights, so `name` and `weights_hash` belong in every table beside them. The backbone `random`
 needs no download and serves trials and tests; its values compare with nothing but themselves.
 """
 
@@ -20,13 +20,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ui2i.config import PerceptualConfig, TrunkName
+from ui2i.config import PerceptualConfig, BackboneName
 from ui2i.errors import BackboneError, ConfigError, DataError
 from ui2i.files import sha256_bytes, sha256_listing
-from ui2i.networks import trunks
+from ui2i.networks import backbones
 from ui2i.networks.blank import blank_network
 
-RANDOM_TRUNK_SEED = 0
+RANDOM_BACKBONE_SEED = 0
 # Squared norms below this have no gradient: that of lpips' own square root is NaN where the squares underflow to 0.
 MIN_SQUARED_NORM = 1e-20
 NORM_EPS = 1e-10  # lpips.normalize_tensor's
@@ -34,36 +34,36 @@ NORM_EPS = 1e-10  # lpips.normalize_tensor's
 
 @dataclasses.dataclass(frozen=True)
 class _Architecture:
-    make: Callable[[], trunks.Trunk]
+    make: Callable[[], backbones.Backbone]
     heads: str  # name of the heads in the lpips package
     file_name: str  # torchvision's, of the trained weights: <network>-<first digits of the SHA-256>.pth
-    min_resolution: int  # pixels; smaller pictures vanish in the trunk's pooling
+    min_resolution: int  # pixels; smaller images vanish in the backbone's pooling
 
 
 _DOWNLOADS = "https://download.pytorch.org/models/"  # torchvision's
-_SQUEEZE = _Architecture(trunks.squeezenet, "squeeze", "squeezenet1_1-b8a52dc0.pth", 17)
-_ARCHITECTURES: dict[TrunkName, _Architecture] = {
-    "alex": _Architecture(trunks.alexnet, "alex", "alexnet-owt-7be5be79.pth", 31),
-    "vgg": _Architecture(trunks.vgg16, "vgg", "vgg16-397923af.pth", 16),
+_SQUEEZE = _Architecture(backbones.squeezenet, "squeeze", "squeezenet1_1-b8a52dc0.pth", 17)
+_ARCHITECTURES: dict[BackboneName, _Architecture] = {
+    "alex": _Architecture(backbones.alexnet, "alex", "alexnet-owt-7be5be79.pth", 31),
+    "vgg": _Architecture(backbones.vgg16, "vgg", "vgg16-397923af.pth", 16),
     "squeeze": _SQUEEZE,
     "random": _SQUEEZE,
 }
 
 
 class Perceptual(nn.Module):
-    """LPIPS with one trunk; made by `load_perceptual`. No parameter requires a gradient, pictures may.
+    """LPIPS with one backbone; made by `load_perceptual`. No parameter requires a gradient, images may.
 
     Attributes:
-        name: the trunk's name for tables.
-        weights_hash: sha256 of the trunk's and the heads' tensors.
-        min_resolution: smallest height and width that the trunk can take, in pixels.
+        name: the backbone's name for tables.
+        weights_hash: sha256 of the backbone's and the heads' tensors.
+        min_resolution: smallest height and width that the backbone can take, in pixels.
     """
 
     def __init__(
-        self, trunk: nn.Module, scaling: nn.Module, heads: Sequence[Tensor], *, name: str, min_resolution: int
+        self, backbone: nn.Module, scaling: nn.Module, heads: Sequence[Tensor], *, name: str, min_resolution: int
     ):
         super().__init__()
-        self.trunk = trunk
+        self.backbone = backbone
         self.scaling = scaling
         self.num_heads = len(heads)
         for index, head in enumerate(heads):
@@ -79,24 +79,24 @@ class Perceptual(nn.Module):
         return [self.get_buffer(f"head{index}") for index in range(self.num_heads)]
 
     def features(self, x: Tensor) -> list[Tensor]:
-        """Return the trunk's feature maps [N, C, h, w], each of unit length over its channels (or 0).
+        """Return the backbone's feature maps [N, C, h, w], each of unit length over its channels (or 0).
 
         Args:
             x: [N, 3, H, W] in [-1, 1], H and W at least `min_resolution`.
 
         Raises:
-            DataError: `x` has another shape, or is too small for the trunk.
+            DataError: `x` has another shape, or is too small for the backbone.
         """
         self._check(x)
         # Channels last halves the time on a CPU.
         x = x.to(self.heads[0].dtype, memory_format=torch.channels_last)
-        return [_unit_length(maps) for maps in self.trunk(self.scaling(x))]
+        return [_unit_length(maps) for maps in self.backbone(self.scaling(x))]
 
     def embed(self, x: Tensor) -> Tensor:
-        """Return what the trunk's last maps hold on average over the pixels [N, C]; for statistics over many pictures.
+        """Return what the backbone's last maps hold on average over the pixels [N, C]; for statistics over many images.
 
         Each pixel is scaled to a mean square of 1 over the channels, so that values do not depend on the scale of a
-        trunk's activations, which differs between copies of the same network by factors of a hundred.
+        backbone's activations, which differs between copies of the same network by factors of a hundred.
 
         Args:
             x: as in `features`.
@@ -107,68 +107,68 @@ class Perceptual(nn.Module):
         return self.embed_features(self.features(x))
 
     def embed_features(self, fx: Sequence[Tensor]) -> Tensor:
-        """Return what `embed` gives of the pictures whose `features` are `fx` [N, C]."""
+        """Return what `embed` gives of the images whose `features` are `fx` [N, C]."""
         return fx[-1].mean(dim=(2, 3)) * math.sqrt(fx[-1].shape[1])
 
     def distance_from_features(self, fx: Sequence[Tensor], fy: Sequence[Tensor]) -> Tensor:
-        """Return LPIPS [N] between the pictures whose `features` are `fx` and `fy`."""
+        """Return LPIPS [N] between the images whose `features` are `fx` and `fy`."""
         terms = [
             _squared_difference(x, y).mean(dim=(2, 3)) @ head for x, y, head in zip(fx, fy, self.heads, strict=True)
         ]  # [N] each
         return torch.stack(terms).sum(dim=0)
 
     def distance(self, x: Tensor, y: Tensor) -> Tensor:
-        """Return LPIPS [N] between pictures of equal shape, differentiable in both.
+        """Return LPIPS [N] between images of equal shape, differentiable in both.
 
         Args:
             x: [N, 3, H, W] in [-1, 1].
             y: as `x`.
 
         Raises:
-            DataError: the shapes differ, or do not suit the trunk.
+            DataError: the shapes differ, or do not suit the backbone.
         """
         if x.shape != y.shape:
             raise DataError(
-                f"pictures of shape {tuple(x.shape)} and {tuple(y.shape)} came, expected two equal shapes; "
-                "resize one set or pair the pictures one to one"
+                f"images of shape {tuple(x.shape)} and {tuple(y.shape)} came, expected two equal shapes; "
+                "resize one set or pair the images one to one"
             )
         return self.distance_from_features(self.features(x), self.features(y))
 
     def _check(self, x: Tensor) -> None:
         if x.ndim != 4 or x.shape[1] != 3 or not x.is_floating_point():
             raise DataError(
-                f"pictures have shape {tuple(x.shape)} and type {x.dtype}, expected float [N, 3, H, W] in [-1, 1]; "
+                f"images have shape {tuple(x.shape)} and type {x.dtype}, expected float [N, 3, H, W] in [-1, 1]; "
                 "convert them with ui2i.images.to_tensor"
             )
         if min(x.shape[2:]) < self.min_resolution:
             raise DataError(
-                f"pictures are {x.shape[3]} x {x.shape[2]} px, expected at least {self.min_resolution} px a side for "
-                f"the trunk {self.name}; take larger pictures or another perceptual.trunk"
+                f"images are {x.shape[3]} x {x.shape[2]} px, expected at least {self.min_resolution} px a side for "
+                f"the backbone {self.name}; take larger images or another perceptual.backbone"
             )
 
 
 def load_perceptual(config: PerceptualConfig, device: torch.device | str = "cpu") -> Perceptual:
-    """Return LPIPS with the trunk that `config` names, on `device`. The global random state is left as it was.
+    """Return LPIPS with the backbone that `config` names, on `device`. The global random state is left as it was.
 
     Raises:
-        ConfigError: `config.weights` is set although the trunk is random.
-        BackboneError: the trunk's weights are missing, cannot be downloaded, or belong to another network.
+        ConfigError: `config.weights` is set although the backbone is random.
+        BackboneError: the backbone's weights are missing, cannot be downloaded, or belong to another network.
     """
-    if config.trunk == "random" and config.weights is not None:
+    if config.backbone == "random" and config.weights is not None:
         raise ConfigError(
-            f"perceptual.weights is {config.weights} with perceptual.trunk random, expected no file for an untrained "
-            "trunk; remove perceptual.weights or name the file's trunk"
+            f"perceptual.weights is {config.weights} with perceptual.backbone random, expected no file for an untrained "
+            "backbone; remove perceptual.weights or name the file's backbone"
         )
-    architecture = _ARCHITECTURES[config.trunk]
-    trunk = blank_network(architecture.make)
-    # A trunk's parameter slice<k>.<i>.<rest> is features.<i>.<rest> in torchvision's files.
-    parameters = {f"features.{name.split('.', 1)[1]}": (name, p.shape) for name, p in trunk.named_parameters()}
+    architecture = _ARCHITECTURES[config.backbone]
+    backbone = blank_network(architecture.make)
+    # A backbone's parameter slice<k>.<i>.<rest> is features.<i>.<rest> in torchvision's files.
+    parameters = {f"features.{name.split('.', 1)[1]}": (name, p.shape) for name, p in backbone.named_parameters()}
     shapes = {name: shape for name, (_, shape) in parameters.items()}
-    tensors = _random_backbone(shapes) if config.trunk == "random" else _trained_backbone(config, shapes)
-    trunk.load_state_dict({own_name: tensors[name] for name, (own_name, _) in parameters.items()}, assign=True)
+    tensors = _random_backbone(shapes) if config.backbone == "random" else _trained_backbone(config, shapes)
+    backbone.load_state_dict({own_name: tensors[name] for name, (own_name, _) in parameters.items()}, assign=True)
     heads = _read_heads(architecture)
     perceptual = Perceptual(
-        trunk, trunks.Scaling(), heads, name=_table_name(config), min_resolution=architecture.min_resolution
+        backbone, backbones.Scaling(), heads, name=_table_name(config), min_resolution=architecture.min_resolution
     )
     return perceptual.to(device).to(memory_format=torch.channels_last)
 
@@ -178,7 +178,7 @@ def _table_name(config: PerceptualConfig) -> str:
         return config.name
     if config.weights is not None:
         return Path(config.weights).stem.removesuffix("-features")
-    return "random-squeeze" if config.trunk == "random" else config.trunk
+    return "random-squeeze" if config.backbone == "random" else config.backbone
 
 
 def _read_heads(architecture: _Architecture) -> list[Tensor]:
@@ -192,7 +192,7 @@ def _read_heads(architecture: _Architecture) -> list[Tensor]:
 
 def _random_backbone(shapes: Mapping[str, torch.Size]) -> dict[str, Tensor]:
     """Draw weights as He et al. (arXiv 1502.01852, Eq. 10), biases 0, from a stream that never changes."""
-    random = np.random.RandomState(RANDOM_TRUNK_SEED)
+    random = np.random.RandomState(RANDOM_BACKBONE_SEED)
     tensors = {}
     for name, shape in shapes.items():
         if name.endswith(".bias"):
@@ -204,18 +204,18 @@ def _random_backbone(shapes: Mapping[str, torch.Size]) -> dict[str, Tensor]:
 
 
 def _trained_backbone(config: PerceptualConfig, shapes: Mapping[str, torch.Size]) -> dict[str, Tensor]:
-    path = _torchvision_file(config.trunk) if config.weights is None else Path(config.weights)
+    path = _torchvision_file(config.backbone) if config.weights is None else Path(config.weights)
     if not path.is_file():
         raise BackboneError(
-            f"the {config.trunk} trunk's weights are not at {path}, where perceptual.weights says, expected a file; "
-            f"{_ways_out(config.trunk)}"
+            f"the {config.backbone} backbone's weights are not at {path}, where perceptual.weights says, expected a file; "
+            f"{_ways_out(config.backbone)}"
         )
-    return _fit(_read_state_dict(path, config.trunk), shapes, path, config.trunk)
+    return _fit(_read_state_dict(path, config.backbone), shapes, path, config.backbone)
 
 
-def _torchvision_file(trunk: TrunkName) -> Path:
+def _torchvision_file(backbone: BackboneName) -> Path:
     """Return the file in torch hub's cache, downloaded first if it is not there."""
-    url = _url(trunk)
+    url = _url(backbone)
     path = _cache_path(url)
     if not path.is_file():
         hash_prefix = path.stem.rsplit("-", 1)[1]
@@ -225,45 +225,45 @@ def _torchvision_file(trunk: TrunkName) -> Path:
         # RuntimeError: what came has another hash.
         except (OSError, http.client.HTTPException, RuntimeError) as error:
             raise BackboneError(
-                f"the {trunk} trunk's weights were looked for at {path} and could not be downloaded ({error}), "
-                f"expected torchvision's {path.name}; {_ways_out(trunk)}"
+                f"the {backbone} backbone's weights were looked for at {path} and could not be downloaded ({error}), "
+                f"expected torchvision's {path.name}; {_ways_out(backbone)}"
             ) from error
     return path
 
 
-def _ways_out(trunk: TrunkName) -> str:
+def _ways_out(backbone: BackboneName) -> str:
     return (
-        f"put torchvision's file at {_cache_path(_url(trunk))}, or set perceptual.weights to a copy of it, or set "
-        "perceptual.trunk: random for a trial"
+        f"put torchvision's file at {_cache_path(_url(backbone))}, or set perceptual.weights to a copy of it, or set "
+        "perceptual.backbone: random for a trial"
     )
 
 
-def _url(trunk: TrunkName) -> str:
-    return _DOWNLOADS + _ARCHITECTURES[trunk].file_name
+def _url(backbone: BackboneName) -> str:
+    return _DOWNLOADS + _ARCHITECTURES[backbone].file_name
 
 
 def _cache_path(url: str) -> Path:
     return Path(torch.hub.get_dir()) / "checkpoints" / url.rsplit("/", 1)[1]
 
 
-def _read_state_dict(path: Path, trunk: TrunkName) -> dict[str, Tensor]:
+def _read_state_dict(path: Path, backbone: BackboneName) -> dict[str, Tensor]:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # the bytes of a damaged file can make the unpickler raise nearly anything
         first_line = (str(error).splitlines() or [type(error).__name__])[0]
         raise BackboneError(
-            f"{path} cannot be read as weights ({first_line}), expected a state dict saved by torch; {_ways_out(trunk)}"
+            f"{path} cannot be read as weights ({first_line}), expected a state dict saved by torch; {_ways_out(backbone)}"
         ) from error
     if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
         raise BackboneError(
             f"{path} holds a {type(state).__name__} that is not a flat state dict, expected names and tensors; "
-            f"save the network's state_dict(), or {_ways_out(trunk)}"
+            f"save the network's state_dict(), or {_ways_out(backbone)}"
         )
     return dict(state)
 
 
 def _fit(
-    state: Mapping[str, Tensor], shapes: Mapping[str, torch.Size], path: Path, trunk: TrunkName
+    state: Mapping[str, Tensor], shapes: Mapping[str, torch.Size], path: Path, backbone: BackboneName
 ) -> dict[str, Tensor]:
     """Check names and shapes and return the backbone's part; a classifier beside it is left out."""
     faults = [f"{name} is missing" for name in shapes if name not in state]
@@ -276,9 +276,9 @@ def _fit(
     if faults:
         more = f", and {len(faults) - 2} more" if len(faults) > 2 else ""
         raise BackboneError(
-            f"{path} does not fit the trunk {trunk}: {', '.join(faults[:2])}{more}; expected the state dict of "
-            f"torchvision's {_cache_path(_url(trunk)).stem.split('-')[0]} or its features.* part; set perceptual.trunk "
-            f"to the file's network, or {_ways_out(trunk)}"
+            f"{path} does not fit the backbone {backbone}: {', '.join(faults[:2])}{more}; expected the state dict of "
+            f"torchvision's {_cache_path(_url(backbone)).stem.split('-')[0]} or its features.* part; set perceptual.backbone "
+            f"to the file's network, or {_ways_out(backbone)}"
         )
     return {name: state[name].float().contiguous() for name in shapes}
 

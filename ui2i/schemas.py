@@ -45,12 +45,12 @@ DISTANCE_SCHEMA = _schema(
         _required("truncation_psi", _FLOAT),
         _required("noise_mode", _TEXT),
         _required("latent_space", _TEXT),  # z; or w: the mapping networks are equal, so w was shared too
-        _required("trunk", _TEXT),
-        _required("trunk_hash", _TEXT),
+        _required("backbone", _TEXT),
+        _required("backbone_hash", _TEXT),
         _required("img_resolution", _INT),  # pixels
         _required("source_hash", _TEXT),  # sha256 of the checkpoint
         _required("target_hash", _TEXT),
-        pa.field("source_dataset_hash", _TEXT),  # of the source's training pictures; null: not known
+        pa.field("source_dataset_hash", _TEXT),  # of the source's training images; null: not known
         pa.field("dataset_hash", _TEXT),  # of the target's
         _required("commit", _TEXT),
         _required("device", _TEXT),
@@ -69,7 +69,7 @@ LATENT_DISTANCE_SCHEMA = _schema(
         _required("source", _TEXT),
         _required("target", _TEXT),
         _required("latent", _INT),  # place in the stream of latents that the seed gives
-        _required("distance", _FLOAT),  # LPIPS between the two pictures of this latent
+        _required("distance", _FLOAT),  # LPIPS between the two images of this latent
     ],
 )
 
@@ -82,10 +82,10 @@ EVALUATION_SCHEMA = _schema(
         _required("source_domain", _TEXT),  # of the inputs
         _required("domain", _TEXT),  # of the outputs
         _required("system", _TEXT),  # FC-FT, FC-FT-LS8, ..., or what other systems call themselves
-        _required("inputs", _TEXT),  # generated: the base's pictures of random latents; pictures: files
+        _required("inputs", _TEXT),  # generated: the base's images of random latents; images: files
         pa.field("fid", _FLOAT),  # on Inception's features; null: its weights are not there
         pa.field("kid", _FLOAT),  # likewise
-        _required("fd", _FLOAT),  # Frechet distance on the trunk's features: no FID
+        _required("fd", _FLOAT),  # Frechet distance on the backbone's features: no FID
         _required("kd", _FLOAT),  # kernel distance, likewise
         _required("lpips_d", _FLOAT),  # between random pairs of outputs: diversity
         _required("lpips_d_sem", _FLOAT),
@@ -99,14 +99,14 @@ EVALUATION_SCHEMA = _schema(
         _required("img_resolution", _INT),  # pixels
         _required("resizer", _TEXT),  # of files that are larger or smaller
         _required("dtype", _TEXT),  # in which features are computed; statistics are float64
-        _required("trunk", _TEXT),
-        _required("trunk_hash", _TEXT),
+        _required("backbone", _TEXT),
+        _required("backbone_hash", _TEXT),
         pa.field("inception", _TEXT),  # package and version whose network it is; null: no FID
         pa.field("inception_hash", _TEXT),
         pa.field("checkpoint_hash", _TEXT),  # of the generator; null: files
         pa.field("base_hash", _TEXT),
-        _required("outputs_hash", _TEXT),  # of the pictures that were judged
-        pa.field("dataset_hash", _TEXT),  # of the target pictures
+        _required("outputs_hash", _TEXT),  # of the images that were judged
+        pa.field("dataset_hash", _TEXT),  # of the target images
         _required("commit", _TEXT),
         _required("device", _TEXT),
         _required("seconds", _FLOAT),  # for this system
@@ -124,15 +124,15 @@ SWAP_CHOICE_SCHEMA = _schema(
         pa.field("swap_resolution", _INT),  # pixels
         pa.field("swapped_share", _FLOAT),  # of the synthesis blocks
         _required("fidelity", _FLOAT),  # lower is better
-        _required("fidelity_metric", _TEXT),  # fid, or fd_<trunk>
+        _required("fidelity_metric", _TEXT),  # fid, or fd_<backbone>
         _required("lpips_s", _FLOAT),  # lower is more similar to the input
         _required("lpips_s_sem", _FLOAT),
         _required("is_on_front", pa.bool_()),  # no other variant is better in both
         _required("is_recommended", pa.bool_()),
         _required("num_outputs", _INT),
         _required("seed", _INT),
-        _required("trunk", _TEXT),
-        _required("trunk_hash", _TEXT),
+        _required("backbone", _TEXT),
+        _required("backbone_hash", _TEXT),
         _required("target_hash", _TEXT),  # of the checkpoint whose layers are swapped
         _required("base_hash", _TEXT),
         _required("commit", _TEXT),
@@ -149,8 +149,8 @@ PAPER_TABLE_SCHEMA = _schema(
         _required("metric", _TEXT),
         _required("value", _FLOAT),
         pa.field("sem", _FLOAT),
-        pa.field("count", _INT),  # of latents or pictures
-        _required("origin", _TEXT),  # measured; or paper: the authors' own value, of their models and pictures
+        pa.field("count", _INT),  # of latents or images
+        _required("origin", _TEXT),  # measured; or paper: the authors' own value, of their models and images
         pa.field("run_id", _TEXT),  # in the table it was taken from
     ],
 )
@@ -159,7 +159,7 @@ TRANSLATION_SCHEMA = _schema(
     "translation",
     2,
     [
-        _required("index", _INT),  # of the picture in the dataset or folder
+        _required("index", _INT),  # of the image in the dataset or folder
         _required("input_path", _TEXT),
         _required("input_sha256", _TEXT),
         _required("output_file", _TEXT),  # relative to the table
@@ -167,27 +167,27 @@ TRANSLATION_SCHEMA = _schema(
         _required("domain", _TEXT),
         _required("variant", _TEXT),  # FT, FC-FT, FC-FT-LS8, ...
         _required("checkpoint_hash", _TEXT),  # of the target generator
-        _required("base_hash", _TEXT),  # of the generator that the picture was inverted with
+        _required("base_hash", _TEXT),  # of the generator that the image was inverted with
         _required("seed", _INT),
-        _required("ssim", _FLOAT),  # between the picture and its reconstruction by the base
+        _required("ssim", _FLOAT),  # between the image and its reconstruction by the base
         _required("lpips", _FLOAT),
         _required("loss", _FLOAT),
         _required("seconds_per_image", _FLOAT),
         _required("steps", _INT),
-        _required("trunk", _TEXT),
+        _required("backbone", _TEXT),
         _required("commit", _TEXT),
         # Since version 2; in tables of version 1 they are null.
-        pa.field("source_domain", _TEXT),  # whose model inverted the picture
+        pa.field("source_domain", _TEXT),  # whose model inverted the image
         pa.field("start", _TEXT),  # of the inversion: mean, encoder
         pa.field("encoder_hash", _TEXT),  # sha256 of the encoder; null: none was needed, likewise below
-        pa.field("trunk_hash", _TEXT),
-        pa.field("latent_sha256", _TEXT),  # of the picture's code, which latents.parquet holds
-        pa.field("input_width", _INT),  # pixels, before the picture was framed; null: it came in memory
+        pa.field("backbone_hash", _TEXT),
+        pa.field("latent_sha256", _TEXT),  # of the image's code, which latents.parquet holds
+        pa.field("input_width", _INT),  # pixels, before the image was framed; null: it came in memory
         pa.field("input_height", _INT),
         pa.field("framing", _TEXT),  # center, fit
         pa.field("truncation_psi", _FLOAT),  # of the translation
         pa.field("num_style_layers", _INT),  # that another code took over
-        pa.field("reference_path", _TEXT),  # picture whose code that was; null: a sampled one, of `seed`
+        pa.field("reference_path", _TEXT),  # image whose code that was; null: a sampled one, of `seed`
         pa.field("reference_sha256", _TEXT),
         pa.field("direction", _INT),  # semantic direction, 1 the strongest
         pa.field("strength", _FLOAT),  # along it, in standard deviations of w
@@ -197,15 +197,15 @@ TRANSLATION_SCHEMA = _schema(
 _INVERTED_WITH = [
     _required("base", _TEXT),
     _required("base_hash", _TEXT),  # sha256 of the generator's checkpoint
-    _required("kind", _TEXT),  # of pictures: generated, whose codes are known; real
+    _required("kind", _TEXT),  # of images: generated, whose codes are known; real
     _required("method", _TEXT),  # of inversion
     _required("start", _TEXT),  # mean, encoder
     _required("steps", _INT),
     _required("learning_rate", _FLOAT),
     _required("seed", _INT),
     _required("perceptual_loss", _TEXT),
-    _required("trunk", _TEXT),
-    _required("trunk_hash", _TEXT),
+    _required("backbone", _TEXT),
+    _required("backbone_hash", _TEXT),
     pa.field("encoder_hash", _TEXT),  # sha256; null: none was needed
     _required("img_resolution", _INT),  # pixels
     _required("commit", _TEXT),
@@ -216,10 +216,10 @@ INVERTED_SCHEMA = _schema(
     "inverted",
     1,
     [
-        _required("picture", _TEXT),  # path in the dataset, or number of the generated picture
-        _required("ssim", _FLOAT),  # between picture and reconstruction
+        _required("image", _TEXT),  # path in the dataset, or number of the generated image
+        _required("ssim", _FLOAT),  # between image and reconstruction
         _required("lpips", _FLOAT),
-        _required("l2", _FLOAT),  # mean squared difference of pictures in [-1, 1]
+        _required("l2", _FLOAT),  # mean squared difference of images in [-1, 1]
         pa.field("code_error", _FLOAT),  # mean squared difference from the known code, in variances of w
         _required("loss", _FLOAT),
         _required("seconds_per_image", _FLOAT),  # of its batch
@@ -234,7 +234,7 @@ INVERSION_SCHEMA = _schema(
         *_INVERTED_WITH,
         _required("num_images", _INT),
         *(
-            pa.field(f"{measure}{part}", _FLOAT, nullable=measure == "code_error")  # code_error: null for real pictures
+            pa.field(f"{measure}{part}", _FLOAT, nullable=measure == "code_error")  # code_error: null for real images
             for measure in ("ssim", "lpips", "l2", "code_error")
             for part in ("", "_ci95_low", "_ci95_high")  # mean, and its 95 % interval (Student's t)
         ),
@@ -262,8 +262,8 @@ STYLE_LAYERS_SCHEMA = _schema(
         _required("method", _TEXT),  # of inversion
         _required("seed", _INT),  # the k-th style, from 1, has seed + k
         _required("truncation_psi", _FLOAT),
-        _required("trunk", _TEXT),
-        _required("trunk_hash", _TEXT),
+        _required("backbone", _TEXT),
+        _required("backbone_hash", _TEXT),
         _required("commit", _TEXT),
     ],
 )
@@ -280,16 +280,16 @@ TRUTH_SCHEMA = _schema(
         _required("style", _TEXT),  # in which the counterpart was drawn, from
         _required("drawn_seed", _INT),
         _required("drawn_index", _INT),
-        _required("metric", _TEXT),  # lpips; ssim: distances are 1 - SSIM; rmse: of pictures in [-1, 1]
+        _required("metric", _TEXT),  # lpips; ssim: distances are 1 - SSIM; rmse: of images in [-1, 1]
         _required("distance", _FLOAT),  # of the translation to its true counterpart
         _required("copy_distance", _FLOAT),  # of the input to it
-        _required("chance_distance", _FLOAT),  # of random pictures of the domain to it, their mean
+        _required("chance_distance", _FLOAT),  # of random images of the domain to it, their mean
         _required("score", _FLOAT),  # 1 - distance / chance_distance
         _required("copy_score", _FLOAT),
-        _required("num_draws", _INT),  # random pictures
+        _required("num_draws", _INT),  # random images
         _required("seed", _INT),  # of their choice
-        _required("trunk", _TEXT),
-        _required("trunk_hash", _TEXT),
+        _required("backbone", _TEXT),
+        _required("backbone_hash", _TEXT),
         _required("commit", _TEXT),
     ],
 )
@@ -301,7 +301,7 @@ KEPT_SCHEMA = _schema(
         _required("domain", _TEXT),
         _required("variant", _TEXT),
         _required("checkpoint_hash", _TEXT),
-        _required("style", _TEXT),  # whose regressor read the pictures
+        _required("style", _TEXT),  # whose regressor read the images
         _required("attribute", _TEXT),
         _required("kind", _TEXT),  # number, hue, category
         _required("measure", _TEXT),  # correlation, mean cosine, accuracy
@@ -312,7 +312,7 @@ KEPT_SCHEMA = _schema(
         pa.field("ci95_low", _FLOAT),  # of kept
         pa.field("ci95_high", _FLOAT),
         _required("skill", _FLOAT),  # of the regressor on held-out drawings: 0 to 1
-        _required("num_pictures", _INT),
+        _required("num_images", _INT),
         _required("regressor", _TEXT),  # hash of what made it
         _required("commit", _TEXT),
     ],
@@ -329,14 +329,14 @@ TRAINING_SCHEMA = _schema(
         _required("logits_fake", _FLOAT),
         pa.field("path_length", _FLOAT),  # null: not computed since the row before
         pa.field("r1", _FLOAT),  # null: not computed since the row before
-        _required("real_sign", _FLOAT),  # mean sign of the logits of real pictures, the r_t of adaptive augmentation
+        _required("real_sign", _FLOAT),  # mean sign of the logits of real images, the r_t of adaptive augmentation
         pa.field("augment_probability", _FLOAT),  # null: no adaptive augmentation
         pa.field("diversity", _FLOAT),  # how much samples differ from each other; null: no snapshot in this row
-        pa.field("fd", _FLOAT),  # Frechet distance to held-out pictures, see the card; null: not measured
+        pa.field("fd", _FLOAT),  # Frechet distance to held-out images, see the card; null: not measured
         pa.field("kd", _FLOAT),  # kernel distance, likewise
         _required("memory_gib", _FLOAT),  # the most so far
         _required("seconds", _FLOAT),  # since the row before
-        _required("data_seconds", _FLOAT),  # of these, waiting for pictures
+        _required("data_seconds", _FLOAT),  # of these, waiting for images
         _required("images_per_second", _FLOAT),
     ],
 )

@@ -1,4 +1,4 @@
-"""Write 64 small pictures of noise into a folder, for a rehearsal that needs some."""
+"""Write 64 small images of noise into a folder, for a rehearsal that needs some."""
 
 import sys
 from pathlib import Path
@@ -8,7 +8,7 @@ from PIL import Image
 
 
 def main(folder: Path) -> None:
-    """Write the pictures."""
+    """Write the images."""
     folder.mkdir(parents=True)
     random = np.random.default_rng(0)
     for index in range(64):

@@ -91,7 +91,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--images", type=Path, required=True, help="a folder or an archive of pictures")
+    parser.add_argument("--images", type=Path, required=True, help="a folder or an archive of images")
     parser.add_argument("--resolution", type=int, choices=NETWORKS, default=64)
     parser.add_argument("--seconds", type=float, default=240.0, help="after which the training ends")
     parser.add_argument("--out", type=Path, required=True, help="folder for what is to be kept")
@@ -99,18 +99,18 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--resume", type=Path, help="the --out of an earlier call with the same settings")
     parser.add_argument("--network", type=json.loads, default={}, metavar="JSON", help="settings of the network")
     parser.add_argument("--training", type=json.loads, default={}, metavar="JSON", help="settings of the training")
-    parser.add_argument("--trunk", type=Path, help="weights of squeezenet1_1, for Frechet distances to held-out images")
+    parser.add_argument("--backbone", type=Path, help="weights of squeezenet1_1, for Frechet distances to held-out images")
     parser.add_argument("--evaluate-kimg", type=float, help="thousands of images between such measurements")
     parser.add_argument("--device", default="auto")
     args = parser.parse_args(arguments)
     if not args.images.exists():
-        print(f"error: {args.images} does not exist, expected pictures; correct --images", file=sys.stderr)
+        print(f"error: {args.images} does not exist, expected images; correct --images", file=sys.stderr)
         raise SystemExit(2)
     return args
 
 
 def prepare(images: Path, folder: Path, resolution: int) -> PreparedDataset:
-    """Return the pictures as a dataset, made if it is not there."""
+    """Return the images as a dataset, made if it is not there."""
     if not folder.exists():
         settings = IngestConfig(img_resolution=resolution, near_duplicate_bits=None, test_share=0.1)
         ingest(images, folder, settings, name=images.stem)
@@ -118,9 +118,9 @@ def prepare(images: Path, folder: Path, resolution: int) -> PreparedDataset:
 
 
 def judge(args: argparse.Namespace, dataset: PreparedDataset, device: str) -> HeldOutEvaluator:
-    """Return what measures samples against the held-out pictures."""
-    trunk = {"trunk": "random"} if args.trunk is None else {"trunk": "squeeze", "weights": str(args.trunk)}
-    perceptual = load_perceptual(from_mapping(PerceptualConfig, trunk, section="perceptual"), device)
+    """Return what measures samples against the held-out images."""
+    backbone = {"backbone": "random"} if args.backbone is None else {"backbone": "squeeze", "weights": str(args.backbone)}
+    perceptual = load_perceptual(from_mapping(PerceptualConfig, backbone, section="perceptual"), device)
     return held_out_evaluator(PreparedDataset(dataset.path, "test"), perceptual, num_images=2000, device=device)
 
 
@@ -149,7 +149,7 @@ def write_results(
         base_hash=None,
         dataset_hash=dataset.hash,
         images_seen=state.num_steps * config.batch_size,
-        license=f"trained on {dataset.name}; rights follow its pictures",
+        license=f"trained on {dataset.name}; rights follow its images",
         provenance=provenance(device),
     )
     save_generator(out / "generator.safetensors", state.generator_ema, card)

@@ -19,7 +19,7 @@ def register(app: typer.Typer) -> None:
     app.command(
         epilog=examples(
             "ui2i reproduce --quick",
-            "ui2i reproduce --trunk ~/squeezenet1_1.pth",
+            "ui2i reproduce --backbone ~/squeezenet1_1.pth",
             "ui2i reproduce --quick --only distance --only table@1",
         )
     )(reproduce)
@@ -34,10 +34,10 @@ def reproduce(
             metavar="DIR", help="Folder to work in. Default: reproduction or reproduction-quick in the clone."
         ),
     ] = None,
-    trunk: Annotated[
+    backbone: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", help="Weights of the perceptual trunk (squeeze, alex or vgg). Default: untrained."
+            metavar="FILE", help="Weights of the perceptual backbone (squeeze, alex or vgg). Default: untrained."
         ),
     ] = None,
     only: Annotated[
@@ -59,7 +59,7 @@ def reproduce(
         project, params = planned(out, quick=quick)
         _print_plan(project, params, reproduction_stages(params, only or ()))
         return
-    prepared = prepare(out, quick=quick, trunk=None if trunk is None else trunk.expanduser())
+    prepared = prepare(out, quick=quick, backbone=None if backbone is None else backbone.expanduser())
     project = prepared.project
     for note in prepared.notes:
         print(f"note: {note}")

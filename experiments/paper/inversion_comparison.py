@@ -1,4 +1,4 @@
-"""Table III: every method of inversion on the same pictures, generated ones, whose codes are known, and real ones."""
+"""Table III: every method of inversion on the same images, generated ones, whose codes are known, and real ones."""
 
 import dataclasses
 import math
@@ -20,13 +20,13 @@ from ui2i.perceptual import Perceptual
 from ui2i.progress import Progress, no_progress
 
 MEASURES = ("ssim", "lpips", "l2", "code_error")
-MEASURED = (*MEASURES, "loss", "seconds_per_image", "picture")
-"""Columns of a row that differ from picture to picture; the others say how it was inverted."""
+MEASURED = (*MEASURES, "loss", "seconds_per_image", "image")
+"""Columns of a row that differ from image to image; the others say how it was inverted."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Contestant:
-    """Pictures of one kind."""
+    """Images of one kind."""
 
     kind: str  # generated, real
     images: Float[Tensor, "n 3 r r"]  # in [-1, 1]
@@ -44,7 +44,7 @@ def compare_inversions(
     encoder: Encoder | None = None,
     progress: Progress = no_progress,
 ) -> list[dict[str, Any]]:
-    """Invert each kind of pictures with each setting.
+    """Invert each kind of images with each setting.
 
     Args:
         columns: that all rows of `INVERTED_SCHEMA` have in common: base, base_hash, encoder_hash, commit, device.
@@ -52,7 +52,7 @@ def compare_inversions(
         progress: counts inversions of a kind with a setting.
 
     Returns:
-        Rows of `tables.INVERTED_SCHEMA`, by kind, then setting, then picture.
+        Rows of `tables.INVERTED_SCHEMA`, by kind, then setting, then image.
 
     Raises:
         UI2IError: as `invert`.
@@ -74,8 +74,8 @@ def compare_inversions(
             "learning_rate": result.learning_rate,
             "seed": config.seed,
             "perceptual_loss": config.perceptual_loss,
-            "trunk": perceptual.name,
-            "trunk_hash": perceptual.weights_hash,
+            "backbone": perceptual.name,
+            "backbone_hash": perceptual.weights_hash,
             "img_resolution": generator.config.img_resolution,
         }
         if not config.needs_encoder:
@@ -98,7 +98,7 @@ def summarize_inversions(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, An
     """Return one row of `tables.INVERSION_SCHEMA` for each kind and setting: means with 95 % intervals.
 
     Raises:
-        DataError: there are fewer than two pictures of a kind.
+        DataError: there are fewer than two images of a kind.
     """
     groups: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
     for row in rows:
@@ -135,7 +135,7 @@ def interval(values: Sequence[float]) -> tuple[float, float, float]:
 
 @torch.no_grad()
 def _measure(contestant: Contestant, generator: Generator, result: InversionResult) -> list[dict[str, Any]]:
-    """Return what differs from picture to picture."""
+    """Return what differs from image to image."""
     images = contestant.images.to(result.ws)
     made = torch.cat(
         [generator.synthesis(ws, noise=[maps[part] for maps in result.noise] or None) for part, ws in _parts(result.ws)]
@@ -147,7 +147,7 @@ def _measure(contestant: Contestant, generator: Generator, result: InversionResu
         errors = list((difference / code_spread(generator).variance).tolist())
     return [
         {
-            "picture": name,
+            "image": name,
             "ssim": result.ssim[place].item(),
             "lpips": result.lpips[place].item(),
             "l2": l2[place],

@@ -76,15 +76,15 @@ def choose_swap(
 def compare_inversions(
     context: typer.Context,
     base: Annotated[str, typer.Argument(metavar="BASE", help="A base whose model inverts.")],
-    num: Annotated[int, typer.Option(metavar="N", help="Pictures of each kind: generated and real.")] = 16,
+    num: Annotated[int, typer.Option(metavar="N", help="Images of each kind: generated and real.")] = 16,
     steps: Annotated[int | None, typer.Option(metavar="N", help="Of each search. Default: params.yaml's.")] = None,
     method: Annotated[list[str] | None, typer.Option(metavar="METHOD", help=f"{METHODS}. Default: all.")] = None,
     encoder_steps: Annotated[
         int, typer.Option(metavar="N", help="Of the search in w that starts at the encoder's code.")
     ] = 150,
-    seed: Annotated[int, typer.Option(metavar="N", help="Of the generated pictures and the search's noise.")] = 0,
+    seed: Annotated[int, typer.Option(metavar="N", help="Of the generated images and the search's noise.")] = 0,
 ) -> None:
-    """Invert the same pictures by every method, and say how well and how fast (Table III of the paper)."""
+    """Invert the same images by every method, and say how well and how fast (Table III of the paper)."""
     from cli.report import print_paths, print_table
     from experiments.paper.stages.compare_inversions import compare
     from flows.display import working
@@ -101,15 +101,15 @@ def compare_inversions(
             seed=seed,
             progress=progress,
         )
-    header = ("pictures", "method", "start", "steps", "SSIM", "LPIPS", "L2", "s a picture")
-    print_table(f"Inversion with {base}, {num} pictures each", header, [_inversion_line(row) for row in rows])
-    print_paths({"table": project.inversion_table(base), "pictures": project.inverted_table(base)})
+    header = ("images", "method", "start", "steps", "SSIM", "LPIPS", "L2", "s an image")
+    print_table(f"Inversion with {base}, {num} images each", header, [_inversion_line(row) for row in rows])
+    print_paths({"table": project.inversion_table(base), "images": project.inverted_table(base)})
 
 
 def style_layers(
     context: typer.Context,
     domain: Annotated[str, typer.Argument(metavar="NAME", help="A domain that has been trained.")],
-    num: Annotated[int, typer.Option(metavar="N", help="Pictures to translate.")] = 16,
+    num: Annotated[int, typer.Option(metavar="N", help="Images to translate.")] = 16,
     styles: Annotated[int, typer.Option(metavar="N", help="Sampled appearances of each.")] = 4,
     variant: Annotated[
         list[str] | None, typer.Option(metavar="VARIANT", help="FC-FT, FC-FT-LS8, ... Default: the first mode's.")

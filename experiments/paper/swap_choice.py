@@ -32,7 +32,7 @@ class SwapChoice:
     """All variants measured, those worth taking, and the one recommended."""
 
     variants: tuple[SwapVariant, ...]
-    fidelity_metric: str  # fid, or fd_<trunk>
+    fidelity_metric: str  # fid, or fd_<backbone>
     front: tuple[SwapVariant, ...]  # the most faithful first
     recommended: SwapVariant
     reason: str

@@ -1,4 +1,4 @@
-"""`ui2i data draw`: pictures of people and animals that do not exist."""
+"""`ui2i data draw`: images of people and animals that do not exist."""
 
 from pathlib import Path
 from typing import Annotated
@@ -15,7 +15,7 @@ def register(app: typer.Typer) -> None:
 
 def draw(
     style: Annotated[str, typer.Argument(metavar="STYLE", help="face, cartoon, cat, dog, ...")],
-    num: Annotated[int, typer.Option(metavar="N", help="How many pictures.")],
+    num: Annotated[int, typer.Option(metavar="N", help="How many images.")],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder to make.")],
     seed: Annotated[int, typer.Option(metavar="N", help="The same seed draws the same faces in every style.")] = 0,
     resolution: Annotated[int, typer.Option(metavar="N", help="Side in pixels, at least 32.")] = 64,
@@ -29,4 +29,4 @@ def draw(
 
     with working(f"draw {style}") as progress:
         draw_dataset(style, num, seed, out, resolution, usable_cores() if workers is None else workers, progress)
-    print_paths({"pictures": out.resolve()})
+    print_paths({"images": out.resolve()})

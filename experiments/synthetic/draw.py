@@ -1,4 +1,4 @@
-"""Stage draw@: pictures of parametric faces -> data/raw/<name>."""
+"""Stage draw@: images of parametric faces -> data/raw/<name>."""
 
 import sys
 
@@ -26,7 +26,7 @@ def work(job: Job) -> None:
 
 STAGE = Stage(
     name="draw",
-    summary="Draw pictures of parametric faces into data/raw/NAME, as drawn.NAME in params.yaml says.",
+    summary="Draw images of parametric faces into data/raw/NAME, as drawn.NAME in params.yaml says.",
     option="dataset",
     output=Project.raw,
     work=work,

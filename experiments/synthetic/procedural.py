@@ -1,6 +1,6 @@
-"""A dataset without a camera: pictures of parametric faces, in several styles, free of anyone's rights.
+"""A dataset without a camera: images of parametric faces, in several styles, free of anyone's rights.
 
-A picture follows from a seed, an index and a style. The same seed and index in two styles of people show the same
+An image follows from a seed, an index and a style. The same seed and index in two styles of people show the same
 person in the same pose, and in two styles of animals the same animal, so that a translation between the styles can be
 compared with the truth. How faces are drawn is the business of `drawing`; a further style is one more file in
 `drawing/styles`.
@@ -34,11 +34,11 @@ MADE_BY = {b"ui2i.made_by": b"experiments.synthetic.procedural"}
 """Metadata of the attribute table, by which a folder is known to be one that may be replaced."""
 MIN_RESOLUTION = 32
 CHUNK = 64
-"""Pictures a task of the process pool."""
+"""Images a task of the process pool."""
 
 
 def sample_attributes(seed: int, index: int, style: str = "face") -> Attributes:
-    """Attributes of picture `index` of the dataset of `seed`, of a person or an animal as `style` draws one.
+    """Attributes of image `index` of the dataset of `seed`, of a person or an animal as `style` draws one.
 
     Raises:
         ConfigError: the style is unknown.
@@ -79,7 +79,7 @@ def draw_dataset(
     num_workers: int = 1,
     progress: Progress = no_progress,
 ) -> Path:
-    """Write pictures 0 .. num_images - 1 of a seed and the table of their attributes into a folder.
+    """Write images 0 .. num_images - 1 of a seed and the table of their attributes into a folder.
 
     The folder holds `000000.png` and so on, and `attributes.parquet` with the columns file, style, seed, index and one
     for each attribute. It appears at once when all is written; a folder that an earlier call wrote is replaced. Its
@@ -87,12 +87,12 @@ def draw_dataset(
 
     Args:
         style: one of `style_names()`.
-        num_images: how many pictures, at least 1.
+        num_images: how many images, at least 1.
         seed: not negative.
         out_dir: the folder to make.
         resolution: side in pixels, at least 32.
-        num_workers: processes, each of which draws `CHUNK` pictures at a time; 1 draws in this one.
-        progress: told about pictures written.
+        num_workers: processes, each of which draws `CHUNK` images at a time; 1 draws in this one.
+        progress: told about images written.
 
     Returns:
         The folder.
@@ -154,7 +154,7 @@ def _fresh_folder(path: Path) -> Iterator[Path]:
     """Yield an empty folder beside `path` that takes its place on leaving without an error.
 
     Unlike `ui2i.files.atomic_folder` it does not wait for the disk: at 6 ms a file that would take as long as drawing,
-    and pictures lost to a power cut can be drawn again.
+    and images lost to a power cut can be drawn again.
     """
     path = path.resolve()
     fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")

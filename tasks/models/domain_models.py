@@ -1,4 +1,4 @@
-"""The models that the tables and pictures of a domain compare: its base, its modes, its layer-swapped variants."""
+"""The models that the tables and images of a domain compare: its base, its modes, its layer-swapped variants."""
 
 import dataclasses
 from pathlib import Path

@@ -19,7 +19,7 @@ Row = dict[str, Any]
 
 def run_columns(params: Params, perceptual: "Perceptual", inception: "Inception | None", device: str) -> Row:
     """Return the columns of `EVALUATION_SCHEMA` that all rows of one run share."""
-    from ui2i.metrics.picture_sets import RESIZER
+    from ui2i.metrics.image_sets import RESIZER
     from ui2i.provenance import provenance
 
     made = provenance(device)
@@ -29,8 +29,8 @@ def run_columns(params: Params, perceptual: "Perceptual", inception: "Inception 
         "seed": params.evaluation.seed,
         "resizer": RESIZER,
         "dtype": "float32",
-        "trunk": perceptual.name,
-        "trunk_hash": perceptual.weights_hash,
+        "backbone": perceptual.name,
+        "backbone_hash": perceptual.weights_hash,
         "inception": None if inception is None else inception.name,
         "inception_hash": None if inception is None else inception.weights_hash,
         "commit": made["commit"],

@@ -2,10 +2,10 @@
 
 generator.safetensors      the averaged generator
 discriminator.safetensors  to fine-tune from; an imported model may lack it
-encoder.safetensors        of an imported model that came with one: reads codes of its pictures
+encoder.safetensors        of an imported model that came with one: reads codes of its images
 card.json                  the generator's card, architecture and hash, for people
 training.parquet           losses and measurements over training
-samples.png                pictures of fixed latents
+samples.png                images of fixed latents
 film-strip.png             some of them through training
 
 Beside the modes of a domain lies curves.png, which sets their training side by side.

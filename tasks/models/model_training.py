@@ -68,7 +68,7 @@ def train_model(
         base_hash=base_hash if base else None,
         dataset_hash=dataset.hash,
         images_seen=state.num_steps * config.batch_size,
-        license=f"trained on {dataset.name}; rights follow its pictures",
+        license=f"trained on {dataset.name}; rights follow its images",
         provenance=provenance(device) | {"precision": state.precision} | _evaluation_record(evaluator),
     )
     return TrainedModel(state=state, card=card, run_dir=run_dir)
@@ -93,8 +93,8 @@ def _evaluation_record(evaluator: "HeldOutEvaluator | None") -> dict[str, Any]:
         return {}
     return {
         "evaluation": {
-            "trunk": evaluator.perceptual.name,
-            "trunk_hash": evaluator.perceptual.weights_hash,
+            "backbone": evaluator.perceptual.name,
+            "backbone_hash": evaluator.perceptual.weights_hash,
             "num_images": evaluator.num_images,
             "num_held_out": len(evaluator.reference),
             "seed": evaluator.seed,

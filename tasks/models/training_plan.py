@@ -11,12 +11,12 @@ if TYPE_CHECKING:
     from ui2i.config import NetworkConfig
 
 
-def describe_plan(project: Project, params: Params, name: str, *, num_pictures: int | None = None) -> str:
+def describe_plan(project: Project, params: Params, name: str, *, num_training_images: int | None = None) -> str:
     """Return the plan of every training of `name` in lines for people. A few steps of each are tried.
 
     Args:
         name: a base or a domain of `params`.
-        num_pictures: for training; None: those of the prepared dataset.
+        num_images: for training; None: those of the prepared dataset.
 
     Raises:
         ConfigError, CheckpointError, DataError: as the training would.
@@ -24,8 +24,8 @@ def describe_plan(project: Project, params: Params, name: str, *, num_pictures: 
     from ui2i.datasets.prepared import PreparedDataset
     from ui2i.training.plan import plan_training
 
-    if num_pictures is None:
-        num_pictures = len(PreparedDataset(project.prepared(name), verify=False))
+    if num_training_images is None:
+        num_training_images = len(PreparedDataset(project.prepared(name), verify=False))
     modes: tuple[str, ...] = ("scratch",)
     network = params.network
     if name not in params.bases:
@@ -34,7 +34,7 @@ def describe_plan(project: Project, params: Params, name: str, *, num_pictures: 
     plans = []
     for mode in modes:
         config = training_config(params, name, mode)
-        plan = plan_training(network, config, num_pictures=num_pictures, device=default_device())
+        plan = plan_training(network, config, num_training_images=num_training_images, device=default_device())
         plans.append(f"{name}/{mode}\n" + "\n".join(f"  {line}" for line in plan.describe().splitlines()))
     return "\n".join(plans)
 

@@ -26,7 +26,7 @@ class Translator:
 
 
 def choose_source(project: Project, params: Params, domain: str, source: str | None, *, device: str) -> Model:
-    """Return the model that inverts the pictures: of a base, or the first of a domain.
+    """Return the model that inverts the images: of a base, or the first of a domain.
 
     Args:
         domain: the target.
@@ -39,7 +39,7 @@ def choose_source(project: Project, params: Params, domain: str, source: str | N
         if domain not in params.domains:
             known = ", ".join(params.domains) or "none"
             raise ConfigError(
-                f"the target {domain} is no domain with a base, expected to be told what the pictures are of; name "
+                f"the target {domain} is no domain with a base, expected to be told what the images are of; name "
                 f"their domain with --from, one of: {known}"
             )
         return base_model(project, params, domain, device=device)

@@ -1,7 +1,7 @@
 """The section `figures` of `params.yaml`: whether and how the paper's Figures 4 to 8 are made.
 
 It is the only section that may be left out. `figures: {paper: {}}` makes the figures, `figures: {paper: {quick: true}}`
-makes them in a third of the time from fewer pictures and worse readers of attributes.
+makes them in a third of the time from fewer images and worse readers of attributes.
 """
 
 import dataclasses
@@ -32,18 +32,18 @@ class Figures(Bounded):
 
     quick: bool = False  # smaller numbers wherever none is given
     bases: tuple[str, ...] = ()  # whose families are shown; empty: all bases that domains come from
-    num_inputs: Count = 2  # test pictures of each base (Fig. 4)
+    num_inputs: Count = 2  # test images of each base (Fig. 4)
     num_styles: Count = 4  # sampled appearances of each (Fig. 4)
     num_style_layers: CountOrNone = 4  # style inputs that a sampled appearance takes over (Fig. 4)
-    num_contents: Count = 3  # test pictures of each base (Fig. 5)
-    num_references: Count = 2  # test pictures of each domain (Fig. 5)
+    num_contents: Count = 3  # test images of each base (Fig. 5)
+    num_references: Count = 2  # test images of each domain (Fig. 5)
     num_reference_layers: CountOrNone = 4  # style inputs that a reference takes over (Fig. 5)
     num_directions: Count = 8  # semantic directions, the strongest (Fig. 6)
     strength: Positive = 2.0  # of the step along each, in standard deviations of w (Fig. 6)
     num_moved: Annotated[int, Bounds(low=4)] = 64  # latents moved along each in every model (Fig. 6)
-    num_shown: Count = 4  # latents that the pictures show (Fig. 7 and 8)
+    num_shown: Count = 4  # latents that the images show (Fig. 7 and 8)
     num_latents: Annotated[int, Bounds(low=4)] = 256  # latents measured in every model (Fig. 7 and 8)
-    num_targets: Annotated[int, Bounds(low=4)] = 1000  # pictures of a domain from which outputs are measured (Fig. 8)
+    num_targets: Annotated[int, Bounds(low=4)] = 1000  # images of a domain from which outputs are measured (Fig. 8)
     truncation_psi: Truncation = 1.0  # of all latents
     min_skill: ShareBelowOne = 0.25  # attributes read worse than this from held-out drawings are left out
     seed: Seed = 0  # of latents and intervals

@@ -36,7 +36,7 @@ from ui2i.errors import ConfigError
 
 MODES = ("FC-FT", "FT", "FreezeD", "FreezeG", "scratch")
 """What a domain's training updates: all but the mapping network (freeze-FC); everything; all but the discriminator's
-blocks nearest to the picture; all but the generator's coarsest blocks; everything, from random weights."""
+blocks nearest to the image; all but the generator's coarsest blocks; everything, from random weights."""
 FREEZE_G_RESOLUTION = 8  # pixels; what FreezeG freezes unless finetune.freeze_generator_resolution says otherwise
 
 MAX_NAME_LENGTH = 64  # names become parts of the names of files, locks and runs
@@ -52,7 +52,7 @@ _T = TypeVar("_T")
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Drawn(Bounded):
-    """A set of drawn pictures (`drawn.<name>`)."""
+    """A set of drawn images (`drawn.<name>`)."""
 
     style: str
     num_images: Count
@@ -62,7 +62,7 @@ class Drawn(Bounded):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Dataset:
-    """Where raw pictures lie (`datasets.<name>`)."""
+    """Where raw images lie (`datasets.<name>`)."""
 
     images: str  # folder or .zip, relative to the project
 
@@ -103,11 +103,11 @@ class SwapParams(Bounded):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TranslateParams(Bounded):
-    """Which pictures the stage translate@ translates (`translate`)."""
+    """Which images the stage translate@ translates (`translate`)."""
 
     num_images: Count = 12  # the first of the split; all if it has fewer
     truncation_psi: Truncation = 1.0  # below 1 pulls the codes towards the targets' mean
-    num_styles: CountOrNone = 0  # further versions of each picture with sampled appearance (paper, Eq. 10)
+    num_styles: CountOrNone = 0  # further versions of each image with sampled appearance (paper, Eq. 10)
     num_style_layers: CountOrNone = 4  # style inputs that a sampled appearance takes over
 
 
@@ -263,7 +263,7 @@ def check_name(name: Any, *, where: str) -> None:
     if not is_text_in_yaml(name):
         raise ConfigError(
             f"{where} has the name {name}, which YAML takes for a number, a date or a word such as true, expected a "
-            f"name in letters; rename it, for example to {name}-pictures"
+            f"name in letters; rename it, for example to {name}-images"
         )
 
 
@@ -339,7 +339,7 @@ def _swap(values: Mapping[str, Any]) -> SwapParams:
 
 
 def _check_resolutions(params: Params) -> None:
-    """Refuse blocks that no model has: every model has the resolution of the prepared pictures."""
+    """Refuse blocks that no model has: every model has the resolution of the prepared images."""
     most = params.ingest.img_resolution
     allowed = [2**power for power in range(2, most.bit_length()) if 2**power <= most]
     for resolution in params.swap.resolutions if params.domains else ():
@@ -385,7 +385,7 @@ def _check_references(params: Params) -> None:
             )
         if name not in params.datasets:
             raise ConfigError(
-                f"{name} has no pictures, expected datasets.{name} in {PARAMS_FILE}; "
+                f"{name} has no images, expected datasets.{name} in {PARAMS_FILE}; "
                 f"add {name}: {{images: data/raw/{name}}} there"
             )
     for name, domain in params.domains.items():

@@ -30,7 +30,7 @@ class Project:
         return self.root / "data"
 
     def raw(self, name: str) -> Path:
-        """Folder of drawn or added pictures; an added archive lies beside it as `<name>.zip` or the like."""
+        """Folder of drawn or added images; an added archive lies beside it as `<name>.zip` or the like."""
         return self.data_dir / "raw" / name
 
     def prepared(self, name: str) -> Path:
@@ -99,9 +99,9 @@ class Project:
         """Table of folders of outputs that somebody had evaluated, of any system; no stage's."""
         return self.data_dir / "tables" / "evaluation" / f"measured.{domain}.parquet"
 
-    def picture_evaluation(self, domain: str) -> Path:
-        """Table of how a domain's models translate pictures of the base's test split."""
-        return self.data_dir / "tables" / "evaluation" / f"pictures.{domain}.parquet"
+    def image_evaluation(self, domain: str) -> Path:
+        """Table of how a domain's models translate images of the base's test split."""
+        return self.data_dir / "tables" / "evaluation" / f"images.{domain}.parquet"
 
     def baseline_evaluation(self, domain: str) -> Path:
         """The same of the domain's baseline."""
@@ -116,12 +116,12 @@ class Project:
         return self.data_dir / "tables" / "paper" / f"table{number}.parquet"
 
     def inversion_table(self, base: str) -> Path:
-        """Table of inversion methods compared on a base's pictures."""
+        """Table of inversion methods compared on a base's images."""
         return self.data_dir / "tables" / "inversion" / f"{base}.parquet"
 
     def inverted_table(self, base: str) -> Path:
-        """The same, picture by picture. No base's name has a dot."""
-        return self.inversion_table(base).with_suffix(".pictures.parquet")
+        """The same, image by image. No base's name has a dot."""
+        return self.inversion_table(base).with_suffix(".images.parquet")
 
     def style_layers_table(self, domain: str) -> Path:
         """Table of diversity and similarity over the number of style layers, with .png beside it."""
@@ -150,15 +150,15 @@ class Project:
         return self.data_dir / "runs" / "latents"
 
     def shared_samples(self, domain: str) -> Path:
-        """Picture of the same latents in all models of a domain."""
+        """Image of the same latents in all models of a domain."""
         return self.distance_table(domain).with_suffix(".png")
 
     def translations(self, domain: str) -> Path:
-        """Folder of translated pictures."""
+        """Folder of translated images."""
         return self.data_dir / "translations" / domain
 
     def truth_table(self, domain: str) -> Path:
-        """Table of translations against their true counterparts, picture by picture."""
+        """Table of translations against their true counterparts, image by image."""
         return self.data_dir / "tables" / "truth" / f"{domain}.parquet"
 
     def kept_table(self, domain: str) -> Path:
@@ -170,11 +170,11 @@ class Project:
         return self.truth_table(domain).with_suffix(".json")
 
     def truth_sheet(self, domain: str) -> Path:
-        """Picture of inputs, translations and counterparts."""
+        """Image of inputs, translations and counterparts."""
         return self.truth_table(domain).with_suffix(".png")
 
     def baseline(self, domain: str) -> Path:
-        """Folder of what a domain's baseline makes of the pictures that are translated, under their names."""
+        """Folder of what a domain's baseline makes of the images that are translated, under their names."""
         return self.data_dir / "baselines" / domain
 
     def baseline_run(self, domain: str) -> Path:
@@ -195,7 +195,7 @@ class Project:
         return self.data_dir / "figures"
 
     def figure(self, number: str) -> Path:
-        """Picture of a figure; tables of the same name lie beside it."""
+        """Image of a figure; tables of the same name lie beside it."""
         return self.figures / f"figure{number}.webp"
 
     @property

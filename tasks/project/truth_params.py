@@ -17,7 +17,7 @@ class Truth(Bounded):
     """How a drawn domain's translations are compared with their true counterparts (`truth.<name>`)."""
 
     base: str  # as in domains.<name>; DVC needs it here
-    num_draws: Count = 8  # random pictures of the domain that stand for chance, for each translated picture
+    num_draws: Count = 8  # random images of the domain that stand for chance, for each translated image
     min_skill: ShareBelowOne = 0.25  # attributes that the regressor reads worse from held-out drawings are left out
     seed: Seed = 0  # of the draws and the intervals
     regressor: RegressorConfig = dataclasses.field(default_factory=RegressorConfig)  # what reads the attributes
@@ -37,7 +37,7 @@ def parse_truth(values: Mapping[str, Any], where: str) -> Truth:
 
 
 def check_truth(params: "Params") -> None:
-    """Refuse a comparison with the truth where it is not known: only drawn pictures have counterparts.
+    """Refuse a comparison with the truth where it is not known: only drawn images have counterparts.
 
     Raises:
         ConfigError: a domain does not exist, has another base, or it or its base is not drawn.
@@ -52,6 +52,6 @@ def check_truth(params: "Params") -> None:
         for side in (name, truth.base):
             if side not in params.drawn or params.datasets[side].images != f"data/raw/{side}":
                 raise ConfigError(
-                    f"truth.{name} needs the pictures of {side} to be drawn, expected drawn.{side} and "
+                    f"truth.{name} needs the images of {side} to be drawn, expected drawn.{side} and "
                     f"datasets.{side}.images data/raw/{side}; add them or remove truth.{name}"
                 )

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from tasks.project.params import check_name, load_params
 from tasks.project.paths import PARAMS_FILE, Project
 from tasks.project.register import register_imported
-from tasks.requests.raw_pictures import add_raw, not_copied
+from tasks.requests.raw_images import add_raw, not_copied
 from tasks.running.dvc_command import check_trackable, ensure_dvc, run_dvc
 from ui2i.download import download, public_address
 from ui2i.errors import CheckpointError, ConfigError
@@ -36,7 +36,7 @@ class AddedBase:
     folder: Path
     img_resolution: int
     has_discriminator: bool
-    has_pictures: bool  # whether the pictures that `datasets` names for it are there
+    has_images: bool  # whether the images that `datasets` names for it are there
     remarks: tuple[str, ...]
 
 
@@ -58,11 +58,11 @@ def add_base_model(
     Args:
         source: http(s) address, file or folder, in any format that is read.
         sha256: of the file.
-        images: folder or .zip of pictures like those that the model makes; None: they come later, as `data/raw/<name>`.
+        images: folder or .zip of images like those that the model makes; None: they come later, as `data/raw/<name>`.
         license_: that the model is under; None: what its own card says.
         generator_only: without its discriminator.
         replace: take the place of another model of this name.
-        follow_links: take pictures that links lead to outside `images` too.
+        follow_links: take images that links lead to outside `images` too.
         progress: told bytes of the download.
 
     Raises:
@@ -90,8 +90,8 @@ def add_base_model(
         folder=folder,
         img_resolution=checkpoint.generator.config.img_resolution,
         has_discriminator=checkpoint.discriminator is not None,
-        has_pictures=(project.root / params.datasets[name].images).exists() or name in params.drawn,
-        remarks=(*checkpoint.remarks, *([f"pictures: {left_out}"] if left_out else [])),
+        has_images=(project.root / params.datasets[name].images).exists() or name in params.drawn,
+        remarks=(*checkpoint.remarks, *([f"images: {left_out}"] if left_out else [])),
     )
 
 

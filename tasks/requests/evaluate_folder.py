@@ -21,7 +21,7 @@ from ui2i.progress import Progress, no_progress
 
 if TYPE_CHECKING:
     from ui2i.datasets.prepared import PreparedDataset
-    from ui2i.metrics.picture_sets import PictureSet
+    from ui2i.metrics.image_sets import ImageSet
 
 MANIFEST_NAME = "manifest.parquet"  # of translations; ui2i.translation would import torch
 RECONSTRUCTION = "reconstruction"
@@ -32,11 +32,11 @@ Source = Path | int  # a file, or a place in a prepared dataset
 
 @dataclasses.dataclass(frozen=True)
 class Target:
-    """The pictures that outputs should look like."""
+    """The images that outputs should look like."""
 
     domain: str
     source_domain: str
-    pictures: "PictureSet"
+    images: "ImageSet"
     resolution: int  # pixels, to which outputs and inputs are brought
     dataset_hash: str
 
@@ -54,16 +54,16 @@ def judge_folder(
     """Judge outputs and return their rows of `EVALUATION_SCHEMA` (paper, Table II).
 
     Args:
-        target: a domain of the project, or a folder of pictures.
+        target: a domain of the project, or a folder of images.
         name: of the system; None: only for a folder that `ui2i translate` made, whose variants have names.
-        inputs: folder or dataset of the pictures that were translated; None: no similarity is measured.
+        inputs: folder or dataset of the images that were translated; None: no similarity is measured.
         domain: column of Table II; None: the target's name.
 
     Raises:
-        UI2IError: a folder has no pictures, an output has no input, or there are too few.
+        UI2IError: a folder has no images, an output has no input, or there are too few.
     """
     from ui2i.metrics.evaluation import embed_set, evaluate
-    from ui2i.metrics.picture_sets import of_files
+    from ui2i.metrics.image_sets import of_files
     from ui2i.perceptual import load_perceptual
 
     params, device = load_params(project), default_device()
@@ -71,7 +71,7 @@ def judge_folder(
     found = _target(project, params, target, domain, device, inputs)
     perceptual = load_perceptual(params.perceptual, device)
     inception = find_inception(project, params, device)
-    embedded = embed_set(found.pictures, perceptual, inception, progress=progress)
+    embedded = embed_set(found.images, perceptual, inception, progress=progress)
     run, rows = run_columns(params, perceptual, inception, device), []
     for system, pairs in systems.items():
         start = time.perf_counter()
@@ -88,9 +88,9 @@ def judge_folder(
             "source_domain": found.source_domain,
             "domain": found.domain,
             "system": system,
-            "inputs": "pictures",
+            "inputs": "images",
             "num_outputs": len(pairs),
-            "num_targets": found.pictures.count,
+            "num_targets": found.images.count,
             "img_resolution": found.resolution,
             "dataset_hash": found.dataset_hash,
             "seconds": time.perf_counter() - start,
@@ -108,8 +108,8 @@ def keep_rows(project: Project, rows: Sequence[Row]) -> None:
 
 def _input_set(
     inputs: "Path | PreparedDataset | None", sources: Sequence[Source], resolution: int, device: str
-) -> "PictureSet | None":
-    from ui2i.metrics.picture_sets import of_dataset, of_files
+) -> "ImageSet | None":
+    from ui2i.metrics.image_sets import of_dataset, of_files
 
     if inputs is None:
         return None
@@ -120,10 +120,10 @@ def _input_set(
 
 def _sources(inputs: "Path | PreparedDataset") -> Mapping[str, Source]:
     """Return inputs by their relative path without its ending."""
-    from ui2i.metrics.picture_sets import find_pictures
+    from ui2i.metrics.image_sets import find_images
 
     if isinstance(inputs, Path):
-        return find_pictures(inputs)
+        return find_images(inputs)
     names = inputs.columns("source_path")["source_path"].to_pylist()
     return {_key(name): place for place, name in enumerate(names)}
 
@@ -136,14 +136,14 @@ def _systems(
     outputs: Path, inputs: "Path | PreparedDataset | None", name: str | None
 ) -> dict[str, dict[Path, Source | None]]:
     """Return each system's outputs with their inputs (None: not asked for)."""
-    from ui2i.metrics.picture_sets import find_pictures
+    from ui2i.metrics.image_sets import find_images
 
     sources = None if inputs is None else _sources(inputs)
     if (outputs / MANIFEST_NAME).is_file():
         return _translations(outputs, sources, name)
     if name is None:
         raise ConfigError(f"{outputs} is no folder that ui2i translate made, expected --name of the system; add it")
-    found = find_pictures(outputs)
+    found = find_images(outputs)
     return {name: {path: _input(sources, key, path) for key, path in found.items()}}
 
 
@@ -167,7 +167,7 @@ def _input(sources: Mapping[str, Source] | None, key: str, output: Path) -> Sour
         return None
     if key not in sources:
         raise DataError(
-            f"{output} has no input: {key} with the ending of a picture is not there, expected an input of the same "
+            f"{output} has no input: {key} with the ending of an image is not there, expected an input of the same "
             "name for each output; rename the outputs or leave out --inputs"
         )
     return sources[key]
@@ -182,7 +182,7 @@ def _target(
     inputs: "Path | PreparedDataset | None",
 ) -> Target:
     from ui2i.datasets.prepared import PreparedDataset
-    from ui2i.metrics.picture_sets import find_pictures, of_dataset, of_files
+    from ui2i.metrics.image_sets import find_images, of_dataset, of_files
 
     source = "any" if inputs is None else inputs.resolve().name if isinstance(inputs, Path) else inputs.name
     if target in params.datasets:
@@ -194,12 +194,12 @@ def _target(
     if not folder.is_dir():
         known = ", ".join(params.datasets) or "none"
         raise ConfigError(
-            f"the target is {target}, expected a dataset of the project ({known}) or a folder of pictures; correct it"
+            f"the target is {target}, expected a dataset of the project ({known}) or a folder of images; correct it"
         )
-    paths = find_pictures(folder)
+    paths = find_images(folder)
     column = domain or folder.resolve().name
     source = params.domains[column].base if column in params.domains else source
     resolution = params.ingest.img_resolution
-    pictures = of_files(list(paths.values()), resolution, device)
+    images = of_files(list(paths.values()), resolution, device)
     listing = sha256_listing((key, sha256_file(path)) for key, path in paths.items())
-    return Target(column, source, pictures, resolution, listing)
+    return Target(column, source, images, resolution, listing)

@@ -48,7 +48,7 @@ def _sections(project: Project, params: Params) -> "Iterator[Section]":
 
 
 def _domain_parts(project: Project, domain: str) -> Iterator[str]:
-    from ui2i.report import curves, heat_map, paragraph, picture
+    from ui2i.report import curves, heat_map, paragraph, image
     from ui2i.tables import DISTANCE_SCHEMA, read_table
 
     if project.distance_table(domain).is_file():
@@ -59,20 +59,20 @@ def _domain_parts(project: Project, domain: str) -> Iterator[str]:
         values = {(row["source"], row["target"]): float(row["mean"]) for _, row in last.iterrows()}
         yield heat_map("Model distance, every pair", names, values)
         yield paragraph(
-            f"LPIPS with the trunk {first['trunk']}, {first['num_latents']:,} latents, psi {first['truncation_psi']:g}."
+            f"LPIPS with the backbone {first['backbone']}, {first['num_latents']:,} latents, psi {first['truncation_psi']:g}."
         )
         yield curves(f"Distance from {first['source_domain']}, all runs", *_history(frame, first["source_domain"]))
     choice = project.swap_choice(domain)
     if choice.is_file():
-        yield picture(choice.with_suffix(".png"), "Choosing the swap: fidelity against similarity to the input")
+        yield image(choice.with_suffix(".png"), "Choosing the swap: fidelity against similarity to the input")
         yield paragraph(choice.with_suffix(".md").read_text(encoding="utf-8").strip().splitlines()[-1])
     for path, caption in (
         (project.shared_samples(domain), "The same latents in every model"),
-        (project.translations(domain) / CONTACT_SHEET_NAME, "Pictures, their reconstructions and translations"),
+        (project.translations(domain) / CONTACT_SHEET_NAME, "Images, their reconstructions and translations"),
         (project.truth_sheet(domain), "Translations beside the truth"),
     ):
         if path.is_file():
-            yield picture(path, caption)
+            yield image(path, caption)
 
 
 def _history(frame: "pd.DataFrame", base: str) -> tuple[list[str], dict[str, list[tuple[int, float, float]]]]:
@@ -103,10 +103,10 @@ def _provenance(project: Project, params: Params) -> Iterator[str]:
             frame = read_table(project.evaluation_table(domain), EVALUATION_SCHEMA)
             runs += [_run_line("evaluation", domain, row) for _, row in frame.drop_duplicates("run_id").iterrows()]
     if runs:
-        header = ("table", "domain", "run", "measured (UTC)", "commit", "trunk", "trunk hash", "seed", "device", "s")
+        header = ("table", "domain", "run", "measured (UTC)", "commit", "backbone", "backbone hash", "seed", "device", "s")
         yield table("Runs", header, runs)
     if models:
-        yield table("Models, as measured last", ("model", "checkpoint", "its pictures", "first compared with"), models)
+        yield table("Models, as measured last", ("model", "checkpoint", "its images", "first compared with"), models)
 
 
 def _run_line(kind: str, domain: str, row: "pd.Series") -> tuple[str, ...]:
@@ -116,8 +116,8 @@ def _run_line(kind: str, domain: str, row: "pd.Series") -> tuple[str, ...]:
         row["run_id"][:8],
         f"{row['measured_at']:%Y-%m-%d %H:%M}",
         row["commit"],
-        row["trunk"],
-        row["trunk_hash"][:12],
+        row["backbone"],
+        row["backbone_hash"][:12],
         str(row["seed"]),
         row["device"],
         f"{row['seconds']:.1f}",

@@ -1,4 +1,4 @@
-"""A folder of anybody's pictures -> their translations to a domain. No stage of DVC: both folders lie anywhere."""
+"""A folder of anybody's images -> their translations to a domain. No stage of DVC: both folders lie anywhere."""
 
 import argparse
 import functools
@@ -26,7 +26,7 @@ def work(job: Job, options: argparse.Namespace) -> None:
         options: as `_parser` has them; None or empty: as `params.yaml` says.
 
     Raises:
-        DataError: there are no pictures.
+        DataError: there are no images.
         ConfigError: a model does not exist, or a setting is out of range.
         CheckpointError: the models are of two families.
     """
@@ -36,7 +36,7 @@ def work(job: Job, options: argparse.Namespace) -> None:
     from ui2i.translation import translate_folder
 
     if not options.images.is_dir():
-        raise DataError(f"{options.images} is no folder, expected one with pictures; check the path")
+        raise DataError(f"{options.images} is no folder, expected one with images; check the path")
     device = default_device()
     source = choose_source(job.project, job.params, job.name, options.source, device=device)
     targets = choose_targets(
@@ -76,7 +76,7 @@ def work(job: Job, options: argparse.Namespace) -> None:
 
 
 def _find_part(job: Job, options: argparse.Namespace, source: "Model", device: str) -> None:
-    """Leave the codes of one part of the pictures in the store, and nothing else."""
+    """Leave the codes of one part of the images in the store, and nothing else."""
     from tasks.models.inversion_models import encoder_of, latent_store
     from ui2i.perceptual import load_perceptual
     from ui2i.translation import find_codes
@@ -181,30 +181,30 @@ def _translation(job: Job, options: argparse.Namespace) -> "TranslationConfig":
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m tasks.requests.translate_folder",
-        description="Translate a folder of pictures to the domain NAME.",
+        description="Translate a folder of images to the domain NAME.",
         epilog="example: python -m tasks.requests.translate_folder --domain cartoon --images ~/faces --out ~/cartoons "
         "--variant FC-FT-LS8; the same with a run's log and limits: ui2i translate",
         allow_abbrev=False,
     )
     add = parser.add_argument
     add("--domain", metavar="NAME", required=True, help="a domain or base in params.yaml")
-    add("--images", metavar="FOLDER", type=Path, required=True, help="pictures of the source's kind")
+    add("--images", metavar="FOLDER", type=Path, required=True, help="images of the source's kind")
     add("--out", metavar="FOLDER", type=Path, required=True, help="made anew")
-    add("--from", dest="source", metavar="NAME", help="domain of the pictures (default: the base of the target)")
+    add("--from", dest="source", metavar="NAME", help="domain of the images (default: the base of the target)")
     add("--variant", action="append", default=[], help="FC-FT, FC-FT-LS8, ...; may be given again, as may others")
     add("--swap-resolution", action="append", type=int, default=[], help="swap the base's layers up to these pixels in")
     add("--swap-mode", choices=("weights", "features", "blend"), default="weights", help="how (default: weights)")
     add("--psi", type=float, help="below 1 pulls the codes towards the models' mean")
     add("--styles", type=int, help="further versions with sampled appearance")
     add("--seed", type=int, help="the k-th of these has this + k")
-    add("--reference", action="append", type=Path, default=[], help="picture whose appearance a version takes on")
+    add("--reference", action="append", type=Path, default=[], help="image whose appearance a version takes on")
     add("--style-layers", type=int, help="style inputs that another appearance takes over, from the image's side")
     add("--direction", action="append", type=int, default=[], help="semantic direction to move along, 1 the strongest")
     add("--strength", action="append", type=float, default=[], help="how far, in standard deviations (default: 2)")
     add("--method", help="of inversion: closed_form, directions, w, closed_form_plus, w_plus, encoder, in_domain")
     add("--steps", type=int, help="of inversion")
     add("--start", help="of inversion: mean or encoder")
-    add("--framing", choices=("center", "fit"), help="the centered square, or all of a picture on white")
+    add("--framing", choices=("center", "fit"), help="the centered square, or all of an image on white")
     add("--force", action="store_true", help="translate between models of two families")
     add(
         "--part",

@@ -170,7 +170,7 @@ def list_stages(project: Project) -> list[str]:
 
 
 def base_stages(project: Project, name: str) -> list[str]:
-    """Return the stages that lead to a base's model and prepared pictures, in an order in which they can run.
+    """Return the stages that lead to a base's model and prepared images, in an order in which they can run.
 
     Raises:
         ConfigError: `params.yaml` is not valid or has no such base.

@@ -56,7 +56,7 @@ def work(job: Job) -> None:
 def _summary(base_name: str, distances: "list[PairDistance]", perceptual: "Perceptual") -> dict[str, Any]:
     """Distances from the base alone, for `dvc metrics`."""
     return {
-        "trunk": perceptual.name,
+        "backbone": perceptual.name,
         "num_latents": distances[0].num_latents,
         f"from_{base_name}": {
             pair.target: {"mean": pair.mean, "sem": pair.sem} for pair in distances if pair.source == base_name

@@ -1,7 +1,7 @@
-"""Stage encode@: a base and its pictures -> its encoder in data/encoders/<base>.
+"""Stage encode@: a base and its images -> its encoder in data/encoders/<base>.
 
 encoder.safetensors   the encoder
-encoder.json          how its training went and how well it reads codes of pictures that it was not trained on
+encoder.json          how its training went and how well it reads codes of images that it was not trained on
 reconstructions.png   some of these, and the images of their codes
 """
 
@@ -64,20 +64,20 @@ def work(job: Job) -> None:
 
 
 def _sheet(encoder: "Encoder", generator: "Generator", dataset: "PreparedDataset") -> "np.ndarray":
-    """Return held-out pictures and the images of the codes that were read from them."""
+    """Return held-out images and the images of the codes that were read from them."""
     from ui2i.contact_sheet import Row, contact_sheet
     from ui2i.images import to_tensor, to_uint8
 
-    pictures = dataset.images(slice(NUM_SHOWN))
-    w = encoder(to_tensor(pictures).to(generator.w_avg.device))
+    images = dataset.images(slice(NUM_SHOWN))
+    w = encoder(to_tensor(images).to(generator.w_avg.device))
     made = to_uint8(generator.synthesis(generator.broadcast(w)))
-    rows = [Row("picture", pictures), Row("its code's image", made)]
-    return contact_sheet(rows, upscale=max(1, 96 // pictures.shape[1]), title="Codes read in one pass")
+    rows = [Row("image", images), Row("its code's image", made)]
+    return contact_sheet(rows, upscale=max(1, 96 // images.shape[1]), title="Codes read in one pass")
 
 
 STAGE = Stage(
     name="encode",
-    summary="Train a network that reads codes of the base NAME from pictures.",
+    summary="Train a network that reads codes of the base NAME from images.",
     option="base",
     output=Project.encoder_folder,
     work=work,

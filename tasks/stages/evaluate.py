@@ -1,8 +1,8 @@
-"""Stage evaluate@: what a domain's models make of the base's pictures -> data/tables/evaluation/<domain>.parquet.
+"""Stage evaluate@: what a domain's models make of the base's images -> data/tables/evaluation/<domain>.parquet.
 
-The inputs are pictures that the base generates from random latents, the outputs what each model generates from the same
-latents. So no inversion stands between the models and the numbers, and thousands of pictures take a minute. Outputs of
-real pictures, and those of other systems, are evaluated by `ui2i evaluate`.
+The inputs are images that the base generates from random latents, the outputs what each model generates from the same
+latents. So no inversion stands between the models and the numbers, and thousands of images take a minute. Outputs of
+real images, and those of other systems, are evaluated by `ui2i evaluate`.
 """
 
 import json
@@ -16,7 +16,7 @@ from tasks.running.stage_cli import Job, Stage, default_device, main
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ui2i.metrics.picture_sets import PictureSet
+    from ui2i.metrics.image_sets import ImageSet
     from ui2i.networks.generator import Generator
 
 
@@ -29,7 +29,7 @@ def work(job: Job) -> None:
     from ui2i.datasets.prepared import PreparedDataset
     from ui2i.files import write_text
     from ui2i.metrics.evaluation import embed_set, evaluate
-    from ui2i.metrics.picture_sets import of_dataset
+    from ui2i.metrics.image_sets import of_dataset
     from ui2i.perceptual import load_perceptual
     from ui2i.tables import EVALUATION_SCHEMA, append_rows
 
@@ -82,9 +82,9 @@ def sample_latents(seed: int, count: int, z_dim: int) -> "Tensor":
     return torch.from_numpy(np.random.RandomState(seed).standard_normal((count, z_dim))).float()
 
 
-def outputs_of(generator: "Generator", z: "Tensor", truncation_psi: float, device: str) -> "PictureSet":
+def outputs_of(generator: "Generator", z: "Tensor", truncation_psi: float, device: str) -> "ImageSet":
     """Return what a generator makes of codes z, with the noise that is stored with it."""
-    from ui2i.metrics.picture_sets import generated
+    from ui2i.metrics.image_sets import generated
 
     return generated(z, lambda codes: generator(codes, truncation_psi=truncation_psi, noise_mode="const"), device)
 
@@ -93,12 +93,12 @@ def _summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
     """Return the values by system, for `dvc metrics`."""
     names = ("fid", "kid", "fd", "kd", "lpips_d", "lpips_s")
     systems = {row["system"]: {name: row[name] for name in names if row[name] is not None} for row in rows}
-    return {"trunk": rows[0]["trunk"], "num_outputs": rows[0]["num_outputs"], "systems": systems}
+    return {"backbone": rows[0]["backbone"], "num_outputs": rows[0]["num_outputs"], "systems": systems}
 
 
 STAGE = Stage(
     name="evaluate",
-    summary="Judge the models of the domain NAME by their outputs: fidelity to the domain's pictures, diversity, "
+    summary="Judge the models of the domain NAME by their outputs: fidelity to the domain's images, diversity, "
     "similarity to the inputs.",
     option="domain",
     output=Project.evaluation_table,

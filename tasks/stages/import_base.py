@@ -22,7 +22,7 @@ def work(job: Job) -> None:
     resolution, wanted = generator.config.img_resolution, job.params.ingest.img_resolution
     if resolution != wanted:
         raise CheckpointError(
-            f"{source} makes pictures of {resolution} px, expected {wanted} px as ingest.img_resolution says; "
+            f"{source} makes images of {resolution} px, expected {wanted} px as ingest.img_resolution says; "
             f"set that to {resolution} or import another checkpoint"
         )
     _check_encoder(source)

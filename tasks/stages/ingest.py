@@ -1,4 +1,4 @@
-"""Stage ingest@: a folder or zip of pictures -> data/prepared/<name>."""
+"""Stage ingest@: a folder or zip of images -> data/prepared/<name>."""
 
 import sys
 
@@ -23,7 +23,7 @@ def work(job: Job) -> None:
 
 STAGE = Stage(
     name="ingest",
-    summary="Crop, resize, check and split the pictures of datasets.NAME into data/prepared/NAME.",
+    summary="Crop, resize, check and split the images of datasets.NAME into data/prepared/NAME.",
     option="dataset",
     output=Project.prepared,
     work=work,

@@ -1,4 +1,4 @@
-"""Stage translate@: pictures of the base's test split -> their translations in data/translations/<domain>."""
+"""Stage translate@: images of the base's test split -> their translations in data/translations/<domain>."""
 
 import sys
 from typing import TYPE_CHECKING
@@ -26,7 +26,7 @@ def work(job: Job) -> None:
     targets = [model for model in models if model == models[0] or model.card.swap_resolution is not None]
     encoder, encoder_hash = encoder_of(job.project, base.domain, base.hash, job.params.inversion, device=device)
     translate_folder(
-        first_pictures(PreparedDataset(job.project.prepared(base.name), "test"), settings.num_images),
+        first_images(PreparedDataset(job.project.prepared(base.name), "test"), settings.num_images),
         base.generator,
         {model.card.mode: model.generator for model in targets},
         load_perceptual(job.params.perceptual, device),
@@ -49,8 +49,8 @@ def work(job: Job) -> None:
     )
 
 
-def first_pictures(dataset: "PreparedDataset", count: int) -> "NamedImages":
-    """Return the first pictures of a split under the names and hashes of the files they were made from."""
+def first_images(dataset: "PreparedDataset", count: int) -> "NamedImages":
+    """Return the first images of a split under the names and hashes of the files they were made from."""
     from ui2i.translation import NamedImages
 
     rows = dataset.columns("source_path", "sha256").slice(0, count)
@@ -63,7 +63,7 @@ def first_pictures(dataset: "PreparedDataset", count: int) -> "NamedImages":
 
 STAGE = Stage(
     name="translate",
-    summary="Translate the first pictures of the base's test split to the domain NAME, with its first mode and its "
+    summary="Translate the first images of the base's test split to the domain NAME, with its first mode and its "
     "layer-swapped variants.",
     option="domain",
     output=Project.translations,

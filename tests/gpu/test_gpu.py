@@ -191,7 +191,7 @@ def test_augmentation_is_not_recorded() -> None:
 
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> PreparedDataset:
-    folder = tmp_path_factory.mktemp("pictures")
+    folder = tmp_path_factory.mktemp("images")
     pixels = np.random.default_rng(0)
     (folder / "raw").mkdir()
     for index in range(40):
@@ -225,7 +225,7 @@ def test_a_loss_that_is_not_finite_is_found(dataset: PreparedDataset, tmp_path: 
 def test_inversion() -> None:
     torch.manual_seed(0)
     generator = Generator(NETWORK).cuda().eval().requires_grad_(False)
-    perceptual = load_perceptual(PerceptualConfig(trunk="random"), "cuda")
+    perceptual = load_perceptual(PerceptualConfig(backbone="random"), "cuda")
     with torch.no_grad():
         images = generator(torch.randn(3, NETWORK.z_dim, device="cuda")).clamp(-1, 1)
     result = invert(images, generator, perceptual, InversionConfig(method="w", num_steps=40))

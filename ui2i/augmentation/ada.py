@@ -1,6 +1,6 @@
 """The "bgc" transforms of adaptive discriminator augmentation (arXiv 2006.06676, appendix B).
 
-Pixel blitting, geometry and colour in a fixed order, each applied to a picture with the probability p on its own. All
+Pixel blitting, geometry and colour in a fixed order, each applied to an image with the probability p on its own. All
 geometry becomes one affine warp and all colour one matrix. Rotations have the probability 1 - sqrt(1 - p) and come
 before and after the unequal scaling, so that p is the chance of at least one.
 
@@ -28,13 +28,13 @@ SATURATION_STD = math.log(2)
 
 @dataclasses.dataclass(frozen=True)
 class AdaDraws(AugmentationDraws):
-    """One warp and one colour matrix a picture."""
+    """One warp and one colour matrix an image."""
 
-    source: Tensor  # [N, 2, 3], positions in the result -> positions in the picture, in [-1, 1]
+    source: Tensor  # [N, 2, 3], positions in the result -> positions in the image, in [-1, 1]
     color: Tensor  # [N, 3, 4], RGB in [-1, 1] and 1 -> RGB
 
     def apply(self, images: Tensor) -> Tensor:
-        """Warp, then recolour. A picture for which no transform was drawn comes back bit for bit."""
+        """Warp, then recolour. An image for which no transform was drawn comes back bit for bit."""
         source, color = self.source.to(images.dtype), self.color.to(images.dtype)
         assert len(source) == len(images), f"{len(source)} draws for {len(images)} images"
         moved = warp(images, source)
@@ -43,7 +43,7 @@ class AdaDraws(AugmentationDraws):
 
 @dataclasses.dataclass(frozen=True)
 class _Dice:
-    """Random numbers [N] in float64, one a picture."""
+    """Random numbers [N] in float64, one an image."""
 
     num_images: int
     resolution: int
@@ -131,7 +131,7 @@ def draw_ada(
     transforms: Collection[str] = ALL_TRANSFORMS,
     generator: torch.Generator | None = None,
 ) -> AdaDraws:
-    """Draw transforms of `num_images` pictures, on the CPU.
+    """Draw transforms of `num_images` images, on the CPU.
 
     Args:
         probability: of each transform, in [0, 1]. A flip or turn that was chosen is still the trivial one in 1 of 2 or
@@ -152,7 +152,7 @@ def draw_ada(
 
 
 def _sometimes(draw: Callable[[_Dice], Tensor], probability: float, dice: _Dice) -> Tensor:
-    """Draw matrices for all pictures, and replace them by unit matrices except with the given probability."""
+    """Draw matrices for all images, and replace them by unit matrices except with the given probability."""
     is_applied = dice.uniform() < probability
     drawn = draw(dice)
     return torch.where(is_applied[:, None, None], drawn, torch.eye(drawn.shape[1], dtype=drawn.dtype))

@@ -10,15 +10,15 @@ def update_probability(
 ) -> float:
     """Return the augmentation probability moved one step against overfitting (arXiv 2006.06676, section 3).
 
-    A discriminator that overfits is sure of the training pictures: r_t, the mean sign of its logits on them, nears 1.
+    A discriminator that overfits is sure of the training images: r_t, the mean sign of its logits on them, nears 1.
     The probability rises by a fixed step while r_t is above `target`, falls while it is below, and stays if equal.
 
     Args:
         probability: so far, in [0, 1].
-        sign_mean: r_t = E[sign(D(real))] since the last update, in [-1, 1]; the logits are of augmented pictures.
-        num_images: real pictures shown since the last update; the paper updates every 4 batches.
-        speed_kimg: thousands of pictures in which the probability can go from 0 to 1. The paper's 500 is for training
-            from scratch; a fine-tuning of 100 to 200 thousand pictures needs less, or it ends before augmentation acts.
+        sign_mean: r_t = E[sign(D(real))] since the last update, in [-1, 1]; the logits are of augmented images.
+        num_images: real images shown since the last update; the paper updates every 4 batches.
+        speed_kimg: thousands of images in which the probability can go from 0 to 1. The paper's 500 is for training
+            from scratch; a fine-tuning of 100 to 200 thousand images needs less, or it ends before augmentation acts.
 
     Returns:
         In [0, 1].

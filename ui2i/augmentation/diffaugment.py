@@ -1,6 +1,6 @@
-"""DiffAugment: colour, translation and cutout, on every picture (Zhao et al., arXiv 2006.10738, section 3.2).
+"""DiffAugment: colour, translation and cutout, on every image (Zhao et al., arXiv 2006.10738, section 3.2).
 
-Cheaper than ADA and without a probability to adapt, but always on: it may cost quality where pictures are plenty.
+Cheaper than ADA and without a probability to adapt, but always on: it may cost quality where images are plenty.
 """
 
 import dataclasses
@@ -20,13 +20,13 @@ CUTOUT_SIZE = 0.5  # share of the width
 
 @dataclasses.dataclass(frozen=True)
 class DiffAugmentDraws(AugmentationDraws):
-    """Colour, shift and hole of each picture."""
+    """Colour, shift and hole of each image."""
 
     brightness: Tensor  # [N], added
     saturation: Tensor  # [N], factor of the distance from grey
-    contrast: Tensor  # [N], factor of the distance from the picture's mean
+    contrast: Tensor  # [N], factor of the distance from the image's mean
     shift: Tensor  # [N, 2], whole pixels to the right and downwards
-    hole: Tensor  # [N, 2], the hole's first column and row; it may begin before the picture and end after it
+    hole: Tensor  # [N, 2], the hole's first column and row; it may begin before the image and end after it
 
     def apply(self, images: Tensor) -> Tensor:
         """Recolour, shift and cut out; what the shift uncovers and the hole become 0, mid-grey."""
@@ -59,7 +59,7 @@ class DiffAugmentDraws(AugmentationDraws):
 
 
 def draw_diffaugment(num_images: int, resolution: int, *, generator: torch.Generator | None = None) -> DiffAugmentDraws:
-    """Draw colours, shifts and holes of `num_images` pictures, on the CPU; a hole's centre is anywhere."""
+    """Draw colours, shifts and holes of `num_images` images, on the CPU; a hole's centre is anywhere."""
     uniform = torch.rand(7, num_images, generator=generator)
     max_shift = round(MAX_TRANSLATION * resolution)
     shift = (uniform[3:5].T * (2 * max_shift + 1)).floor().long() - max_shift

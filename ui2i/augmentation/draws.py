@@ -1,4 +1,4 @@
-"""What was drawn for each picture of a batch, apart from what is done with it."""
+"""What was drawn for each image of a batch, apart from what is done with it."""
 
 import abc
 import dataclasses
@@ -11,14 +11,14 @@ from torch import Tensor
 
 @dataclasses.dataclass(frozen=True)
 class AugmentationDraws(abc.ABC):
-    """Random numbers of an augmentation; every field is a tensor with one row a picture."""
+    """Random numbers of an augmentation; every field is a tensor with one row an image."""
 
     @abc.abstractmethod
     def apply(self, images: Tensor) -> Tensor:
         """Augment as many images [N, 3, R, R] as there are rows, each with its own."""
 
     def __getitem__(self, indices: slice | Tensor | list[int]) -> Self:
-        """Return the draws of some pictures, in the order of `indices`."""
+        """Return the draws of some images, in the order of `indices`."""
         return self._map(lambda rows: rows[indices.to(rows.device) if isinstance(indices, Tensor) else indices])
 
     def to(self, device: torch.device | str) -> Self:
@@ -32,7 +32,7 @@ class AugmentationDraws(abc.ABC):
 
 @dataclasses.dataclass(frozen=True)
 class Unchanged(AugmentationDraws):
-    """Nothing is done to any number of pictures."""
+    """Nothing is done to any number of images."""
 
     def apply(self, images: Tensor) -> Tensor:
         """Return `images` themselves."""

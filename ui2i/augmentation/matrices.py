@@ -1,6 +1,6 @@
 """Batches of matrices in homogeneous coordinates: [N, 3, 3] for positions and [N, 4, 4] for colours, in float64.
 
-Positions are (x, y) with x to the right, y downwards and the picture spanning [-1, 1] in both, so that turning it about
+Positions are (x, y) with x to the right, y downwards and the image spanning [-1, 1] in both, so that turning it about
 its centre is a plain rotation. Colours are (R, G, B) in [-1, 1]. Parameters are float64 [N].
 """
 
@@ -31,9 +31,9 @@ def rotation(angle: Tensor) -> Tensor:
 
 
 def translation(x: Tensor, y: Tensor) -> Tensor:
-    """Shift to the right and downwards by shares of the picture's width."""
+    """Shift to the right and downwards by shares of the image's width."""
     matrix = identity(len(x), 3)
-    # The picture is 2 units wide.
+    # The image is 2 units wide.
     matrix[:, :2, 2] = 2 * torch.stack((x, y), dim=1)
     return matrix
 

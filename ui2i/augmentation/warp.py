@@ -1,13 +1,13 @@
-"""Affine warp of pictures with little blur and little aliasing, at the cost of one bilinear sampling.
+"""Affine warp of images with little blur and little aliasing, at the cost of one bilinear sampling.
 
-The picture is enlarged to half-pixel spacing with a windowed sinc, and sampled there bilinearly. Positions on whole
+The image is enlarged to half-pixel spacing with a windowed sinc, and sampled there bilinearly. Positions on whole
 pixels are among the enlarged ones, so that flips, quarter turns and shifts by whole pixels move pixels unchanged. Where
-the warp shrinks the picture, the sinc is stretched by the same factor, so that detail too fine for the result is gone
-before it is sampled. Beyond its edges the picture goes on as its mirror image.
+the warp shrinks the image, the sinc is stretched by the same factor, so that detail too fine for the result is gone
+before it is sampled. Beyond its edges the image goes on as its mirror image.
 
 The paper (arXiv 2006.06676, appendix B.2) enlarges with a 12-tap wavelet, samples twice as densely as the result, and
 filters again on the way down. Dense sampling and its gradient would take 1.7 times as long and are left out. What that
-gives up: a picture that shrinks unequally is blurred along both axes as much as along the shorter one, and the
+gives up: an image that shrinks unequally is blurred along both axes as much as along the shorter one, and the
 corners of the spectrum (diagonal detail finer than the pixel spacing) can alias when turned. On drawn faces of 64 px,
 turned and compared with the same turned at 512 px, it reaches 37 dB where plain bilinear sampling reaches 33 dB and the
 dense form 38 dB.
@@ -29,13 +29,13 @@ def warp(images: Tensor, matrices: Tensor) -> Tensor:
     """Return images [N, C, R, R] moved by affine maps.
 
     Args:
-        matrices: [N, 2, 3], from positions in the result to positions in the picture; both span [-1, 1], x first.
+        matrices: [N, 2, 3], from positions in the result to positions in the image; both span [-1, 1], x first.
     """
     resolution = images.shape[-1]
     filters = _filter_bank(resolution, images.device, images.dtype)[_level(matrices)][:, None]
     enlarged = filters @ images @ filters.mT
     positions = _source_positions(matrices, resolution)
-    # With align_corners -1 and 1 are the outermost enlarged pixels, which lie on the picture's edges.
+    # With align_corners -1 and 1 are the outermost enlarged pixels, which lie on the image's edges.
     return F.grid_sample(enlarged, positions, mode="bilinear", padding_mode="reflection", align_corners=True)
 
 
@@ -48,11 +48,11 @@ def _source_positions(matrices: Tensor, resolution: int) -> Tensor:
 
 
 def _level(matrices: Tensor) -> Tensor:
-    """Which filter each picture needs [N]: 0 unless its result has fewer pixels than the picture in some direction."""
+    """Which filter each image needs [N]: 0 unless its result has fewer pixels than the image in some direction."""
     linear = matrices[:, :, :2]
     squares = linear.square().sum(dim=(1, 2))
     determinant = linear[:, 0, 0] * linear[:, 1, 1] - linear[:, 0, 1] * linear[:, 1, 0]
-    # The largest singular value, squared: how far neighbours in the result lie apart in the picture.
+    # The largest singular value, squared: how far neighbours in the result lie apart in the image.
     spacing = (squares + (squares.square() - 4 * determinant.square()).clamp(min=0).sqrt()) / 2
     return (spacing.log2() / 2 * LEVELS_PER_OCTAVE).round().clamp(0, NUM_LEVELS - 1).long()
 
@@ -62,7 +62,7 @@ def _level(matrices: Tensor) -> Tensor:
 def _filter_bank(resolution: int, device: torch.device, dtype: torch.dtype) -> Tensor:
     """Enlargement along one axis as matrices [NUM_LEVELS, 2 R + 1, R], each smoother than the one before.
 
-    Row r is the position r / 2 - 1/2 in pixels: from one edge of the picture to the other, in half pixels.
+    Row r is the position r / 2 - 1/2 in pixels: from one edge of the image to the other, in half pixels.
     """
     cutoff = 2.0 ** -(torch.arange(NUM_LEVELS, dtype=torch.float64) / LEVELS_PER_OCTAVE)
     reach = math.ceil(LANCZOS_LOBES / cutoff[-1].item())

@@ -216,7 +216,7 @@ def _check_kind(network: _Network) -> None:
     if "synthesis.input" in network.modules:
         raise RefusedError(
             "is a StyleGAN3 generator, whose layers are others, expected a StyleGAN2; take the StyleGAN2 checkpoint of "
-            "the same pictures (stylegan3's code trains one with --cfg=stylegan2)"
+            "the same images (stylegan3's code trains one with --cfg=stylegan2)"
         )
     if "mapping" not in network.modules or "synthesis" not in network.modules:
         raise RefusedError(

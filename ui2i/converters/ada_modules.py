@@ -208,7 +208,7 @@ def _discriminator_block(config: NetworkConfig, tensors: _Tensors, size: int) ->
         "in_channels": 0 if is_first else config.num_channels(size),
         "resolution": size,
         "img_channels": 3,
-        # Layers are counted from the picture: four in the first block, three in each other.
+        # Layers are counted from the image: four in the first block, three in each other.
         "first_layer_idx": 0 if is_first else 3 * (config.img_resolution // size).bit_length() - 2,
         "architecture": "resnet",
         "use_fp16": False,

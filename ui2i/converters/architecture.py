@@ -51,7 +51,7 @@ def generator_config(views: _Views, *, note: Note | None = None, **settings: Any
     colours = _shape(views, "synthesis.b4.torgb.weight", 4)[0]
     if colours != 3:
         raise RefusedError(
-            f"makes pictures of {colours} colour channels, expected 3 (RGB); train it on RGB pictures: grey ones can "
+            f"makes images of {colours} colour channels, expected 3 (RGB); train it on RGB images: grey ones can "
             "be converted"
         )
     layers = sum(name.startswith("mapping.fc") and name.endswith(".weight") for name in views)

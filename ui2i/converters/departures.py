@@ -1,4 +1,4 @@
-"""How far pictures depart where another tool has no place for a setting: sampled, and said in a remark."""
+"""How far images depart where another tool has no place for a setting: sampled, and said in a remark."""
 
 import torch
 
@@ -6,11 +6,11 @@ from ui2i.config import NetworkConfig
 from ui2i.networks.blank import blank_network
 from ui2i.networks.generator import Generator
 
-NUM_PICTURES, SEED = 4, 0
+NUM_IMAGES, SEED = 4, 0
 
 
 def departure(generator: Generator, there: NetworkConfig) -> str:
-    """Return, in words, how far pictures of the same tensors depart under another tool's settings.
+    """Return, in words, how far images of the same tensors depart under another tool's settings.
 
     Args:
         there: what the other tool computes with; of the shapes of `generator.config`.
@@ -20,12 +20,12 @@ def departure(generator: Generator, there: NetworkConfig) -> str:
     random = torch.Generator().manual_seed(SEED)
     largest, distance = 0.0, 0.0
     with torch.no_grad():
-        # One at a time: a picture of 1024 px takes a gigabyte on its way.
-        for z in torch.randn(NUM_PICTURES, generator.config.z_dim, generator=random).split(1):
+        # One at a time: an image of 1024 px takes a gigabyte on its way.
+        for z in torch.randn(NUM_IMAGES, generator.config.z_dim, generator=random).split(1):
             ours, theirs = generator(z), other.eval()(z)
             distance = max(distance, float((ours - theirs).abs().max()))
             largest = max(largest, float(ours.abs().max()))
-    sampled = f"in {NUM_PICTURES} pictures sampled (psi 1, values up to {largest:.2g})"
+    sampled = f"in {NUM_IMAGES} images sampled (psi 1, values up to {largest:.2g})"
     if distance == 0:
-        return f"pictures are the same there {sampled}"
-    return f"pictures differ there by up to {distance:.2g} {sampled}, although the tensors are the same"
+        return f"images are the same there {sampled}"
+    return f"images differ there by up to {distance:.2g} {sampled}, although the tensors are the same"

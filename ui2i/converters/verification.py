@@ -1,4 +1,4 @@
-"""Is a checkpoint whole and alive? It is read, and its networks make a few pictures."""
+"""Is a checkpoint whole and alive? It is read, and its networks make a few images."""
 
 import dataclasses
 from pathlib import Path
@@ -33,7 +33,7 @@ def verify_checkpoint(path: Path, *, against: Path | None = None) -> list[Check]
     checkpoint = read_checkpoint(path)
     checks = [Check("read", _described(checkpoint)), _check_values(path, checkpoint), _check_mean(checkpoint)]
     checks.insert(1, _check_digest(checkpoint))
-    checks += _check_pictures(path, checkpoint)
+    checks += _check_images(path, checkpoint)
     if against is not None:
         checks.append(_check_equal(path, checkpoint, against))
     return checks
@@ -76,7 +76,7 @@ def _check_mean(checkpoint: Checkpoint) -> Check:
     return Check("mean of w", f"{distance:.2f} standard deviations from that of 10,000 codes{warning}")
 
 
-def _check_pictures(path: Path, checkpoint: Checkpoint) -> list[Check]:
+def _check_images(path: Path, checkpoint: Checkpoint) -> list[Check]:
     generator, discriminator = checkpoint.generator, checkpoint.discriminator
     random = torch.Generator().manual_seed(SEED)
     with torch.no_grad():
@@ -84,10 +84,10 @@ def _check_pictures(path: Path, checkpoint: Checkpoint) -> list[Check]:
         logits = None if discriminator is None else discriminator(images)
     if not torch.isfinite(images).all() or float(images.std()) == 0:
         raise CheckpointError(
-            f"{path} makes no pictures (all equal, or not finite), expected some; take an earlier snapshot"
+            f"{path} makes no images (all equal, or not finite), expected some; take an earlier snapshot"
         )
     outside = float((images.abs() > 1).float().mean())
-    checks = [Check("pictures", f"mean {float(images.mean()):.2f}, {outside:.0%} of values beyond [-1, 1]")]
+    checks = [Check("images", f"mean {float(images.mean()):.2f}, {outside:.0%} of values beyond [-1, 1]")]
     if logits is not None:
         checks.append(Check("logits", ", ".join(f"{float(logit):.2f}" for logit in logits)))
     return checks

@@ -1,1 +1,1 @@
-"""Datasets: `procedural` draws pictures, `ingest` prepares any pictures, `prepared` reads them for training."""
+"""Datasets: `procedural` draws images, `ingest` prepares any images, `prepared` reads them for training."""

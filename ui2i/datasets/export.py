@@ -1,10 +1,10 @@
-"""Write a prepared dataset in the layout of other trainers, so that they can use the same pictures.
+"""Write a prepared dataset in the layout of other trainers, so that they can use the same images.
 
 Folder and zip have the same content, that which stylegan2-ada-pytorch, stylegan3 and their descendants read:
 
-    00000/img00000000.png   the pictures, a thousand to a folder, PNG in an uncompressed zip
+    00000/img00000000.png   the images, a thousand to a folder, PNG in an uncompressed zip
     dataset.json            {"labels": null}: there are no classes
-    sources.csv             where each picture came from; the trainers pass over it
+    sources.csv             where each image came from; the trainers pass over it
 
 The PNGs are the dataset's own bytes. Equal datasets give equal zips.
 """
@@ -41,7 +41,7 @@ def export(
     split: Literal["train", "test"] | None = "train",
     progress: Progress = no_progress,
 ) -> int:
-    """Write the pictures of a split into a folder or a zip; return how many there are.
+    """Write the images of a split into a folder or a zip; return how many there are.
 
     Args:
         dataset: folder of a prepared dataset.
@@ -57,7 +57,7 @@ def export(
         raise DataError(f"{out} exists already, expected a new {to}; move it away or choose another")
     total = {"train": manifest.num_train, "test": manifest.num_test, None: manifest.num_images}[split]
     if total == 0:
-        raise DataError(f"{folder} has no pictures in its {split} split, expected at least one; choose the other split")
+        raise DataError(f"{folder} has no images in its {split} split, expected at least one; choose the other split")
     rows = read_rows(folder, manifest, ["id", "source_path", "sha256", "split", "png"])
     with _folder_writer(out) if to == "folder" else _zip_writer(out) as write:
         sources = io.StringIO()

@@ -1,7 +1,7 @@
-"""Turn pictures of any kind into a prepared dataset: square, one size, split, checked, reproducible.
+"""Turn images of any kind into a prepared dataset: square, one size, split, checked, reproducible.
 
-Every picture is framed and resized. What cannot be used is listed with its reason instead of stopping the work, unless
-it is too large a share. The result depends on the pictures, the settings and the versions of the decoders alone: not a
+Every image is framed and resized. What cannot be used is listed with its reason instead of stopping the work, unless
+it is too large a share. The result depends on the images, the settings and the versions of the decoders alone: not a
 byte of it on the number of workers, on the time, on the order in which a file system lists files, or on whether an
 earlier dataset in the same place was taken up.
 
@@ -20,7 +20,7 @@ from ui2i.datasets.ingestion.examine import Examined, Examiner, processing_recor
 from ui2i.datasets.ingestion.landmarks import Detector, open_detector
 from ui2i.datasets.ingestion.members import Member, Source
 from ui2i.datasets.ingestion.reuse import EarlierDataset, open_earlier
-from ui2i.datasets.ingestion.sources import Pictures, describe, open_source
+from ui2i.datasets.ingestion.sources import Images, describe, open_source
 from ui2i.datasets.ingestion.splits import split_of as split_of
 from ui2i.datasets.ingestion.workers import examine_all, read
 from ui2i.datasets.manifest import MANIFEST_NAME, SHARD_SIZE, Manifest
@@ -30,7 +30,7 @@ from ui2i.progress import Progress, no_progress
 
 
 def ingest(
-    source: Pictures,
+    source: Images,
     out_dir: str | os.PathLike[str],
     config: IngestConfig,
     *,
@@ -42,15 +42,15 @@ def ingest(
 ) -> Manifest:
     """Write the prepared dataset of a folder (with its subfolders), an archive, or a list of files.
 
-    Files count as pictures by their suffix, those of a list in any case; hidden ones are passed over. Archives are not
+    Files count as images by their suffix, those of a list in any case; hidden ones are passed over. Archives are not
     unpacked under the names in them. The output is complete or absent: it replaces an earlier prepared dataset at once,
     at the end.
 
     Args:
-        source: a folder, a .zip, a .tar (also .gz, .bz2, .xz), a .parquet with a column of pictures, a .txt with a path
+        source: a folder, a .zip, a .tar (also .gz, .bz2, .xz), a .parquet with a column of images, a .txt with a path
             a line, or a sequence of paths.
         out_dir: a new folder, an empty one, or an earlier prepared dataset, of which what still holds is taken over.
-        config: `max_images` ends the work after that many accepted pictures in the order of their paths.
+        config: `max_images` ends the work after that many accepted images in the order of their paths.
         name: the dataset's name in its manifest.
         num_workers: processes; None: one per processor, at most 8, and only this one for few files. Has no influence on
             the result. A script that asks for more than one needs `if __name__ == "__main__":`.
@@ -58,8 +58,8 @@ def ingest(
         reuse: examine only files that an earlier dataset in `out_dir` does not know.
 
     Raises:
-        DataError: the source is missing, cannot be read, or is without usable pictures; too large a share of its
-            pictures was rejected; or `out_dir` holds something else or overlaps the source.
+        DataError: the source is missing, cannot be read, or is without usable images; too large a share of its
+            images was rejected; or `out_dir` holds something else or overlaps the source.
         ConfigError: the framing `face` has nothing that finds faces.
     """
     out_path = Path(out_dir)
@@ -94,7 +94,7 @@ def _examine_into(
     num_workers: int | None,
     progress: Progress,
 ) -> None:
-    """Pass every file, examined, to the builder, until there are enough pictures."""
+    """Pass every file, examined, to the builder, until there are enough images."""
     afresh = dataclasses.replace(examiner, known={})
 
     def examine(member: Member) -> Examined:
@@ -111,7 +111,7 @@ def _examine_into(
                 return
 
 
-def _check_destination(source: Pictures, out_dir: Path) -> None:
+def _check_destination(source: Images, out_dir: Path) -> None:
     outer = out_dir.resolve()
     for place in [source] if isinstance(source, (str, os.PathLike)) else source:
         inner = Path(place).resolve()

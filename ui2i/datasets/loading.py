@@ -1,11 +1,11 @@
 """Batches for training, decoded ahead of the step that asks for them.
 
 The batches of steps `start_step`, `start_step` + 1, ... are those that `BatchSampler` names, whatever decodes them and
-wherever one starts. Pictures that fit in memory are taken from there. Otherwise threads read and decode the next
+wherever one starts. Images that fit in memory are taken from there. Otherwise threads read and decode the next
 batches while the step computes; each batch is divided among all threads, and a few batches are in work at a time.
 
 Threads, not processes: Pillow releases the interpreter lock while it decodes, so they are as fast; they share one
-index of the dataset, start at once, hand over pictures without copying, and end with the process however it ends.
+index of the dataset, start at once, hand over images without copying, and end with the process however it ends.
 `docs/results/loading.md` compares both.
 """
 
@@ -65,12 +65,12 @@ class BatchLoader(contextlib.AbstractContextManager["BatchLoader"], Iterator[Ima
         """Set up; decoding starts on entering the `with`.
 
         Args:
-            sampler: one for as many items as the dataset has pictures.
-            mirror: show those pictures mirrored that `sampler.mirror_flags` names.
+            sampler: one for as many items as the dataset has images.
+            mirror: show those images mirrored that `sampler.mirror_flags` names.
             positions: the places in each batch, 0 to batch_size - 1, that are wanted, in this order; None: all.
                 Processes that share a batch take a part each.
             num_workers: threads; 0: decode a batch when it is asked for; None: `default_num_workers()`. Has no
-                influence on the batches. Pictures in memory need none.
+                influence on the batches. Images in memory need none.
 
         Raises:
             ConfigError: a position is outside the batch, or `num_workers` is negative.
@@ -101,7 +101,7 @@ class BatchLoader(contextlib.AbstractContextManager["BatchLoader"], Iterator[Ima
         """Return the next batch.
 
         Raises:
-            DataError: one of its pictures is damaged.
+            DataError: one of its images is damaged.
         """
         start_seconds = time.perf_counter()
         try:
@@ -143,7 +143,7 @@ class BatchLoader(contextlib.AbstractContextManager["BatchLoader"], Iterator[Ima
             self._dataset.decode_into(int(index), image, mirrored=bool(is_mirrored))
 
     def _choose(self, step: int) -> tuple[Int64[np.ndarray, " n"], Bool[np.ndarray, " n"]]:
-        """Return which pictures a batch has, and which of them are mirrored."""
+        """Return which images a batch has, and which of them are mirrored."""
         indices = self._sampler.indices(step)[self._positions]
         if not self._mirror:
             return indices, np.zeros(len(indices), bool)

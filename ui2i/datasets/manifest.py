@@ -1,15 +1,15 @@
 """What a prepared dataset folder contains: its manifest, its shards' columns, and how both are read and written.
 
     manifest.json         name, resolution, counts, statistics, settings, and the SHA-256 of everything that matters
-    images-00000.parquet  about `SHARD_SIZE` pictures each, `SHARD_SCHEMA`
-    details.parquet       what else is known of each picture, `DETAIL_SCHEMA`
-    rejects.parquet       the pictures that were left out and why, `INGEST_REJECT_SCHEMA`
-    samples.png           a sheet of pictures to look at
+    images-00000.parquet  about `SHARD_SIZE` images each, `SHARD_SCHEMA`
+    details.parquet       what else is known of each image, `DETAIL_SCHEMA`
+    rejects.parquet       the images that were left out and why, `INGEST_REJECT_SCHEMA`
+    samples.png           a sheet of images to look at
     rejects.png           a sheet of rejects by reason, if there are any
 
 Datasets of schema version 1, which have no details and no statistics, are read as well.
 
-There is no time and no path of a machine in any of them, so equal pictures give equal bytes.
+There is no time and no path of a machine in any of them, so equal images give equal bytes.
 """
 
 import dataclasses
@@ -25,8 +25,8 @@ from ui2i.files import sha256_bytes, write_text
 
 SCHEMA_VERSION = 2
 READABLE_VERSIONS = (1, 2)
-SHARD_SIZE = 2000  # pictures per file
-ROW_GROUP_SIZE = 16  # pictures read at once when only a few are wanted
+SHARD_SIZE = 2000  # images per file
+ROW_GROUP_SIZE = 16  # images read at once when only a few are wanted
 MANIFEST_NAME = "manifest.json"
 DETAILS_NAME = "details.parquet"
 REJECTS_NAME = "rejects.parquet"
@@ -38,7 +38,7 @@ SHARD_SCHEMA = pa.schema(
         pa.field("id", pa.int64(), nullable=False),  # 0, 1, ... in the order of source paths, through all shards
         pa.field("source_path", pa.string(), nullable=False),  # relative to the source, with forward slashes
         pa.field("sha256", pa.string(), nullable=False),  # of the source file's bytes
-        pa.field("width", pa.int32(), nullable=False),  # of the upright source picture
+        pa.field("width", pa.int32(), nullable=False),  # of the upright source image
         pa.field("height", pa.int32(), nullable=False),
         pa.field("crop", pa.list_(pa.int32(), 4), nullable=False),  # left, top, right, bottom in the upright source
         pa.field("split", pa.string(), nullable=False),  # train or test
@@ -48,7 +48,7 @@ SHARD_SCHEMA = pa.schema(
 DETAIL_SCHEMA = pa.schema(
     [
         pa.field("id", pa.int64(), nullable=False),  # as in the shards, row by row
-        pa.field("part", pa.int32(), nullable=False),  # 0, 1, ... of the pictures that were cut from one file
+        pa.field("part", pa.int32(), nullable=False),  # 0, 1, ... of the images that were cut from one file
         pa.field("size_bytes", pa.int64(), nullable=False),  # of the source file
         pa.field("file_format", pa.string(), nullable=False),  # as Pillow names it
         pa.field("mode", pa.string(), nullable=False),  # of the source's pixels, as Pillow names it
@@ -70,10 +70,10 @@ REJECT_SCHEMA = pa.schema(
 INGEST_REJECT_SCHEMA = pa.schema(
     [
         *REJECT_SCHEMA,
-        pa.field("width", pa.int32()),  # of the upright picture; null: it was not decoded
+        pa.field("width", pa.int32()),  # of the upright image; null: it was not decoded
         pa.field("height", pa.int32()),
-        pa.field("duplicate_of", pa.string()),  # path of the picture that was kept instead
-        pa.field("part", pa.int32(), nullable=False),  # of the pictures cut from one file, which one is rejected
+        pa.field("duplicate_of", pa.string()),  # path of the image that was kept instead
+        pa.field("part", pa.int32(), nullable=False),  # of the images cut from one file, which one is rejected
         pa.field("phash", pa.binary(32)),  # of a near duplicate
         pa.field("file_format", pa.string(), nullable=False),  # empty: it was not decoded
         pa.field("mode", pa.string(), nullable=False),
@@ -87,7 +87,7 @@ compressed already, and dictionaries and statistics of distinct bytes only cost.
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Shard:
-    """One Parquet file of pictures."""
+    """One Parquet file of images."""
 
     name: str
     num_images: int
@@ -110,7 +110,7 @@ class Manifest:
     shards: tuple[Shard, ...]
     schema_version: int
     library_version: str
-    passed_over: dict[str, int] = dataclasses.field(default_factory=dict)  # files by suffix that are no pictures
+    passed_over: dict[str, int] = dataclasses.field(default_factory=dict)  # files by suffix that are no images
     statistics: dict[str, Any] = dataclasses.field(default_factory=dict)
     settings: dict[str, Any] = dataclasses.field(default_factory=dict)  # `IngestConfig`
     processing: dict[str, Any] = dataclasses.field(default_factory=dict)  # versions of what decodes and encodes

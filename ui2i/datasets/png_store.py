@@ -1,9 +1,9 @@
-"""The encoded pictures of a prepared dataset: any of them at any time, from any number of threads.
+"""The encoded images of a prepared dataset: any of them at any time, from any number of threads.
 
-Parquet's unit of reading is the row group, 16 pictures, while training asks for one here and one there. But ingest
+Parquet's unit of reading is the row group, 16 images, while training asks for one here and one there. But ingest
 stores PNGs as they are: uncompressed and in plain encoding, which is the length in four bytes and then the bytes, with
-nothing in between but now and then the header of a page. So the place of every picture is found once, on opening, by
-going from length to length; from then on a picture costs one read of its own bytes. They are read, not mapped, since
+nothing in between but now and then the header of a page. So the place of every image is found once, on opening, by
+going from length to length; from then on an image costs one read of its own bytes. They are read, not mapped, since
 the pages of a mapped file count as the process's own memory, and in time that would be all of the dataset.
 """
 
@@ -27,16 +27,16 @@ _WINDOW_BYTES = 128  # a page header (some 30 bytes), a length and a signature f
 
 
 class PngStore:
-    """The pictures of a dataset's shards, by id: 0, 1, ... through all shards.
+    """The images of a dataset's shards, by id: 0, 1, ... through all shards.
 
     The shards stay open, so that a dataset which is replaced on disk goes on as it was.
     """
 
     def __init__(self, shards: Sequence[tuple[Path, pq.FileMetaData]]) -> None:
-        """Open the shards and find where each picture lies (about a second for 300,000 pictures).
+        """Open the shards and find where each image lies (about a second for 300,000 images).
 
         Raises:
-            DataError: a shard stores its pictures in another way.
+            DataError: a shard stores its images in another way.
         """
         self._paths = [path for path, _ in shards]
         self._descriptors: list[int] = []
@@ -49,52 +49,52 @@ class PngStore:
             self._first_ids.append(len(places))
         self._starts, self._lengths = np.array(places, dtype=np.int64).reshape(-1, 2).T
 
-    def decode(self, picture_id: int, image: UInt8[np.ndarray, "h w 3"], *, mirrored: bool = False) -> None:
-        """Decode a picture into `image`, left and right exchanged if `mirrored`.
+    def decode(self, image_id: int, image: UInt8[np.ndarray, "h w 3"], *, mirrored: bool = False) -> None:
+        """Decode an image into `image`, left and right exchanged if `mirrored`.
 
         Pillow releases the interpreter lock while it decodes, so threads do this side by side.
 
         Raises:
-            DataError: the picture is damaged, or of another size than `image`.
+            DataError: the image is damaged, or of another size than `image`.
         """
-        png = self._read(picture_id)
+        png = self._read(image_id)
         try:
-            with Image.open(io.BytesIO(png), formats=("PNG",)) as picture:
-                upright = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if mirrored else picture
+            with Image.open(io.BytesIO(png), formats=("PNG",)) as opened:
+                upright = opened.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if mirrored else opened
                 pixels = np.asarray(upright)
         # Given damaged bytes, Pillow raises whatever comes up: OSError, SyntaxError, struct.error, ...
         except Exception as error:
-            raise self._damaged(picture_id, str(error)) from error
+            raise self._damaged(image_id, str(error)) from error
         if pixels.shape != image.shape:
-            raise self._damaged(picture_id, f"its shape is {list(pixels.shape)}, not {list(image.shape)}")
+            raise self._damaged(image_id, f"its shape is {list(pixels.shape)}, not {list(image.shape)}")
         image[:] = pixels
 
-    def _read(self, picture_id: int) -> bytes:
+    def _read(self, image_id: int) -> bytes:
         """Return the PNG's bytes."""
-        length = int(self._lengths[picture_id])
+        length = int(self._lengths[image_id])
         try:
-            png = os.pread(self._descriptors[self._shard(picture_id)], length, int(self._starts[picture_id]))
+            png = os.pread(self._descriptors[self._shard(image_id)], length, int(self._starts[image_id]))
         except OSError as error:
-            raise self._damaged(picture_id, str(error)) from error
+            raise self._damaged(image_id, str(error)) from error
         if len(png) != length:
-            raise self._damaged(picture_id, "the file has become shorter")
+            raise self._damaged(image_id, "the file has become shorter")
         return png
 
-    def _shard(self, picture_id: int) -> int:
-        return int(np.searchsorted(self._first_ids, picture_id, side="right")) - 1
+    def _shard(self, image_id: int) -> int:
+        return int(np.searchsorted(self._first_ids, image_id, side="right")) - 1
 
-    def _damaged(self, picture_id: int, what: str) -> DataError:
+    def _damaged(self, image_id: int, what: str) -> DataError:
         return DataError(
-            f"picture {picture_id} in {self._paths[self._shard(picture_id)]} is damaged ({what}), expected the PNG "
+            f"image {image_id} in {self._paths[self._shard(image_id)]} is damaged ({what}), expected the PNG "
             "that ingest wrote; fetch the dataset or ingest it again"
         )
 
 
 def _locate(descriptor: int, metadata: pq.FileMetaData, path: Path) -> list[tuple[int, int]]:
-    """Return the first byte and the length of every picture of a shard, in order.
+    """Return the first byte and the length of every image of a shard, in order.
 
     Raises:
-        DataError: the pictures do not follow one another as described at the top.
+        DataError: the images do not follow one another as described at the top.
     """
     column = [metadata.schema.column(index).path for index in range(metadata.num_columns)].index(_COLUMN)
     places = []
@@ -117,7 +117,7 @@ def _locate(descriptor: int, metadata: pq.FileMetaData, path: Path) -> list[tupl
 
 def _foreign(path: Path) -> DataError:
     return DataError(
-        f"{path} stores its pictures in another way than ingest or is damaged, expected PNGs uncompressed and in plain "
+        f"{path} stores its images in another way than ingest or is damaged, expected PNGs uncompressed and in plain "
         "encoding; fetch the dataset or ingest it again"
     )
 

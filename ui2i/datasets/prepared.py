@@ -1,6 +1,6 @@
 """Read a prepared dataset, and choose its batches.
 
-Which pictures a training step sees is a function of the step's number alone, so a run that is stopped and resumed
+Which images a training step sees is a function of the step's number alone, so a run that is stopped and resumed
 sees exactly what an uninterrupted one would have seen, with no state to save.
 """
 
@@ -21,16 +21,16 @@ from ui2i.files import sha256_file
 
 Split = Literal["train", "test"]
 
-MEMORY_BUDGET_BYTES = 1 << 30  # decoded pictures are kept in memory up to this size
+MEMORY_BUDGET_BYTES = 1 << 30  # decoded images are kept in memory up to this size
 
 _MIRROR_STREAM = 1  # separates the random numbers of flips from those of the order
 
 
 class PreparedDataset:
-    """The pictures of one split of a prepared dataset.
+    """The images of one split of a prepared dataset.
 
     On first use all of them are decoded into memory if that takes at most `memory_budget_bytes`; otherwise each call
-    reads and decodes the pictures it is asked for.
+    reads and decodes the images it is asked for.
     """
 
     def __init__(
@@ -62,8 +62,8 @@ class PreparedDataset:
             ids = ids[np.array(index["split"].to_pylist()) == split]
         if len(ids) == 0:
             raise DataError(
-                f"{self.path} has no pictures in its {split} split, expected at least one of {len(index)}; "
-                "add pictures or change test_share"
+                f"{self.path} has no images in its {split} split, expected at least one of {len(index)}; "
+                "add images or change test_share"
             )
         self.ids: Int64[np.ndarray, " n"] = ids
         paths = [self.path / shard.name for shard in self.manifest.shards]
@@ -76,7 +76,7 @@ class PreparedDataset:
 
     @property
     def resolution(self) -> int:
-        """Width and height of the pictures."""
+        """Width and height of the images."""
         return self.manifest.img_resolution
 
     @property
@@ -88,7 +88,7 @@ class PreparedDataset:
         return len(self.ids)
 
     def images(self, indices: Any) -> UInt8[np.ndarray, "n h w 3"]:
-        """Return pictures of the split.
+        """Return images of the split.
 
         Args:
             indices: a slice, or whole numbers from 0 to len - 1 in any order, repeated if wished.
@@ -107,26 +107,26 @@ class PreparedDataset:
         return self._decode(self.ids[chosen])
 
     def columns(self, *names: str) -> pa.Table:
-        """Return columns of the shards (`ui2i.datasets.manifest`), a row for each picture of the split."""
+        """Return columns of the shards (`ui2i.datasets.manifest`), a row for each image of the split."""
         shards = [pq.ParquetFile(self.path / shard.name) for shard in self.manifest.shards]
         return pa.concat_tables(shard.read(list(names)) for shard in shards).take(self.ids)
 
     @property
     def fits_in_memory(self) -> bool:
-        """Whether all pictures are, or on first use will be, decoded into memory."""
+        """Whether all images are, or on first use will be, decoded into memory."""
         return len(self) * self.resolution**2 * 3 <= self._memory_budget_bytes
 
     def decode_into(self, index: int, image: UInt8[np.ndarray, "h w 3"], *, mirrored: bool = False) -> None:
-        """Read picture number `index` of the split into `image`, even if it is in memory; threads may do so at once.
+        """Read image number `index` of the split into `image`, even if it is in memory; threads may do so at once.
 
         Raises:
-            DataError: the picture is damaged.
+            DataError: the image is damaged.
         """
         self._pngs.decode(int(self.ids[index]), image, mirrored=mirrored)
 
     @functools.cached_property
     def _decoded(self) -> UInt8[np.ndarray, "n h w 3"] | None:
-        """All pictures of the split, or None if they take too much memory."""
+        """All images of the split, or None if they take too much memory."""
         return self._decode(self.ids) if self.fits_in_memory else None
 
     def _decode(self, ids: Int64[np.ndarray, " n"]) -> UInt8[np.ndarray, "n h w 3"]:
@@ -139,7 +139,7 @@ class PreparedDataset:
         path = self.path / shard.name
         mend = "fetch the dataset or ingest it again"
         if not path.is_file():
-            raise DataError(f"{path} is missing, expected the {shard.num_images} pictures its manifest lists; {mend}")
+            raise DataError(f"{path} is missing, expected the {shard.num_images} images its manifest lists; {mend}")
         if verify and sha256_file(path) != shard.sha256:
             raise DataError(f"{path} has changed, expected the SHA-256 {shard.sha256[:12]}... of its manifest; {mend}")
         try:

@@ -1,6 +1,6 @@
-"""A network that reads a code from a picture in one pass: E(I) = w, of the one generator that it was trained with.
+"""A network that reads a code from an image in one pass: E(I) = w, of the one generator that it was trained with.
 
-It is the discriminator's residual trunk without the minibatch statistics, which would let a picture's code depend on
+It is the discriminator's residual backbone without the minibatch statistics, which would let an image's code depend on
 its neighbours. One code of W comes out and not one a layer: codes of W are what the models of a family share.
 """
 
@@ -18,13 +18,13 @@ from ui2i.networks.layers import FullyConnected
 
 
 class Encoder(nn.Module):
-    """Picture [N, 3, R, R] in [-1, 1] -> code w [N, w_dim].
+    """Image [N, 3, R, R] in [-1, 1] -> code w [N, w_dim].
 
     Attributes:
         network: architecture of the generator whose codes are read.
         config: what the encoder is and how it was trained.
         base_hash: SHA-256 of the generator's checkpoint; empty: not known.
-        held_out: how well codes are read from pictures that it was not trained on, by measure.
+        held_out: how well codes are read from images that it was not trained on, by measure.
     """
 
     w_mean: Tensor
@@ -64,7 +64,7 @@ class Encoder(nn.Module):
             dtype: of the activations; codes are float32.
 
         Raises:
-            DataError: the pictures have another resolution than the generator.
+            DataError: the images have another resolution than the generator.
         """
         resolution = self.network.img_resolution
         if tuple(images.shape[1:]) != (3, resolution, resolution):

@@ -12,10 +12,10 @@ WITHOUT_EFFECT = ("snapshot_kimg", "num_held_out")
 """Settings that do not change what a step computes."""
 
 
-def settings_of(config: EncoderConfig, base_hash: str, dataset_hash: str, trunk_hash: str) -> dict[str, Any]:
+def settings_of(config: EncoderConfig, base_hash: str, dataset_hash: str, backbone_hash: str) -> dict[str, Any]:
     """Return what a state must agree with to be taken up."""
     values = {name: value for name, value in to_mapping(config).items() if name not in WITHOUT_EFFECT}
-    return values | {"base_hash": base_hash, "dataset_hash": dataset_hash, "trunk_hash": trunk_hash}
+    return values | {"base_hash": base_hash, "dataset_hash": dataset_hash, "backbone_hash": backbone_hash}
 
 
 def write_state(path: Path, state: dict[str, Any]) -> None:

@@ -1,7 +1,7 @@
-"""How an `Encoder` is trained: on the generator's own images, whose codes are known, and on pictures of its domain.
+"""How an `Encoder` is trained: on the generator's own images, whose codes are known, and on images of its domain.
 
-The loss of a generated image is the squared error of its code, in variances of w; that of every picture is the
-distance of the code's image from it, as in an inversion. Pictures whose codes are not known thus teach the encoder
+The loss of a generated image is the squared error of its code, in variances of w; that of every image is the
+distance of the code's image from it, as in an inversion. Images whose codes are not known thus teach the encoder
 what the generator can make of them (after arXiv 2004.00049, which does so with a discriminator). What a step sees
 depends on its number and the seed alone, so a training that was stopped goes on from its state as if it had not been.
 """
@@ -29,7 +29,7 @@ from ui2i.precision import DTYPES, choose_precision, warn_if_emulated
 from ui2i.progress import Progress, no_progress
 
 WARMUP = 0.05  # share of the steps in which the rate rises; after it half a cosine falls
-HELD_OUT_SEED = 1 << 20  # added to the seed for the generated pictures that measure
+HELD_OUT_SEED = 1 << 20  # added to the seed for the generated images that measure
 EVALUATION_BATCH = 32
 RECENT = 50  # steps whose mean loss is shown
 
@@ -56,12 +56,12 @@ def train_encoder(
     """Train an encoder of `generator`, on its device.
 
     Args:
-        dataset: pictures of the generator's domain, to train on.
+        dataset: images of the generator's domain, to train on.
         held_out: further ones, which say how well codes are read.
         perceptual: on the generator's device.
         base_hash: SHA-256 of the generator's checkpoint, which the encoder remembers.
         state_path: where the state of an unfinished training is kept; None: nowhere.
-        progress: counts pictures.
+        progress: counts images.
 
     Raises:
         TrainingError: the loss is not finite.
@@ -87,7 +87,7 @@ def train_encoder(
 def measure_encoder(
     encoder: Encoder, generator: Generator, held_out: PreparedDataset, perceptual: Perceptual
 ) -> dict[str, float]:
-    """Return SSIM and LPIPS between pictures and the images of their codes, and the error of known codes.
+    """Return SSIM and LPIPS between images and the images of their codes, and the error of known codes.
 
     `generated_code_error` is in variances of w: 1 is as good as always answering with the mean.
     """
@@ -212,7 +212,7 @@ class _Trainer:
         self.encoder.config = dataclasses.replace(self.config, precision=precision)
 
     def _real(self) -> Float[Tensor, "n 3 r r"]:
-        """Return the step's pictures of the dataset, each mirrored or not."""
+        """Return the step's images of the dataset, each mirrored or not."""
         chosen = self._sampler.indices(self.step)[: self.num_real]
         images: UInt8[Any, "n r r 3"] = self._dataset.images(chosen).copy()
         flags = self._sampler.mirror_flags(self.step)[: self.num_real]

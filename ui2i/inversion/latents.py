@@ -1,7 +1,7 @@
 """Codes that were found, as rows of Parquet: beside a translation, and in a store from which they are taken again.
 
-A store is a folder with one small table a picture, named by the hash of all that decides the code: the pixels, the
-generator, the settings of the inversion, the trunk of its loss and the encoder. So equal work is never done twice, by
+A store is a folder with one small table an image, named by the hash of all that decides the code: the pixels, the
+generator, the settings of the inversion, the backbone of its loss and the encoder. So equal work is never done twice, by
 whichever run, a run that was killed goes on behind its last batch, and two runs can share a store.
 """
 
@@ -37,7 +37,7 @@ def _list(kind: pa.DataType) -> pa.DataType:
 
 LATENTS_SCHEMA = pa.schema(
     [
-        pa.field("index", pa.int64(), nullable=False),  # of the picture in the dataset or folder
+        pa.field("index", pa.int64(), nullable=False),  # of the image in the dataset or folder
         pa.field("input_path", pa.string(), nullable=False),
         pa.field("input_sha256", pa.string(), nullable=False),
         pa.field("base_hash", pa.string(), nullable=False),  # of the generator whose code this is
@@ -45,14 +45,14 @@ LATENTS_SCHEMA = pa.schema(
         pa.field("start", pa.string(), nullable=False),
         pa.field("settings", pa.string(), nullable=False),  # of it, all of them, as JSON
         pa.field("encoder_hash", pa.string()),  # null: none was needed
-        pa.field("trunk_hash", pa.string(), nullable=False),
+        pa.field("backbone_hash", pa.string(), nullable=False),
         pa.field("learning_rate", pa.float64(), nullable=False),
         pa.field("steps", pa.int64(), nullable=False),
         pa.field("loss", pa.float64(), nullable=False),
         pa.field("losses", _list(pa.float32()), nullable=False),  # before each step and after the last
-        pa.field("ssim", pa.float64(), nullable=False),  # between picture and reconstruction
+        pa.field("ssim", pa.float64(), nullable=False),  # between image and reconstruction
         pa.field("lpips", pa.float64(), nullable=False),
-        pa.field("seconds", pa.float64(), nullable=False),  # that the picture's batch took, a picture
+        pa.field("seconds", pa.float64(), nullable=False),  # that the image's batch took, an image
         pa.field("num_ws", pa.int64(), nullable=False),
         pa.field("w_dim", pa.int64(), nullable=False),
         pa.field("ws", _list(pa.float32()), nullable=False),  # num_ws * w_dim values, layer by layer
@@ -64,7 +64,7 @@ LATENTS_SCHEMA = pa.schema(
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Latent:
-    """The code of one picture, how good it is and what it cost."""
+    """The code of one image, how good it is and what it cost."""
 
     ws: Float32[np.ndarray, "num_ws w_dim"]
     noise: Float32[np.ndarray, " values"] | None  # all maps, lowest resolution first; None: the generator's own
@@ -90,11 +90,11 @@ class Latent:
 
 
 class Inverter:
-    """Inverts pictures with one generator and one setting, and remembers what it found.
+    """Inverts images with one generator and one setting, and remembers what it found.
 
     Attributes:
         columns: what the rows of all its codes have in common.
-        num_reused: pictures whose codes were taken from the store.
+        num_reused: images whose codes were taken from the store.
     """
 
     def __init__(
@@ -121,7 +121,7 @@ class Inverter:
         self._encoder = encoder
         self._store = store
         self.num_reused = 0
-        # How many pictures advance together makes no difference to any of them.
+        # How many images advance together makes no difference to any of them.
         settings = {name: value for name, value in to_mapping(config).items() if name != "batch_size"}
         self.columns: Mapping[str, Any] = {
             "base_hash": base_hash,
@@ -129,11 +129,11 @@ class Inverter:
             "start": config.start,
             "settings": json.dumps(settings, sort_keys=True),
             "encoder_hash": encoder_hash if config.needs_encoder else None,
-            "trunk_hash": perceptual.weights_hash,
+            "backbone_hash": perceptual.weights_hash,
         }
 
     def find(self, images: UInt8[np.ndarray, "n r r 3"], *, progress: Progress = no_progress) -> list[Latent]:
-        """Return the codes of pictures, from the store where they are there, and remember the others.
+        """Return the codes of images, from the store where they are there, and remember the others.
 
         Args:
             progress: counts steps, as `invert` does.
@@ -179,7 +179,7 @@ class Inverter:
         if self._store is None:
             return
         digest = sha256_bytes(image.tobytes())
-        # The store knows pixels, not files: two equal pictures share a code.
+        # The store knows pixels, not files: two equal images share a code.
         own = {"index": 0, "input_path": f"pixels:{digest}", "input_sha256": digest}
         write_table(self._path(image), [{**self.columns, **own, **latent.row()}], LATENTS_SCHEMA)
 
@@ -210,7 +210,7 @@ def latent_from_row(row: Any, config: NetworkConfig) -> Latent:
 
 
 def split_result(result: InversionResult) -> list[Latent]:
-    """Return the pictures of a result one by one."""
+    """Return the images of a result one by one."""
     ws, losses = result.ws.cpu().numpy(), result.losses.cpu().numpy()
     maps = [noise.flatten(1).cpu().numpy() for noise in result.noise]
     return [

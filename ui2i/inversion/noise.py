@@ -1,8 +1,8 @@
 """Noise in the search for a code, as in StyleGAN2's projector (Karras et al., arXiv 1912.04958, appendix D).
 
 Two things share the name. The generator's noise maps are searched for beside the code and kept white by a penalty, so
-that they cannot draw the picture. And codes are jittered at first, less with every step, so that the search does not
-settle in the first hollow. The jitter is drawn once for all pictures of a search: none depends on its neighbours.
+that they cannot draw the image. And codes are jittered at first, less with every step, so that the search does not
+settle in the first hollow. The jitter is drawn once for all images of a search: none depends on its neighbours.
 """
 
 from collections.abc import Sequence

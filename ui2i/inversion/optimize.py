@@ -1,7 +1,7 @@
-"""Inversion: the codes of pictures, by search or by an encoder (paper, Eq. 5 and 9, Table III).
+"""Inversion: the codes of images, by search or by an encoder (paper, Eq. 5 and 9, Table III).
 
-Pictures advance in batches for speed alone. Each has its own code, noise maps and loss; losses are summed over a batch,
-never averaged, and Adam works element by element, so a picture's code does not depend on its neighbours. The
+Images advance in batches for speed alone. Each has its own code, noise maps and loss; losses are summed over a batch,
+never averaged, and Adam works element by element, so an image's code does not depend on its neighbours. The
 generator's weights stay as they are.
 """
 
@@ -29,13 +29,13 @@ from ui2i.progress import Progress, no_progress
 class InversionResult:
     """Codes found, how good they are, and what they cost. Tensors are on the generator's device."""
 
-    ws: Float[Tensor, "n num_ws w_dim"]  # of the smallest loss seen, picture by picture
+    ws: Float[Tensor, "n num_ws w_dim"]  # of the smallest loss seen, image by image
     noise: tuple[Float[Tensor, "n 1 _ _"], ...]  # maps found, lowest resolution first; empty: the generator's own
     losses: Float[Tensor, "evaluations n"]  # before each step and after the last: num_steps + 1 rows
     loss: Float[Tensor, " n"]  # the smallest of `losses`, that of `ws`
-    ssim: Float[Tensor, " n"]  # picture against reconstruction clamped to [-1, 1]; 1 is perfect
+    ssim: Float[Tensor, " n"]  # image against reconstruction clamped to [-1, 1]; 1 is perfect
     lpips: Float[Tensor, " n"]  # the same by the perceptual network; 0 is perfect
-    seconds: float  # wall time for all pictures
+    seconds: float  # wall time for all images
     num_steps: int
     method: InversionMethod
     learning_rate: float  # 0 for the method encoder
@@ -52,7 +52,7 @@ def invert(
 ) -> InversionResult:
     """Find the codes whose images come closest to the given ones: w = Inv(images, generator).
 
-    The loss of a picture is l1_weight mean|I - G(w)| + perceptual_weight d(I, G(w)). Nothing is random but the noise
+    The loss of an image is l1_weight mean|I - G(w)| + perceptual_weight d(I, G(w)). Nothing is random but the noise
     that `config.seed` draws: equal calls give equal codes.
 
     Args:
@@ -62,9 +62,9 @@ def invert(
         progress: called after each step of each batch, with the batch's mean loss.
 
     Raises:
-        DataError: there are no pictures, they have another shape or range, or they are too small for the trunk.
+        DataError: there are no images, they have another shape or range, or they are too small for the backbone.
         ConfigError: the method or the start needs an encoder, and there is none.
-        TrainingError: no loss of a picture was finite.
+        TrainingError: no loss of an image was finite.
     """
     _check_images(images, generator.config.img_resolution)
     if config.needs_encoder and encoder is None:

@@ -31,7 +31,7 @@ BETAS = (0.8, 0.99)
 
 @dataclasses.dataclass(frozen=True)
 class Found:
-    """The best that a search came across, picture by picture."""
+    """The best that a search came across, image by image."""
 
     ws: Float[Tensor, "n num_ws w_dim"]
     noise: tuple[Float[Tensor, "n 1 _ _"], ...]  # lowest resolution first; empty: the generator's own
@@ -56,7 +56,7 @@ def search(
         report: told the number of steps done and the batch's mean loss.
 
     Raises:
-        TrainingError: no loss of a picture was finite.
+        TrainingError: no loss of an image was finite.
     """
     offsets = space.start(len(target)).requires_grad_()
     maps = start_maps(generator, len(target)) if config.optimize_noise else []
@@ -90,7 +90,7 @@ def search(
 
 
 class _Objective:
-    """The loss of each picture: how far its image is from it and, for in_domain, its code from the encoder's."""
+    """The loss of each image: how far its image is from it and, for in_domain, its code from the encoder's."""
 
     def __init__(self, target: Target, generator: Generator, config: InversionConfig, encoder: Encoder | None) -> None:
         self._target = target
@@ -101,7 +101,7 @@ class _Objective:
             self._domain_scale = config.domain_weight / code_spread(generator).variance
 
     def losses(self, ws: Tensor, maps: list[Tensor]) -> Tensor:
-        """Return one loss a picture [N], the penalty on noise maps aside."""
+        """Return one loss an image [N], the penalty on noise maps aside."""
         images = self._generator.synthesis(ws, noise=maps or None)
         loss = self._target.losses(images)
         if self._encoder is None:
@@ -111,7 +111,7 @@ class _Objective:
 
 
 class _Best:
-    """Codes and noise maps of the smallest loss so far, picture by picture."""
+    """Codes and noise maps of the smallest loss so far, image by image."""
 
     def __init__(self, num_images: int, ws: Tensor, maps: list[Tensor]) -> None:
         self.loss = ws.new_full((num_images,), torch.inf)
@@ -127,11 +127,11 @@ class _Best:
             self.maps = [torch.where(choice, new.detach(), old) for new, old in zip(maps, self.maps, strict=True)]
 
     def check(self) -> None:
-        """Raise TrainingError if a picture never had a finite loss."""
+        """Raise TrainingError if an image never had a finite loss."""
         if not self.loss.isfinite().all():
             count = int((~self.loss.isfinite()).sum())
             raise TrainingError(
-                f"{count} of {len(self.loss)} pictures never had a finite loss in their inversion, expected finite "
+                f"{count} of {len(self.loss)} images never had a finite loss in their inversion, expected finite "
                 "losses from the start on; check that the generator's weights are finite"
             )
 

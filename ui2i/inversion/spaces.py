@@ -37,7 +37,7 @@ DEFAULT_LEARNING_RATES: dict[InversionMethod, float] = {
 class LatentSpace:
     """Coordinates of codes: offsets u from `origin`, with w = origin + u basis."""
 
-    origin: Float[Tensor, " w_dim"] | Float[Tensor, "n 1 w_dim"]  # one for all pictures or one each
+    origin: Float[Tensor, " w_dim"] | Float[Tensor, "n 1 w_dim"]  # one for all images or one each
     basis: Float[Tensor, "w_dim w_dim"] | None  # one coordinate a row; None: the coordinates of W itself
     num_ws: int  # style inputs of the synthesis network
     per_layer: bool = False  # one code a style input instead of one code for all
@@ -47,11 +47,11 @@ class LatentSpace:
         return self.origin.new_zeros(num_images, self.num_ws if self.per_layer else 1, self.origin.shape[-1])
 
     def at(self, w: Float[Tensor, "n w_dim"]) -> "LatentSpace":
-        """Return the same coordinates for a search that starts at these codes, one a picture."""
+        """Return the same coordinates for a search that starts at these codes, one an image."""
         return dataclasses.replace(self, origin=w[:, None])
 
     def to_codes(self, offsets: Float[Tensor, "n num_codes w_dim"]) -> Float[Tensor, "n num_codes w_dim"]:
-        """Return the codes that are searched for, one a picture or one a style input."""
+        """Return the codes that are searched for, one an image or one a style input."""
         return self.origin + (offsets if self.basis is None else offsets @ self.basis)
 
     def to_ws(self, offsets: Float[Tensor, "n num_codes w_dim"]) -> Float[Tensor, "n num_ws w_dim"]:

@@ -1,4 +1,4 @@
-"""What a search is to reach: pictures, with their perceptual features, which are computed only once."""
+"""What a search is to reach: images, with their perceptual features, which are computed only once."""
 
 import torch
 from jaxtyping import Float
@@ -12,7 +12,7 @@ _TINY = 1e-12  # under a root, whose slope at 0 is infinite
 
 
 class Target:
-    """A batch of pictures. Every value is one a picture, so that none depends on its neighbours."""
+    """A batch of images. Every value is one an image, so that none depends on its neighbours."""
 
     def __init__(self, images: Float[Tensor, "n 3 r r"], perceptual: Perceptual, config: InversionConfig) -> None:
         self.images = images
@@ -43,9 +43,9 @@ class Target:
 
 
 def _feature_distance(fx: list[Tensor], fy: list[Tensor]) -> Tensor:
-    """Return ||Phi(I) - Phi(G(w))||_2 of Eq. 5, as a root mean square over pixels and a mean over the trunk's maps.
+    """Return ||Phi(I) - Phi(G(w))||_2 of Eq. 5, as a root mean square over pixels and a mean over the backbone's maps.
 
-    Features have unit length over the channels, because copies of a trunk differ in the scale of their activations by
+    Features have unit length over the channels, because copies of a backbone differ in the scale of their activations by
     factors of a hundred, and the weight of this term with them.
     """
     terms = [(x - y).square().sum(dim=1).mean(dim=(1, 2)).clamp_min(_TINY).sqrt() for x, y in zip(fx, fy, strict=True)]

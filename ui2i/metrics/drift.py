@@ -1,7 +1,7 @@
 """Has a distance changed since it was measured last? The change, in standard errors, and what may have caused it.
 
 Two measurements of one pair of models differ by chance only in what they do not share. With the same weights, latents,
-noise and trunk they agree to rounding, so most changes have a cause that the rows themselves name; a change without one
+noise and backbone they agree to rounding, so most changes have a cause that the rows themselves name; a change without one
 is the interesting case.
 """
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 CAUSES = {
     "source_hash": "source checkpoint",
     "target_hash": "target checkpoint",
-    "source_dataset_hash": "source's training pictures",
-    "dataset_hash": "target's training pictures",
-    "trunk_hash": "perceptual trunk",
+    "source_dataset_hash": "source's training images",
+    "dataset_hash": "target's training images",
+    "backbone_hash": "perceptual backbone",
     "seed": "latents' seed",
     "num_latents": "number of latents",
     "truncation_psi": "psi",

@@ -1,7 +1,7 @@
 """How good translations are (paper, Table II): fidelity to the target domain, diversity, similarity to the input.
 
-    FID, KID   distance of all outputs to the target's pictures as distributions, on Inception's features
-    fd, kd     the same on the LPIPS trunk's features, which compare with no published FID or KID
+    FID, KID   distance of all outputs to the target's images as distributions, on Inception's features
+    fd, kd     the same on the LPIPS backbone's features, which compare with no published FID or KID
     LPIPS_d    mean LPIPS between random pairs of outputs: higher is more diverse
     LPIPS_s    mean LPIPS between an output and its input: lower is more similar
 
@@ -21,7 +21,7 @@ from ui2i.images import to_uint8
 from ui2i.metrics.frechet import Features, frechet_distance, kernel_distance
 from ui2i.metrics.inception import Inception
 from ui2i.metrics.moments import Estimate, estimate
-from ui2i.metrics.picture_sets import PictureSet
+from ui2i.metrics.image_sets import ImageSet
 from ui2i.perceptual import Perceptual
 from ui2i.progress import Progress, no_progress
 
@@ -31,9 +31,9 @@ MIN_OUTPUTS = 4
 
 @dataclasses.dataclass(frozen=True)
 class Embedded:
-    """What the statistics of a set of pictures are made from."""
+    """What the statistics of a set of images are made from."""
 
-    trunk: Features  # [N, C]
+    backbone: Features  # [N, C]
     inception: Features | None  # [N, 2048]; None: no Inception
 
 
@@ -41,36 +41,36 @@ class Embedded:
 class Evaluation:
     """One system's outputs, measured."""
 
-    fd: float  # on the trunk
+    fd: float  # on the backbone
     kd: float
     fid: float | None  # None: no Inception
     kid: float | None
     lpips_d: Estimate
     lpips_s: Estimate | None  # None: no inputs
-    outputs_hash: str  # SHA-256 of the pictures, rounded to 8 bits, in their order
+    outputs_hash: str  # SHA-256 of the images, rounded to 8 bits, in their order
 
 
 @torch.no_grad()
 def embed_set(
-    pictures: PictureSet,
+    image_set: ImageSet,
     perceptual: Perceptual,
     inception: Inception | None = None,
     *,
     progress: Progress = no_progress,
 ) -> Embedded:
-    """Return the features of all pictures of a set, for use as `target` of several evaluations."""
+    """Return the features of all images of a set, for use as `target` of several evaluations."""
     parts = _Parts()
-    for start in range(0, pictures.count, BATCH_SIZE):
-        images = pictures.read(range(start, min(start + BATCH_SIZE, pictures.count)))
+    for start in range(0, image_set.count, BATCH_SIZE):
+        images = image_set.read(range(start, min(start + BATCH_SIZE, image_set.count)))
         parts.add(perceptual.embed(images), images, inception)
-        progress(min(start + BATCH_SIZE, pictures.count), pictures.count, "target pictures")
+        progress(min(start + BATCH_SIZE, image_set.count), image_set.count, "target images")
     return parts.embedded()
 
 
 @torch.no_grad()
 def evaluate(
-    outputs: PictureSet,
-    inputs: PictureSet | None,
+    outputs: ImageSet,
+    inputs: ImageSet | None,
     target: Embedded,
     perceptual: Perceptual,
     inception: Inception | None = None,
@@ -81,13 +81,13 @@ def evaluate(
     """Measure a system's outputs (paper, Table II).
 
     Args:
-        inputs: the pictures that were translated, in the order of the outputs; None: not known.
-        target: features of the target domain's pictures, by the same trunk and Inception.
+        inputs: the images that were translated, in the order of the outputs; None: not known.
+        target: features of the target domain's images, by the same backbone and Inception.
         seed: of the random pairs.
         progress: counts outputs.
 
     Raises:
-        DataError: there are fewer than four outputs, another number of inputs, or pictures too small for the trunk.
+        DataError: there are fewer than four outputs, another number of inputs, or images too small for the backbone.
     """
     _check_counts(outputs, inputs)
     parts, hashes = _Parts(), [""] * outputs.count
@@ -102,8 +102,8 @@ def evaluate(
         diversity.append(_paired_off(maps, perceptual))
         if inputs is not None:
             similarity.append(perceptual.distance_from_features(maps, perceptual.features(inputs.read(places))))
-        for place, picture in zip(places, to_uint8(images), strict=True):
-            hashes[place] = sha256_bytes(picture.tobytes())
+        for place, pixels in zip(places, to_uint8(images), strict=True):
+            hashes[place] = sha256_bytes(pixels.tobytes())
         progress(min(start + BATCH_SIZE, outputs.count), outputs.count, "outputs")
     own = parts.embedded()
     fid, kid = None, None
@@ -111,8 +111,8 @@ def evaluate(
         fid = frechet_distance(own.inception, target.inception)
         kid = kernel_distance(own.inception, target.inception)
     return Evaluation(
-        fd=frechet_distance(own.trunk, target.trunk),
-        kd=kernel_distance(own.trunk, target.trunk),
+        fd=frechet_distance(own.backbone, target.backbone),
+        kd=kernel_distance(own.backbone, target.backbone),
         fid=fid,
         kid=kid,
         lpips_d=estimate(_numbers(diversity)),
@@ -125,19 +125,19 @@ class _Parts:
     """Features as they come."""
 
     def __init__(self) -> None:
-        self.trunk: list[Tensor] = []
+        self.backbone: list[Tensor] = []
         self.inception: list[Tensor] = []
 
     def add(self, embedding: Tensor, images: Tensor, inception: Inception | None) -> None:
-        """Take in a batch: its embedding [n, C] by the trunk, and the pictures for Inception."""
-        self.trunk.append(embedding.cpu())
+        """Take in a batch: its embedding [n, C] by the backbone, and the images for Inception."""
+        self.backbone.append(embedding.cpu())
         if inception is not None:
             self.inception.append(inception.embed(images).cpu())
 
     def embedded(self) -> Embedded:
         """Return all of them, in float64."""
         inception = torch.cat(self.inception).double().numpy() if self.inception else None
-        return Embedded(torch.cat(self.trunk).double().numpy(), inception)
+        return Embedded(torch.cat(self.backbone).double().numpy(), inception)
 
 
 def _paired_off(maps: list[Tensor], perceptual: Perceptual) -> Tensor:
@@ -152,11 +152,11 @@ def _numbers(batches: list[Tensor]) -> np.ndarray:
     return torch.cat(batches).double().cpu().numpy()
 
 
-def _check_counts(outputs: PictureSet, inputs: PictureSet | None) -> None:
+def _check_counts(outputs: ImageSet, inputs: ImageSet | None) -> None:
     if outputs.count < MIN_OUTPUTS:
         raise DataError(
             f"{outputs.count} outputs came, expected at least {MIN_OUTPUTS}, and thousands for values worth comparing; "
-            "translate more pictures"
+            "translate more images"
         )
     if inputs is not None and inputs.count != outputs.count:
         raise DataError(

@@ -1,8 +1,8 @@
-"""How far two sets of pictures are apart as distributions: Frechet and kernel distance on an LPIPS trunk.
+"""How far two sets of images are apart as distributions: Frechet and kernel distance on an LPIPS backbone.
 
 The formulas are those of FID (Heusel et al., arXiv 1706.08500, Eq. 6) and KID (Binkowski et al., arXiv 1801.01401,
-section 4); the features are the trunk's last maps, scaled to unit size as in LPIPS and averaged over the pixels, not
-Inception's. So the values are called `fd_<trunk>` and `kd_<trunk>` and compare with no published FID or KID.
+section 4); the features are the backbone's last maps, scaled to unit size as in LPIPS and averaged over the pixels, not
+Inception's. So the values are called `fd_<backbone>` and `kd_<backbone>` and compare with no published FID or KID.
 """
 
 import dataclasses
@@ -22,12 +22,12 @@ from ui2i.perceptual import Perceptual
 Features = Float64[np.ndarray, "n c"]
 
 BATCH_SIZE = 50
-MIN_PICTURES = 2
+MIN_IMAGES = 2
 
 
 @torch.no_grad()
 def embed(batches: Callable[[slice], Tensor], num_images: int, perceptual: Perceptual) -> Features:
-    """Return the features of pictures that `batches` hands out by position, [3, R, R] each in [-1, 1]."""
+    """Return the features of images that `batches` hands out by position, [3, R, R] each in [-1, 1]."""
     parts = [
         perceptual.embed(batches(slice(start, min(start + BATCH_SIZE, num_images))))
         for start in range(0, num_images, BATCH_SIZE)
@@ -36,10 +36,10 @@ def embed(batches: Callable[[slice], Tensor], num_images: int, perceptual: Perce
 
 
 def frechet_distance(x: Features, y: Features) -> float:
-    """Return |m_x - m_y|^2 + tr(C_x + C_y - 2 (C_x C_y)^(1/2)), at least 0; below about C pictures biased upwards.
+    """Return |m_x - m_y|^2 + tr(C_x + C_y - 2 (C_x C_y)^(1/2)), at least 0; below about C images biased upwards.
 
     Raises:
-        DataError: a set has fewer than two pictures.
+        DataError: a set has fewer than two images.
     """
     _check_count(x, y)
     cov_x, cov_y = np.cov(x, rowvar=False), np.cov(y, rowvar=False)
@@ -53,7 +53,7 @@ def kernel_distance(x: Features, y: Features) -> float:
     """Return the unbiased squared MMD with the kernel (x.y / C + 1)^3; around 0, and below it at times, for equal sets.
 
     Raises:
-        DataError: a set has fewer than two pictures.
+        DataError: a set has fewer than two images.
     """
     _check_count(x, y)
     within = _mean_off_diagonal(_kernel(x, x)) + _mean_off_diagonal(_kernel(y, y))
@@ -62,7 +62,7 @@ def kernel_distance(x: Features, y: Features) -> float:
 
 @dataclasses.dataclass(frozen=True)
 class HeldOutEvaluator:
-    """Measures a generator against pictures that it was not trained on; made by `held_out_evaluator`."""
+    """Measures a generator against images that it was not trained on; made by `held_out_evaluator`."""
 
     reference: Features
     perceptual: Perceptual
@@ -70,14 +70,14 @@ class HeldOutEvaluator:
     seed: int
 
     def __call__(self, generator: Generator) -> Mapping[str, float]:
-        """Return `fd` and `kd` of `num_images` generated pictures (psi 1) to the held-out ones."""
+        """Return `fd` and `kd` of `num_images` generated images (psi 1) to the held-out ones."""
         z = np.random.RandomState(self.seed).randn(self.num_images, generator.config.z_dim)
         device = generator.w_avg.device
 
-        def pictures(positions: slice) -> Tensor:
+        def images(positions: slice) -> Tensor:
             return generator(torch.from_numpy(z[positions]).float().to(device)).clamp(-1, 1)
 
-        features = embed(pictures, self.num_images, self.perceptual)
+        features = embed(images, self.num_images, self.perceptual)
         return {
             "fd": frechet_distance(features, self.reference),
             "kd": kernel_distance(features, self.reference),
@@ -87,12 +87,12 @@ class HeldOutEvaluator:
 def held_out_evaluator(
     dataset: PreparedDataset, perceptual: Perceptual, *, num_images: int, device: str, seed: int = 1
 ) -> HeldOutEvaluator:
-    """Return a measurement against all pictures of `dataset`, a test split; their features are computed here, once."""
+    """Return a measurement against all images of `dataset`, a test split; their features are computed here, once."""
 
-    def pictures(positions: slice) -> Tensor:
+    def images(positions: slice) -> Tensor:
         return to_tensor(dataset.images(positions)).to(device)
 
-    reference = embed(pictures, len(dataset), perceptual)
+    reference = embed(images, len(dataset), perceptual)
     _check_count(reference, reference)
     return HeldOutEvaluator(reference, perceptual, num_images, seed)
 
@@ -112,8 +112,8 @@ def _mean_off_diagonal(matrix: np.ndarray) -> float:
 
 
 def _check_count(x: Features, y: Features) -> None:
-    if min(len(x), len(y)) < MIN_PICTURES:
+    if min(len(x), len(y)) < MIN_IMAGES:
         raise DataError(
-            f"sets of {len(x)} and {len(y)} pictures came, expected at least {MIN_PICTURES} in each, and thousands for "
-            "values worth comparing; add pictures or raise ingest.test_share"
+            f"sets of {len(x)} and {len(y)} images came, expected at least {MIN_IMAGES} in each, and thousands for "
+            "values worth comparing; add images or raise ingest.test_share"
         )

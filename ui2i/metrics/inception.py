@@ -1,6 +1,6 @@
 """Inception's features as FID and KID have them, by the package torch-fidelity: an extra of this project (`fid`).
 
-torch-fidelity takes 8-bit pictures, resizes them to 299 px as TensorFlow 1 did and runs the network of 2015 that all
+torch-fidelity takes 8-bit images, resizes them to 299 px as TensorFlow 1 did and runs the network of 2015 that all
 published values rest on (torchvision's Inception is another one). Its weights are not part of the package: they are
 read from a file, or from torch hub's cache, where the package itself would put them. Nothing is downloaded here.
 """
@@ -37,7 +37,7 @@ class Inception:
 
     @torch.no_grad()
     def embed(self, images: Tensor) -> Tensor:
-        """Return the features [N, 2048] of pictures [N, 3, H, W] in [-1, 1], which are rounded to 8 bits."""
+        """Return the features [N, 2048] of images [N, 3, H, W] in [-1, 1], which are rounded to 8 bits."""
         levels = torch.from_numpy(to_uint8(images)).permute(0, 3, 1, 2).contiguous().to(images.device)
         (features,) = self.network(levels)
         return features

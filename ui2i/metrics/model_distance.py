@@ -1,11 +1,11 @@
-"""The distance between generators: how unlike their pictures of the same latent code are (paper, Eq. 1 and Table I).
+"""The distance between generators: how unlike their images of the same latent code are (paper, Eq. 1 and Table I).
 
     d(G_i, G_j) = E_z LPIPS(G_i(z), G_j(z)),   z ~ N(0, I)
 
 The mean over `num_latents` codes (paper: 2000) estimates it. Both generators get the same z, the same noise maps and
 the same truncation psi. Codes and maps come from a stream of their own, one latent after the other, so that neither the
 batch size nor the number or order of the generators changes a value. One pass over the codes serves every pair: K
-generators cost K passes through the generator and the trunk, and memory holds one batch of features a generator.
+generators cost K passes through the generator and the backbone, and memory holds one batch of features a generator.
 
 With a `state_file` an interrupted measurement goes on where it stopped, bit for bit.
 
@@ -79,8 +79,8 @@ def model_distances(
 
     Raises:
         ConfigError: there is no pair, or a pair names an unknown generator, or the seed is not a 32-bit number.
-        CheckpointError: generators differ in z_dim or resolution, or make pictures that are not finite.
-        DataError: the pictures are too small for the trunk.
+        CheckpointError: generators differ in z_dim or resolution, or make images that are not finite.
+        DataError: the images are too small for the backbone.
     """
     pairs = list(itertools.combinations(generators, 2)) if pairs is None else [(a, b) for a, b in pairs]
     used = _used_generators(generators, pairs)
@@ -211,7 +211,7 @@ def _check_compatible(generators: Mapping[str, Generator]) -> None:
             listing = ", ".join(f"{name} {value}" for name, value in values.items())
             raise CheckpointError(
                 f"generators differ in {setting}: {listing}; expected one value, since they must share their latent "
-                "codes and picture size; compare generators of one architecture"
+                "codes and image size; compare generators of one architecture"
             )
 
 
@@ -226,6 +226,6 @@ def _finite(values: Tensor, source: str, target: str) -> np.ndarray:
     if not np.isfinite(array).all():
         raise CheckpointError(
             f"the distance between {source} and {target} is infinite or NaN for some latents, expected finite "
-            "pictures; one of the two generators is damaged: fetch or train it again"
+            "images; one of the two generators is damaged: fetch or train it again"
         )
     return array

@@ -62,7 +62,7 @@ class Moments:
 
         if self.count < 2:
             raise DataError(
-                f"there is {self.count} value, expected at least 2 for a mean with an interval; measure more pictures"
+                f"there is {self.count} value, expected at least 2 for a mean with an interval; measure more images"
             )
         std = math.sqrt(self.squares / (self.count - 1))
         sem = std / math.sqrt(self.count)

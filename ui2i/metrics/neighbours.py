@@ -1,7 +1,7 @@
-"""How alike are the two most alike of many pictures? Perceptual distances between all of them.
+"""How alike are the two most alike of many images? Perceptual distances between all of them.
 
-LPIPS is a squared Euclidean distance: between the trunk's unit-length features, each channel scaled by the root of its
-head over the number of pixels. All pairs of n pictures therefore cost n passes through the trunk and one product of
+LPIPS is a squared Euclidean distance: between the backbone's unit-length features, each channel scaled by the root of its
+head over the number of pixels. All pairs of n images therefore cost n passes through the backbone and one product of
 matrices, not n (n - 1) / 2 comparisons, and the values are exact.
 """
 
@@ -14,9 +14,9 @@ from ui2i.perceptual import Perceptual
 
 
 def pairwise_distances(images: Float[Tensor, "n 3 h w"], perceptual: Perceptual) -> Float[Tensor, "n n"]:
-    """Return LPIPS between every two pictures, float64, 0 on the diagonal.
+    """Return LPIPS between every two images, float64, 0 on the diagonal.
 
-    Memory: the features of all pictures, 0.45 MB each at 64 px with the squeeze trunk.
+    Memory: the features of all images, 0.45 MB each at 64 px with the squeeze backbone.
 
     Args:
         images: in [-1, 1].
@@ -37,7 +37,7 @@ def pairwise_distances(images: Float[Tensor, "n 3 h w"], perceptual: Perceptual)
 
 
 def nearest_neighbours(distances: Float[Tensor, "n n"]) -> tuple[Float[np.ndarray, " n"], Int[np.ndarray, " n"]]:
-    """Return each picture's distance to the nearest other one, and which that is."""
+    """Return each image's distance to the nearest other one, and which that is."""
     others = distances.clone().fill_diagonal_(torch.inf)
     nearest = others.min(dim=1)
     return nearest.values.numpy(), nearest.indices.numpy()

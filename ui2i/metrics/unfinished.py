@@ -1,7 +1,7 @@
 """The state of a measurement of distances that was interrupted, so that it goes on where it stopped.
 
 The file belongs to one measurement: it holds a fingerprint of everything that decides its values (weights of generators
-and trunk, settings, pairs), and a file of another measurement is passed over. What is taken up continues bit for bit.
+and backbone, settings, pairs), and a file of another measurement is passed over. What is taken up continues bit for bit.
 """
 
 import dataclasses
@@ -86,7 +86,7 @@ def fingerprint(
     """Return a hash of all that decides the values of a measurement."""
     decides = {
         "generators": {name: _hash_weights(generator) for name, generator in generators.items()},
-        "trunk": perceptual.weights_hash,
+        "backbone": perceptual.weights_hash,
         "config": dataclasses.asdict(config),
         "pairs": pairs,
         "keep_values": keep_values,

@@ -79,11 +79,11 @@ class Discriminator(nn.Module):
                 apart: the logits are those of one call for each, in one pass.
 
         Raises:
-            ConfigError: the pictures have another resolution, or the minibatch-stddev groups do not divide a batch.
+            ConfigError: the images have another resolution, or the minibatch-stddev groups do not divide a batch.
         """
         res = self.config.img_resolution
         if tuple(img.shape[1:]) != (3, res, res):
-            raise ConfigError(f"img has shape {tuple(img.shape)}, expected (N, 3, {res}, {res}); resize the pictures")
+            raise ConfigError(f"img has shape {tuple(img.shape)}, expected (N, 3, {res}, {res}); resize the images")
         assert len(img) % num_batches == 0
         x = img.contiguous(memory_format=torch.channels_last)
         for resolution in self.resolutions:

@@ -1,4 +1,4 @@
-"""Values over runs as a picture of lines with error bars, in SVG."""
+"""Values over runs as an image of lines with error bars, in SVG."""
 
 import dataclasses
 import math
@@ -16,7 +16,7 @@ NUM_BAR_SEMS = 2  # length of an error bar to either side
 
 @dataclasses.dataclass(frozen=True)
 class _Scale:
-    """Where runs and values are in the picture."""
+    """Where runs and values are in the image."""
 
     num_runs: int
     low: float

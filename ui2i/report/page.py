@@ -1,6 +1,6 @@
 """The page itself: styles, the script that sorts tables, and sections one after the other.
 
-Nothing is fetched: styles, script and pictures are part of the file, and the page's own policy forbids anything else.
+Nothing is fetched: styles, script and images are part of the file, and the page's own policy forbids anything else.
 """
 
 import dataclasses

@@ -1,4 +1,4 @@
-"""Pieces of the page as HTML: tables, heat maps, pictures. All text that comes in is escaped."""
+"""Pieces of the page as HTML: tables, heat maps, images. All text that comes in is escaped."""
 
 import base64
 import io
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from PIL import Image
 
-MAX_PICTURE_WIDTH = 1600  # pixels; wider ones are made smaller
+MAX_IMAGE_WIDTH = 1600  # pixels; wider ones are made smaller
 MAX_PNG_BYTES = 1_500_000  # larger ones become JPEG
 
 
@@ -56,9 +56,9 @@ def heat_map(title: str, names: Sequence[str], values: Mapping[tuple[str, str], 
     )
 
 
-def picture(path: Path, caption: str) -> str:
-    """Return a picture as part of the page, made smaller where it is very large."""
-    data, kind = _picture_bytes(path)
+def image(path: Path, caption: str) -> str:
+    """Return an image as part of the page, made smaller where it is very large."""
+    data, kind = _image_bytes(path)
     source = f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
     text = escape(caption, quote=True)
     return f'<figure><img src="{source}" alt="{text}"><figcaption>{text}</figcaption></figure>'
@@ -86,15 +86,15 @@ def _heat(value: float | None, largest: float) -> str:
     return f'<td style="background:rgb({red},{green},{blue});color:{ink}">{value:.4f}</td>'
 
 
-def _picture_bytes(path: Path) -> tuple[bytes, str]:
+def _image_bytes(path: Path) -> tuple[bytes, str]:
     data = path.read_bytes()
     with Image.open(path) as file:
-        if file.width <= MAX_PICTURE_WIDTH and len(data) <= MAX_PNG_BYTES and file.format == "PNG":
+        if file.width <= MAX_IMAGE_WIDTH and len(data) <= MAX_PNG_BYTES and file.format == "PNG":
             return data, "png"
         image = file.convert("RGB")
-    if image.width > MAX_PICTURE_WIDTH:
-        height = round(image.height * MAX_PICTURE_WIDTH / image.width)
-        image = image.resize((MAX_PICTURE_WIDTH, height), Image.Resampling.LANCZOS)
+    if image.width > MAX_IMAGE_WIDTH:
+        height = round(image.height * MAX_IMAGE_WIDTH / image.width)
+        image = image.resize((MAX_IMAGE_WIDTH, height), Image.Resampling.LANCZOS)
     buffer = io.BytesIO()
     image.save(buffer, format="JPEG", quality=88)
     return buffer.getvalue(), "jpeg"

@@ -87,7 +87,7 @@ def train(
         The last state; with `config.patience` the best, whose log is that of the whole run.
 
     Raises:
-        DataError: the pictures have another resolution than the network, or are fewer than one batch.
+        DataError: the images have another resolution than the network, or are fewer than one batch.
         CheckpointError: the base has another architecture.
         ConfigError: the batch cannot be divided as asked, or measurements are wanted without an evaluator.
         TrainingError: a loss is not finite, the generator collapsed, or the memory did not suffice; the message names
@@ -223,10 +223,10 @@ class _Run:
             save_state(state, self.run_dir, self.identity, is_best=row.get("fd", math.inf) < best)
         except TrainingError as error:
             raise TrainingError(f"{error}; {self._last_good()}") from error
-        picture = grid(to_uint8(images), num_columns=round(len(images) ** 0.5))
-        save_png(samples_path(self.run_dir, row["kimg"]), picture)
+        image = grid(to_uint8(images), num_columns=round(len(images) ** 0.5))
+        save_png(samples_path(self.run_dir, row["kimg"]), image)
         if events is not None:
-            events.add_samples(picture, row["kimg"])
+            events.add_samples(image, row["kimg"])
 
     def _evaluate(self) -> dict[str, float]:
         assert self.evaluator is not None  # or `_check` had refused
@@ -304,8 +304,8 @@ def _check(
         )
     if len(dataset) < config.batch_size:
         raise DataError(
-            f"the dataset {dataset.name} has {len(dataset)} training pictures, expected at least one batch of "
-            f"{config.batch_size}; add pictures or lower batch_size"
+            f"the dataset {dataset.name} has {len(dataset)} training images, expected at least one batch of "
+            f"{config.batch_size}; add images or lower batch_size"
         )
     if config.evaluation_kimg is not None and evaluator is None:
         raise ConfigError(

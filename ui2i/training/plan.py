@@ -24,7 +24,7 @@ class TrainingPlan:
 
     num_images: int  # real images to be shown
     num_steps: int
-    num_pictures: int  # in the training split
+    num_training_images: int  # in the training split
     generator_parameters: int
     discriminator_parameters: int
     trainable_parameters: int
@@ -35,12 +35,12 @@ class TrainingPlan:
 
     def describe(self) -> str:
         """Return the plan in lines for people."""
-        epochs = self.num_images / self.num_pictures
+        epochs = self.num_images / self.num_images
         total = self.generator_parameters + self.discriminator_parameters
         rate = self.num_images / self.seconds if self.seconds else 0.0
         lines = {
-            "images": f"{self.num_images:,} in {self.num_steps:,} steps, {epochs:.1f} times {self.num_pictures:,} "
-            "pictures",
+            "images": f"{self.num_images:,} in {self.num_steps:,} steps, {epochs:.1f} times {self.num_images:,} "
+            "images",
             "parameters": f"{total:,}, of which {self.trainable_parameters:,} are trained (generator "
             f"{self.generator_parameters:,}, discriminator {self.discriminator_parameters:,})",
             "time": f"{duration(self.seconds)} at {rate:.0f} images/s in {self.precision} on {self.device}, as "
@@ -54,7 +54,7 @@ def plan_training(
     network_config: NetworkConfig,
     config: TrainingConfig,
     *,
-    num_pictures: int,
+    num_training_images: int,
     base: tuple[Generator, Discriminator | None] | None = None,
     device: torch.device | str = "cpu",
 ) -> TrainingPlan:
@@ -76,7 +76,7 @@ def plan_training(
     return TrainingPlan(
         num_images=num_steps * config.batch_size,
         num_steps=num_steps,
-        num_pictures=num_pictures,
+        num_training_images=num_training_images,
         generator_parameters=sum(parameter.numel() for parameter in networks[0].parameters()),
         discriminator_parameters=sum(parameter.numel() for parameter in networks[1].parameters()),
         trainable_parameters=sum(p.numel() for network in networks for p in trainable_parameters(network)),

@@ -26,7 +26,7 @@ class TrainingState:
     precision: str  # of activations: fp32, bf16 or fp16
     path_length_mean: Tensor  # moving mean that path lengths are drawn to, a scalar
     augment_probability: float = 0.0  # of ADA, 0 to 1
-    real_signs: Tensor  # signs of the logits of real pictures since ADA's last adjustment: their sum and count [2]
+    real_signs: Tensor  # signs of the logits of real images since ADA's last adjustment: their sum and count [2]
     num_steps: int = 0
     log: list[dict[str, float]] = dataclasses.field(default_factory=list)
 

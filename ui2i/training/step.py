@@ -168,7 +168,7 @@ class Step:
         return means
 
     def regularize_discriminator(self, real_img: Tensor) -> dict[str, Tensor]:
-        """Lower R1, at the pictures as the discriminator sees them: augmented, if they are."""
+        """Lower R1, at the images as the discriminator sees them: augmented, if they are."""
         config, draws = self.config, self._augmentation()
 
         def backward(part: Part) -> dict[str, Tensor]:

@@ -89,9 +89,9 @@ class Events:
             if name != "kimg":
                 self.writer.add_scalar(name, value, round(row["kimg"] * 1000))
 
-    def add_samples(self, picture: np.ndarray, kimg: float) -> None:
+    def add_samples(self, image: np.ndarray, kimg: float) -> None:
         """Show a sample grid [H, W, 3] uint8."""
-        self.writer.add_image("samples", picture, round(kimg * 1000), dataformats="HWC")
+        self.writer.add_image("samples", image, round(kimg * 1000), dataformats="HWC")
 
     def close(self) -> None:
         """Write out what is waiting."""
@@ -128,7 +128,7 @@ def peak_memory_bytes(device: torch.device) -> int:
 
 @torch.no_grad()
 def sample_grid(generator: Generator, *, num_images: int = NUM_SAMPLES, truncation_psi: float = 1.0) -> np.ndarray:
-    """Generate at fixed latents (seed 0) and return one picture [H, W, 3] uint8 of them in a square grid."""
+    """Generate at fixed latents (seed 0) and return one image [H, W, 3] uint8 of them in a square grid."""
     images = fixed_samples(generator, num_images=num_images, truncation_psi=truncation_psi)
     return grid(to_uint8(images), num_columns=round(num_images**0.5))
 
@@ -142,7 +142,7 @@ def fixed_samples(generator: Generator, *, num_images: int = NUM_SAMPLES, trunca
 
 
 def diversity(images: Tensor) -> float:
-    """Return how much pictures [N, 3, R, R] differ from each other: the mean over the pixels of their deviation."""
+    """Return how much images [N, 3, R, R] differ from each other: the mean over the pixels of their deviation."""
     return images.std(dim=0).mean().item()
 
 
@@ -170,9 +170,9 @@ def film_strip(run_dir: Path, resolution: int) -> np.ndarray | None:
 
 def save_film_strip(run_dir: Path, resolution: int) -> None:
     """Write the film strip of a run beside its samples."""
-    picture = film_strip(run_dir, resolution)
-    if picture is not None:
-        save_png(run_dir / STRIP_FILE, picture)
+    image = film_strip(run_dir, resolution)
+    if image is not None:
+        save_png(run_dir / STRIP_FILE, image)
 
 
 def best_distance(log: list[dict[str, float]]) -> float:

@@ -1,4 +1,4 @@
-"""From pictures of the source domain to pictures of the target domain (paper, Eq. 4 and 10)."""
+"""From images of the source domain to images of the target domain (paper, Eq. 4 and 10)."""
 
 from ui2i.inversion import LATENTS_SCHEMA
 from ui2i.translation.edits import semantic_step

@@ -1,19 +1,19 @@
-"""Translate pictures into a folder of results: D_t = G_t(Inv(D_s, G_s)) (paper, Eq. 4), for several targets at once.
+"""Translate images into a folder of results: D_t = G_t(Inv(D_s, G_s)) (paper, Eq. 4), for several targets at once.
 
-The folder appears complete or not at all. It holds, for each picture,
+The folder appears complete or not at all. It holds, for each image,
 
-    <stem>-reconstruction.png              G_s(Inv(D_s)): what the code kept of the picture
+    <stem>-reconstruction.png              G_s(Inv(D_s)): what the code kept of the image
     <stem>-<variant>.png                   one a target
     <stem>-<variant>-style<k>.png          the same with sampled appearance k (Eq. 10)
-    <stem>-<variant>-reference<k>.png      with the appearance of reference picture k
+    <stem>-<variant>-reference<k>.png      with the appearance of reference image k
     <stem>-<variant>-direction<d><+s>.png  moved by s along semantic direction d
 
 and for all of them `contact_sheet.png`, `manifest.parquet` (a row for each of these files), `latents.parquet` (the code
-of each picture) and `rejects.parquet` (the files that could not be read, as in a prepared dataset). Where the folder of
+of each image) and `rejects.parquet` (the files that could not be read, as in a prepared dataset). Where the folder of
 inputs had more that is left out, `left-out.json` says what.
 
 Nearly all time goes into codes. These are kept in a store as soon as they are found, so that a run that was killed goes
-on behind its last batch, and so that other targets, styles or edits of the same pictures need none of it again.
+on behind its last batch, and so that other targets, styles or edits of the same images need none of it again.
 """
 
 import dataclasses
@@ -38,7 +38,7 @@ from ui2i.perceptual import Perceptual
 from ui2i.progress import Progress, no_progress
 from ui2i.provenance import code_commit
 from ui2i.tables import TRANSLATION_SCHEMA, write_table
-from ui2i.translation.inputs import Inputs, Picture, Reject, StemNamer, list_inputs, readable_batches
+from ui2i.translation.inputs import Inputs, SourceImage, Reject, StemNamer, list_inputs, readable_batches
 from ui2i.translation.outputs import Output, TranslationConfig, plan_outputs
 from ui2i.translation.references import find_references
 
@@ -47,7 +47,7 @@ LATENTS_NAME = "latents.parquet"
 LEFT_OUT_NAME = "left-out.json"
 SHEET_NAME = "contact_sheet.png"
 MAX_SHEET_ROWS = 24
-MIN_CELL_SIZE = 128  # pixels of a picture on the sheet, smaller ones are enlarged
+MIN_CELL_SIZE = 128  # pixels of an image on the sheet, smaller ones are enlarged
 
 
 @dataclasses.dataclass
@@ -84,14 +84,14 @@ def translate_folder(
     force: bool = False,
     progress: Progress = no_progress,
 ) -> list[dict[str, Any]]:
-    """Invert each picture once in the source model and generate it with every target; see the module for the files.
+    """Invert each image once in the source model and generate it with every target; see the module for the files.
 
-    Pictures are read, inverted and written `inversion_config.batch_size` at a time, so a folder may be larger than the
-    memory. A file that is no readable picture is listed in `rejects.parquet` and passed over.
+    Images are read, inverted and written `inversion_config.batch_size` at a time, so a folder may be larger than the
+    memory. A file that is no readable image is listed in `rejects.parquet` and passed over.
 
     Args:
         inputs: a folder, a list of files, or `NamedImages`.
-        source: model of the pictures' domain, in which they are inverted.
+        source: model of the images' domain, in which they are inverted.
         targets: variant -> model of the same family; the variant is part of file names.
         out_dir: made anew; an earlier result there is replaced once the new one is complete.
         domain: the target domain's name, for the manifest.
@@ -99,18 +99,18 @@ def translate_folder(
         target_hashes: the same for each variant.
         source_domain: the source's name, for the manifest.
         config: what is made of every code; None: the plain translation.
-        references: pictures of the target domain whose appearance further versions take on.
+        references: images of the target domain whose appearance further versions take on.
         reference_generator: model of the target domain in which they are inverted; None: the first target.
         encoder: of the source, for the settings of inversion that need one; with its file's hash.
         store: folder of codes found before and now; None: codes are found anew.
         force: translate with models of another family.
-        progress: counts pictures times inversion steps.
+        progress: counts images times inversion steps.
 
     Returns:
-        The rows of `manifest.parquet` (`tables.TRANSLATION_SCHEMA`), picture by picture, reconstruction first.
+        The rows of `manifest.parquet` (`tables.TRANSLATION_SCHEMA`), image by image, reconstruction first.
 
     Raises:
-        DataError: there are no (readable) pictures, or `out_dir` holds something else than a translation.
+        DataError: there are no (readable) images, or `out_dir` holds something else than a translation.
         ConfigError: a variant cannot be part of a file name or has no hash, a number is out of range, or there is no
             encoder.
         CheckpointError: a target is of another family than the source.
@@ -141,13 +141,13 @@ def translate_folder(
     )
     steps = 1 if inversion_config.method == "encoder" else inversion_config.num_steps
     advance, tables = _Advance(listing.count, steps, progress), _Tables()
-    names = {"domain": domain, "source_domain": source_domain, "trunk": perceptual.name}
+    names = {"domain": domain, "source_domain": source_domain, "backbone": perceptual.name}
     with atomic_folder(out_dir) as folder:
         writer = _Writer(folder, outputs, config, inverter.columns, names, tables)
-        for pictures in readable_batches(listing, inversion_config.batch_size, tables.reject):
-            advance.settled, advance.num_pictures = len(tables.rejects) + len(tables.latents), len(pictures)
-            latents = inverter.find(np.stack([picture.image for picture in pictures]), progress=advance)
-            writer.write(pictures, latents, *stack_latents(latents, source))
+        for source_images in readable_batches(listing, inversion_config.batch_size, tables.reject):
+            advance.settled, advance.num_images = len(tables.rejects) + len(tables.latents), len(source_images)
+            latents = inverter.find(np.stack([source_image.image for source_image in source_images]), progress=advance)
+            writer.write(source_images, latents, *stack_latents(latents, source))
             advance(1, 1, f"{inverter.num_reused} codes were at hand" if inverter.num_reused else "")
         _write_tables(folder, tables, outputs, domain)
         write_left_out(folder / LEFT_OUT_NAME, listing.left_out)
@@ -156,16 +156,16 @@ def translate_folder(
 
 @dataclasses.dataclass
 class _Advance:
-    """Turns a batch's progress into that of the whole listing, in pictures times steps."""
+    """Turns a batch's progress into that of the whole listing, in images times steps."""
 
     num_listed: int
-    num_steps: int  # of one picture
+    num_steps: int  # of one image
     progress: Progress
-    settled: int = 0  # pictures before the batch, unreadable ones among them
-    num_pictures: int = 0  # in the batch
+    settled: int = 0  # images before the batch, unreadable ones among them
+    num_images: int = 0  # in the batch
 
     def __call__(self, done: int, total: int, note: str = "") -> None:
-        steps = self.num_pictures * self.num_steps * done // max(1, total)
+        steps = self.num_images * self.num_steps * done // max(1, total)
         self.progress(self.settled * self.num_steps + steps, self.num_listed * self.num_steps, note)
 
 
@@ -185,42 +185,42 @@ class _Writer:
         self._outputs = outputs
         self._config = config
         self._inverted_with = inverted_with
-        shared = ("base_hash", "method", "start", "encoder_hash", "trunk_hash")
+        shared = ("base_hash", "method", "start", "encoder_hash", "backbone_hash")
         self._shared = {**names, **{name: inverted_with[name] for name in shared}, "commit": code_commit()}
         self._tables = tables
         self._namer = StemNamer([output.variant for output in outputs])
 
     def write(
-        self, pictures: Sequence[Picture], latents: Sequence[Latent], ws: Tensor, noise: Sequence[Tensor] | None
+        self, source_images: Sequence[SourceImage], latents: Sequence[Latent], ws: Tensor, noise: Sequence[Tensor] | None
     ) -> None:
-        """Write a batch, whose codes and noise maps are given once picture by picture and once together."""
+        """Write a batch, whose codes and noise maps are given once image by image and once together."""
         generated = [to_uint8(output.generate(ws, noise)) for output in self._outputs]
-        for place, (picture, latent) in enumerate(zip(pictures, latents, strict=True)):
-            row = {**self._shared, **_columns(picture, latent, self._config)}
-            self._write_picture(picture, [images[place] for images in generated], row)
-            of_picture = {name: row[name] for name in ("index", "input_path", "input_sha256")}
-            self._tables.latents.append({**self._inverted_with, **of_picture, **latent.row()})
+        for place, (source_image, latent) in enumerate(zip(source_images, latents, strict=True)):
+            row = {**self._shared, **_columns(source_image, latent, self._config)}
+            self._write_image(source_image, [images[place] for images in generated], row)
+            of_image = {name: row[name] for name in ("index", "input_path", "input_sha256")}
+            self._tables.latents.append({**self._inverted_with, **of_image, **latent.row()})
 
-    def _write_picture(self, picture: Picture, images: Sequence[np.ndarray], columns: Mapping[str, Any]) -> None:
-        stem = self._namer.name(picture.path)
+    def _write_image(self, source_image: SourceImage, images: Sequence[np.ndarray], columns: Mapping[str, Any]) -> None:
+        stem = self._namer.name(source_image.path)
         for output, image in zip(self._outputs, images, strict=True):
             output_file = f"{stem}-{output.variant}.png"
             save_png(self._folder / output_file, image)
             self._tables.manifest.append({**columns, **output.columns(), "output_file": output_file})
         if len(self._tables.sheet) < MAX_SHEET_ROWS:
-            self._tables.sheet.append(Row(stem, np.stack([picture.image, *images])))
+            self._tables.sheet.append(Row(stem, np.stack([source_image.image, *images])))
 
 
-def _columns(picture: Picture, latent: Latent, config: TranslationConfig) -> dict[str, Any]:
-    """Return what a picture's rows of the manifest have in common."""
-    width, height = picture.size or (None, None)
+def _columns(source_image: SourceImage, latent: Latent, config: TranslationConfig) -> dict[str, Any]:
+    """Return what an image's rows of the manifest have in common."""
+    width, height = source_image.size or (None, None)
     return {
-        "index": picture.index,
-        "input_path": picture.path,
-        "input_sha256": picture.sha256,
+        "index": source_image.index,
+        "input_path": source_image.path,
+        "input_sha256": source_image.sha256,
         "input_width": width,
         "input_height": height,
-        "framing": None if picture.size is None else config.framing,
+        "framing": None if source_image.size is None else config.framing,
         "ssim": latent.ssim,
         "lpips": latent.lpips,
         "loss": latent.loss,
@@ -245,7 +245,7 @@ def _check_place(inputs: Inputs, out_dir: Path) -> None:
         folder, place = Path(inputs).resolve(), out_dir.resolve()
         if folder.is_relative_to(place) or place.is_relative_to(folder):
             raise DataError(
-                f"the results would go to {out_dir}, expected a place outside the pictures in {folder}; "
+                f"the results would go to {out_dir}, expected a place outside the images in {folder}; "
                 "choose another folder for the results"
             )
     if out_dir.exists() and not (

@@ -1,4 +1,4 @@
-"""What is to be translated: a folder of pictures, a list of files, or pictures in memory.
+"""What is to be translated: a folder of images, a list of files, or images in memory.
 
 Folders are searched and files are read as ingestion does it, so that both take and leave out the same.
 """
@@ -18,7 +18,7 @@ from ui2i.datasets.ingestion.left_out import LeftOut, left_out_of
 from ui2i.datasets.ingestion.members import Member
 from ui2i.errors import DataError
 from ui2i.files import sha256_bytes
-from ui2i.images import SUFFIXES, PictureError, fit_square, load_image
+from ui2i.images import SUFFIXES, ImageError, fit_square, load_image
 from ui2i.names import MAX_NAME_BYTES, cut_name, printable, printable_path
 
 _TEMPORARY_BYTES = 15  # that a name gets while its file is written (ui2i.files)
@@ -27,21 +27,21 @@ _NUMBER_BYTES = 8  # of what tells equal stems apart
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class NamedImages:
-    """Pictures in memory, of the size that the model takes."""
+    """Images in memory, of the size that the model takes."""
 
     names: Sequence[str]  # become `input_path` in the tables, and without suffix the names of the outputs
     images: UInt8[np.ndarray, "n r r 3"]
-    sha256s: Sequence[str] | None = None  # of the source files; None: of each picture's bytes as they are here
+    sha256s: Sequence[str] | None = None  # of the source files; None: of each image's bytes as they are here
 
 
 Inputs = str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | NamedImages
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Picture:
-    """One picture that can be translated."""
+class SourceImage:
+    """One image that can be translated."""
 
-    index: int  # in the listing, unreadable pictures counted
+    index: int  # in the listing, unreadable images counted
     path: str
     sha256: str
     image: UInt8[np.ndarray, "r r 3"]
@@ -53,7 +53,7 @@ class Reject:
     """One file that cannot."""
 
     path: str
-    reason: str  # PictureError.fault
+    reason: str  # ImageError.fault
     size_bytes: int
     sha256: str | None  # None: the bytes could not be read
 
@@ -63,37 +63,37 @@ class Listing:
     """How many entries there are, and the entries, each read when it is its turn."""
 
     count: int
-    entries: Iterable[Picture | Reject]
+    entries: Iterable[SourceImage | Reject]
     left_out: LeftOut = dataclasses.field(default_factory=LeftOut)  # what the search found that cannot be taken
 
 
 def list_inputs(inputs: Inputs, resolution: int, framing: Literal["center", "fit"] = "center") -> Listing:
-    """Return the pictures in a fixed order; those from files become squares of `resolution` pixels.
+    """Return the images in a fixed order; those from files become squares of `resolution` pixels.
 
     Args:
-        framing: center: the centered square of a picture; fit: all of it, on white.
+        framing: center: the centered square of an image; fit: all of it, on white.
 
-    A folder is searched with its subfolders, for files with the suffix of a picture; hidden ones are passed over. A
+    A folder is searched with its subfolders, for files with the suffix of an image; hidden ones are passed over. A
     linked or unreadable subfolder is an entry too, a reject.
 
     Raises:
-        DataError: there is no such folder, there are no pictures in it, or pictures in memory have another shape.
+        DataError: there is no such folder, there are no images in it, or images in memory have another shape.
     """
     if isinstance(inputs, NamedImages):
         _check_images(inputs, resolution)
         return Listing(len(inputs.images), _from_memory(inputs))
     if isinstance(inputs, (str, os.PathLike)):
         source = _search(Path(inputs))
-        members, where = source.members, f"{printable(os.fspath(inputs))} holds no pictures"
+        members, where = source.members, f"{printable(os.fspath(inputs))} holds no images"
         left_out = left_out_of(members, source.passed_over)
     else:
         source = FileSource(())
         members = [Member(printable_path(Path(path).name), 0, path) for path in inputs]
-        where, left_out = "the list of pictures is empty", LeftOut()
+        where, left_out = "the list of images is empty", LeftOut()
     if all(member.fault for member in members):
         why = f" ({left_out})" if left_out else ""
         raise DataError(
-            f"{where}{why}, expected files ending in {', '.join(SUFFIXES)}; add pictures or correct the path"
+            f"{where}{why}, expected files ending in {', '.join(SUFFIXES)}; add images or correct the path"
         )
     entries = (_read(index, source, member, resolution, framing) for index, member in enumerate(members))
     return Listing(len(members), entries, left_out)
@@ -101,39 +101,39 @@ def list_inputs(inputs: Inputs, resolution: int, framing: Literal["center", "fit
 
 def readable_batches(
     listing: Listing, size: int, reject: Callable[[Reject], None] | None = None
-) -> Iterator[list[Picture]]:
-    """Yield the readable pictures, `size` at a time, the last ones fewer.
+) -> Iterator[list[SourceImage]]:
+    """Yield the readable images, `size` at a time, the last ones fewer.
 
     Args:
         reject: told of every other file; None: nobody is.
 
     Raises:
-        DataError: no picture was readable, once all have been tried.
+        DataError: no image was readable, once all have been tried.
     """
-    batch: list[Picture] = []
-    num_pictures, first = 0, None
+    batch: list[SourceImage] = []
+    num_images, first = 0, None
     for entry in listing.entries:
         if isinstance(entry, Reject):
             first = first or entry
             if reject is not None:
                 reject(entry)
             continue
-        num_pictures += 1
+        num_images += 1
         batch.append(entry)
         if len(batch) == size:
             yield batch
             batch = []
     if batch:
         yield batch
-    if num_pictures == 0 and first is not None:
+    if num_images == 0 and first is not None:
         raise DataError(
-            f"none of the {listing.count} pictures can be used (the first, {first.path}: {first.reason}), "
+            f"none of the {listing.count} images can be used (the first, {first.path}: {first.reason}), "
             "expected at least one; replace them"
         )
 
 
 class StemNamer:
-    """Chooses what each picture's outputs are called before their endings, so that no two outputs share a name."""
+    """Chooses what each image's outputs are called before their endings, so that no two outputs share a name."""
 
     def __init__(self, endings: Sequence[str]) -> None:
         self._endings = endings
@@ -142,14 +142,14 @@ class StemNamer:
         self._max_bytes = MAX_NAME_BYTES - _TEMPORARY_BYTES - _NUMBER_BYTES - longest
 
     def name(self, path: str) -> str:
-        """Return the next picture's stem: `a/b.jpg` -> `a-b`, or with `-2`, `-3`, ... where that is taken.
+        """Return the next image's stem: `a/b.jpg` -> `a-b`, or with `-2`, `-3`, ... where that is taken.
 
         It is printable, and so long that a file system takes the outputs' names.
         """
         path = printable(path)
         bare = path[: -len(Path(path).suffix)] if path.lower().endswith(SUFFIXES) else path
         parts = bare.replace("\\", "/").split("/")
-        joined = "-".join(part for part in parts if part not in ("", ".", "..")) or "picture"
+        joined = "-".join(part for part in parts if part not in ("", ".", "..")) or "image"
         stem = plain = cut_name(joined, self._max_bytes)
         number = 1
         while not self._taken.isdisjoint(self._outputs(stem)):
@@ -169,37 +169,37 @@ class StemNamer:
 
 def _search(folder: Path) -> FileSource:
     if not folder.is_dir():
-        raise DataError(f"{folder} is not a folder, expected one with pictures; correct the path")
+        raise DataError(f"{folder} is not a folder, expected one with images; correct the path")
     return folder_source(folder)
 
 
-def _read(index: int, source: FileSource, member: Member, resolution: int, framing: str) -> Picture | Reject:
+def _read(index: int, source: FileSource, member: Member, resolution: int, framing: str) -> SourceImage | Reject:
     try:
         data = source.read(member)
-    except PictureError as error:
+    except ImageError as error:
         return Reject(path=member.path, reason=error.fault, size_bytes=member.num_bytes, sha256=None)
     digest = sha256_bytes(data)
     try:
-        picture = load_image(data, name=member.path)
-        image = np.asarray(fit_square(picture if framing == "center" else _padded(picture), resolution))
-    except PictureError as error:
+        decoded = load_image(data, name=member.path)
+        image = np.asarray(fit_square(decoded if framing == "center" else _padded(decoded), resolution))
+    except ImageError as error:
         return Reject(path=member.path, reason=error.fault, size_bytes=len(data), sha256=digest)
-    return Picture(index=index, path=member.path, sha256=digest, image=image, size=picture.size)
+    return SourceImage(index=index, path=member.path, sha256=digest, image=image, size=decoded.size)
 
 
-def _padded(picture: Image.Image) -> Image.Image:
-    """Return all of a picture in the middle of a white square."""
-    width, height = picture.size
+def _padded(decoded: Image.Image) -> Image.Image:
+    """Return all of an image in the middle of a white square."""
+    width, height = decoded.size
     side = max(width, height)
     square = Image.new("RGB", (side, side), "white")
-    square.paste(picture, ((side - width) // 2, (side - height) // 2))
+    square.paste(decoded, ((side - width) // 2, (side - height) // 2))
     return square
 
 
-def _from_memory(inputs: NamedImages) -> Iterator[Picture]:
+def _from_memory(inputs: NamedImages) -> Iterator[SourceImage]:
     for index, (name, image) in enumerate(zip(inputs.names, inputs.images, strict=True)):
         digest = sha256_bytes(image.tobytes()) if inputs.sha256s is None else inputs.sha256s[index]
-        yield Picture(index=index, path=printable_path(name), sha256=digest, image=image)
+        yield SourceImage(index=index, path=printable_path(name), sha256=digest, image=image)
 
 
 def _check_images(inputs: NamedImages, resolution: int) -> None:

@@ -1,4 +1,4 @@
-"""Which pictures every input gets, and how each is generated from its code."""
+"""Which images every input gets, and how each is generated from its code."""
 
 import dataclasses
 import re
@@ -21,7 +21,7 @@ RECONSTRUCTION = "reconstruction"
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TranslationConfig(Bounded):
-    """What is made of every picture's code, beside its plain translation."""
+    """What is made of every image's code, beside its plain translation."""
 
     truncation_psi: Truncation = 1.0  # pulls the codes towards the targets' mean; not for reconstructions
     num_styles: CountOrNone = 0  # further versions with sampled appearance (paper, Eq. 10)
@@ -39,7 +39,7 @@ class TranslationConfig(Bounded):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Reference:
-    """A picture of a target domain whose appearance translations take on."""
+    """An image of a target domain whose appearance translations take on."""
 
     path: str
     sha256: str
@@ -48,14 +48,14 @@ class Reference:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Output:
-    """One picture that every input gets."""
+    """One image that every input gets."""
 
     variant: str
     checkpoint_hash: str
     seed: int
     generator: Generator
     truncation_psi: float = 1.0
-    w_style: Tensor | None = None  # [1, w_dim] or [1, num_ws, w_dim]; None: the picture's own code in all layers
+    w_style: Tensor | None = None  # [1, w_dim] or [1, num_ws, w_dim]; None: the image's own code in all layers
     num_style_layers: int = 0
     reference: Reference | None = None  # whose code `w_style` is
     step: Tensor | None = None  # [w_dim], added to all codes
@@ -64,7 +64,7 @@ class Output:
 
     @torch.no_grad()
     def generate(self, ws: Tensor, noise: Sequence[Tensor] | None = None) -> Tensor:
-        """Return images [N, 3, R, R] for the codes of the pictures [N, num_ws, w_dim].
+        """Return images [N, 3, R, R] for the codes of the images [N, num_ws, w_dim].
 
         Args:
             noise: maps that were found with the codes; None: the generator's own.

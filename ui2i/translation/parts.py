@@ -1,7 +1,7 @@
-"""Codes of a part of a folder's pictures: several processes, on one machine or many, share the search.
+"""Codes of a part of a folder's images: several processes, on one machine or many, share the search.
 
 Nearly all time of a translation goes into codes, and `translate_folder` takes those that it finds in the store. Parts
-are whole batches of it, since the last bits of a code depend on the pictures that advance together.
+are whole batches of it, since the last bits of a code depend on the images that advance together.
 """
 
 from pathlib import Path
@@ -34,17 +34,17 @@ def find_codes(
 ) -> int:
     """Find the codes of one batch in `num_parts` and keep them in the store.
 
-    Other arguments are those of `translate_folder`. All pictures are read, whosever they are.
+    Other arguments are those of `translate_folder`. All images are read, whosever they are.
 
     Args:
         part: 0 to `num_parts` - 1: the batches `part`, `part + num_parts`, ...
-        progress: counts pictures.
+        progress: counts images.
 
     Returns:
-        How many pictures that were.
+        How many images that were.
 
     Raises:
-        DataError: there are no pictures.
+        DataError: there are no images.
         ConfigError: there is no encoder, and the settings need one.
     """
     assert 0 <= part < num_parts
@@ -59,10 +59,10 @@ def find_codes(
         store=store,
     )
     num_seen = num_mine = 0
-    for index, pictures in enumerate(readable_batches(listing, inversion_config.batch_size)):
+    for index, images in enumerate(readable_batches(listing, inversion_config.batch_size)):
         if index % num_parts == part:
-            inverter.find(np.stack([picture.image for picture in pictures]))
-            num_mine += len(pictures)
-        num_seen += len(pictures)
+            inverter.find(np.stack([image.image for image in images]))
+            num_mine += len(images)
+        num_seen += len(images)
         progress(num_seen, listing.count)
     return num_mine

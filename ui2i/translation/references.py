@@ -1,4 +1,4 @@
-"""Reference pictures: the appearance of a picture of the target domain, as a code of that domain's model.
+"""Reference images: the appearance of an image of the target domain, as a code of that domain's model.
 
 w_a = Inv(reference, G_t) (paper, section III-C): it is a code of W already and is not mapped again.
 """
@@ -16,7 +16,7 @@ from ui2i.inversion import Inverter, stack_latents
 from ui2i.networks.generator import Generator
 from ui2i.perceptual import Perceptual
 from ui2i.progress import Progress, no_progress
-from ui2i.translation.inputs import Inputs, Picture, Reject, list_inputs
+from ui2i.translation.inputs import Inputs, Image, Reject, list_inputs
 from ui2i.translation.outputs import Reference
 
 STEPS_FROM_MEAN = 200  # of a search where the settings count on an encoder's start
@@ -32,7 +32,7 @@ def find_references(
     store: Path | None = None,
     progress: Progress = no_progress,
 ) -> list[Reference]:
-    """Return the codes of reference pictures in the model of their domain.
+    """Return the codes of reference images in the model of their domain.
 
     There is no encoder of that model: settings that need one are replaced by a search from the mean, in at least
     `STEPS_FROM_MEAN` steps.
@@ -47,23 +47,23 @@ def find_references(
     if references is None:
         return []
     entries = list(list_inputs(references, generator.config.img_resolution, framing).entries)
-    pictures = [_readable(entry) for entry in entries]
+    images = [_readable(entry) for entry in entries]
     if config.needs_encoder:
         method = "w" if config.method in ("encoder", "in_domain") else config.method
         num_steps = max(config.num_steps, STEPS_FROM_MEAN)
         config = dataclasses.replace(config, method=method, start="mean", learning_rate=None, num_steps=num_steps)
     inverter = Inverter(generator, perceptual, config, base_hash=_fingerprint(generator), store=store)
-    latents = inverter.find(np.stack([picture.image for picture in pictures]), progress=progress)
+    latents = inverter.find(np.stack([image.image for image in images]), progress=progress)
     ws, _ = stack_latents(latents, generator)
     return [
-        Reference(path=picture.path, sha256=picture.sha256, ws=ws[place : place + 1])
-        for place, picture in enumerate(pictures)
+        Reference(path=image.path, sha256=image.sha256, ws=ws[place : place + 1])
+        for place, image in enumerate(images)
     ]
 
 
-def _readable(entry: Picture | Reject) -> Picture:
+def _readable(entry: Image | Reject) -> Image:
     if isinstance(entry, Reject):
-        raise DataError(f"the reference {entry.path} is {entry.reason}, expected a readable picture; name another one")
+        raise DataError(f"the reference {entry.path} is {entry.reason}, expected a readable image; name another one")
     return entry
 
 

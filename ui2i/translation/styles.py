@@ -1,4 +1,4 @@
-"""Multi-modal translation: content from the picture, appearance from elsewhere (paper, section III-C, Eq. 10)."""
+"""Multi-modal translation: content from the image, appearance from elsewhere (paper, section III-C, Eq. 10)."""
 
 import torch
 from jaxtyping import Float

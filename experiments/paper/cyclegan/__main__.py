@@ -1,7 +1,7 @@
-r"""How near does CycleGAN come to the truth, trained on the same pictures for the same time?
+r"""How near does CycleGAN come to the truth, trained on the same images for the same time?
 
 A plain CycleGAN (Zhu et al. 2017, arXiv 1703.10593), written from the paper: the baseline of Table II. It trains two
-generators between two unpaired sets of pictures and writes what becomes of the test pictures to DIR/pictures under
+generators between two unpaired sets of images and writes what becomes of the test images to DIR/images under
 their names, for `ui2i evaluate`. Stopped, the same command goes on. See docs/baseline.md.
 
     python -m experiments.paper.cyclegan --source data/prepared/face --target data/prepared/cartoon \
@@ -24,7 +24,7 @@ from experiments.paper.cyclegan.networks import Generator, find_num_blocks, find
 from experiments.paper.cyclegan.state import CycleGAN, Settings, settle_precision
 from experiments.paper.cyclegan.training import train
 from tasks.running.progress import report_progress
-from tasks.stages.translate import first_pictures
+from tasks.stages.translate import first_images
 from ui2i.allocator import keep_freed_memory
 from ui2i.contact_sheet import Row, contact_sheet
 from ui2i.datasets.manifest import MANIFEST_NAME
@@ -33,7 +33,7 @@ from ui2i.devices import find_device
 from ui2i.errors import ConfigError, DataError, UI2IError
 from ui2i.files import atomic_folder, sha256_bytes, sha256_file, sha256_listing, write_text
 from ui2i.images import encode_png, load_image, save_png, to_tensor, to_uint8
-from ui2i.metrics.picture_sets import find_pictures
+from ui2i.metrics.image_sets import find_images
 from ui2i.precision import warn_if_emulated
 from ui2i.provenance import provenance
 
@@ -45,8 +45,8 @@ Images = UInt8[np.ndarray, "n r r 3"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Pictures:
-    """Pictures in memory, and where they are from."""
+class ImageSet:
+    """Images in memory, and where they are from."""
 
     name: str  # of the folder
     names: list[str]  # relative paths of the files, with or without ending
@@ -72,10 +72,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Train, translate the test pictures, and write them with a contact sheet and a card."""
+    """Train, translate the test images, and write them with a contact sheet and a card."""
     device = find_device(options.device)
-    source, target = (read_pictures(folder, "train") for folder in (options.source, options.target))
-    test = read_pictures(options.test, "test", options.num_test)
+    source, target = (read_images(folder, "train") for folder in (options.source, options.target))
+    test = read_images(options.test, "test", options.num_test)
     check(source, target, test)
     settings = settle_precision(choose_settings(options, source.resolution), device, options.out / "state.pt")
     warn_if_emulated(settings.precision, device)
@@ -93,19 +93,19 @@ def run(options: argparse.Namespace) -> None:
             progress=progress,
         )
     outputs = translate(model.to_target, test.images, device)
-    write_pictures(options.out / "pictures", test.names, outputs)
+    write_images(options.out / "images", test.names, outputs)
     save_png(options.out / "sheet.png", sheet(model, test, outputs, target))
     card = describe_run(model, settings, {"source": source, "target": target, "test": test})
     write_text(options.out / "card.json", json.dumps(card, indent=2) + "\n")
-    print(f"{len(outputs)} pictures in {options.out / 'pictures'}, sheet.png and card.json beside them")
+    print(f"{len(outputs)} images in {options.out / 'images'}, sheet.png and card.json beside them")
 
 
 def choose_settings(options: argparse.Namespace, img_resolution: int) -> Settings:
-    """Return what the command line says, and for the rest the paper's settings for pictures of this size.
+    """Return what the command line says, and for the rest the paper's settings for images of this size.
 
     Raises:
         ConfigError: a number is out of range, or there is no end.
-        DataError: no network fits the pictures.
+        DataError: no network fits the images.
     """
     return Settings(
         minutes=options.minutes,
@@ -119,30 +119,30 @@ def choose_settings(options: argparse.Namespace, img_resolution: int) -> Setting
     )
 
 
-def read_pictures(folder: Path, split: Split, count: int | None = None) -> Pictures:
-    """Return one split of a prepared dataset, or all pictures of any other folder.
+def read_images(folder: Path, split: Split, count: int | None = None) -> ImageSet:
+    """Return one split of a prepared dataset, or all images of any other folder.
 
     Args:
-        count: of the first pictures to take; None: all.
+        count: of the first images to take; None: all.
 
     Raises:
-        DataError: there is no such folder, it holds no pictures, or they are not squares of one size.
+        DataError: there is no such folder, it holds no images, or they are not squares of one size.
         ConfigError: the count is not positive.
     """
     if count is not None and count < 1:
         raise ConfigError(f"--num-test is {count}, expected 1 or more; leave it out to take all")
     if (folder / MANIFEST_NAME).is_file():
         dataset = PreparedDataset(folder, split)
-        found = first_pictures(dataset, len(dataset) if count is None else count)
-        return Pictures(name=dataset.name, names=list(found.names), images=found.images, sha256=dataset.hash)
-    paths = dict(list(find_pictures(folder).items())[:count])
+        found = first_images(dataset, len(dataset) if count is None else count)
+        return ImageSet(name=dataset.name, names=list(found.names), images=found.images, sha256=dataset.hash)
+    paths = dict(list(find_images(folder).items())[:count])
     listing = sha256_listing((name, sha256_file(path)) for name, path in paths.items())
     name = folder.resolve().name
-    return Pictures(name=name, names=list(paths), images=_read_files(list(paths.values())), sha256=listing)
+    return ImageSet(name=name, names=list(paths), images=_read_files(list(paths.values())), sha256=listing)
 
 
-def check(source: Pictures, target: Pictures, test: Pictures) -> None:
-    """Refuse pictures of several sizes, and test pictures that training would see.
+def check(source: ImageSet, target: ImageSet, test: ImageSet) -> None:
+    """Refuse images of several sizes, and test images that training would see.
 
     Raises:
         DataError: they are refused.
@@ -157,19 +157,19 @@ def check(source: Pictures, target: Pictures, test: Pictures) -> None:
     leaked = [name for name, digest in zip(test.names, _hashes(test.images), strict=True) if digest in seen]
     if leaked:
         raise DataError(
-            f"{len(leaked)} test pictures are among those of {source.name} that are trained on ({leaked[0]} is one), "
+            f"{len(leaked)} test images are among those of {source.name} that are trained on ({leaked[0]} is one), "
             "expected others; take a prepared dataset, which is split, or another folder"
         )
 
 
 @torch.no_grad()
 def translate(generator: Generator, images: Images, device: str) -> Images:
-    """Return what a generator makes of pictures, in single precision."""
+    """Return what a generator makes of images, in single precision."""
     parts = [images[start : start + BATCH_SIZE] for start in range(0, len(images), BATCH_SIZE)]
     return np.concatenate([to_uint8(generator(to_tensor(part).to(device))) for part in parts])
 
 
-def write_pictures(folder: Path, names: Sequence[str], images: Images) -> None:
+def write_images(folder: Path, names: Sequence[str], images: Images) -> None:
     """Write a PNG for each name, whatever its ending was; the folder is replaced when all are there.
 
     Raises:
@@ -181,15 +181,15 @@ def write_pictures(folder: Path, names: Sequence[str], images: Images) -> None:
             output = temporary / path.with_suffix(".png")
             if path.is_absolute() or ".." in path.parts or output.exists():
                 raise DataError(
-                    f"the test picture {path} has no place of its own below {folder}, expected names that differ in "
+                    f"the test image {path} has no place of its own below {folder}, expected names that differ in "
                     "more than their endings; rename it"
                 )
             output.parent.mkdir(parents=True, exist_ok=True)
             output.write_bytes(encode_png(image))
 
 
-def sheet(model: CycleGAN, test: Pictures, outputs: Images, target: Pictures) -> UInt8[np.ndarray, "h w 3"]:
-    """Return the first test pictures, their translations, the way back, and pictures of the target domain."""
+def sheet(model: CycleGAN, test: ImageSet, outputs: Images, target: ImageSet) -> UInt8[np.ndarray, "h w 3"]:
+    """Return the first test images, their translations, the way back, and images of the target domain."""
     first = slice(NUM_COLUMNS)
     rows = [
         Row(f"{test.name}, test", test.images[first]),
@@ -201,8 +201,8 @@ def sheet(model: CycleGAN, test: Pictures, outputs: Images, target: Pictures) ->
     return contact_sheet(rows, upscale=max(1, 128 // test.resolution), title=title)
 
 
-def describe_run(model: CycleGAN, settings: Settings, data: dict[str, Pictures]) -> dict[str, Any]:
-    """Return what made the pictures, how long it took and how it went."""
+def describe_run(model: CycleGAN, settings: Settings, data: dict[str, ImageSet]) -> dict[str, Any]:
+    """Return what made the images, how long it took and how it went."""
     images_shown = model.num_steps * settings.batch_size
     return {
         "system": "CycleGAN",
@@ -229,7 +229,7 @@ def _read_files(paths: Sequence[Path]) -> Images:
         if image.shape != (side, side, 3):
             raise DataError(
                 f"{path} has {image.shape[1]} x {image.shape[0]} pixels, expected {side} x {side}; ingest the folder, "
-                "or bring its pictures to squares of one size"
+                "or bring its images to squares of one size"
             )
         images.append(image)
     return np.stack(images)
@@ -254,7 +254,7 @@ def _parser() -> argparse.ArgumentParser:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
     add = parser.add_argument
-    add("--source", metavar="DIR", type=Path, required=True, help="pictures, or a prepared dataset: its training split")
+    add("--source", metavar="DIR", type=Path, required=True, help="images, or a prepared dataset: its training split")
     add("--target", metavar="DIR", type=Path, required=True, help="likewise, of the other domain")
     add(
         "--test",
@@ -263,10 +263,10 @@ def _parser() -> argparse.ArgumentParser:
         required=True,
         help="what to translate; of a prepared dataset its test split",
     )
-    add("--out", metavar="DIR", type=Path, required=True, help="gets pictures/, sheet.png, card.json and state.pt")
+    add("--out", metavar="DIR", type=Path, required=True, help="gets images/, sheet.png, card.json and state.pt")
     add("--minutes", metavar="M", type=float, help="of training by the clock, interruptions left out")
-    add("--kimg", metavar="N", type=float, help="thousands of pictures of each domain; with --minutes either ends it")
-    add("--num-test", metavar="N", type=int, help="translate the first N test pictures (default: all)")
+    add("--kimg", metavar="N", type=float, help="thousands of images of each domain; with --minutes either ends it")
+    add("--num-test", metavar="N", type=int, help="translate the first N test images (default: all)")
     add("--width", type=int, default=Settings.width, help="channels of the first layer; the paper has 64 (default: 32)")
     add("--batch-size", type=int, default=Settings.batch_size, help="of each domain (default: 1, the paper's)")
     add("--precision", choices=("auto", "bf16", "fp32"), default=Settings.precision, help="of training (default: auto)")

@@ -1,8 +1,8 @@
-"""The networks of CycleGAN, for pictures of 32 px and more (Zhu et al. 2017, arXiv 1703.10593, appendix 7.2).
+"""The networks of CycleGAN, for images of 32 px and more (Zhu et al. 2017, arXiv 1703.10593, appendix 7.2).
 
-The generator keeps a picture's size: two strided layers down, residual blocks at a quarter of the size, two layers up.
-The discriminator judges overlapping patches, not the whole picture. Every normalisation is that of an instance, so a
-picture's result does not depend on the others in its batch. Images are NCHW float32 in [-1, 1].
+The generator keeps an image's size: two strided layers down, residual blocks at a quarter of the size, two layers up.
+The discriminator judges overlapping patches, not the whole image. Every normalisation is that of an instance, so a
+image's result does not depend on the others in its batch. Images are NCHW float32 in [-1, 1].
 """
 
 from typing import Any
@@ -16,13 +16,13 @@ from ui2i.errors import DataError
 
 MIN_RESOLUTION = 32  # pixels
 NUM_STRIDED_LAYERS = {16: 1, 34: 2, 70: 3}  # of a discriminator, by the side of the patches that it sees
-MAX_PATCH_SHARE = 0.55  # of the picture's side: that of the paper's 70 px in its pictures of 128 px
+MAX_PATCH_SHARE = 0.55  # of the image's side: that of the paper's 70 px in its images of 128 px
 INITIAL_STD = 0.02  # of all weights
 EPSILON = 1e-5  # added to the variance
 
 
 class InstanceNorm(nn.Module):
-    """Give each channel of each picture the mean 0 and the variance 1."""
+    """Give each channel of each image the mean 0 and the variance 1."""
 
     def forward(self, x: Tensor) -> Tensor:
         return _Normalization.apply(x)
@@ -31,7 +31,7 @@ class InstanceNorm(nn.Module):
 class _Normalization(Function):
     """The same numbers as F.instance_norm, several times faster on a CPU where activations are channels last.
 
-    y = (x - mean) / std, and dx = (dy - mean(dy) - y mean(dy y)) / std, with means over a picture's pixels.
+    y = (x - mean) / std, and dx = (dy - mean(dy) - y mean(dy y)) / std, with means over an image's pixels.
     """
 
     @staticmethod
@@ -112,14 +112,14 @@ class Discriminator(nn.Module):
 
 
 def find_patch_size(img_resolution: int) -> int:
-    """Return the side of the discriminator's patches: the paper's 70 px from 128 px on, smaller for smaller pictures.
+    """Return the side of the discriminator's patches: the paper's 70 px from 128 px on, smaller for smaller images.
 
     Raises:
-        DataError: the pictures are too small, or their side is no multiple of 4.
+        DataError: the images are too small, or their side is no multiple of 4.
     """
     if img_resolution < MIN_RESOLUTION or img_resolution % 4:
         raise DataError(
-            f"the pictures have {img_resolution} px, expected a multiple of 4 from {MIN_RESOLUTION} on; ingest them at "
+            f"the images have {img_resolution} px, expected a multiple of 4 from {MIN_RESOLUTION} on; ingest them at "
             "another size"
         )
     return max(size for size in NUM_STRIDED_LAYERS if size <= MAX_PATCH_SHARE * img_resolution)
@@ -131,7 +131,7 @@ def find_num_blocks(img_resolution: int) -> int:
 
 
 def _mean(x: Tensor) -> Tensor:
-    """Return the mean of each channel of each picture [N, C, 1, 1]."""
+    """Return the mean of each channel of each image [N, C, 1, 1]."""
     return x.mean(dim=(2, 3), keepdim=True)
 
 

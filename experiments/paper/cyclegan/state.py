@@ -29,7 +29,7 @@ class Settings:
     """What decides a run; the defaults are the paper's but for the width and the precision."""
 
     minutes: float | None = None  # of training by the clock; None: `kimg` alone ends it
-    kimg: float | None = None  # thousands of pictures of each domain; None: `minutes` alone end it
+    kimg: float | None = None  # thousands of images of each domain; None: `minutes` alone end it
     width: int = 32  # channels of the first layer; the paper's 64 take four times as long
     num_blocks: int = 6
     patch_size: int = 34  # pixels
@@ -71,39 +71,39 @@ def _saved_precision(path: Path) -> Precision | None:
         return None
 
 
-class PictureBuffer:
+class ImageBuffer:
     """The last fakes of a generator, handed out in the place of new ones every other time (section 4)."""
 
     def __init__(self, capacity: int, seed: int) -> None:
         self.capacity = capacity
-        self.pictures: list[Tensor] = []  # each [3, R, R]
+        self.images: list[Tensor] = []  # each [3, R, R]
         self._random = torch.Generator().manual_seed(seed)
 
     def exchange(self, fakes: Tensor) -> Tensor:
         """Take in fakes [N, 3, R, R] and return as many: each the new one or, with probability 1/2, one that was kept.
 
-        An older picture that is handed out leaves its place to the new one. Until the buffer is full all are kept and
+        An older image that is handed out leaves its place to the new one. Until the buffer is full all are kept and
         handed out at once.
         """
         return torch.stack([self._exchange(fake) for fake in fakes]).contiguous(memory_format=torch.channels_last)
 
     def _exchange(self, fake: Tensor) -> Tensor:
-        if len(self.pictures) < self.capacity:
-            self.pictures.append(fake.clone())
+        if len(self.images) < self.capacity:
+            self.images.append(fake.clone())
             return fake
         if torch.rand((), generator=self._random) < 0.5:
             return fake
         place = int(torch.randint(self.capacity, (), generator=self._random))
-        older, self.pictures[place] = self.pictures[place], fake.clone()
+        older, self.images[place] = self.images[place], fake.clone()
         return older
 
     def state_dict(self) -> dict[str, Any]:
         """Return what `load_state_dict` takes."""
-        return {"pictures": self.pictures, "random": self._random.get_state()}
+        return {"images": self.images, "random": self._random.get_state()}
 
     def load_state_dict(self, values: dict[str, Any]) -> None:
         """Go on where the state was taken."""
-        self.pictures = list(values["pictures"])
+        self.images = list(values["images"])
         self._random.set_state(values["random"].cpu())
 
 
@@ -120,8 +120,8 @@ class CycleGAN:
         self.discriminator_source = _placed(Discriminator(width, settings.patch_size), device)
         self.generator_optimizer = _adam((self.to_target, self.to_source), rate)
         self.discriminator_optimizer = _adam((self.discriminator_target, self.discriminator_source), rate)
-        self.fake_targets = PictureBuffer(settings.buffer_size, 2 * settings.seed)
-        self.fake_sources = PictureBuffer(settings.buffer_size, 2 * settings.seed + 1)
+        self.fake_targets = ImageBuffer(settings.buffer_size, 2 * settings.seed)
+        self.fake_sources = ImageBuffer(settings.buffer_size, 2 * settings.seed + 1)
         self.num_steps = 0
         self.seconds = 0.0  # of training so far
         self.log: list[dict[str, float]] = []
@@ -165,7 +165,7 @@ def learning_rate_factor(share: float) -> float:
 
 
 def spent_share(model: CycleGAN, settings: Settings) -> float:
-    """Return how much of the budget is spent, 1 or more at the end: of time or of pictures, whichever is further."""
+    """Return how much of the budget is spent, 1 or more at the end: of time or of images, whichever is further."""
     shares = [0.0]
     if settings.minutes is not None:
         shares.append(model.seconds / (60 * settings.minutes))

@@ -1,9 +1,9 @@
-"""Training of CycleGAN (Zhu et al. 2017, arXiv 1703.10593, sections 3 and 4), for a time or a number of pictures.
+"""Training of CycleGAN (Zhu et al. 2017, arXiv 1703.10593, sections 3 and 4), for a time or a number of images.
 
 Two generators learn at once, source to target and back. Each must fool a discriminator (least squares), must be undone
-by the other (cycle) and must leave pictures of its own target as they are (identity). The discriminators see fakes of
+by the other (cycle) and must leave images of its own target as they are (identity). The discriminators see fakes of
 some steps ago too. What a step does depends on the seed, on its number and on the share of the budget that is spent;
-with a budget in pictures a resumed run is therefore bit-identical to an unbroken one on a CPU.
+with a budget in images a resumed run is therefore bit-identical to an unbroken one on a CPU.
 """
 
 import math
@@ -63,7 +63,7 @@ def _generator_terms(
     for discriminator in discriminators:
         discriminator.requires_grad_(False)  # or gradients would be computed that nobody uses
     with _autocast(model, settings):
-        # Instance normalisation keeps pictures apart, so that what goes through one network can go together.
+        # Instance normalisation keeps images apart, so that what goes through one network can go together.
         fake_target, same_target = model.to_target(_joined(source, target)).chunk(2)
         fake_source, same_source = model.to_source(_joined(target, source)).chunk(2)
         terms = {
@@ -84,7 +84,7 @@ def discriminator_loss(discriminator: nn.Module, real: Tensor, fake: Tensor) -> 
 
 
 def batches(images: UInt8[np.ndarray, "n r r 3"], settings: Settings, start_step: int, stream: int) -> Iterator[Tensor]:
-    """Yield the batches from a step on, half of the pictures mirrored.
+    """Yield the batches from a step on, half of the images mirrored.
 
     Args:
         stream: 0 or 1; the two have orders of their own.
@@ -172,7 +172,7 @@ class LogWindow:
         size = self._settings.batch_size
         row["kimg"] = self._model.num_steps * size / 1000
         row["seconds"] = self._model.seconds
-        row["pictures_per_second"] = num_steps * size / seconds
+        row["images_per_second"] = num_steps * size / seconds
         self._open()
         return row
 
@@ -180,7 +180,7 @@ class LogWindow:
 def describe(row: dict[str, float]) -> str:
     """Return a row of the log in a few words."""
     losses = ", ".join(f"{name} {row[name]:.3f}" for name in ("adversarial", "cycle", "identity", "discriminator"))
-    return f"{losses}; {row['kimg']:.2f} kimg, {row['pictures_per_second']:.1f} pictures/s"
+    return f"{losses}; {row['kimg']:.2f} kimg, {row['images_per_second']:.1f} images/s"
 
 
 def _joined(first: Tensor, second: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 
 SOURCE = "source"
-"""The mode under which tables have the base's own pictures, measured as if they were the domain's."""
+"""The mode under which tables have the base's own images, measured as if they were the domain's."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -33,13 +33,13 @@ class Measured:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Ablation:
-    """What was measured in one family, and what its pictures show."""
+    """What was measured in one family, and what its images show."""
 
     family: "Family"
     direct: "dict[str, list[FigureModel]]"  # by domain
     others: "list[list[FigureModel]]"  # other bases, each followed by itself with layers of this base
     measured: dict[str, list[Measured]]  # by domain, the source first; other bases among them
-    pictures: "dict[str, np.ndarray]"  # by model
+    images: "dict[str, np.ndarray]"  # by model
 
 
 def make_figures7_and_8(setup: Setup, progress: Progress) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -54,8 +54,8 @@ def make_figures7_and_8(setup: Setup, progress: Progress) -> tuple[dict[str, Any
         _measure_family(setup, family, part_of(progress, place, count, family.base.domain))
         for place, family in enumerate(setup.families)
     ]
-    save_webp(project.figure("7"), beside([ablation_sheet(each.family, each.pictures) for each in ablations]))
-    sheets = [swap_sheet(each.family, each.direct, each.others, each.pictures) for each in ablations]
+    save_webp(project.figure("7"), beside([ablation_sheet(each.family, each.images) for each in ablations]))
+    sheets = [swap_sheet(each.family, each.direct, each.others, each.images) for each in ablations]
     save_webp(project.figure("8"), below(sheets))
     numbers: tuple[dict[str, Any], dict[str, Any]] = {}, {}
     for place, (figure, choose) in enumerate((("7", _of_figure7), ("8", _of_figure8))):
@@ -72,7 +72,7 @@ def make_figures7_and_8(setup: Setup, progress: Progress) -> tuple[dict[str, Any
 
 def _measure_family(setup: Setup, family: "Family", progress: Progress) -> Ablation:
     from experiments.paper.figures.models import SCRATCH, direct_swaps, of_mode
-    from experiments.paper.figures.shared_latents import pictures_of
+    from experiments.paper.figures.shared_latents import images_of
 
     settings = setup.settings
     resolutions = setup.job.params.swap.resolutions
@@ -84,13 +84,13 @@ def _measure_family(setup: Setup, family: "Family", progress: Progress) -> Ablat
     bases = [other.base for other in setup.families if other is not family]
     others = [[base, *swaps] for base in bases if (swaps := direct_swaps(family.base, base, resolutions))]
     z = setup.latents(settings.num_latents, family.base.generator.config.z_dim)
-    of_base = pictures_of(family.base.generator, z, settings.truncation_psi)
+    of_base = images_of(family.base.generator, z, settings.truncation_psi)
     ablation = Ablation(
         family=family,
         direct=direct,
         others=others,
         measured={},
-        pictures={family.base.name: of_base[: settings.num_shown]},
+        images={family.base.name: of_base[: settings.num_shown]},
     )
     lists = {domain: [*models, *direct[domain]] for domain, models in family.domains.items()}
     lists |= {models[0].domain: models for models in others}
@@ -109,8 +109,8 @@ def _measure_domain(
     of_base: "np.ndarray",
     progress: Progress,
 ) -> None:
-    """Measure the models of a domain, the base's own pictures first, and keep the first pictures of each."""
-    from experiments.paper.figures.shared_latents import kept_traits, measure_pictures, pictures_of
+    """Measure the models of a domain, the base's own images first, and keep the first images of each."""
+    from experiments.paper.figures.shared_latents import kept_traits, measure_images, images_of
 
     settings, family = setup.settings, ablation.family
     found = readers(setup, family, no_progress) if domain in family.domains else {}
@@ -118,7 +118,7 @@ def _measure_domain(
     source = dataclasses.replace(family.base, domain=domain, mode=SOURCE)
     measured = ablation.measured.setdefault(domain, [])
     for place, model in enumerate([source, *models]):
-        images = of_base if model is source else pictures_of(model.generator, z, settings.truncation_psi)
+        images = of_base if model is source else images_of(model.generator, z, settings.truncation_psi)
         kept = None
         if found and model is not source:
             kept = kept_traits(
@@ -130,22 +130,22 @@ def _measure_domain(
                 seed=settings.seed,
             )
             kept = kept if kept.attributes else None
-        measures = measure_pictures(images, of_base, target, setup.perceptual)
+        measures = measure_images(images, of_base, target, setup.perceptual)
         measured.append(Measured(model=model, measures=measures, kept=kept, num_targets=len(target)))
         if model is not source:
-            ablation.pictures[model.name] = images[: settings.num_shown]
+            ablation.images[model.name] = images[: settings.num_shown]
         progress(place + 1, 1 + len(models), model.mode)
 
 
 def _target_features(setup: Setup, domain: str) -> "Features":
-    """Return the features of the first pictures of a domain."""
+    """Return the features of the first images of a domain."""
     from ui2i.datasets.prepared import PreparedDataset
     from ui2i.metrics.evaluation import embed_set
-    from ui2i.metrics.picture_sets import of_dataset
+    from ui2i.metrics.image_sets import of_dataset
 
-    pictures = of_dataset(PreparedDataset(setup.job.project.prepared(domain), split=None), setup.device)
-    pictures = dataclasses.replace(pictures, count=min(pictures.count, setup.settings.num_targets))
-    return embed_set(pictures, setup.perceptual).trunk
+    images = of_dataset(PreparedDataset(setup.job.project.prepared(domain), split=None), setup.device)
+    images = dataclasses.replace(images, count=min(images.count, setup.settings.num_targets))
+    return embed_set(images, setup.perceptual).backbone
 
 
 def _of_figure7(ablation: Ablation, domain: str) -> list[Measured]:
@@ -158,7 +158,7 @@ def _of_figure7(ablation: Ablation, domain: str) -> list[Measured]:
 
 
 def _of_figure8(ablation: Ablation, domain: str) -> list[Measured]:
-    """Return what Figure 8 compares: the base's own pictures, and all ways to swap layers or not to."""
+    """Return what Figure 8 compares: the base's own images, and all ways to swap layers or not to."""
     from experiments.paper.figures.ablation import swap_models
 
     if domain not in ablation.family.domains:
@@ -194,8 +194,8 @@ def _rows(setup: Setup, ablation: Ablation, measured: Measured, figure: str) -> 
         "base_hash": ablation.family.base.hash,
         "swap_resolution": measured.model.swap_resolution,
         "num_latents": len(measured.measures.lpips),
-        "trunk": setup.perceptual.name,
-        "trunk_hash": setup.perceptual.weights_hash,
+        "backbone": setup.perceptual.name,
+        "backbone_hash": setup.perceptual.weights_hash,
     }
     return [{**shared, **row} for row in values]
 

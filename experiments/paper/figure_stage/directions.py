@@ -100,7 +100,7 @@ def _directions(setup: Setup) -> range:
 
 
 def _shown(setup: Setup, moved: list[Moved]) -> "tuple[list[int], list[Title]]":
-    """Return the directions that the picture shows, chosen by the base alone, and what they move there most.
+    """Return the directions that the image shows, chosen by the base alone, and what they move there most.
 
     Of the traits, those count that can be read in all models.
     """
@@ -119,12 +119,12 @@ def _shown(setup: Setup, moved: list[Moved]) -> "tuple[list[int], list[Title]]":
 
 
 def _sheet(setup: Setup, family: "Family", shown: list[int], titles: "list[Title]") -> "np.ndarray":
-    from experiments.paper.figures.direction_sheet import direction_sheet, moved_pictures
+    from experiments.paper.figures.direction_sheet import direction_sheet, moved_images
 
     generator = family.base.generator
     z = setup.latents(1, generator.config.z_dim).to(generator.w_avg.device)
     ws = generator.broadcast(generator.truncate(generator.mapping(z), setup.settings.truncation_psi))
-    return direction_sheet(moved_pictures(family, ws, shown, setup.settings.strength), titles)
+    return direction_sheet(moved_images(family, ws, shown, setup.settings.strength), titles)
 
 
 def _compare(setup: Setup, family: "Family", moved: list[Moved]) -> tuple[list[Row], dict[str, Any]]:

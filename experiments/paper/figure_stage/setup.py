@@ -1,4 +1,4 @@
-"""What all figures are made from: the families of `params.yaml`, their pictures and codes, readers of attributes."""
+"""What all figures are made from: the families of `params.yaml`, their images and codes, readers of attributes."""
 
 import dataclasses
 import json
@@ -45,7 +45,7 @@ def set_up(job: Job) -> Setup:
     Raises:
         ConfigError: `figures` has no such entry.
         CheckpointError: a model is missing or damaged.
-        BackboneError: the trunk's weights cannot be had.
+        BackboneError: the backbone's weights cannot be had.
     """
     from ui2i.perceptual import load_perceptual
     from ui2i.provenance import provenance
@@ -70,19 +70,19 @@ def set_up(job: Job) -> Setup:
     )
 
 
-def held_out_pictures(setup: Setup, name: str, count: int) -> "NamedImages":
-    """Return the first pictures of a dataset's test split."""
-    from tasks.stages.translate import first_pictures
+def held_out_images(setup: Setup, name: str, count: int) -> "NamedImages":
+    """Return the first images of a dataset's test split."""
+    from tasks.stages.translate import first_images
     from ui2i.datasets.prepared import PreparedDataset
 
-    return first_pictures(PreparedDataset(setup.job.project.prepared(name), "test"), count)
+    return first_images(PreparedDataset(setup.job.project.prepared(name), "test"), count)
 
 
 def invert_inputs(setup: Setup, family: "Family", count: int, progress: Progress) -> "tuple[NamedImages, Tensor]":
-    """Return the first test pictures of a family's base and their codes in it [count, num_ws, w_dim]."""
+    """Return the first test images of a family's base and their codes in it [count, num_ws, w_dim]."""
     from ui2i.inversion import Inverter, stack_latents
 
-    inputs = held_out_pictures(setup, family.base.domain, count)
+    inputs = held_out_images(setup, family.base.domain, count)
     base, project, config = family.base, setup.job.project, setup.settings.inversion
     encoder, encoder_hash = encoder_of(project, base.domain, base.hash, config, device=setup.device)
     inverter = Inverter(
@@ -99,9 +99,9 @@ def invert_inputs(setup: Setup, family: "Family", count: int, progress: Progress
 
 
 def readers(setup: Setup, family: "Family", progress: Progress) -> "dict[str, AttributeRegressor]":
-    """Return what reads the attributes of the pictures of a base and its domains, by name.
+    """Return what reads the attributes of the images of a base and its domains, by name.
 
-    Readers are trained where they are not there yet. There are none unless all these pictures are drawn.
+    Readers are trained where they are not there yet. There are none unless all these images are drawn.
     """
     from experiments.paper.truth import cached_regressor
 
@@ -123,7 +123,7 @@ def readers(setup: Setup, family: "Family", progress: Progress) -> "dict[str, At
 
 
 def drawn_style(params: Params, name: str) -> str | None:
-    """Return the style in which a dataset's pictures are drawn; None: they come from elsewhere."""
+    """Return the style in which a dataset's images are drawn; None: they come from elsewhere."""
     is_drawn = name in params.drawn and params.datasets[name].images == f"data/raw/{name}"
     return params.drawn[name].style if is_drawn else None
 

@@ -1,8 +1,8 @@
-"""Figures 4 and 5: test pictures of the bases translated with sampled appearances, and with those of references."""
+"""Figures 4 and 5: test images of the bases translated with sampled appearances, and with those of references."""
 
 from typing import Any
 
-from experiments.paper.figure_stage.setup import Setup, held_out_pictures, invert_inputs
+from experiments.paper.figure_stage.setup import Setup, held_out_images, invert_inputs
 from tasks.models.inversion_models import latent_store
 from tasks.running.progress import part_of
 from ui2i.progress import Progress
@@ -12,7 +12,7 @@ Numbers = dict[str, Any]
 
 def make_figure4(setup: Setup, progress: Progress) -> Numbers:
     """Write Figure 4, multi-modal and multi-domain translation, and return its numbers by base."""
-    from experiments.paper.figures.multi_modal import measure_multi_modal, multi_modal_pictures, multi_modal_sheet
+    from experiments.paper.figures.multi_modal import measure_multi_modal, multi_modal_images, multi_modal_sheet
     from experiments.paper.figures.sheets import below, save_webp
     from ui2i.translation import TranslationConfig
 
@@ -25,8 +25,8 @@ def make_figure4(setup: Setup, progress: Progress) -> Numbers:
     for place, family in enumerate(setup.families):
         part = part_of(progress, place, len(setup.families), f"inputs of {family.base.domain}")
         inputs, ws = invert_inputs(setup, family, settings.num_inputs, part)
-        pictures = multi_modal_pictures(family, ws, config, seed=settings.seed)
-        sheets.append(multi_modal_sheet(family, inputs.images, pictures, settings.num_styles))
+        images = multi_modal_images(family, ws, config, seed=settings.seed)
+        sheets.append(multi_modal_sheet(family, inputs.images, images, settings.num_styles))
         numbers[family.base.domain] = measure_multi_modal(
             family, inputs.images, ws, setup.perceptual, config, seed=settings.seed
         )
@@ -36,7 +36,7 @@ def make_figure4(setup: Setup, progress: Progress) -> Numbers:
 
 def make_figure5(setup: Setup, progress: Progress) -> Numbers:
     """Write Figure 5, translation guided by references, and return its numbers by base and domain."""
-    from experiments.paper.figures.guided import guided_pictures, guided_sheet, measure_guided
+    from experiments.paper.figures.guided import guided_images, guided_sheet, measure_guided
     from experiments.paper.figures.sheets import below, save_webp
     from ui2i.translation import TranslationConfig, find_references
 
@@ -50,7 +50,7 @@ def make_figure5(setup: Setup, progress: Progress) -> Numbers:
         contents, ws = invert_inputs(setup, family, settings.num_contents, part)
         shown, guided, numbers[family.base.domain] = {}, {}, {}
         for domain, model in family.first.items():
-            references = held_out_pictures(setup, domain, settings.num_references)
+            references = held_out_images(setup, domain, settings.num_references)
             found = find_references(
                 references,
                 model.generator,
@@ -59,7 +59,7 @@ def make_figure5(setup: Setup, progress: Progress) -> Numbers:
                 store=latent_store(setup.job.project),
                 progress=part_of(progress, next(done), parts, f"references of {domain}"),
             )
-            plain, guided[domain] = guided_pictures(family, domain, ws, found, config)
+            plain, guided[domain] = guided_images(family, domain, ws, found, config)
             shown[domain] = references.images
             numbers[family.base.domain][domain] = measure_guided(
                 plain, references.images, guided[domain], setup.perceptual

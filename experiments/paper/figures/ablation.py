@@ -1,4 +1,4 @@
-"""The pictures of Figures 7 and 8: the same latents through every way to make a model of a domain.
+"""The images of Figures 7 and 8: the same latents through every way to make a model of a domain.
 
 Figure 7 sets fine-tuning with a free mapping network (FT), with a frozen one (FC-FT) and with swapped layers (FC-FT-LS)
 side by side. Figure 8 sets swaps after fine-tuning beside Direct-LS, the same swap between models that were trained
@@ -15,7 +15,7 @@ from experiments.paper.figures.sheets import Sheet, white
 from ui2i.contact_sheet import Row, contact_sheet
 
 Images = UInt8[np.ndarray, "n r r 3"]
-Pictures = Mapping[str, Images]
+ImagesByModel = Mapping[str, Images]
 """By the model's name: the same latents in the same order."""
 
 
@@ -37,13 +37,13 @@ def swap_models(models: Sequence[FigureModel], direct: Sequence[FigureModel]) ->
     return [*([] if independent is None else [independent]), *direct, models[0], *variants(models)]
 
 
-def ablation_sheet(family: Family, pictures: Pictures) -> Sheet:
+def ablation_sheet(family: Family, images: ImagesByModel) -> Sheet:
     """Return the part of Figure 7 that is a family's: the base's row, then each domain's; a column is a latent."""
-    rows = [Row(family.base.domain, pictures[family.base.name])]
+    rows = [Row(family.base.domain, images[family.base.name])]
     for models in family.domains.values():
         shown = ablation_models(models)
         shown = [model for model in shown if model.swap_resolution is None] + variants(shown)[:1]
-        rows += [Row(f"{model.domain}\n{model.mode}", pictures[model.name]) for model in shown]
+        rows += [Row(f"{model.domain}\n{model.mode}", images[model.name]) for model in shown]
     return contact_sheet(rows)
 
 
@@ -51,7 +51,7 @@ def swap_sheet(
     family: Family,
     direct: Mapping[str, Sequence[FigureModel]],
     others: Sequence[Sequence[FigureModel]],
-    pictures: Pictures,
+    images: ImagesByModel,
 ) -> Sheet:
     """Return the part of Figure 8 that is a family's: a row is a domain, a column a way to make its model.
 
@@ -65,10 +65,10 @@ def swap_sheet(
     lists += [list(models) for models in others]
     modes = sorted({_column(model) for models in lists for model in models}, key=_rank)
     rows = []
-    sources = pictures[family.base.name]
+    sources = images[family.base.name]
     for number, models in enumerate(lists):
         place = number % len(sources)
-        by_column = {_column(model): pictures[model.name][place] for model in models}
+        by_column = {_column(model): images[model.name][place] for model in models}
         cells = [by_column.get(mode, white(sources[place])) for mode in modes]
         rows.append(Row(models[0].domain, np.stack([sources[place], *cells])))
     return contact_sheet(rows, ["source", *modes])

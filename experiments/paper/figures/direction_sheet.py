@@ -1,4 +1,4 @@
-"""The picture of Figure 6: a latent moved along directions of the base, in the base and in the models of its family."""
+"""The image of Figure 6: a latent moved along directions of the base, in the base and in the models of its family."""
 
 from collections.abc import Sequence
 
@@ -22,7 +22,7 @@ Title = tuple[str, str, str]
 """What is written above a direction's first, middle and last column."""
 
 
-def moved_pictures(
+def moved_images(
     family: Family, ws: Float[Tensor, "1 num_ws w_dim"], directions: Sequence[int], strength: float
 ) -> dict[str, Images]:
     """Return, by name of the model's domain, one latent at `PLACES` along each direction, one direction after another.
@@ -49,14 +49,14 @@ def moved_pictures(
     }
 
 
-def direction_sheet(pictures: dict[str, Images], titles: Sequence[Title]) -> Sheet:
+def direction_sheet(moved: dict[str, Images], titles: Sequence[Title]) -> Sheet:
     """Return a sheet with a row for each model.
 
     Args:
-        pictures: as `moved_pictures` returns them.
+        images: as `moved_images` returns them.
         titles: one a direction.
     """
     labels = []
     for first, middle, last in titles:
         labels += [first, "", middle, "", last]
-    return contact_sheet([Row(domain, images) for domain, images in pictures.items()], labels)
+    return contact_sheet([Row(domain, images) for domain, images in moved.items()], labels)

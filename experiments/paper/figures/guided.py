@@ -1,4 +1,4 @@
-"""Figure 5: the content of one picture with the appearance of another, a reference of the target domain."""
+"""Figure 5: the content of one image with the appearance of another, a reference of the target domain."""
 
 from collections.abc import Mapping, Sequence
 
@@ -19,7 +19,7 @@ Images = UInt8[np.ndarray, "n r r 3"]
 Guided = UInt8[np.ndarray, "contents references r r 3"]
 
 
-def guided_pictures(
+def guided_images(
     family: Family,
     domain: str,
     ws: Float[Tensor, "n num_ws w_dim"],
@@ -84,7 +84,7 @@ def measure_guided(
 
 
 def _distances(perceptual: Perceptual, features: list[Tensor], images: Images) -> np.ndarray:
-    """Return LPIPS [outputs, images] between every output and every picture."""
+    """Return LPIPS [outputs, images] between every output and every image."""
     columns = []
     for image in to_tensor(images).to(features[0].device):
         of_image = perceptual.features(image[None])

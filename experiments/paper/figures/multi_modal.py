@@ -18,7 +18,7 @@ from ui2i.translation.outputs import RECONSTRUCTION, plan_outputs
 Images = UInt8[np.ndarray, "n r r 3"]
 
 
-def multi_modal_pictures(
+def multi_modal_images(
     family: Family, ws: Float[Tensor, "n num_ws w_dim"], config: TranslationConfig, *, seed: int
 ) -> dict[str, Images]:
     """Return what the inputs with these codes become, by variant.
@@ -37,18 +37,18 @@ def multi_modal_pictures(
     return {output.variant: to_uint8(output.generate(ws)) for output in outputs}
 
 
-def multi_modal_sheet(family: Family, inputs: Images, pictures: Mapping[str, Images], num_styles: int) -> Sheet:
+def multi_modal_sheet(family: Family, inputs: Images, images: Mapping[str, Images], num_styles: int) -> Sheet:
     """Return a sheet with a row for each input and domain: input, code, translation, styles.
 
     Args:
-        pictures: as `multi_modal_pictures` returns them.
+        images: as `multi_modal_images` returns them.
     """
     rows = []
     for place, image in enumerate(inputs):
-        source = [image, pictures[RECONSTRUCTION][place]]
+        source = [image, images[RECONSTRUCTION][place]]
         for domain in family.domains:
             names = [domain, *(f"{domain}-style{number}" for number in range(1, num_styles + 1))]
-            rows.append(Row(domain, np.stack([*source, *(pictures[name][place] for name in names)])))
+            rows.append(Row(domain, np.stack([*source, *(images[name][place] for name in names)])))
             source = [white(image)] * 2
     labels = ["input", "its code", "translated", *(f"style {number}" for number in range(1, num_styles + 1))]
     return contact_sheet(rows, labels)

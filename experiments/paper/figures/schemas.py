@@ -39,7 +39,7 @@ CHANGES_SCHEMA = _schema(
         "trait": _TEXT,  # smile; or a class of a category, "glasses: round"
         "change": _FLOAT,  # of the trait by one step, in its standard deviations; mean over latents
         "sem": _FLOAT,
-        "style": _TEXT,  # whose regressor read the pictures
+        "style": _TEXT,  # whose regressor read the images
         "skill": _FLOAT,  # of the regressor for the attribute, on held-out drawings: 0 to 1
         "regressor": _TEXT,  # hash of what made it
         "num_latents": _INT,
@@ -73,15 +73,15 @@ MEASURES_SCHEMA = _schema(
         "figure": _TEXT,  # 7 or 8
         **_MODEL,
         "swap_resolution": _INT,  # pixels; null: no layers swapped
-        "metric": _TEXT,  # lpips, to the base's pictures; fd, kd, to the domain's; traits, told from both
+        "metric": _TEXT,  # lpips, to the base's images; fd, kd, to the domain's; traits, told from both
         "attribute": _TEXT,  # of traits; null: the mean over all, or another metric
         "value": _FLOAT,
         "ci95_low": _FLOAT,  # over the choice of latents; null: not known, of fd and kd
         "ci95_high": _FLOAT,
         "num_latents": _INT,
-        "num_targets": _INT,  # pictures of the domain; null: none take part
-        "trunk": _TEXT,
-        "trunk_hash": _TEXT,
+        "num_targets": _INT,  # images of the domain; null: none take part
+        "backbone": _TEXT,
+        "backbone_hash": _TEXT,
         **_MADE,
     },
     nullable=("swap_resolution", "attribute", "ci95_low", "ci95_high", "num_targets"),

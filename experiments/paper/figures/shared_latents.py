@@ -1,10 +1,10 @@
-"""What models make of the same latents, measured against the base's pictures of them: for Figures 7 and 8.
+"""What models make of the same latents, measured against the base's images of them: for Figures 7 and 8.
 
-    lpips   between a model's picture of a latent and the base's: lower is more similar (Eq. 1)
-    fd, kd  distance of a model's pictures to the target domain's, as distributions: lower is more like the domain
-    traits  how well an attribute of the base's picture can be told from the model's, read in both: 1 surely, 0 not
+    lpips   between a model's image of a latent and the base's: lower is more similar (Eq. 1)
+    fd, kd  distance of a model's images to the target domain's, as distributions: lower is more like the domain
+    traits  how well an attribute of the base's image can be told from the model's, read in both: 1 surely, 0 not
 
-Pictures are rounded to 8 bits, as in files. One latent after another has its own values, so that two models are
+Images are rounded to 8 bits, as in files. One latent after another has its own values, so that two models are
 compared pair by pair.
 """
 
@@ -31,7 +31,7 @@ _MIN_ROOM = 0.01  # between chance and 1; below, an attribute hardly varies
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Measures:
-    """One model's pictures of the shared latents."""
+    """One model's images of the shared latents."""
 
     lpips: Float64[np.ndarray, " n"]  # to the base's, latent by latent
     fd: float
@@ -40,7 +40,7 @@ class Measures:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class KeptTraits:
-    """How well attributes of the base's pictures can be read from a model's."""
+    """How well attributes of the base's images can be read from a model's."""
 
     attributes: tuple[str, ...]
     values: Float64[np.ndarray, " attributes"]
@@ -59,8 +59,8 @@ class KeptTraits:
 
 
 @torch.no_grad()
-def pictures_of(generator: Generator, z: Float[Tensor, "n z_dim"], truncation_psi: float) -> Images:
-    """Return a model's pictures of latents, with the noise that is stored with it."""
+def images_of(generator: Generator, z: Float[Tensor, "n z_dim"], truncation_psi: float) -> Images:
+    """Return a model's images of latents, with the noise that is stored with it."""
     device = generator.w_avg.device
     return np.concatenate(
         [to_uint8(generator(part.to(device), truncation_psi=truncation_psi)) for part in z.split(BATCH_SIZE)]
@@ -68,11 +68,11 @@ def pictures_of(generator: Generator, z: Float[Tensor, "n z_dim"], truncation_ps
 
 
 @torch.no_grad()
-def measure_pictures(images: Images, of_base: Images, target: Features, perceptual: Perceptual) -> Measures:
-    """Compare a model's pictures with the base's of the same latents and with the target's.
+def measure_images(images: Images, of_base: Images, target: Features, perceptual: Perceptual) -> Measures:
+    """Compare a model's images with the base's of the same latents and with the target's.
 
     Args:
-        target: features of the target domain's pictures, by the same trunk.
+        target: features of the target domain's images, by the same backbone.
     """
     device = perceptual.heads[0].device
     lpips, embedded = [], []
@@ -99,7 +99,7 @@ def kept_traits(
     min_skill: float,
     seed: int = 0,
 ) -> KeptTraits:
-    """Compare the attributes read from the base's pictures with those read from a model's of the same latents.
+    """Compare the attributes read from the base's images with those read from a model's of the same latents.
 
     (agreement - chance) / (1 - chance), where agreement is a correlation, a mean cosine or an accuracy, and chance the
     same of shuffled readings. Both readers err, so that even a perfect translation stays below 1.

@@ -1,4 +1,4 @@
-"""Contact sheets put together into one picture, and pictures as small WebP files."""
+"""Contact sheets put together into one image, and images as small WebP files."""
 
 import io
 import os
@@ -18,7 +18,7 @@ QUALITIES = range(80, 29, -5)
 
 
 def white(like: UInt8[np.ndarray, "r r 3"]) -> UInt8[np.ndarray, "r r 3"]:
-    """Return an empty cell of a picture's size."""
+    """Return an empty cell of an image's size."""
     return np.full_like(like, 255)
 
 

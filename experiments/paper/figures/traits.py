@@ -1,4 +1,4 @@
-"""What can be read from pictures as numbers that may rise and fall: traits, in standard deviations.
+"""What can be read from images as numbers that may rise and fall: traits, in standard deviations.
 
 A number among the attributes is a trait, divided by its standard deviation among drawings. So is every class of a
 category (`glasses: round`), as 1 where it is read and 0 where not, of two classes only the second. Hues are left out:
@@ -21,7 +21,7 @@ NUM_PEOPLE = 2000  # from whom the shares of classes are counted
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Trait:
-    """One number that is read from pictures."""
+    """One number that is read from images."""
 
     name: str  # smile; glasses: round
     attribute: str  # smile; glasses
@@ -35,7 +35,7 @@ class Trait:
 
 @dataclasses.dataclass(frozen=True)
 class TraitReader:
-    """Reads the traits of pictures of one style."""
+    """Reads the traits of images of one style."""
 
     regressor: AttributeRegressor
     traits: tuple[Trait, ...]
@@ -46,7 +46,7 @@ class TraitReader:
         return tuple(trait.name for trait in self.traits)
 
     def read(self, images: UInt8[np.ndarray, "n r r 3"]) -> Float64[np.ndarray, "n traits"]:
-        """Return the traits of pictures."""
+        """Return the traits of images."""
         read = self.regressor.read(to_tensor(images))
         return np.stack([trait.of(read[trait.attribute]) for trait in self.traits], axis=1)
 

@@ -1,4 +1,4 @@
-"""What a reproduction found -> DIR/report/reproduction.md, with pictures, tables and hashes in a folder beside it.
+"""What a reproduction found -> DIR/report/reproduction.md, with images, tables and hashes in a folder beside it.
 
 Made from what is there; what has not been measured yet is said to be so.
 """
@@ -44,8 +44,8 @@ def write_page(project: Project) -> Path:
         files = report / FILES_FOLDER
         files.mkdir()
         _write_files(results, files)
-        pictures = _write_pictures(results, files)
-        write_text(report / PAGE_FILE, page_text(results, pictures, sorted(path.name for path in files.iterdir())))
+        images = _write_images(results, files)
+        write_text(report / PAGE_FILE, page_text(results, images, sorted(path.name for path in files.iterdir())))
     return folder / PAGE_FILE
 
 
@@ -55,16 +55,16 @@ def read_claims(project: Project) -> list[dict[str, str]]:
     return list(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else []
 
 
-def page_text(results: Results, pictures: Sequence[str], files: Sequence[str]) -> str:
+def page_text(results: Results, images: Sequence[str], files: Sequence[str]) -> str:
     """Return the page.
 
     Args:
-        pictures: names of the pictures beside it: figures, and translations of a domain.
+        images: names of the images beside it: figures, and translations of a domain.
         files: names of all files beside it.
     """
     from experiments.paper.reproduction import sections
 
-    links = [f"{FILES_FOLDER}/{name}" for name in pictures]
+    links = [f"{FILES_FOLDER}/{name}" for name in images]
     of_figures = [link for link in links if Path(link).stem.startswith("figure")]
     parts = [
         sections.head(results),
@@ -134,7 +134,7 @@ def _write_json(path: Path, values: Any) -> None:
     write_text(path, json.dumps(values, indent=1, ensure_ascii=False) + "\n")
 
 
-def _write_pictures(results: Results, folder: Path) -> list[str]:
+def _write_images(results: Results, folder: Path) -> list[str]:
     """Copy the figures and draw sheets of translations; return their names."""
     from experiments.paper.figures.sheets import save_webp
     from experiments.paper.reproduction.sheets import translation_sheet

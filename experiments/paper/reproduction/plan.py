@@ -6,13 +6,13 @@ from tasks.project.comparison_params import pair_modes
 from tasks.project.params import Params, training_config
 
 START_SECONDS = 6.0  # of DVC and of the stage's own process
-# Pictures a second on two cores of an AMD EPYC (AVX-512, bf16), 64 px, the shipped bases' widths.
+# Images a second on two cores of an AMD EPYC (AVX-512, bf16), 64 px, the shipped bases' widths.
 DRAWN, INGESTED, TRAINED, ENCODED = 330.0, 1300.0, 90.0, 130.0
-GENERATED = 650.0  # and looked at by the trunk
-JUDGED = 600.0  # read from files and looked at by the trunk
+GENERATED = 650.0  # and looked at by the backbone
+JUDGED = 600.0  # read from files and looked at by the backbone
 READ = 1200.0  # by a reader of attributes in training
-INVERSION_STEPS = 170.0  # picture times step a second, a mean over methods
-SEARCHES = 6.2  # methods of Table III, in whole searches of one kind of pictures
+INVERSION_STEPS = 170.0  # image times step a second, a mean over methods
+SEARCHES = 6.2  # methods of Table III, in whole searches of one kind of images
 FIGURES_SECONDS = 115.0
 
 

@@ -18,7 +18,7 @@ from ui2i.errors import BackboneError, ConfigError
 from ui2i.files import atomic_folder, write_bytes, write_text
 
 if TYPE_CHECKING:
-    from ui2i.config import TrunkName
+    from ui2i.config import BackboneName
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 EXPERIMENTS = REPOSITORY / "data" / "experiments"
@@ -28,7 +28,7 @@ REPORT_FOLDER = "report"
 
 _IGNORE_FILE = ".dvcignore"
 _DVC_CONFIG = "[core]\n    no_scm = true\n    analytics = false\n    check_update = false\n"
-_TRUNKS: "tuple[TrunkName, ...]" = ("squeeze", "alex", "vgg")
+_BACKBONES: "tuple[BackboneName, ...]" = ("squeeze", "alex", "vgg")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,17 +44,17 @@ def experiment_name(*, quick: bool) -> str:
     return "reproduction-quick" if quick else "reproduction"
 
 
-def prepare(out: Path | None, *, quick: bool, trunk: Path | None = None) -> Prepared:
+def prepare(out: Path | None, *, quick: bool, backbone: Path | None = None) -> Prepared:
     """Make the project, or bring one that is there up to date with the code; settings that are there stay.
 
     Args:
         out: its folder; None: one in the repository.
         quick: the small experiment.
-        trunk: file with the perceptual trunk's weights; None: as the settings say, which is an untrained trunk.
+        backbone: file with the perceptual backbone's weights; None: as the settings say, which is an untrained backbone.
 
     Raises:
         ConfigError: this is no clone of the repository, the folder holds something else, or a setting is not valid.
-        BackboneError: the file holds no trunk.
+        BackboneError: the file holds no backbone.
         DvcError: DVC cannot be set up.
     """
     name, project, source = _place(out, quick=quick)
@@ -68,8 +68,8 @@ def prepare(out: Path | None, *, quick: bool, trunk: Path | None = None) -> Prep
     if not (root / ".dvc").is_dir():
         run_dvc(root, "init", "--no-scm")
         write_text(root / ".dvc" / "config", _DVC_CONFIG)
-    if trunk is not None:
-        _set_trunk(project, trunk)
+    if backbone is not None:
+        _set_backbone(project, backbone)
     params = load_params(project)
     _copy_bases(project, params)
     project.encoders.mkdir(parents=True, exist_ok=True)  # stages depend on whatever is in it
@@ -186,19 +186,19 @@ def _copy_bases(project: Project, params: Params) -> None:
             shutil.copytree(source, folder, dirs_exist_ok=True)
 
 
-def _set_trunk(project: Project, trunk: Path) -> None:
+def _set_backbone(project: Project, backbone: Path) -> None:
     """Copy a file of weights into the project and name it in the settings."""
-    place = project.data_dir / "trunks" / trunk.name
-    kind = _trunk_kind(trunk)
-    _copy(trunk, place)
+    place = project.data_dir / "backbones" / backbone.name
+    kind = _backbone_kind(backbone)
+    _copy(backbone, place)
     text = _with_perceptual(project.params_path.read_text(encoding="utf-8"), kind, project.relative(place))
     parse_params(text)
     if text != project.params_path.read_text(encoding="utf-8"):
         write_text(project.params_path, text)
 
 
-def _trunk_kind(path: Path) -> "TrunkName":
-    """Return which trunk a file has the weights of.
+def _backbone_kind(path: Path) -> "BackboneName":
+    """Return which backbone a file has the weights of.
 
     Raises:
         BackboneError: none that is known, or it cannot be read.
@@ -206,34 +206,34 @@ def _trunk_kind(path: Path) -> "TrunkName":
     from ui2i.config import PerceptualConfig
     from ui2i.perceptual import load_perceptual
 
-    for kind in _TRUNKS:
+    for kind in _BACKBONES:
         try:
-            load_perceptual(PerceptualConfig(trunk=kind, weights=str(path)))
+            load_perceptual(PerceptualConfig(backbone=kind, weights=str(path)))
         except BackboneError:
             continue
         return kind
     raise BackboneError(
-        f"{path} holds the weights of no trunk, expected torchvision's file of squeezenet1_1, alexnet or vgg16; "
-        "correct the path, or leave out --trunk for an untrained one"
+        f"{path} holds the weights of no backbone, expected torchvision's file of squeezenet1_1, alexnet or vgg16; "
+        "correct the path, or leave out --backbone for an untrained one"
     )
 
 
-def _with_perceptual(text: str, trunk: str, weights: str) -> str:
-    """Return the settings with another trunk, and every other line as it was."""
+def _with_perceptual(text: str, backbone: str, weights: str) -> str:
+    """Return the settings with another backbone, and every other line as it was."""
     lines = text.splitlines(keepends=True)
     start = next(place for place, line in enumerate(lines) if line.startswith("perceptual:"))
     end = start + 1
     while end < len(lines) and lines[end][:1].isspace() and lines[end].strip():
         end += 1
-    return "".join([*lines[:start], f"perceptual: {{trunk: {trunk}, weights: {weights}}}\n", *lines[end:]])
+    return "".join([*lines[:start], f"perceptual: {{backbone: {backbone}, weights: {weights}}}\n", *lines[end:]])
 
 
 def _notes(project: Project, params: Params, source: Path) -> "Sequence[str]":
     notes = []
-    if params.perceptual.trunk == "random":
+    if params.perceptual.backbone == "random":
         notes.append(
-            "the perceptual trunk is untrained (random): distances compare with each other and with nothing else; "
-            "--trunk FILE takes a trained one"
+            "the perceptual backbone is untrained (random): distances compare with each other and with nothing else; "
+            "--backbone FILE takes a trained one"
         )
     chosen, shipped = (_without_perceptual(path) for path in (project.params_path, source))
     if chosen != shipped:

@@ -43,8 +43,8 @@ class Results:
 
         claims = paper_claims.table_1_claims(self.distances)
         if self.evaluations is not None:
-            of_pictures = self.evaluations[self.evaluations["inputs"] == "pictures"]
-            claims += paper_claims.table_2_claims(of_pictures)
+            of_images = self.evaluations[self.evaluations["inputs"] == "images"]
+            claims += paper_claims.table_2_claims(of_images)
         if self.truth:
             claims += paper_claims.truth_claims(self.truth, self.baseline_truth)
         if self.inversions:

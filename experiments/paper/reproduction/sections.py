@@ -22,8 +22,8 @@ _VERDICTS = {
     "not measured": "were not measured",
 }
 _CAPTIONS = {
-    "4": "test pictures in every domain of their family, there also with sampled appearances.",
-    "5": "translations with the appearance of reference pictures of the target domain.",
+    "4": "test images in every domain of their family, there also with sampled appearances.",
+    "5": "translations with the appearance of reference images of the target domain.",
     "6": "one latent moved along directions of the base, in the base and in every model made from it.",
     "7": "the same latents in FT, FC-FT and FC-FT-LS.",
     "8": "layers swapped without fine-tuning (Direct-LS) and after it, through 8, 16 and 32 px.",
@@ -34,17 +34,17 @@ def head(results: Results) -> str:
     """Return the title, and what was done with what."""
     params = results.params
     quick = experiment_of(results.project).endswith("-quick")
-    trunk = (
+    backbone = (
         "an untrained perceptual network (`random`), whose distances compare with each other and with nothing else"
-        if params.perceptual.trunk == "random"
-        else f"the perceptual trunk `{Path(params.perceptual.weights or params.perceptual.trunk).stem}`"
+        if params.perceptual.backbone == "random"
+        else f"the perceptual backbone `{Path(params.perceptual.weights or params.perceptual.backbone).stem}`"
     )
     return (
         f"# The paper, reproduced on drawn domains{' (quick)' if quick else ''}\n\n"
         f"Made by `ui2i reproduce{' --quick' if quick else ''}`, {datetime.now(UTC):%Y-%m-%d}: Tables I to III and "
-        "Figures 4 to 8 of Huang, Liao and Kwong (arXiv 2010.05713), with pictures that this project draws "
+        "Figures 4 to 8 of Huang, Liao and Kwong (arXiv 2010.05713), with images that this project draws "
         f"({params.ingest.img_resolution} px), {len(params.imported)} bases that it trained on other drawings, "
-        f"fine-tuning by {params.finetune.total_kimg * 1000:,.0f} pictures a model, and {trunk}. Because the pictures "
+        f"fine-tuning by {params.finetune.total_kimg * 1000:,.0f} images a model, and {backbone}. Because the images "
         "are drawn, each has a true counterpart in every other style, which the paper's do not have.\n"
     )
 
@@ -62,7 +62,7 @@ def verdicts(results: Results) -> str:
         f"Of {len(rows)} claims: {said}.\n\n{markdown_table(header, rows)}\n"
         '"holds": every difference is above zero by more than two standard errors (a Frechet distance has no interval: '
         'above zero). "cannot be told": none is, in either direction. "holds in part": some are. "does not hold": none '
-        "is, and at least one is below zero by as much. Intervals are over the choice of latents or pictures; another "
+        "is, and at least one is below zero by as much. Intervals are over the choice of latents or images; another "
         "training of the same models would give other values.\n"
     )
 
@@ -86,7 +86,7 @@ def table_1(results: Results) -> str:
     return (
         f"{markdown_table(('', *columns), rows)}\n"
         f"Mean LPIPS over {results.distances[0].count:,} shared latents, ± half of the 95 % interval; in parentheses "
-        "the paper's value, of other models, pictures and network: compare orders, not sizes. Its LS1, LS3 and LS5 are "
+        "the paper's value, of other models, images and network: compare orders, not sizes. Its LS1, LS3 and LS5 are "
         "LS8, LS16 and LS32 (pixels) here. `w/o FT` are models trained from random weights for as many images as the "
         "others were fine-tuned, so their distances say that an unfinished model is far away, and not more. "
         "cartoon2portrait is between the two domains' models of equal modes; beside it stands the paper's "
@@ -96,29 +96,29 @@ def table_1(results: Results) -> str:
 
 
 def table_2(results: Results) -> str:
-    """Return how translations of pictures are judged, and how near the truth they are."""
+    """Return how translations of images are judged, and how near the truth they are."""
     from ui2i.markdown import markdown_table
 
     if results.evaluations is None:
         return NOT_YET
     parts = []
-    in_order = results.evaluations.sort_values("inputs", key=lambda inputs: inputs != "pictures", kind="stable")
+    in_order = results.evaluations.sort_values("inputs", key=lambda inputs: inputs != "images", kind="stable")
     for domain, frame in in_order.groupby("domain", sort=False):
         rows = [_system_row(results, str(domain), row) for _, row in frame.iterrows()]
         first = frame.iloc[0]
-        metrics = (f"fd_{first['trunk']} ↓", "FID ↓", "LPIPS_d ↑", "LPIPS_s ↓", "LPIPS to the truth ↓", "score ↑")
+        metrics = (f"fd_{first['backbone']} ↓", "FID ↓", "LPIPS_d ↑", "LPIPS_s ↓", "LPIPS to the truth ↓", "score ↑")
         table = markdown_table(("system", "inputs", *metrics), rows)
         parts.append(f"**{first['source_domain']}2{domain}**\n\n{table}")
     parts.append(_paper_table_2())
-    of_pictures = results.evaluations[results.evaluations["inputs"] == "pictures"]
-    counts = " or ".join(f"{count:,}" for count in dict.fromkeys(of_pictures["num_outputs"])) or "no"
+    of_images = results.evaluations[results.evaluations["inputs"] == "images"]
+    counts = " or ".join(f"{count:,}" for count in dict.fromkeys(of_images["num_outputs"])) or "no"
     inversion = results.params.inversion
     parts.append(
-        f"`pictures`: {counts} test pictures, inverted by {inversion.method} ({inversion.num_steps} steps) and "
+        f"`images`: {counts} test images, inverted by {inversion.method} ({inversion.num_steps} steps) and "
         "translated; `generated`: what the models make of the same latents, with no inversion between. LPIPS with 95 % "
-        "intervals; fd is a Frechet distance on the trunk's features and no FID, is biased upwards by few outputs, and "
+        "intervals; fd is a Frechet distance on the backbone's features and no FID, is biased upwards by few outputs, and "
         "has no interval. The truth is the same person drawn in the target's style, which no training saw; the score "
-        f"is 1 for it and 0 for a random picture of the domain. {_training_times(results)}\n"
+        f"is 1 for it and 0 for a random image of the domain. {_training_times(results)}\n"
     )
     return "\n".join(parts)
 
@@ -133,7 +133,7 @@ def _training_times(results: Results) -> str:
         ours = training_minutes(results.project, name, domain.modes[0])
         times.append(f"{baseline.minutes or ours:.1f} minutes ({domain.base}2{name}; {domain.modes[0]}: {ours:.1f})")
     return (
-        f"CycleGAN was trained on the same pictures for {' and '.join(times)}. The hours that the base took before are "
+        f"CycleGAN was trained on the same images for {' and '.join(times)}. The hours that the base took before are "
         "not in it; one base serves all domains."
     )
 
@@ -141,11 +141,11 @@ def _training_times(results: Results) -> str:
 def translations(link: str) -> str:
     """Return a sheet of translations to a domain, whose name is the last part of the file's."""
     domain = Path(link).stem.removeprefix("translations-")
-    return f"The first test pictures, none chosen, to {domain}:\n\n![translations to {domain}]({link})\n"
+    return f"The first test images, none chosen, to {domain}:\n\n![translations to {domain}]({link})\n"
 
 
 def table_3(results: Results) -> str:
-    """Return how well each method of inversion gives pictures back."""
+    """Return how well each method of inversion gives images back."""
     from experiments.paper.tables import TABLE_3, inversion_label
     from ui2i.markdown import markdown_table
 
@@ -157,7 +157,7 @@ def table_3(results: Results) -> str:
         "SSIM, real ↑",
         "LPIPS, real ↓",
         "SSIM, generated ↑",
-        "seconds a picture",
+        "seconds an image",
         "paper: SSIM",
     )
     parts = []
@@ -167,11 +167,11 @@ def table_3(results: Results) -> str:
             paper = f"{TABLE_3[method]:.3f}" if start == "mean" and method in TABLE_3 else ""
             label = inversion_label(str(method), str(start))
             rows.append((label, str(own["steps"].max()), *_inversion_values(own), paper))
-        counts = frame.groupby("kind", sort=False)["picture"].nunique()
+        counts = frame.groupby("kind", sort=False)["image"].nunique()
         said = " and ".join(f"{count} {kind}" for kind, count in counts.items())
         parts.append(f"**{base}**\n\n{markdown_table(header, rows)}")
         parts.append(
-            f"{said} pictures, the same for all; each method at its own rate; 95 % intervals; the paper: 1000 steps.\n"
+            f"{said} images, the same for all; each method at its own rate; 95 % intervals; the paper: 1000 steps.\n"
         )
     return "\n".join(parts)
 
@@ -235,7 +235,7 @@ def _system_row(results: Results, domain: str, row: "pd.Series") -> tuple[str, .
         f"{row['fid']:.2f}" if row["fid"] == row["fid"] else "",  # NaN: not measured
         _with_interval(row["lpips_d"], row["lpips_d_sem"]),
         _with_interval(row["lpips_s"], row["lpips_s_sem"]),
-        *(_truth_values(results, domain, system) if row["inputs"] == "pictures" else ("", "")),
+        *(_truth_values(results, domain, system) if row["inputs"] == "images" else ("", "")),
     )
 
 

@@ -11,13 +11,13 @@ from experiments.paper.reproduction.results import Results
 if TYPE_CHECKING:
     import pandas as pd
 
-    from experiments.paper.truth import DrawnPicture
+    from experiments.paper.truth import DrawnImage
 
 NUM_ROWS = 5
 
 
 def translation_sheet(results: Results, domain: str) -> np.ndarray:
-    """Return the first pictures that were translated, none chosen, a row each."""
+    """Return the first images that were translated, none chosen, a row each."""
     from ui2i.contact_sheet import Row, contact_sheet
     from ui2i.tables import TRANSLATION_SCHEMA, read_table
 
@@ -46,24 +46,24 @@ def _columns(
 
 
 def _counterparts(results: Results, domain: str, base: str, paths: list[str]) -> np.ndarray:
-    from experiments.paper.truth import draw_pictures
+    from experiments.paper.truth import draw_images
 
     drawn = _drawn(results.project.raw(base), paths)
     style, resolution = results.params.drawn[domain].style, results.params.ingest.img_resolution
-    people = [picture.attributes for picture in drawn]
-    return draw_pictures(people, style, resolution, drawn_resolution=results.params.drawn[base].resolution)
+    people = [image.attributes for image in drawn]
+    return draw_images(people, style, resolution, drawn_resolution=results.params.drawn[base].resolution)
 
 
-def _drawn(folder: Path, paths: list[str]) -> "list[DrawnPicture]":
+def _drawn(folder: Path, paths: list[str]) -> "list[DrawnImage]":
     """Return what some files of a folder were drawn from, without a look at all the others."""
     import pyarrow.parquet as pq
 
-    from experiments.paper.truth import DrawnPicture
+    from experiments.paper.truth import DrawnImage
     from experiments.synthetic.procedural import ATTRIBUTES_FILE
 
     columns = ["file", "style", "seed", "index"]
     rows = {row.pop("file"): row for row in pq.ParquetFile(folder / ATTRIBUTES_FILE).read(columns).to_pylist()}
-    return [DrawnPicture(**rows[path]) for path in paths]
+    return [DrawnImage(**rows[path]) for path in paths]
 
 
 def _read(path: Path) -> np.ndarray:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from experiments.paper.swap_choice import SwapChoice
     from tasks.models.domain_models import Model
-    from ui2i.metrics.picture_sets import PictureSet
+    from ui2i.metrics.image_sets import ImageSet
     from ui2i.networks.generator import Generator
     from ui2i.perceptual import Perceptual
 
@@ -34,7 +34,7 @@ class _Candidate:
     name: str
     swap_mode: str | None
     swap_resolution: int | None
-    outputs: "Callable[[], PictureSet]"
+    outputs: "Callable[[], ImageSet]"
 
 
 def choose(
@@ -52,14 +52,14 @@ def choose(
         modes: some of `MODES`.
 
     Raises:
-        UI2IError: there is no such domain or mode, or models or pictures are missing.
+        UI2IError: there is no such domain or mode, or models or images are missing.
     """
     from experiments.paper.swap_choice import SwapVariant, choose_swap
     from tasks.models.domain_models import base_model, target_models
     from tasks.models.evaluation_rows import find_inception
     from ui2i.datasets.prepared import PreparedDataset
     from ui2i.metrics.evaluation import embed_set, evaluate
-    from ui2i.metrics.picture_sets import of_dataset
+    from ui2i.metrics.image_sets import of_dataset
     from ui2i.perceptual import load_perceptual
 
     _check_modes(modes)
@@ -113,9 +113,9 @@ def _candidates(
 
 def _swapped(
     source: "Generator", target: "Generator", z: "Tensor", resolution: int, mode: str, params: Params, device: str
-) -> "PictureSet":
+) -> "ImageSet":
     from ui2i.layer_swap import blend_weights, swap_weights, synthesize_feature_swap
-    from ui2i.metrics.picture_sets import generated
+    from ui2i.metrics.image_sets import generated
 
     psi, swap = params.evaluation.truncation_psi, params.swap
     if mode == "features":
@@ -152,8 +152,8 @@ def _write(
     shared: dict[str, Any] = {
         "domain": domain,
         "fidelity_metric": choice.fidelity_metric,
-        "trunk": perceptual.name,
-        "trunk_hash": perceptual.weights_hash,
+        "backbone": perceptual.name,
+        "backbone_hash": perceptual.weights_hash,
         "target_hash": file_hash(first.path),
         "base_hash": file_hash(base.path),
         "commit": code_commit(),

@@ -22,7 +22,7 @@ def measure(
     seed: int = 0,
     progress: Progress = no_progress,
 ) -> list[dict[str, Any]]:
-    """Translate the first pictures of the base's test split with sampled appearances in 0, 1, ... of the layers.
+    """Translate the first images of the base's test split with sampled appearances in 0, 1, ... of the layers.
 
     Args:
         variants: empty: the first mode and its variants.
@@ -34,10 +34,10 @@ def measure(
     Raises:
         ConfigError: there is no such domain or variant, or fewer than two styles.
         CheckpointError: a model is missing.
-        DataError: there are fewer than two pictures.
+        DataError: there are fewer than two images.
     """
     from experiments.paper.style_layers import measure_style_layers, save_style_layers_plot
-    from tasks.stages.translate import first_pictures
+    from tasks.stages.translate import first_images
     from ui2i.datasets.prepared import PreparedDataset
     from ui2i.images import to_tensor
     from ui2i.inversion import Inverter, stack_latents
@@ -59,28 +59,28 @@ def measure(
         encoder_hash=encoder_hash,
         store=latent_store(project),
     )
-    pictures = first_pictures(PreparedDataset(project.prepared(source.domain), "test"), num_images).images
+    images = first_images(PreparedDataset(project.prepared(source.domain), "test"), num_images).images
     path, num_parts = project.style_layers_table(domain), 1 + len(targets)
     with hold(project, path):
-        latents = inverter.find(pictures, progress=part_of(progress, 0, num_parts, "codes"))
+        latents = inverter.find(images, progress=part_of(progress, 0, num_parts, "codes"))
         ws, _ = stack_latents(latents, source.generator)
         shared = {
             "domain": domain,
             "base_hash": source.hash,
             "num_ws": source.generator.config.num_ws,
-            "num_images": len(pictures),
+            "num_images": len(images),
             "num_styles": num_styles,
             "method": params.inversion.method,
             "seed": seed,
             "truncation_psi": params.translate.truncation_psi,
-            "trunk": perceptual.name,
-            "trunk_hash": perceptual.weights_hash,
+            "backbone": perceptual.name,
+            "backbone_hash": perceptual.weights_hash,
             "commit": code_commit(),
         }
         rows: dict[str, list[dict[str, Any]]] = {}
         for part, target in enumerate(targets, start=1):
             measured = measure_style_layers(
-                to_tensor(pictures).to(ws.device),
+                to_tensor(images).to(ws.device),
                 ws,
                 target.generator,
                 perceptual,

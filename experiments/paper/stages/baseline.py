@@ -1,4 +1,4 @@
-"""Stage baseline@: a CycleGAN on a domain's own training pictures -> what it makes of the translated pictures.
+"""Stage baseline@: a CycleGAN on a domain's own training images -> what it makes of the translated images.
 
 The network is `experiments.paper.cyclegan`, a program of its own. It keeps its state in data/runs/baselines, so that a
 stopped training goes on.
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 PROGRAM = "experiments.paper.cyclegan"
 SYSTEM = "CycleGAN"
 """As Table II calls it."""
-CARD_FILE, SHEET_FILE, PICTURES_FOLDER = "card.json", "sheet.png", "pictures"  # what the program writes
+CARD_FILE, SHEET_FILE, IMAGES_FOLDER = "card.json", "sheet.png", "images"  # what the program writes
 
 
 class BaselineError(UI2IError):
@@ -31,7 +31,7 @@ class BaselineError(UI2IError):
 
 
 def work(job: Job) -> None:
-    """Train the baseline and have it translate the pictures that `translate@` translates."""
+    """Train the baseline and have it translate the images that `translate@` translates."""
     from ui2i.files import atomic_folder
 
     settings = find_entry(job.params.baselines, job.name, "baselines")
@@ -54,7 +54,7 @@ def work(job: Job) -> None:
         [sys.executable, "-m", PROGRAM, *(str(part) for key, value in options.items() for part in (f"--{key}", value))]
     )
     with atomic_folder(job.project.baseline(job.name)) as folder:
-        shutil.copytree(run_folder / PICTURES_FOLDER, folder / PICTURES_FOLDER)
+        shutil.copytree(run_folder / IMAGES_FOLDER, folder / IMAGES_FOLDER)
         for name in (CARD_FILE, SHEET_FILE):
             shutil.copyfile(run_folder / name, folder / name)
 
@@ -73,7 +73,7 @@ def training_minutes(project: Project, domain: str, mode: str) -> float:
 
 
 def baseline_images(folder: Path, names: Sequence[str]) -> "np.ndarray":
-    """Return what a baseline made of pictures, in the order of their names: uint8 [N, R, R, 3].
+    """Return what a baseline made of images, in the order of their names: uint8 [N, R, R, 3].
 
     Args:
         folder: what the stage wrote.
@@ -87,7 +87,7 @@ def baseline_images(folder: Path, names: Sequence[str]) -> "np.ndarray":
 
     images = []
     for name in names:
-        path = (folder / PICTURES_FOLDER / name).with_suffix(".png")
+        path = (folder / IMAGES_FOLDER / name).with_suffix(".png")
         try:
             images.append(np.asarray(load_image(path.read_bytes(), name=path.name)))
         except OSError as error:
@@ -116,7 +116,7 @@ def _run(command: Sequence[str]) -> None:
 
 STAGE = Stage(
     name="baseline",
-    summary="Train a CycleGAN on the pictures of the domain NAME and its base, and let it translate the test pictures.",
+    summary="Train a CycleGAN on the images of the domain NAME and its base, and let it translate the test images.",
     option="domain",
     output=Project.baseline,
     work=work,

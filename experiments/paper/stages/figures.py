@@ -14,7 +14,7 @@ NUM_PARTS = 4
 
 
 def work(job: Job) -> None:
-    """Write the pictures, the tables behind them and all numbers in short."""
+    """Write the images, the tables behind them and all numbers in short."""
     from experiments.paper.figure_stage.ablation import make_figures7_and_8
     from experiments.paper.figure_stage.directions import make_figure6
     from experiments.paper.figure_stage.setup import set_up
@@ -28,7 +28,7 @@ def work(job: Job) -> None:
         "6": make_figure6(setup, part_of(job.progress, 2, NUM_PARTS, "Figure 6:")),
     }
     numbers["7"], numbers["8"] = make_figures7_and_8(setup, part_of(job.progress, 3, NUM_PARTS, "Figures 7 and 8:"))
-    about = {"trunk": setup.perceptual.name, "num_latents": setup.settings.num_latents, **setup.made}
+    about = {"backbone": setup.perceptual.name, "num_latents": setup.settings.num_latents, **setup.made}
     del about["versions"]
     text = json.dumps({"about": about, "figures": numbers}, indent=2, allow_nan=False)
     write_text(job.project.figure_numbers, text + "\n")

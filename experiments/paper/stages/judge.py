@@ -1,6 +1,6 @@
-"""Stage judge@: translations of pictures -> rows of Table II in data/tables/evaluation/pictures.<domain>.parquet.
+"""Stage judge@: translations of images -> rows of Table II in data/tables/evaluation/images.<domain>.parquet.
 
-As `evaluate@`, but what is judged are the pictures of data/translations, which were inverted first: the paper's
+As `evaluate@`, but what is judged are the images of data/translations, which were inverted first: the paper's
 protocol, and the one by which other systems can be compared.
 """
 
@@ -25,14 +25,14 @@ def work(job: Job) -> None:
         inputs=PreparedDataset(job.project.prepared(base), split=None),
         progress=job.progress,
     )
-    write_table(job.project.picture_evaluation(job.name), rows, EVALUATION_SCHEMA)
+    write_table(job.project.image_evaluation(job.name), rows, EVALUATION_SCHEMA)
 
 
 STAGE = Stage(
     name="judge",
-    summary="Judge the translations of pictures to the domain NAME: fidelity, diversity, similarity to the input.",
+    summary="Judge the translations of images to the domain NAME: fidelity, diversity, similarity to the input.",
     option="domain",
-    output=Project.picture_evaluation,
+    output=Project.image_evaluation,
     work=work,
 )
 

@@ -1,7 +1,7 @@
 """Stage judge_baseline@: a baseline's outputs -> its row of Table II, and how near it comes to the truth.
 
-Both as for the domain's own models and on the same pictures, so that a row stands beside the others and differences can
-be taken picture by picture.
+Both as for the domain's own models and on the same images, so that a row stands beside the others and differences can
+be taken image by image.
 """
 
 import dataclasses
@@ -13,8 +13,8 @@ from tasks.running.stage_cli import Job, Stage, main
 
 
 def work(job: Job) -> None:
-    """Judge what a baseline made of the translated pictures (paper, Table II)."""
-    from experiments.paper.stages.baseline import CARD_FILE, PICTURES_FOLDER, SYSTEM, baseline_images
+    """Judge what a baseline made of the translated images (paper, Table II)."""
+    from experiments.paper.stages.baseline import CARD_FILE, IMAGES_FOLDER, SYSTEM, baseline_images
     from experiments.paper.stages.truth import load, write_truth
     from tasks.requests.evaluate_folder import judge_folder
     from tasks.running.progress import part_of
@@ -26,7 +26,7 @@ def work(job: Job) -> None:
     folder = job.project.baseline(job.name)
     rows = judge_folder(
         job.project,
-        folder / PICTURES_FOLDER,
+        folder / IMAGES_FOLDER,
         job.name,
         name=SYSTEM,
         inputs=PreparedDataset(job.project.prepared(base), split=None),
@@ -45,7 +45,7 @@ def work(job: Job) -> None:
 
 STAGE = Stage(
     name="judge_baseline",
-    summary="Judge what the baseline of the domain NAME makes of pictures: its row of Table II, and the truth.",
+    summary="Judge what the baseline of the domain NAME makes of images: its row of Table II, and the truth.",
     option="domain",
     output=Project.baseline_evaluation,
     work=work,

@@ -16,7 +16,7 @@ from tasks.running.stage_cli import Job, Stage, default_device, main
 if TYPE_CHECKING:
     import numpy as np
 
-    from experiments.paper.truth import AttributeRegressor, Cases, KeptAttribute, PictureScore
+    from experiments.paper.truth import AttributeRegressor, Cases, KeptAttribute, ImageScore
     from ui2i.perceptual import Perceptual
 
 Kept = dict[str, "list[KeptAttribute]"]  # by variant
@@ -25,13 +25,13 @@ NUM_SHEET_ROWS = 16
 
 
 def work(job: Job) -> None:
-    """Score the pictures of data/translations/<domain>, and read which attributes they kept."""
+    """Score the images of data/translations/<domain>, and read which attributes they kept."""
     settings = find_entry(job.params.truth, job.name, "truth")
     write_truth(job, load(job, settings), settings, job.project.truth_table(job.name))
 
 
 def write_truth(job: Job, cases: "Cases", settings: Truth, path: Path) -> None:
-    """Compare pictures with the truth; write a table to `path`, that of attributes, a summary and a sheet beside it."""
+    """Compare images with the truth; write a table to `path`, that of attributes, a summary and a sheet beside it."""
     from experiments.paper.truth import score_translations
     from ui2i.datasets.prepared import PreparedDataset
     from ui2i.files import write_text
@@ -62,7 +62,7 @@ def write_truth(job: Job, cases: "Cases", settings: Truth, path: Path) -> None:
 
 
 def load(job: Job, settings: Truth) -> "Cases":
-    """Return the translated pictures with their truth."""
+    """Return the translated images with their truth."""
     from experiments.paper.truth import check_unpaired, load_cases, read_drawn
     from ui2i.datasets.prepared import PreparedDataset
     from ui2i.errors import ConfigError
@@ -72,9 +72,9 @@ def load(job: Job, settings: Truth) -> "Cases":
     dataset = PreparedDataset(job.project.prepared(settings.base), split=None)
     cases = load_cases(job.project.translations(job.name), dataset, drawn, style)
     check_unpaired(cases.drawn, target)
-    if settings.regressor.seed in {picture.seed for picture in cases.drawn}:
+    if settings.regressor.seed in {image.seed for image in cases.drawn}:
         raise ConfigError(
-            f"truth.{job.name}.regressor.seed is {settings.regressor.seed}, that of the pictures which it is to judge, "
+            f"truth.{job.name}.regressor.seed is {settings.regressor.seed}, that of the images which it is to judge, "
             "expected another; change it"
         )
     return cases
@@ -83,7 +83,7 @@ def load(job: Job, settings: Truth) -> "Cases":
 def _regressors(
     job: Job, settings: Truth, styles: Sequence[str], *, resolution: int
 ) -> "tuple[AttributeRegressor, ...]":
-    """Return what reads pictures of each style, trained if it is not there yet."""
+    """Return what reads images of each style, trained if it is not there yet."""
     from experiments.paper.truth import cached_regressor
 
     return tuple(
@@ -100,7 +100,7 @@ def _regressors(
 
 
 def _kept(cases: "Cases", settings: Truth, target: "AttributeRegressor", source: "AttributeRegressor") -> Kept:
-    """Return what reconstructions kept, read as pictures of the source, and translations, as those of the target."""
+    """Return what reconstructions kept, read as images of the source, and translations, as those of the target."""
     from experiments.paper.truth import RECONSTRUCTION, kept_attributes
 
     options: dict[str, Any] = {"min_skill": settings.min_skill, "seed": settings.seed}
@@ -111,7 +111,7 @@ def _kept(cases: "Cases", settings: Truth, target: "AttributeRegressor", source:
 
 
 def _score_rows(
-    job: Job, cases: "Cases", style: str, scores: "list[PictureScore]", perceptual: "Perceptual"
+    job: Job, cases: "Cases", style: str, scores: "list[ImageScore]", perceptual: "Perceptual"
 ) -> list[dict[str, Any]]:
     from ui2i.provenance import code_commit
 
@@ -119,14 +119,14 @@ def _score_rows(
         "domain": job.name,
         "style": style,
         "seed": job.params.truth[job.name].seed,
-        "trunk": perceptual.name,
-        "trunk_hash": perceptual.weights_hash,
+        "backbone": perceptual.name,
+        "backbone_hash": perceptual.weights_hash,
         "commit": code_commit(),
     }
     rows = []
     for score in scores:
         values = dataclasses.asdict(score)
-        place = values.pop("picture")
+        place = values.pop("image")
         drawn = cases.drawn[place]
         values |= {"score": score.score, "copy_score": score.copy_score}
         values |= {"index": cases.indices[place], "input_path": cases.input_paths[place]}
@@ -157,16 +157,16 @@ def _kept_rows(
     return [dataclasses.asdict(attribute) | shared for attribute in kept]
 
 
-def _summary(cases: "Cases", scores: "list[PictureScore]", kept: Kept, perceptual: "Perceptual") -> dict[str, Any]:
+def _summary(cases: "Cases", scores: "list[ImageScore]", kept: Kept, perceptual: "Perceptual") -> dict[str, Any]:
     """Return the mean scores of a copy and of each variant, by metric, and what each variant kept."""
     from experiments.paper.truth import METRICS
 
-    def means(variant: str, value: "Callable[[PictureScore], float]") -> dict[str, dict[str, float]]:
+    def means(variant: str, value: "Callable[[ImageScore], float]") -> dict[str, dict[str, float]]:
         return {metric: _mean([value(score) for score in _of(scores, variant, metric)]) for metric in METRICS}
 
     return {
-        "trunk": perceptual.name,
-        "num_pictures": len(cases.people),
+        "backbone": perceptual.name,
+        "num_images": len(cases.people),
         "copy": means(next(iter(cases.outputs)), lambda score: score.copy_score),
         "variants": {variant: means(variant, lambda score: score.score) for variant in cases.outputs},
         "gain_over_copy": {variant: means(variant, lambda s: s.score - s.copy_score) for variant in cases.outputs},
@@ -174,7 +174,7 @@ def _summary(cases: "Cases", scores: "list[PictureScore]", kept: Kept, perceptua
     }
 
 
-def _of(scores: "list[PictureScore]", variant: str, metric: str) -> "list[PictureScore]":
+def _of(scores: "list[ImageScore]", variant: str, metric: str) -> "list[ImageScore]":
     return [score for score in scores if (score.variant, score.metric) == (variant, metric)]
 
 
@@ -182,12 +182,12 @@ def _mean(values: Sequence[float]) -> dict[str, float]:
     from experiments.paper.truth import summarize
 
     summary = dataclasses.asdict(summarize(values))
-    del summary["num_pictures"]
+    del summary["num_images"]
     return summary
 
 
 def _sheet(cases: "Cases", style: str) -> "np.ndarray":
-    """Return inputs, their translations and the truth, one picture a row."""
+    """Return inputs, their translations and the truth, one image a row."""
     import numpy as np
 
     from ui2i.contact_sheet import Row, contact_sheet

@@ -1,8 +1,8 @@
 """What the paper says, as differences that should be above zero, and whether they are.
 
 A case is such a difference with its standard error; a claim is what the paper says of one or several of them. A
-difference of less than two standard errors, in either direction, can be told from nothing. Where pictures are the
-same on both sides the difference is taken picture by picture; elsewhere both sides count as if they were independent,
+difference of less than two standard errors, in either direction, can be told from nothing. Where images are the
+same on both sides the difference is taken image by image; elsewhere both sides count as if they were independent,
 which is cautious.
 """
 
@@ -92,7 +92,7 @@ def unpaired(where: str, larger: tuple[float, float | None], smaller: tuple[floa
 
 
 def paired(where: str, differences: Sequence[float]) -> Case:
-    """Return the case of a mean of differences, one a picture.
+    """Return the case of a mean of differences, one an image.
 
     Raises:
         DataError: there are fewer than two.

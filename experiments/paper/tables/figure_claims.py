@@ -76,7 +76,7 @@ def figure_8_claims(measures: "pd.DataFrame") -> list[Claim]:
         _claim(
             measures,
             "Fig. 8",
-            "Layers swapped without fine-tuning (Direct-LS8) ruin pictures: farther from the domain's than FC-FT-LS8's",
+            "Layers swapped without fine-tuning (Direct-LS8) ruin images: farther from the domain's than FC-FT-LS8's",
             "fd",
             ("Direct-LS8", "FC-FT-LS8"),
             "shown",

@@ -1,4 +1,4 @@
-"""Table III of the paper: how well each method of inversion gives a picture back."""
+"""Table III of the paper: how well each method of inversion gives an image back."""
 
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,7 @@ def inversion_table(frames: "dict[str, pd.DataFrame]") -> PaperTable:
     """Return Table III.
 
     Args:
-        frames: rows of `INVERTED_SCHEMA` by the base whose pictures were inverted.
+        frames: rows of `INVERTED_SCHEMA` by the base whose images were inverted.
     """
     cells: list[Cell] = []
     notes: list[str] = []
@@ -33,7 +33,7 @@ def inversion_table(frames: "dict[str, pd.DataFrame]") -> PaperTable:
     ]
     return PaperTable(
         number="3",
-        title="Table III. Inversion: how well a picture is given back (± standard error)",
+        title="Table III. Inversion: how well an image is given back (± standard error)",
         row_title="method",
         cells=(*cells, *reference),
         row_order=tuple(label(method) for method in TABLE_3),
@@ -64,9 +64,9 @@ def _protocol(column: str, frame: "pd.DataFrame") -> str:
         f"{label(str(method), str(start))} {part['steps'].max()}"
         for (method, start), part in frame.groupby(["method", "start"], sort=False)
     ]
-    num_pictures = frame["picture"].nunique()
+    num_images = frame["image"].nunique()
     return (
-        f"{column}: {num_pictures} pictures, {first['img_resolution']} px, trunk {first['trunk']}, steps: "
+        f"{column}: {num_images} images, {first['img_resolution']} px, backbone {first['backbone']}, steps: "
         f"{', '.join(steps)}."
     )
 

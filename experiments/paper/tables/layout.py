@@ -25,7 +25,7 @@ class Cell:
     metric: str
     value: float
     sem: float | None = None
-    count: int | None = None  # of latents or pictures
+    count: int | None = None  # of latents or images
     origin: Origin = "measured"
     run_id: str | None = None
 

@@ -113,13 +113,13 @@ def _protocol_notes(rows: "list[pd.Series]") -> list[str]:
     for row in rows:
         column = f"{row['source_domain']}2{row['target_domain']}"
         notes[
-            f"{column}: trunk {row['trunk']}, {row['num_latents']:,} latents, psi {row['truncation_psi']:g}, noise "
+            f"{column}: backbone {row['backbone']}, {row['num_latents']:,} latents, psi {row['truncation_psi']:g}, noise "
             f"{row['noise_mode']}, {row['img_resolution']} px, measured {row['measured_at']:%Y-%m-%d}."
         ] = None
     return list(notes)
 
 
 _REFERENCE_NOTE = (
-    'Columns headed "paper:" are the authors\' own values, of their models, pictures and perceptual network; compare '
+    'Columns headed "paper:" are the authors\' own values, of their models, images and perceptual network; compare '
     "orders with them, not sizes. Their LS1, LS3 and LS5 are LS8, LS16 and LS32 here."
 )

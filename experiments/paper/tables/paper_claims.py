@@ -70,10 +70,10 @@ def table_2_claims(frame: "pd.DataFrame") -> list[Claim]:
     """Return what the paper says of Table II.
 
     Args:
-        frame: rows of `EVALUATION_SCHEMA` for pictures that were translated, the last of each system and domain.
+        frame: rows of `EVALUATION_SCHEMA` for images that were translated, the last of each system and domain.
     """
     fidelity = "fid" if frame["fid"].notna().all() else "fd"
-    label = "FID" if fidelity == "fid" else "Frechet distance on the trunk's features"
+    label = "FID" if fidelity == "fid" else "Frechet distance on the backbone's features"
 
     def claim(text: str, metric: str, larger: str, smaller: str) -> Claim:
         return Claim(
@@ -84,11 +84,11 @@ def table_2_claims(frame: "pd.DataFrame") -> list[Claim]:
         )
 
     return [
-        claim(f"FC-FT is nearer to the target's pictures than CycleGAN ({label})", fidelity, BASELINE, FIRST),
+        claim(f"FC-FT is nearer to the target's images than CycleGAN ({label})", fidelity, BASELINE, FIRST),
         claim("FC-FT's outputs are more diverse than CycleGAN's (LPIPS_d)", "lpips_d", FIRST, BASELINE),
         claim("FC-FT's outputs are more like their inputs than CycleGAN's (LPIPS_s)", "lpips_s", BASELINE, FIRST),
         claim(f"Swapped layers ({SWAPPED}) make outputs more like their inputs (LPIPS_s)", "lpips_s", FIRST, SWAPPED),
-        claim(f"and a little less like the target's pictures ({label})", fidelity, SWAPPED, FIRST),
+        claim(f"and a little less like the target's images ({label})", fidelity, SWAPPED, FIRST),
     ]
 
 
@@ -134,7 +134,7 @@ def truth_claims(frames: "Mapping[str, pd.DataFrame]", baselines: "Mapping[str, 
 
 
 def table_3_claims(frames: "Mapping[str, pd.DataFrame]") -> list[Claim]:
-    """Return what the paper says of Table III: its own method gives pictures back best (SSIM, real pictures).
+    """Return what the paper says of Table III: its own method gives images back best (SSIM, real images).
 
     Args:
         frames: rows of `INVERTED_SCHEMA` by base.
@@ -145,14 +145,14 @@ def table_3_claims(frames: "Mapping[str, pd.DataFrame]") -> list[Claim]:
         for base, frame in frames.items():
             found = frame[(frame["kind"] == "real") & (frame["start"] == "mean")]
             own, theirs = (
-                found[found["method"] == name].set_index("picture")["ssim"] for name in ("closed_form", other)
+                found[found["method"] == name].set_index("image")["ssim"] for name in ("closed_form", other)
             )
             if len(own) > 1 and len(theirs) > 1:
                 cases.append(paired(base, list((own - theirs).astype(float))))
         claims.append(
             Claim(
                 source="Table III",
-                text=f"The closed form gives pictures back better than {TABLE_3_NAMES[other]} ({other})",
+                text=f"The closed form gives images back better than {TABLE_3_NAMES[other]} ({other})",
                 paper=f"{TABLE_3['closed_form']:.3f} against {TABLE_3[other]:.3f}",
                 cases=tuple(cases),
             )

@@ -41,7 +41,7 @@ def _cells(row: "pd.Series") -> list[Cell]:
         "count": int(row["num_outputs"]),
         "run_id": row["run_id"],
     }
-    cells = [Cell(metric=f"fd_{row['trunk']}", value=float(row["fd"]), **shared)]
+    cells = [Cell(metric=f"fd_{row['backbone']}", value=float(row["fd"]), **shared)]
     if row["fid"] == row["fid"]:  # NaN: not measured
         cells.insert(0, Cell(metric="FID", value=float(row["fid"]), **shared))
         cells.insert(1, Cell(metric="KID", value=float(row["kid"]), **shared))
@@ -54,23 +54,23 @@ def _cells(row: "pd.Series") -> list[Cell]:
 def _label(row: "pd.Series") -> str:
     if not OWN_SYSTEM.fullmatch(row["system"]):
         return str(row["system"])
-    return f"Ours ({row['system']})" + ("" if row["inputs"] == "generated" else ", pictures")
+    return f"Ours ({row['system']})" + ("" if row["inputs"] == "generated" else ", images")
 
 
 def _protocol_notes(rows: "list[pd.Series]") -> list[str]:
     notes: dict[str, None] = {}
     for row in rows:
         column = f"{row['source_domain']}2{row['domain']}"
-        inputs = "the base's own pictures" if row["inputs"] == "generated" else "files"
+        inputs = "the base's own images" if row["inputs"] == "generated" else "files"
         notes[
             f"{column}, inputs {inputs}: {row['num_outputs']:,} outputs, {row['num_pairs']:,} pairs, "
-            f"{row['num_targets']:,} target pictures, trunk {row['trunk']}, {row['img_resolution']} px, resized by "
+            f"{row['num_targets']:,} target images, backbone {row['backbone']}, {row['img_resolution']} px, resized by "
             f"{row['resizer']}, measured {row['measured_at']:%Y-%m-%d}."
         ] = None
     return list(notes)
 
 
 _REFERENCE_NOTE = (
-    'fd_<trunk> is a Frechet distance on the perceptual trunk\'s features and no FID. Columns headed "paper:" are the '
-    "authors' own values, of their models and pictures; nothing here compares with their sizes."
+    'fd_<backbone> is a Frechet distance on the perceptual backbone\'s features and no FID. Columns headed "paper:" are the '
+    "authors' own values, of their models and images; nothing here compares with their sizes."
 )

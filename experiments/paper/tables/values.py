@@ -1,6 +1,6 @@
 """The paper's own values (arXiv 2010.05713, Tables I to III), for reference columns.
 
-They are of other models, other pictures at 256 to 1024 px and another perceptual network than anything measured here,
+They are of other models, other images at 256 to 1024 px and another perceptual network than anything measured here,
 so orders may be compared and sizes may not.
 """
 

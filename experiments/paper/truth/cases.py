@@ -1,4 +1,4 @@
-"""Translated pictures whose truth is known: a folder of translations, matched with the drawings it came from."""
+"""Translated images whose truth is known: a folder of translations, matched with the drawings it came from."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import UInt8
 
-from experiments.paper.truth.pairs import DrawnPicture, check_redrawn, draw_pictures
+from experiments.paper.truth.pairs import DrawnImage, check_redrawn, draw_images
 from experiments.synthetic.drawing.subjects import Attributes
 from ui2i.datasets.prepared import PreparedDataset
 from ui2i.errors import DataError
@@ -29,7 +29,7 @@ class Cases:
 
     indices: list[int]  # in the translations' table
     input_paths: list[str]
-    drawn: list[DrawnPicture]
+    drawn: list[DrawnImage]
     people: list[Attributes]
     inputs: Images
     counterparts: Images  # the same people in the target's style
@@ -39,26 +39,26 @@ class Cases:
 
 
 def load_cases(
-    translations: Path, dataset: PreparedDataset, drawn: Mapping[str, DrawnPicture], target_style: str
+    translations: Path, dataset: PreparedDataset, drawn: Mapping[str, DrawnImage], target_style: str
 ) -> Cases:
-    """Return the pictures of a folder that `translate_folder` wrote, with the truth.
+    """Return the images of a folder that `translate_folder` wrote, with the truth.
 
     Args:
-        dataset: the prepared pictures of the source domain, both splits or the one that was translated.
+        dataset: the prepared images of the source domain, both splits or the one that was translated.
         drawn: what each of its source files was drawn from (`read_drawn`).
         target_style: of the counterparts.
 
     Raises:
-        DataError: the folder is no translation, or of other pictures; or these were drawn by another version.
+        DataError: the folder is no translation, or of other images; or these were drawn by another version.
         ConfigError: the target's style is unknown or draws something else than the source's.
     """
     table = read_table(translations / MANIFEST_NAME, TRANSLATION_SCHEMA)
     listed = table.drop_duplicates("index")
     paths = list(listed["input_path"])
     inputs, drawn_resolution = _find_inputs(dataset, paths, list(listed["input_sha256"]))
-    pictures = [_drawn_as(path, drawn) for path in paths]
-    people = [picture.attributes for picture in pictures]
-    redrawn = draw_pictures(people, pictures[0].style, dataset.resolution, drawn_resolution=drawn_resolution)
+    images = [_drawn_as(path, drawn) for path in paths]
+    people = [image.attributes for image in images]
+    redrawn = draw_images(people, images[0].style, dataset.resolution, drawn_resolution=drawn_resolution)
     check_redrawn(inputs, redrawn, what=dataset.name)
     outputs = {
         str(variant): _read_outputs(translations, rows, len(paths), dataset.resolution)
@@ -67,10 +67,10 @@ def load_cases(
     return Cases(
         indices=[int(index) for index in listed["index"]],
         input_paths=paths,
-        drawn=pictures,
+        drawn=images,
         people=people,
         inputs=inputs,
-        counterparts=draw_pictures(people, target_style, dataset.resolution, drawn_resolution=drawn_resolution),
+        counterparts=draw_images(people, target_style, dataset.resolution, drawn_resolution=drawn_resolution),
         reconstructions=outputs.pop(RECONSTRUCTION),
         outputs=outputs,
         checkpoint_hashes=dict(zip(table["variant"], table["checkpoint_hash"], strict=True)),
@@ -78,7 +78,7 @@ def load_cases(
 
 
 def _find_inputs(dataset: PreparedDataset, paths: Sequence[str], hashes: Sequence[str]) -> tuple[Images, int]:
-    """Return the prepared pictures of source files, and at how many pixels these were drawn."""
+    """Return the prepared images of source files, and at how many pixels these were drawn."""
     columns = dataset.columns("source_path", "sha256", "width")
     places = {path: place for place, path in enumerate(columns["source_path"].to_pylist())}
     known = columns["sha256"].to_pylist()
@@ -87,28 +87,28 @@ def _find_inputs(dataset: PreparedDataset, paths: Sequence[str], hashes: Sequenc
     ]
     if strange:
         raise DataError(
-            f"{strange[0]} was translated, expected a picture of {dataset.path} as it is now; translate again"
+            f"{strange[0]} was translated, expected an image of {dataset.path} as it is now; translate again"
         )
     chosen = [places[path] for path in paths]
     return dataset.images(chosen), int(columns["width"][chosen[0]].as_py())
 
 
-def _drawn_as(path: str, drawn: Mapping[str, DrawnPicture]) -> DrawnPicture:
+def _drawn_as(path: str, drawn: Mapping[str, DrawnImage]) -> DrawnImage:
     if path not in drawn:
-        raise DataError(f"{path} was translated, expected one of {len(drawn)} drawn pictures; translate drawn pictures")
+        raise DataError(f"{path} was translated, expected one of {len(drawn)} drawn images; translate drawn images")
     return drawn[path]
 
 
-def _read_outputs(folder: Path, rows: "pd.DataFrame", num_pictures: int, resolution: int) -> Images:
-    """Read one variant's pictures."""
-    if len(rows) != num_pictures:
-        raise DataError(f"{folder} has {len(rows)} pictures of a variant, expected {num_pictures}; translate again")
-    images = np.empty((num_pictures, resolution, resolution, 3), np.uint8)
+def _read_outputs(folder: Path, rows: "pd.DataFrame", num_images: int, resolution: int) -> Images:
+    """Read one variant's images."""
+    if len(rows) != num_images:
+        raise DataError(f"{folder} has {len(rows)} images of a variant, expected {num_images}; translate again")
+    images = np.empty((num_images, resolution, resolution, 3), np.uint8)
     for place, name in enumerate(rows["output_file"]):
         try:
             image = np.asarray(load_image((folder / name).read_bytes(), name=name))
         except OSError as error:
-            raise DataError(f"{folder / name} cannot be read ({error}), expected a picture; translate again") from error
+            raise DataError(f"{folder / name} cannot be read ({error}), expected an image; translate again") from error
         if image.shape != images.shape[1:]:
             raise DataError(f"{folder / name} has the shape {list(image.shape)}, expected {list(images.shape[1:])}")
         images[place] = image

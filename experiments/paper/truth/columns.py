@@ -1,4 +1,4 @@
-"""Attributes of drawn pictures as columns, and how a column that was read is compared with the true one.
+"""Attributes of drawn images as columns, and how a column that was read is compared with the true one.
 
 A column is a number (a length, a factor, an angle of pose: these stay far from a full turn), a hue, which is circular,
 or a category. In arrays a number is itself, a hue is in turns, and a category is the place of its class, -1 for one
@@ -18,7 +18,7 @@ from experiments.synthetic.drawing.subjects import Attributes
 Kind = Literal["number", "hue", "category"]
 Values = Float64[np.ndarray, "..."]
 
-NOT_IN_THE_PICTURE = ("texture_seed",)
+NOT_IN_THE_IMAGE = ("texture_seed",)
 """Fields that name no property which could be seen."""
 MEASURES: dict[Kind, str] = {"number": "correlation", "hue": "mean cosine", "category": "accuracy"}
 """What `agreement` returns for each kind."""
@@ -57,7 +57,7 @@ def attribute_columns(people: Sequence[Attributes]) -> tuple[Column, ...]:
     columns = [
         _column(name, hint, [getattr(person, name) for person in people])
         for name, hint in hints.items()
-        if name not in NOT_IN_THE_PICTURE
+        if name not in NOT_IN_THE_IMAGE
     ]
     order = list(MEASURES)
     varying = [column for column in columns if column.scale > _TINY and len(column.classes) != 1]

@@ -38,10 +38,10 @@ class KeptAttribute:
     ceiling: float  # the same, read from the true counterparts
     chance: float  # the same, with the readings of the translations shuffled
     kept: float | None  # 1: all that can be read; 0: no more than chance; None: the ceiling is no better than chance
-    ci95_low: float | None  # of `kept`, over the choice of pictures
+    ci95_low: float | None  # of `kept`, over the choice of images
     ci95_high: float | None
     skill: float  # of the regressor, on held-out drawings
-    num_pictures: int
+    num_images: int
 
 
 def kept_attributes(
@@ -68,12 +68,12 @@ def kept_attributes(
         One entry a readable attribute, in the order of the regressor's columns.
 
     Raises:
-        DataError: the numbers of pictures differ, or there are fewer than two, or they are too small.
+        DataError: the numbers of images differ, or there are fewer than two, or they are too small.
     """
     if not len(outputs) == len(counterparts) == len(people) or len(people) < 2:
         raise DataError(
             f"{len(outputs)} outputs, {len(counterparts)} counterparts and {len(people)} attributes came, expected the "
-            "same number of each, at least 2; pass as many, or translate more pictures"
+            "same number of each, at least 2; pass as many, or translate more images"
         )
     read, read_truth = regressor.read(to_tensor(outputs)), regressor.read(to_tensor(counterparts))
     left_out = set(regressor.unreadable(min_skill))
@@ -111,7 +111,7 @@ def _compare(
         ci95_low=_finite(low),
         ci95_high=_finite(high),
         skill=skill,
-        num_pictures=len(true),
+        num_images=len(true),
     )
 
 

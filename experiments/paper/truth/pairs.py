@@ -1,8 +1,8 @@
-"""True pairs: who is in a drawn picture, and the same person or animal drawn in another style.
+"""True pairs: who is in a drawn image, and the same person or animal drawn in another style.
 
-A folder of drawn pictures says in its table which style, seed and index each file has, and repeats the attributes. The
+A folder of drawn images says in its table which style, seed and index each file has, and repeats the attributes. The
 counterpart is drawn from these when it is asked for; it lies in no dataset, so no training can have seen it, and
-`check_unpaired` refuses training pictures that would be such counterparts.
+`check_unpaired` refuses training images that would be such counterparts.
 """
 
 import dataclasses
@@ -23,12 +23,12 @@ from ui2i.errors import ConfigError, DataError
 from ui2i.images import fit_square
 
 MAX_MEAN_DIFFERENCE = 1.0
-"""Levels of 255 by which a picture and its second drawing may differ on average: none, but for a resize between."""
+"""Levels of 255 by which an image and its second drawing may differ on average: none, but for a resize between."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class DrawnPicture:
-    """What a drawn picture was made from."""
+class DrawnImage:
+    """What a drawn image was made from."""
 
     style: str
     seed: int
@@ -40,8 +40,8 @@ class DrawnPicture:
         return sample_attributes(self.seed, self.index, self.style)
 
 
-def read_drawn(folder: Path) -> dict[str, DrawnPicture]:
-    """Return what each file of a folder of drawn pictures was made from.
+def read_drawn(folder: Path) -> dict[str, DrawnImage]:
+    """Return what each file of a folder of drawn images was made from.
 
     Raises:
         DataError: the folder holds no drawn dataset, or one whose attributes this version would not sample again.
@@ -50,19 +50,19 @@ def read_drawn(folder: Path) -> dict[str, DrawnPicture]:
     try:
         table = pq.ParquetFile(path).read()
         rows = table.to_pylist()
-        pictures = {
-            row["file"]: DrawnPicture(**{name: row[name] for name in ("style", "seed", "index")}) for row in rows
+        images = {
+            row["file"]: DrawnImage(**{name: row[name] for name in ("style", "seed", "index")}) for row in rows
         }
     except (OSError, pa.ArrowException, KeyError) as error:
         raise DataError(
-            f"{path} cannot be read ({error}), expected the table of a drawn dataset; draw the pictures again"
+            f"{path} cannot be read ({error}), expected the table of a drawn dataset; draw the images again"
         ) from error
     for row in rows:
-        _check_attributes(row, pictures[row["file"]], path)
-    return pictures
+        _check_attributes(row, images[row["file"]], path)
+    return images
 
 
-def draw_pictures(
+def draw_images(
     people: Sequence[Attributes], style: str, resolution: int, *, drawn_resolution: int | None = None
 ) -> UInt8[np.ndarray, "n r r 3"]:
     """Draw people or animals in a style as a prepared dataset would show them.
@@ -84,10 +84,10 @@ def draw_pictures(
 
 
 def check_redrawn(images: UInt8[np.ndarray, "n r r 3"], redrawn: UInt8[np.ndarray, "n r r 3"], *, what: str) -> None:
-    """Refuse pictures that are not what their attributes give when drawn again.
+    """Refuse images that are not what their attributes give when drawn again.
 
     Args:
-        what: whose pictures they are, for the message.
+        what: whose images they are, for the message.
 
     Raises:
         DataError: one of them differs.
@@ -96,16 +96,16 @@ def check_redrawn(images: UInt8[np.ndarray, "n r r 3"], redrawn: UInt8[np.ndarra
     worst = int(differences.argmax())
     if differences[worst] > MAX_MEAN_DIFFERENCE:
         raise DataError(
-            f"picture {worst} of {what} differs by {differences[worst]:.1f} levels from its second drawing, expected "
-            "the same picture; it was drawn by another version: draw, ingest and translate again"
+            f"image {worst} of {what} differs by {differences[worst]:.1f} levels from its second drawing, expected "
+            "the same image; it was drawn by another version: draw, ingest and translate again"
         )
 
 
-def check_unpaired(inputs: Sequence[DrawnPicture], training: Mapping[str, DrawnPicture]) -> None:
-    """Refuse training pictures of the target domain that show an input's person or animal.
+def check_unpaired(inputs: Sequence[DrawnImage], training: Mapping[str, DrawnImage]) -> None:
+    """Refuse training images of the target domain that show an input's person or animal.
 
     Args:
-        training: pictures of the target domain by file, from `read_drawn`.
+        training: images of the target domain by file, from `read_drawn`.
 
     Raises:
         ConfigError: the two styles draw different subjects, so that nothing has a counterpart.
@@ -117,22 +117,22 @@ def check_unpaired(inputs: Sequence[DrawnPicture], training: Mapping[str, DrawnP
             f"the styles {inputs[0].style} and {other.style} draw different subjects, expected two of the same, which "
             "make pairs; take the domain out of the section truth"
         )
-    seen = {(picture.seed, picture.index): name for name, picture in training.items()}
-    leaked = [picture for picture in inputs if (picture.seed, picture.index) in seen]
+    seen = {(image.seed, image.index): name for name, image in training.items()}
+    leaked = [image for image in inputs if (image.seed, image.index) in seen]
     if leaked:
         first = leaked[0]
         raise DataError(
-            f"{len(leaked)} inputs have their counterparts among the target's own pictures (seed {first.seed}, index "
+            f"{len(leaked)} inputs have their counterparts among the target's own images (seed {first.seed}, index "
             f"{first.index} is {seen[first.seed, first.index]}), expected unpaired domains; draw them with different "
             "seeds"
         )
 
 
-def _check_attributes(row: Mapping[str, Any], picture: DrawnPicture, path: Path) -> None:
-    sampled = dataclasses.asdict(picture.attributes)
+def _check_attributes(row: Mapping[str, Any], image: DrawnImage, path: Path) -> None:
+    sampled = dataclasses.asdict(image.attributes)
     differing = [name for name, value in sampled.items() if name not in row or row[name] != value]
     if differing:
         raise DataError(
-            f"{path} has another {differing[0]} for {row['file']} than seed {picture.seed} and index {picture.index} "
+            f"{path} has another {differing[0]} for {row['file']} than seed {image.seed} and index {image.index} "
             "give, expected equal attributes; it was drawn by another version: draw, ingest and translate again"
         )

@@ -1,6 +1,6 @@
 """A small convolutional network that reads attributes from drawings of one style.
 
-It judges pictures of that style alone: what it reads from another is not to be trusted, for it has seen none. Pictures
+It judges images of that style alone: what it reads from another is not to be trusted, for it has seen none. Images
 are NCHW float32 RGB in [-1, 1]; those larger than `MAX_READ_RESOLUTION` are averaged down to it first.
 
     width w:  5x5 /2 w - 3x3 /2 2w - 3x3 /2 4w - 3x3 4w - 3x3 /2 6w ... to 4 px - 256 - one output a number,
@@ -39,10 +39,10 @@ class HeldOut:
 
 
 class AttributeRegressor(nn.Module):
-    """Reads the attributes `columns` from pictures of `style`.
+    """Reads the attributes `columns` from images of `style`.
 
     Attributes:
-        resolution: pixels at which pictures are read.
+        resolution: pixels at which images are read.
         held_out: by attribute, how well it is read; empty before training is finished.
     """
 
@@ -62,7 +62,7 @@ class AttributeRegressor(nn.Module):
 
     @torch.no_grad()
     def read(self, images: Float[Tensor, "n 3 r r"]) -> dict[str, Float64[np.ndarray, " n"]]:
-        """Return each attribute as it looks in the pictures, in the units of `columns`.
+        """Return each attribute as it looks in the images, in the units of `columns`.
 
         Args:
             images: float32 in [-1, 1], of any size of at least `resolution`, on any device.
@@ -72,7 +72,7 @@ class AttributeRegressor(nn.Module):
         """
         if images.ndim != 4 or images.shape[1] != 3 or min(images.shape[2:]) < self.resolution:
             raise DataError(
-                f"pictures of shape {tuple(images.shape)} came, expected [N, 3, R, R] with R at least "
+                f"images of shape {tuple(images.shape)} came, expected [N, 3, R, R] with R at least "
                 f"{self.resolution}; read them with a regressor of their own size"
             )
         self.eval()
@@ -87,7 +87,7 @@ class AttributeRegressor(nn.Module):
 
 
 def shrink(images: Float[Tensor, "n 3 r r"], resolution: int) -> Float[Tensor, "n 3 s s"]:
-    """Average pictures down to `resolution` pixels; those of that size stay as they are."""
+    """Average images down to `resolution` pixels; those of that size stay as they are."""
     return images if images.shape[2] == resolution else F.interpolate(images, size=(resolution,) * 2, mode="area")
 
 

@@ -2,7 +2,7 @@
 
 One style each, and for translations that of the target: a judge of several styles would have to share its capacity
 among them, and would read an input that was passed on unchanged as well as a translation. The drawings have a seed of
-their own, so that it was trained on no picture that it is to judge.
+their own, so that it was trained on no image that it is to judge.
 """
 
 import dataclasses
@@ -15,7 +15,7 @@ from jaxtyping import UInt8
 
 from experiments.paper.truth.columns import attribute_columns, held_out_score
 from experiments.paper.truth.loss import Targets
-from experiments.paper.truth.pairs import draw_pictures
+from experiments.paper.truth.pairs import draw_images
 from experiments.paper.truth.regressor import MAX_READ_RESOLUTION, AttributeRegressor, HeldOut, shrink
 from experiments.synthetic.drawing.registry import subject_of
 from experiments.synthetic.drawing.subjects import Attributes
@@ -25,7 +25,7 @@ from ui2i.images import to_tensor, to_uint8
 from ui2i.precision import choose_precision, warn_if_emulated
 from ui2i.progress import Progress, no_progress
 
-Pictures = UInt8[np.ndarray, "n r r 3"]
+Images = UInt8[np.ndarray, "n r r 3"]
 
 _DRAWN_AT_ONCE = 50
 _WEIGHT_DECAY = 0.02
@@ -40,7 +40,7 @@ def train_regressor(
     device: torch.device | str = "cpu",
     progress: Progress = no_progress,
 ) -> AttributeRegressor:
-    """Draw pictures of `style` and train a network to read their attributes.
+    """Draw images of `style` and train a network to read their attributes.
 
     Equal arguments give equal weights, bit for bit on one machine with one number of threads. The global random state
     of the CPU stays as it was.
@@ -55,9 +55,9 @@ def train_regressor(
     """
     config = dataclasses.replace(config, precision=choose_precision(config.precision, device))
     warn_if_emulated(config.precision, device)
-    num_train, num_pictures = config.num_drawings, config.num_drawings + config.num_held_out
-    total = num_pictures + num_train * config.num_epochs
-    people = [subject_of(style).sample(config.seed, index) for index in range(num_pictures)]
+    num_train, num_images = config.num_drawings, config.num_drawings + config.num_held_out
+    total = num_images + num_train * config.num_epochs
+    people = [subject_of(style).sample(config.seed, index) for index in range(num_images)]
     images = _draw(people, style, resolution, lambda done: progress(done, total, f"drawing for {style}"))
     columns = attribute_columns(people[:num_train])
     with torch.random.fork_rng(devices=[]):
@@ -69,30 +69,30 @@ def train_regressor(
             regressor,
             images[:num_train],
             targets,
-            lambda done: progress(num_pictures + done, total, f"fit {style} in {config.precision}"),
+            lambda done: progress(num_images + done, total, f"fit {style} in {config.precision}"),
         )
     regressor.held_out = _measure(regressor, images[num_train:], people[num_train:])
     return regressor.requires_grad_(False).eval()
 
 
-def drawing_sample(style: str, config: RegressorConfig, resolution: int, count: int = 4) -> Pictures:
+def drawing_sample(style: str, config: RegressorConfig, resolution: int, count: int = 4) -> Images:
     """Return the first drawings that a training would use; they change when the drawing does."""
     people = [subject_of(style).sample(config.seed, index) for index in range(count)]
-    return draw_pictures(people, style, resolution)
+    return draw_images(people, style, resolution)
 
 
-def _draw(people: Sequence[Attributes], style: str, resolution: int, progress: Callable[[int], None]) -> Pictures:
+def _draw(people: Sequence[Attributes], style: str, resolution: int, progress: Callable[[int], None]) -> Images:
     """Draw people at `resolution` and return them as they are read."""
     read_resolution = min(resolution, MAX_READ_RESOLUTION)
     images = np.empty((len(people), read_resolution, read_resolution, 3), np.uint8)
     for start in range(0, len(people), _DRAWN_AT_ONCE):
-        drawings = draw_pictures(people[start : start + _DRAWN_AT_ONCE], style, resolution)
+        drawings = draw_images(people[start : start + _DRAWN_AT_ONCE], style, resolution)
         images[start : start + len(drawings)] = to_uint8(shrink(to_tensor(drawings), read_resolution))
         progress(start + len(drawings))
     return images
 
 
-def _fit(regressor: AttributeRegressor, images: Pictures, targets: Targets, progress: Callable[[int], None]) -> None:
+def _fit(regressor: AttributeRegressor, images: Images, targets: Targets, progress: Callable[[int], None]) -> None:
     """Adam with decoupled weight decay (arXiv 1711.05101), the rate rising and then falling as a cosine."""
     config, device = regressor.config, next(regressor.parameters()).device
     steps_per_epoch = max(1, len(images) // config.batch_size)
@@ -127,7 +127,7 @@ def _rate_scale(num_steps: int) -> Callable[[int], float]:
     return scale
 
 
-def _measure(regressor: AttributeRegressor, images: Pictures, people: Sequence[Attributes]) -> dict[str, HeldOut]:
+def _measure(regressor: AttributeRegressor, images: Images, people: Sequence[Attributes]) -> dict[str, HeldOut]:
     """Return how well each column is read from drawings that were not trained on."""
     read = regressor.read(to_tensor(images))
     measures = {}

@@ -1,11 +1,11 @@
 """How near translations come to the truth: the same people drawn in the target style, which nobody was trained on.
 
-    score = 1 - d(output, counterpart) / d(random target picture, counterpart)
+    score = 1 - d(output, counterpart) / d(random target image, counterpart)
 
-is 1 for the counterpart itself, about 0 for a picture that looks like the target domain and shows somebody else, and
+is 1 for the counterpart itself, about 0 for an image that looks like the target domain and shows somebody else, and
 below 0 for worse. Beside it stands the score of the input itself, passed on unchanged: a translation that does not
-beat it has not helped. The distance d is LPIPS, 1 - SSIM, or the root of the mean squared difference of pictures in
-[-1, 1]. Pictures are uint8 RGB, [N, R, R, 3].
+beat it has not helped. The distance d is LPIPS, 1 - SSIM, or the root of the mean squared difference of images in
+[-1, 1]. Images are uint8 RGB, [N, R, R, 3].
 """
 
 import dataclasses
@@ -32,15 +32,15 @@ BATCH_SIZE = 32
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class PictureScore:
+class ImageScore:
     """One translation against its true counterpart."""
 
-    picture: int  # place in the arrays
+    image: int  # place in the arrays
     variant: str
     metric: Metric
     distance: float  # of the translation to the counterpart; of ssim, 1 - SSIM
     copy_distance: float  # of the input to the counterpart
-    chance_distance: float  # of pictures of the target domain to the counterpart, on average over the draws
+    chance_distance: float  # of images of the target domain to the counterpart, on average over the draws
     num_draws: int
 
     @property
@@ -56,13 +56,13 @@ class PictureScore:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Summary:
-    """A mean over pictures with its uncertainty."""
+    """A mean over images with its uncertainty."""
 
     mean: float
     sem: float
     ci95_low: float  # 95 % interval of the mean: Student's t
     ci95_high: float
-    num_pictures: int
+    num_images: int
 
 
 @torch.no_grad()
@@ -76,27 +76,27 @@ def score_translations(
     num_draws: int = 8,
     seed: int = 0,
     progress: Progress = no_progress,
-) -> list[PictureScore]:
-    """Measure each translation against the truth, between a copy of its input and random pictures of the target domain.
+) -> list[ImageScore]:
+    """Measure each translation against the truth, between a copy of its input and random images of the target domain.
 
     Args:
-        inputs: pictures of the source domain.
+        inputs: images of the source domain.
         outputs: by variant, the translation of each input.
         counterparts: the same people as in `inputs`, drawn in the target's style.
-        targets: pictures of the target domain that show others.
-        num_draws: pictures of `targets` drawn for each input, all different; all of them if there are fewer.
+        targets: images of the target domain that show others.
+        num_draws: images of `targets` drawn for each input, all different; all of them if there are fewer.
         seed: of these draws.
-        progress: counts pictures.
+        progress: counts images.
 
     Returns:
-        Scores by variant, then picture, then metric.
+        Scores by variant, then image, then metric.
 
     Raises:
         DataError: the arrays do not fit each other, or a drawn target is a counterpart.
     """
     _check_shapes(inputs, outputs, counterparts, targets)
     draws = _draw(len(inputs), len(targets), num_draws, seed)
-    scores: dict[str, list[PictureScore]] = {variant: [] for variant in outputs}
+    scores: dict[str, list[ImageScore]] = {variant: [] for variant in outputs}
     for start in range(0, len(inputs), BATCH_SIZE):
         part = slice(start, start + BATCH_SIZE)
         truth = _Truth.of(counterparts[part], perceptual)
@@ -119,13 +119,13 @@ def summarize(values: Sequence[float]) -> Summary:
 
     if len(values) < 2:
         raise DataError(
-            f"there is {len(values)} value, expected at least 2 for a mean with an interval; translate more pictures "
+            f"there is {len(values)} value, expected at least 2 for a mean with an interval; translate more images "
             "(translate.num_images)"
         )
     mean, sem = float(np.mean(values)), float(np.std(values, ddof=1)) / math.sqrt(len(values))
     half_width = float(stdtrit(len(values) - 1, 0.975)) * sem
     return Summary(
-        mean=mean, sem=sem, ci95_low=mean - half_width, ci95_high=mean + half_width, num_pictures=len(values)
+        mean=mean, sem=sem, ci95_low=mean - half_width, ci95_high=mean + half_width, num_images=len(values)
     )
 
 
@@ -146,7 +146,7 @@ class _Truth:
         return cls(images, perceptual.features(images), perceptual)
 
     def distances(self, others: Images) -> Distances:
-        """Return each metric's distances of one other picture a counterpart."""
+        """Return each metric's distances of one other image a counterpart."""
         x = to_tensor(others).to(self.images.device)
         values: dict[Metric, Tensor] = {
             "lpips": self.perceptual.distance_from_features(self.perceptual.features(x), self.features),
@@ -156,10 +156,10 @@ class _Truth:
         return {metric: value.cpu().double().numpy() for metric, value in values.items()}
 
 
-def _draw(num_pictures: int, num_targets: int, num_draws: int, seed: int) -> Int64[np.ndarray, "n draws"]:
-    """Choose targets for each picture; the choice for one does not depend on how many there are."""
+def _draw(num_images: int, num_targets: int, num_draws: int, seed: int) -> Int64[np.ndarray, "n draws"]:
+    """Choose targets for each image; the choice for one does not depend on how many there are."""
     rows = [
-        np.random.default_rng([seed, picture]).permutation(num_targets)[:num_draws] for picture in range(num_pictures)
+        np.random.default_rng([seed, image]).permutation(num_targets)[:num_draws] for image in range(num_images)
     ]
     return np.stack(rows).astype(np.int64)
 
@@ -170,18 +170,18 @@ def _mean(parts: Sequence[Distances]) -> Distances:
 
 def _scores(
     variant: str, start: int, distances: Distances, copies: Distances, chances: Distances, num_draws: int
-) -> list[PictureScore]:
+) -> list[ImageScore]:
     scores = []
     for place in range(len(distances["lpips"])):
         for metric in METRICS:
             if chances[metric][place] == 0:
                 raise DataError(
-                    f"the target pictures drawn for picture {start + place} equal its counterpart, expected pictures "
+                    f"the target images drawn for image {start + place} equal its counterpart, expected images "
                     "of others; take a target domain with another seed"
                 )
             scores.append(
-                PictureScore(
-                    picture=start + place,
+                ImageScore(
+                    image=start + place,
                     variant=variant,
                     metric=metric,
                     distance=float(distances[metric][place]),
@@ -198,7 +198,7 @@ def _check_shapes(inputs: Images, outputs: Mapping[str, Images], counterparts: I
         if images.shape != inputs.shape:
             raise DataError(
                 f"{name} has the shape {list(images.shape)}, expected that of the inputs, {list(inputs.shape)}; pass "
-                "one picture an input, of its size"
+                "one image an input, of its size"
             )
     if len(inputs) == 0 or len(targets) == 0 or targets.shape[1:] != inputs.shape[1:]:
         raise DataError(

@@ -30,7 +30,7 @@ class Proportions:
 
 @dataclass(frozen=True)
 class Eye:
-    """One eye: outlines in frame units; `side` is -1 for the left of the picture."""
+    """One eye: outlines in frame units; `side` is -1 for the left of the image."""
 
     side: int
     white: Points

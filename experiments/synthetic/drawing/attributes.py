@@ -1,4 +1,4 @@
-"""Who is in the picture: semantic attributes, sampled so that picture i depends on (seed, i) alone."""
+"""Who is in the image: semantic attributes, sampled so that image i depends on (seed, i) alone."""
 
 from bisect import bisect_right
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ class FaceAttributes:
     cheek_width: float
     """Factor on the cheekbones, 1 is average."""
     yaw: float
-    """Positive turns the face to the right of the picture."""
+    """Positive turns the face to the right of the image."""
     pitch: float
     """Positive looks down."""
     roll: float
@@ -118,7 +118,7 @@ def cut_normal(rng: np.random.Generator, mean: float, deviation: float) -> float
 
 
 def sample_attributes(seed: int, index: int) -> FaceAttributes:
-    """Attributes of picture `index` of the dataset of `seed`; nothing else has an influence."""
+    """Attributes of image `index` of the dataset of `seed`; nothing else has an influence."""
     rng = np.random.default_rng([seed, index])
     woman = bool(rng.random() < 0.5)
     age = float(rng.beta(1.2, 2.2))

@@ -128,7 +128,7 @@ def _laid(
         bends: which of the bends, [n].
         colours: [4, n], the last row 1.
         brush: the strokes' size and relief.
-        size: pixels a side of the picture.
+        size: pixels a side of the image.
         rows: of pixels; the sheet has only these.
     """
     fine, first, last = size * FINENESS, rows.start * FINENESS, rows.stop * FINENESS

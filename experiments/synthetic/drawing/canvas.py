@@ -1,7 +1,7 @@
 """Coverage masks and compositing.
 
 Outlines are filled at `oversampling` times the resolution and averaged down to a coverage in [0, 1]; colours are then
-composited at the final resolution, which antialiases like a supersampled picture and costs a fraction of it.
+composited at the final resolution, which antialiases like a supersampled image and costs a fraction of it.
 """
 
 import numpy as np
@@ -28,7 +28,7 @@ def _covered(mask: Mask) -> tuple[slice, slice] | None:
 
 
 class Canvas:
-    """A float picture [R, R, 3] in [0, 1] in frame units: (0, 0) is the top left corner, (1, 1) the bottom right."""
+    """A float image [R, R, 3] in [0, 1] in frame units: (0, 0) is the top left corner, (1, 1) the bottom right."""
 
     def __init__(self, resolution: int) -> None:
         self.resolution = resolution
@@ -62,7 +62,7 @@ class Canvas:
         return self._coverage(image)
 
     def paint(self, mask: Mask, colour: Colour | tuple[float, float, float], opacity: float = 1.0) -> None:
-        """Composite a colour [3] or a picture [R, R, 3] over the canvas where `mask` covers it."""
+        """Composite a colour [3] or an image [R, R, 3] over the canvas where `mask` covers it."""
         window = _covered(mask)
         if window is None:
             return
@@ -99,7 +99,7 @@ class Canvas:
         return moved
 
     def to_uint8(self) -> np.ndarray:
-        """The picture as uint8 [R, R, 3]."""
+        """The image as uint8 [R, R, 3]."""
         return (np.clip(self.pixels, 0, 1) * 255 + 0.5).astype(np.uint8)
 
     def _blank(self) -> tuple[Image.Image, ImageDraw.ImageDraw]:

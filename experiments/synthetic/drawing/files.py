@@ -11,16 +11,16 @@ from experiments.synthetic.drawing.registry import find_style, subject_of
 
 
 def file_name(index: int) -> str:
-    """Name of the file of picture `index`."""
+    """Name of the file of image `index`."""
     return f"{index:06d}.png"
 
 
 def draw_files(
     style: str, seed: int, indices: range, resolution: int, folder: Path, unwanted: Callable[[], bool] = lambda: False
 ) -> None:
-    """Write the pictures of `indices` as PNG files into `folder`, and their rows, which `take_rows` collects.
+    """Write the images of `indices` as PNG files into `folder`, and their rows, which `take_rows` collects.
 
-    Once the pictures are `unwanted` only the first ones are there, and no rows.
+    Once the images are `unwanted` only the first ones are there, and no rows.
     """
     paint, subject = find_style(style), subject_of(style)
     rows = []
@@ -28,8 +28,8 @@ def draw_files(
         if unwanted():
             return
         attributes = subject.sample(seed, index)
-        picture = Image.fromarray(paint(attributes, resolution))
-        picture.save(folder / file_name(index), compress_level=4)
+        image = Image.fromarray(paint(attributes, resolution))
+        image.save(folder / file_name(index), compress_level=4)
         rows.append({"file": file_name(index), "style": style, "seed": seed, "index": index, **vars(attributes)})
     _rows_path(folder, indices).write_text(json.dumps(rows))
 

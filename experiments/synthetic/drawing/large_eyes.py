@@ -27,7 +27,7 @@ class LargeEye:
 
 
 def large_eye(attributes: FaceAttributes, pose: Pose, side: int) -> LargeEye:
-    """The eye on one side (-1 is the left of the picture)."""
+    """The eye on one side (-1 is the left of the image)."""
     made_up = attributes.lashes
     size = 0.55 + 0.45 * attributes.eye_size
     half_width = 0.190 * size

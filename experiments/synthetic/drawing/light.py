@@ -25,7 +25,7 @@ class Light:
     def lambert(self, radius_x: float, radius_y: float, x: float, y: float, lowest: float = 9.0) -> Mask:
         """max(0, n . l) on an ellipsoid [R, R] that goes on as a cylinder below `lowest`.
 
-        Beyond the rim the normal lies in the picture's plane.
+        Beyond the rim the normal lies in the image's plane.
         """
         nx = (self.u - np.float32(x)) / np.float32(radius_x)
         ny = (np.minimum(self.v, np.float32(lowest)) - np.float32(y)) / np.float32(radius_y)

@@ -98,7 +98,7 @@ BLUSH: list[Spot] = [(1, 0.42, 0.27, 0, 0.18, 0.14), (1, -0.42, 0.27, 0, 0.18, 0
 
 
 def flesh_tone(attributes: FaceAttributes) -> np.ndarray:
-    """Colour [3] of the skin in the picture's palette."""
+    """Colour [3] of the skin in the image's palette."""
     return mix(skin_tone(attributes.skin_tone), (0.80, 0.66, 0.52), 0.10) * (1.02, 0.98, 0.90)
 
 
@@ -128,7 +128,7 @@ def body(light: Light, attributes: FaceAttributes) -> np.ndarray:
 
 
 def hair_colour(attributes: FaceAttributes) -> np.ndarray:
-    """Colour [3] of the hair in the picture's palette."""
+    """Colour [3] of the hair in the image's palette."""
     natural = mix(HAIR_COLOURS[attributes.hair_colour], GREY_HAIR, attributes.grey)
     return mix(natural * (1.0, 0.92, 0.80), OCHRE * natural.mean() * 2.0, 0.25)
 

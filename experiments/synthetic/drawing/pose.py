@@ -1,4 +1,4 @@
-"""From head units to the frame: the head as an ellipsoid that turns, tilts, and sits somewhere in the picture."""
+"""From head units to the frame: the head as an ellipsoid that turns, tilts, and sits somewhere in the image."""
 
 from dataclasses import dataclass
 from functools import cached_property

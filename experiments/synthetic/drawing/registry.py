@@ -53,7 +53,7 @@ def find_style(name: str) -> Style:
 
 
 def subject_of(style: str) -> Subject:
-    """What a style is a picture of.
+    """What a style is an image of.
 
     Raises:
         ConfigError: no style has that name.

@@ -1,4 +1,4 @@
-"""What a style can be a picture of: the attributes of each subject and how they are sampled."""
+"""What a style can be an image of: the attributes of each subject and how they are sampled."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

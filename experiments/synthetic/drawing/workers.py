@@ -1,8 +1,8 @@
-"""Processes that draw side by side and can be stopped: what waits is dropped, what is in hand ends with its picture.
+"""Processes that draw side by side and can be stopped: what waits is dropped, what is in hand ends with its image.
 
 Three things keep an end quiet and sure. An interrupt reaches the caller alone, who then stops the others. A process
 ends by itself when the one that started it is gone. And since any of them may be killed at any moment, none holds a
-lock while it works (so a plain byte says stop) or sends more than a pipe takes at once (so it tells how many pictures
+lock while it works (so a plain byte says stop) or sends more than a pipe takes at once (so it tells how many images
 it wrote, and not what is in them).
 """
 
@@ -27,14 +27,14 @@ _stop: Any = None
 def draw_chunks(
     style: str, seed: int, chunks: Sequence[range], resolution: int, folder: Path, num_workers: int
 ) -> Generator[int, None, None]:
-    """Write each chunk of pictures into `folder`; yields how many pictures it had, in any order.
+    """Write each chunk of images into `folder`; yields how many images it had, in any order.
 
     Closing the generator, or an exception in it, leaves no process behind and nothing that still writes to `folder`.
 
     Args:
         style: a registered style.
         seed: of the dataset.
-        chunks: runs of pictures, the unit of work.
+        chunks: runs of images, the unit of work.
         resolution: side in pixels.
         folder: where the files go.
         num_workers: processes; 1 draws in this one.
@@ -57,7 +57,7 @@ def draw_chunks(
             yield task.result()
     except BrokenProcessPool as error:
         raise DataError(
-            f"a process that drew {style} pictures died, expected it to go on; if memory was short use fewer workers"
+            f"a process that drew {style} images died, expected it to go on; if memory was short use fewer workers"
         ) from error
     finally:
         stop.value = 1

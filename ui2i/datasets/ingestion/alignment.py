@@ -3,7 +3,7 @@
 The square is found from the eyes and the corners of the mouth alone (FFHQ: T. Karras et al., arXiv 1812.04948). Its x
 axis lies along the eyes, evened out with the line from the eyes to the mouth; its side is 4 times the distance of the
 eyes or 3.6 times that of eyes and mouth, whichever is longer; its center is a tenth of the way from the eyes to the
-mouth. What the square has outside the picture is filled with the picture's reflection, which blurs with the distance
+mouth. What the square has outside the image is filled with the image's reflection, which blurs with the distance
 from its edge. FFHQ also fades that border to the median colour, which is left out here.
 """
 
@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float64
 from PIL import Image, ImageFilter
 
-from ui2i.decoding import PictureError
+from ui2i.decoding import ImageError
 from ui2i.images import Box
 
 EYES_IN_SIDE = 4.0  # side of the square in distances of the eyes
@@ -23,11 +23,11 @@ MOUTH_IN_SIDE = 3.6  # side of the square in distances between eyes and mouth
 CENTER_TOWARDS_MOUTH = 0.1  # from the middle of the eyes, as a share of the way to the mouth
 
 _BLUR_RADIUS = 0.02  # of the reflected border, as a share of the side
-_BLUR_RAMP = 0.05  # distance from the picture's edge at which the border is wholly blurred, as a share of the side
+_BLUR_RAMP = 0.05  # distance from the image's edge at which the border is wholly blurred, as a share of the side
 _OVERSAMPLING = 2  # the turned square is sampled at no less than so many times the resolution, if it has them
-_MAX_SIDE = 4  # a square this many times as long as the picture is of no face in it
+_MAX_SIDE = 4  # a square this many times as long as the image is of no face in it
 
-Point = tuple[float, float]  # x, y in pixels from the top left corner of the upright picture
+Point = tuple[float, float]  # x, y in pixels from the top left corner of the upright image
 
 
 class Landmarks(NamedTuple):
@@ -41,7 +41,7 @@ class Landmarks(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Square:
-    """A square that may be turned, in pixels of a picture."""
+    """A square that may be turned, in pixels of an image."""
 
     center: Point
     half: Point  # from the center to the middle of the right side
@@ -51,7 +51,7 @@ class Square:
         """Return the square of a face.
 
         Raises:
-            PictureError: the points coincide, or are no numbers.
+            ImageError: the points coincide, or are no numbers.
         """
         left_eye, right_eye, left_mouth, right_mouth = (np.asarray(point, dtype=np.float64) for point in face)
         eyes = right_eye - left_eye
@@ -60,7 +60,7 @@ class Square:
         axis = eyes + np.array([down[1], -down[0]])  # of an upright face both summands point to the right
         length = float(np.hypot(*axis))
         if not length > 1e-6 * max(1.0, float(np.abs(middle).max())):  # so that NaN is refused too
-            raise PictureError(f"the landmarks {face} are of no face", "no_face")
+            raise ImageError(f"the landmarks {face} are of no face", "no_face")
         half_side = max(EYES_IN_SIDE * np.hypot(*eyes), MOUTH_IN_SIDE * np.hypot(*down)) / 2
         center_x, center_y = (middle + CENTER_TOWARDS_MOUTH * down).tolist()
         half_x, half_y = (axis / length * half_side).tolist()
@@ -79,12 +79,12 @@ class Square:
 
     @property
     def bounds(self) -> Box:
-        """The smallest upright box of whole pixels around it; may reach out of the picture."""
+        """The smallest upright box of whole pixels around it; may reach out of the image."""
         xs, ys = zip(*self.corners, strict=True)
         return math.floor(min(xs)), math.floor(min(ys)), math.ceil(max(xs)), math.ceil(max(ys))
 
     def scaled(self, factor: float) -> "Square":
-        """Return the same square in a picture that was shrunk by `factor`."""
+        """Return the same square in an image that was shrunk by `factor`."""
         (x, y), (a, b) = self.center, self.half
         return Square((x / factor, y / factor), (a / factor, b / factor))
 
@@ -93,11 +93,11 @@ def align(image: Image.Image, square: Square, resolution: int, resampling: Image
     """Return the content of a square, upright, at `resolution` pixels.
 
     Raises:
-        PictureError: the square lies outside the picture, or is far larger than it.
+        ImageError: the square lies outside the image, or is far larger than it.
     """
     (x, y), size = square.center, image.size
     if not (0 <= x <= size[0] and 0 <= y <= size[1] and square.side <= _MAX_SIDE * max(size)):
-        raise PictureError(f"the face at {square.center} does not lie in the picture of {size} pixels", "no_face")
+        raise ImageError(f"the face at {square.center} does not lie in the image of {size} pixels", "no_face")
     factor = max(1, int(square.side / (_OVERSAMPLING * resolution)))
     square = square.scaled(factor)
     left, top, right, bottom = square.bounds
@@ -109,14 +109,14 @@ def align(image: Image.Image, square: Square, resolution: int, resampling: Image
 
 
 def _affine(square: Square, num_samples: int, left: int, top: int) -> tuple[float, float, float, float, float, float]:
-    """Return the map from the turned picture to a region that begins at (left, top), as Pillow takes it."""
+    """Return the map from the turned image to a region that begins at (left, top), as Pillow takes it."""
     (x, y), _, _, _ = square.corners
     right, down = 2 * square.half[0] / num_samples, 2 * square.half[1] / num_samples  # one sample further
     return right, -down, x - left, down, right, y - top
 
 
 def _with_border(image: Image.Image, box: Box, side: float) -> Image.Image:
-    """Cut a box out of a picture; where it reaches out of it, the picture is reflected and blurred."""
+    """Cut a box out of an image; where it reaches out of it, the image is reflected and blurred."""
     left, top, right, bottom = box
     if left >= 0 and top >= 0 and right <= image.width and bottom <= image.height:
         return image.crop(box)

@@ -1,6 +1,6 @@
 """Gather what became of the files, in order, into the folder of a dataset.
 
-Here stand the decisions that no file can be judged on alone: what is a duplicate of what, and which pictures come onto
+Here stand the decisions that no file can be judged on alone: what is a duplicate of what, and which images come onto
 the sheets. They depend on the order of the files, which is fixed, and on nothing else.
 """
 
@@ -18,7 +18,7 @@ from ui2i import __version__
 from ui2i.config import IngestConfig, to_mapping
 from ui2i.datasets.ingestion import sheets
 from ui2i.datasets.ingestion.duplicates import NearDuplicates, hash_bytes
-from ui2i.datasets.ingestion.examine import Examined, Picture
+from ui2i.datasets.ingestion.examine import Examined, Image
 from ui2i.datasets.ingestion.rejects import RejectLog
 from ui2i.datasets.ingestion.shards import ShardWriter, read_pngs
 from ui2i.datasets.ingestion.splits import split_of
@@ -45,11 +45,11 @@ class _RejectSample(NamedTuple):
 
     sha256: str
     file_number: int
-    original: int | None  # id of the picture that was kept instead
+    original: int | None  # id of the image that was kept instead
 
 
 class DatasetBuilder:
-    """Writes the files of a dataset as pictures come in."""
+    """Writes the files of a dataset as images come in."""
 
     def __init__(self, folder: Path, config: IngestConfig, shard_size: int) -> None:
         self.num_files = 0
@@ -62,8 +62,8 @@ class DatasetBuilder:
         self._details = TableWriter(folder / DETAILS_NAME, DETAIL_SCHEMA, compression="zstd")
         self._rejects = RejectLog(folder)
         self._statistics = Statistics(config.img_resolution)
-        self._first_ids: dict[bytes, int] = {}  # SHA-256 of each file that was kept -> id of its first picture
-        self._paths: list[str] = []  # of the file of each picture
+        self._first_ids: dict[bytes, int] = {}  # SHA-256 of each file that was kept -> id of its first image
+        self._paths: list[str] = []  # of the file of each image
         bits = config.near_duplicate_bits
         self._near = None if bits is None else NearDuplicates(bits)
         self._samples: list[tuple[str, int, bytes]] = []
@@ -73,7 +73,7 @@ class DatasetBuilder:
         """Take the next file.
 
         Args:
-            examine: examines it again; called where `file` comes from an earlier dataset that had no use for a picture
+            examine: examines it again; called where `file` comes from an earlier dataset that had no use for an image
                 which is wanted now.
         """
         self._listing.update(f"{file.path}\0{file.sha256 or ''}\0".encode("utf-8", "surrogateescape"))
@@ -84,14 +84,14 @@ class DatasetBuilder:
             detail = f"{file.path} has the same bytes as {self._paths[original]}"
             self._reject(file, "duplicate", detail, original)
             return
-        if file.reason is None and not file.pictures:
+        if file.reason is None and not file.images:
             file = examine()
         if file.reason is not None:
             self._reject(file, file.reason, file.detail)
             return
         first_id = self.num_images
-        for part, picture in enumerate(file.pictures):
-            self._add_picture(file, part, picture, examine)
+        for part, image in enumerate(file.images):
+            self._add_image(file, part, image, examine)
         if self.num_images > first_id:
             self._first_ids[digest] = first_id
 
@@ -111,7 +111,7 @@ class DatasetBuilder:
             read: returns the bytes of a file by its number (0: the first that was added), None if it has none.
 
         Raises:
-            DataError: too many pictures were rejected, or all of them.
+            DataError: too many images were rejected, or all of them.
         """
         self._rejects.check_share(self.num_images, self._config.max_reject_share, where)
         for part in (self._shards, self._details, self._rejects):
@@ -145,21 +145,21 @@ class DatasetBuilder:
             with contextlib.suppress(OSError, pa.ArrowException):
                 part.close()
 
-    def _add_picture(self, file: Examined, part: int, picture: Picture, examine: Callable[[], Examined]) -> None:
-        original = self._near.find(picture.phash) if self._near else None
+    def _add_image(self, file: Examined, part: int, image: Image, examine: Callable[[], Examined]) -> None:
+        original = self._near.find(image.phash) if self._near else None
         if original is not None:
-            self._rejects.add_picture(file, part, picture, duplicate_of=self._paths[original])
+            self._rejects.add_image(file, part, image, duplicate_of=self._paths[original])
             self._note_reject(file, "near_duplicate", original)
             return
-        if picture.png is None:
-            picture = examine().pictures[part]
-        self._accept(file, part, picture)
+        if image.png is None:
+            image = examine().images[part]
+        self._accept(file, part, image)
 
-    def _accept(self, file: Examined, part: int, picture: Picture) -> None:
-        assert file.sha256 is not None  # a picture came of its bytes
-        assert picture.png is not None
+    def _accept(self, file: Examined, part: int, image: Image) -> None:
+        assert file.sha256 is not None  # an image came of its bytes
+        assert image.png is not None
         split = split_of(file.sha256, self._config.test_share)
-        corners = None if picture.corners is None else [value for point in picture.corners for value in point]
+        corners = None if image.corners is None else [value for point in image.corners for value in point]
         self._shards.add(
             {
                 "id": self.num_images,
@@ -167,9 +167,9 @@ class DatasetBuilder:
                 "sha256": file.sha256,
                 "width": file.width,
                 "height": file.height,
-                "crop": picture.crop,
+                "crop": image.crop,
                 "split": split,
-                "png": picture.png,
+                "png": image.png,
             }
         )
         self._details.add(
@@ -179,16 +179,16 @@ class DatasetBuilder:
                 "size_bytes": file.num_bytes,
                 "file_format": file.file_format,
                 "mode": file.mode,
-                "phash": hash_bytes(picture.phash),
-                "level_sums": picture.level_sums,
-                "level_squares": picture.level_squares,
+                "phash": hash_bytes(image.phash),
+                "level_sums": image.level_sums,
+                "level_squares": image.level_squares,
                 "corners": corners,
             }
         )
-        self._statistics.add(file, picture)
+        self._statistics.add(file, image)
         if self._near:
-            self._near.add(picture.phash)
-        _keep_smallest(self._samples, (file.sha256, self.num_images, picture.png), sheets.NUM_SAMPLES)
+            self._near.add(image.phash)
+        _keep_smallest(self._samples, (file.sha256, self.num_images, image.png), sheets.NUM_SAMPLES)
         self._paths.append(file.path)
         self.num_images += 1
         self._num_test += split == "test"
@@ -203,7 +203,7 @@ class DatasetBuilder:
 
     def _draw_sheets(self, manifest: Manifest, read: Callable[[int], bytes | None]) -> None:
         title = (
-            f"{manifest.name}: {manifest.num_images} pictures of {manifest.img_resolution} px "
+            f"{manifest.name}: {manifest.num_images} images of {manifest.img_resolution} px "
             f"({manifest.num_train} train, {manifest.num_test} test), {manifest.num_rejected} rejected"
         )
         pngs = [png for _, _, png in self._samples]

@@ -1,13 +1,13 @@
-"""Pictures that look the same: a perceptual hash, and a search for near ones that does not compare all with all.
+"""Images that look the same: a perceptual hash, and a search for near ones that does not compare all with all.
 
-The hash is the sign pattern of the 256 lowest frequencies of a picture's grey levels, each against their median, so it
+The hash is the sign pattern of the 256 lowest frequencies of an image's grey levels, each against their median, so it
 survives another size, another compression and other brightness. 256 bits, because the 64 that are usual cannot tell
 aligned faces apart: with them some different people differ by no more than copies do (docs/results/ingestion.md). All
 numbers are whole, so the hash is the same on every machine; a cosine transform in floating point would leave the signs
-of a symmetric picture to rounding.
+of a symmetric image to rounding.
 
 The search rests on the pigeonhole principle: two hashes that differ in at most d bits agree in one of d + 1 pieces. For
-each piece it keeps a table from value to pictures, as chains in flat arrays: 0.2 KB a picture, and a few dozen pictures
+each piece it keeps a table from value to images, as chains in flat arrays: 0.2 KB an image, and a few dozen images
 to compare with for each new one among 100,000.
 """
 
@@ -20,14 +20,14 @@ from PIL import Image
 
 HASH_BITS = 256
 
-_SIDE = 32  # pixels of the grey picture that is transformed
+_SIDE = 32  # pixels of the grey image that is transformed
 _FREQUENCIES = 16  # in each direction: 16 x 16 = HASH_BITS
 _COSINE_SCALE = 4096  # cosines are rounded to whole numbers of this
 _MAX_TABLE_BITS = 15  # a table has at most 2^15 chains
 
 
 def perceptual_hash(image: Image.Image) -> int:
-    """Return the hash of an RGB picture, `HASH_BITS` bits; two that differ in few bits look alike."""
+    """Return the hash of an RGB image, `HASH_BITS` bits; two that differ in few bits look alike."""
     grey = image.convert("L").resize((_SIDE, _SIDE), Image.Resampling.BILINEAR)
     levels = np.asarray(grey, dtype=np.float64)
     cosines = _cosines()

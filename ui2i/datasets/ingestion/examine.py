@@ -1,4 +1,4 @@
-"""From the bytes of one file to the pictures it gives, or to the reason why it gives none.
+"""From the bytes of one file to the images it gives, or to the reason why it gives none.
 
 What comes out depends on the bytes, the settings and what `processing_record` lists, the versions of the decoders above
 all. So it can be done in any process, and need not be done again while these stay the same.
@@ -17,11 +17,11 @@ from ui2i.datasets.ingestion.alignment import Point
 from ui2i.datasets.ingestion.duplicates import perceptual_hash
 from ui2i.datasets.ingestion.framing import Framed, frame
 from ui2i.datasets.ingestion.landmarks import Detector
-from ui2i.decoding import Decoded, PictureError, decode
+from ui2i.decoding import Decoded, ImageError, decode
 from ui2i.files import sha256_bytes
 from ui2i.images import Box, encode_png
 
-EXAMINATION_VERSION = 2  # to be raised when equal bytes and settings give another picture or another reason
+EXAMINATION_VERSION = 2  # to be raised when equal bytes and settings give another image or another reason
 
 _CODECS = ("libjpeg_turbo", "jpg", "zlib_ng", "zlib", "webp", "avif", "libtiff", "littlecms2")
 FREE_SETTINGS = ("max_images", "test_share", "max_reject_share", "near_duplicate_bits", "face_landmarks")
@@ -39,7 +39,7 @@ class Unread(NamedTuple):
     fault: tuple[str, str] | None  # reason and message, if it could not be read
 
 
-class Picture(NamedTuple):
+class PreparedImage(NamedTuple):
     """A square cut from a file."""
 
     crop: Box
@@ -60,9 +60,9 @@ class Examined(NamedTuple):
     detail: str = ""
     file_format: str = ""
     mode: str = ""
-    width: int = 0  # of the upright picture; 0: it was not decoded
+    width: int = 0  # of the upright image; 0: it was not decoded
     height: int = 0
-    pictures: tuple[Picture, ...] = ()
+    images: tuple[PreparedImage, ...] = ()
     is_known: bool = False  # an earlier dataset has it; all but path, size and hash is there
 
 
@@ -86,37 +86,37 @@ class Examiner:
         try:
             decoded = decode(file.data, name=file.path, background=self.config.background)
             framed = frame(decoded.image, file.path, self.config, self.detector)
-            pictures = self._lively(file.path, framed)
-        except PictureError as error:
+            images = self._lively(file.path, framed)
+        except ImageError as error:
             result = Examined(file.path, num_bytes, sha256, reason=error.fault, detail=str(error))
         else:
-            result = Examined(file.path, num_bytes, sha256, pictures=pictures)
+            result = Examined(file.path, num_bytes, sha256, images=images)
         if decoded is None:
             return result
         width, height = decoded.image.size
         return result._replace(file_format=decoded.file_format, mode=decoded.mode, width=width, height=height)
 
-    def _lively(self, path: str, framed: list[Framed]) -> tuple[Picture, ...]:
+    def _lively(self, path: str, framed: list[Framed]) -> tuple[PreparedImage, ...]:
         """Return the squares that are not of one colour.
 
         Raises:
-            PictureError: all of them are.
+            ImageError: all of them are.
         """
         measured = [(square, *level_sums(square.image)) for square in framed]
         num_pixels = self.config.img_resolution**2
         contrasts = [contrast(sums, squares, num_pixels) for _, sums, squares in measured]
-        pictures = tuple(
-            Picture(square.crop, square.corners, perceptual_hash(square.image), sums, squares, encode_png(square.image))
+        images = tuple(
+            PreparedImage(square.crop, square.corners, perceptual_hash(square.image), sums, squares, encode_png(square.image))
             for (square, sums, squares), deviation in zip(measured, contrasts, strict=True)
             if deviation >= self.config.min_contrast
         )
-        if not pictures:
-            raise PictureError(f"{path} deviates from one colour by {max(contrasts):.2f} levels", "near_uniform")
-        return pictures
+        if not images:
+            raise ImageError(f"{path} deviates from one colour by {max(contrasts):.2f} levels", "near_uniform")
+        return images
 
 
 def level_sums(image: Image.Image) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Return the sums of an RGB picture's levels and of their squares, a channel each."""
+    """Return the sums of an RGB image's levels and of their squares, a channel each."""
     counts = np.array(image.histogram(), dtype=np.int64).reshape(3, 256)
     return tuple((counts @ _LEVELS).tolist()), tuple((counts @ _LEVELS**2).tolist())
 

@@ -1,4 +1,4 @@
-"""Pictures that lie in a folder, or that a list names. Every walk through a folder of pictures is this one."""
+"""Images that lie in a folder, or that a list names. Every walk through a folder of images is this one."""
 
 import collections
 import dataclasses
@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ui2i.datasets.ingestion.left_out import LEFT_OUT_NAME, read_left_out
-from ui2i.datasets.ingestion.members import Member, Source, is_hidden, looks_like_picture, suffix_of
-from ui2i.decoding import open_regular_file, read_picture_file
+from ui2i.datasets.ingestion.members import Member, Source, is_hidden, looks_like_image, suffix_of
+from ui2i.decoding import open_regular_file, read_image_file
 from ui2i.errors import DataError
 from ui2i.names import printable_path
 
@@ -17,7 +17,7 @@ MAX_LIST_BYTES = 1 << 28
 
 @dataclasses.dataclass(frozen=True)
 class Links:
-    """Which links in a folder of pictures are followed."""
+    """Which links in a folder of images are followed."""
 
     within: Path | None = None  # those to files that end below this folder; None: to any file
     to_folders: bool = False  # those to folders too, each folder once
@@ -27,11 +27,11 @@ class FileSource(Source):
     """Files on disk."""
 
     def _read(self, member: Member) -> bytes:
-        return read_picture_file(member.key, name=member.path)
+        return read_image_file(member.key, name=member.path)
 
 
 def folder_source(folder: Path, links: Links | None = None) -> FileSource:
-    """Return the pictures of a folder and its subfolders; what cannot be taken is listed with its fault.
+    """Return the images of a folder and its subfolders; what cannot be taken is listed with its fault.
 
     Args:
         links: None: those to files are followed, for the owner of the folder made them, those to folders not.
@@ -50,12 +50,12 @@ def list_source(files: Sequence[str | os.PathLike[str]]) -> FileSource:
     """
     places = [Path(os.path.abspath(os.fspath(file))) for file in files]  # noqa: PTH100 -- links stay links
     if not places:
-        raise DataError("the list of pictures is empty, expected paths of picture files; add some")
+        raise DataError("the list of images is empty, expected paths of image files; add some")
     try:
         root = Path(os.path.commonpath([place.parent for place in places]))
     except ValueError as error:
         raise DataError(
-            f"the listed pictures share no folder ({error}), expected one drive; copy them there"
+            f"the listed images share no folder ({error}), expected one drive; copy them there"
         ) from error
     return FileSource(
         Member(printable_path(place.relative_to(root).as_posix()), _size(place), place) for place in places
@@ -109,7 +109,7 @@ def _walk(folder: Path, links: Links, passed_over: collections.Counter[str]) -> 
                 elif _identity(path) not in seen:
                     seen.add(_identity(path))
                     waiting.append(path)
-            elif not looks_like_picture(name):
+            elif not looks_like_image(name):
                 passed_over[suffix_of(name)] += 1
             elif entry.is_symlink() and links.within is not None and not ends_within(path, links.within):
                 yield Member(name, 0, path, "link")

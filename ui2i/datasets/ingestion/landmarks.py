@@ -1,8 +1,8 @@
-"""Where the faces of a picture are: asked of MediaPipe, or looked up in a table that anything may have made.
+"""Where the faces of an image are: asked of MediaPipe, or looked up in a table that anything may have made.
 
 A detector is any object with `find` and `identity` (the protocol below), so one of one's own, for cats or drawings, is
 a few lines. A table needs no code at all: a row a face, with the file's `path` in the source and the coordinates
-`left_eye_x, left_eye_y, right_eye_x, ...` of `Landmarks` in pixels of the upright picture.
+`left_eye_x, left_eye_y, right_eye_x, ...` of `Landmarks` in pixels of the upright image.
 """
 
 import csv
@@ -20,7 +20,7 @@ from ui2i.datasets.ingestion.alignment import Landmarks, Point
 from ui2i.errors import ConfigError, DataError
 from ui2i.files import sha256_file
 
-MAX_DETECTED = 20  # faces of one picture
+MAX_DETECTED = 20  # faces of one image
 
 # Points of MediaPipe's face mesh. The outline of an eye in six points, as in the 68 landmarks that FFHQ was aligned by.
 _MESH_LEFT_EYE = (33, 160, 158, 133, 153, 144)
@@ -35,10 +35,10 @@ class Detector(Protocol):
 
     @property
     def identity(self) -> str:
-        """What its results depend on, such as the hash of a model: pictures are examined anew when it changes."""
+        """What its results depend on, such as the hash of a model: images are examined anew when it changes."""
 
     def find(self, image: Image.Image, path: str) -> Sequence[Landmarks]:
-        """Return the faces of an upright RGB picture, which has this path in the source."""
+        """Return the faces of an upright RGB image, which has this path in the source."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,7 +105,7 @@ def open_detector(landmarks: str | None) -> Detector:
 
 
 def from_mesh(mesh: Sequence[Point], size: tuple[int, int]) -> Landmarks:
-    """Return the landmarks of a face from MediaPipe's 468 or 478 points, given as shares of the picture's size."""
+    """Return the landmarks of a face from MediaPipe's 468 or 478 points, given as shares of the image's size."""
     points = np.asarray(mesh, dtype=np.float64) * size
     left_eye, right_eye = (points[list(outline)].mean(axis=0) for outline in (_MESH_LEFT_EYE, _MESH_RIGHT_EYE))
     left_mouth, right_mouth = points[list(_MESH_MOUTH)]

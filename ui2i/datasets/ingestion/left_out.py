@@ -1,6 +1,6 @@
-"""What a source holds beside the pictures that can be taken from it: one account, for everything that takes pictures.
+"""What a source holds beside the images that can be taken from it: one account, for everything that takes images.
 
-Where pictures are copied into a project, what stays behind is noted in a hidden file beside them; who reads the copy
+Where images are copied into a project, what stays behind is noted in a hidden file beside them; who reads the copy
 then reports the same as who reads the source.
 """
 
@@ -25,14 +25,14 @@ WORDS = {
     "unsafe_name": "a name that leaves its archive",
     "too_large": "over 256 MiB",
     "decompression_bomb": "unpacking to too much",
-    "unreadable": "unreadable, or no picture",
+    "unreadable": "unreadable, or no image",
 }
-"""What is wrong with a file before its picture is looked at, by fault."""
+"""What is wrong with a file before its image is looked at, by fault."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Left:
-    """A file that looks like a picture and cannot be taken."""
+    """A file that looks like an image and cannot be taken."""
 
     path: str
     num_bytes: int

@@ -12,12 +12,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any, Self
 
-from ui2i.decoding import SUFFIXES, PictureError, check_file_size
+from ui2i.decoding import SUFFIXES, ImageError, check_file_size
 from ui2i.errors import DataError
 
 
 class Member:
-    """One file that may be a picture."""
+    """One file that may be an image."""
 
     __slots__ = ("fault", "key", "num_bytes", "path")
 
@@ -29,7 +29,7 @@ class Member:
 
 
 class Source(contextlib.AbstractContextManager["Source"], abc.ABC):
-    """The files of a source that may be pictures, in the order of their paths.
+    """The files of a source that may be images, in the order of their paths.
 
     `passed_over` counts the other files by their suffix, hidden ones left out.
     """
@@ -54,20 +54,20 @@ class Source(contextlib.AbstractContextManager["Source"], abc.ABC):
         What a member is said to have is believed only where it is too much: more than `MAX_FILE_BYTES` is never read.
 
         Raises:
-            PictureError: it is not to be read, or cannot be.
+            ImageError: it is not to be read, or cannot be.
             DataError: the source as a whole is not to be read any further.
         """
         if member.fault is not None:
-            raise PictureError(f"{member.path}: {member.fault}", member.fault)
+            raise ImageError(f"{member.path}: {member.fault}", member.fault)
         check_file_size(member.num_bytes, member.path)
         try:
             data = self._read(member)
         except DataError:
             raise
         except (OSError, RuntimeError) as error:  # links and rights; encryption and unknown methods of zips
-            raise PictureError(f"{member.path} cannot be read ({error})", "unreadable") from error
+            raise ImageError(f"{member.path} cannot be read ({error})", "unreadable") from error
         except Exception as error:  # a damaged archive: BadZipFile, zlib.error, LZMAError and others share no base
-            raise PictureError(f"{member.path} is damaged ({error})", "damaged") from error
+            raise ImageError(f"{member.path} is damaged ({error})", "damaged") from error
         check_file_size(len(data), member.path)
         return data
 
@@ -82,8 +82,8 @@ def is_hidden(path: str) -> bool:
     return "__MACOSX" in parts or any(part.startswith(".") and not part.startswith("..") for part in parts)
 
 
-def looks_like_picture(path: str) -> bool:
-    """Whether a file counts as a picture: by its suffix alone."""
+def looks_like_image(path: str) -> bool:
+    """Whether a file counts as an image: by its suffix alone."""
     return path.lower().endswith(SUFFIXES)
 
 

@@ -1,4 +1,4 @@
-"""Pictures in the column of a Parquet file, as Hugging Face datasets store them: a struct of `bytes` and `path`.
+"""Images in the column of a Parquet file, as Hugging Face datasets store them: a struct of `bytes` and `path`.
 
 A column of plain bytes does as well. Rows keep their order; a row's path is its number, then the name it came with.
 Arrow's reader has no limits of its own: what the pages unpack to is looked at before it unpacks them.
@@ -29,10 +29,10 @@ class ParquetSource(Source):
     """The rows of a Parquet file."""
 
     def __init__(self, path: Path) -> None:
-        """Find the column of pictures, and the names in it.
+        """Find the column of images, and the names in it.
 
         Raises:
-            DataError: it is no Parquet file, is damaged, has no column of pictures, or several, or holds or unpacks to
+            DataError: it is no Parquet file, is damaged, has no column of images, or several, or holds or unpacks to
                 more than the limits allow.
         """
         try:
@@ -73,7 +73,7 @@ class ParquetSource(Source):
             yield Member(f"{row:08d}/{name}" if name else f"{row:08d}", 0, row)
 
     def _names(self, leaf: str, batch_rows: int) -> Iterator[str | None]:
-        """Yield the name in each row, without reading the pictures."""
+        """Yield the name in each row, without reading the images."""
         schema = self._file.metadata.schema
         if leaf in [schema.column(index).path for index in range(len(schema))]:
             for batch in self._file.iter_batches(batch_rows, columns=[leaf]):
@@ -82,7 +82,7 @@ class ParquetSource(Source):
                     yield value and value.get("path")
 
     def _read(self, member: Member) -> bytes:
-        """Return the picture of a row; rows are mostly asked for in their order."""
+        """Return the image of a row; rows are mostly asked for in their order."""
         row = member.key
         group = bisect.bisect_right(self._starts, row) - 1
         if group != self._group or row <= self._at:
@@ -105,7 +105,7 @@ def _check_rows(path: Path, num_rows: int) -> None:
     num_bytes = path.stat().st_size
     if num_rows * MIN_ROW_BYTES > num_bytes:
         raise DataError(
-            f"{path} says that it has {num_rows} rows in {num_bytes} bytes, expected pictures; fetch it again"
+            f"{path} says that it has {num_rows} rows in {num_bytes} bytes, expected images; fetch it again"
         )
 
 
@@ -140,19 +140,19 @@ def _rows_of_batch(most: int, largest_page: int) -> int:
 
 
 def _find_column(schema: pa.Schema, path: Path) -> str:
-    """Return the name of the column of pictures: the only one it can be, or the one with a usual name."""
-    found = [field.name for field in schema if _may_be_pictures(field.type)]
+    """Return the name of the column of images: the only one it can be, or the one with a usual name."""
+    found = [field.name for field in schema if _may_be_images(field.type)]
     usual = [name for name in found if name in _USUAL_NAMES]
     for names in (found, usual):
         if len(names) == 1:
             return names[0]
     raise DataError(
-        f"{path} has {len(found)} columns that may be pictures ({', '.join(found) or 'none'}), expected one, of bytes "
+        f"{path} has {len(found)} columns that may be images ({', '.join(found) or 'none'}), expected one, of bytes "
         "or of a struct with bytes; name it image"
     )
 
 
-def _may_be_pictures(kind: pa.DataType) -> bool:
+def _may_be_images(kind: pa.DataType) -> bool:
     if pa.types.is_struct(kind):
         return any(kind.field(i).name == "bytes" and _is_binary(kind.field(i).type) for i in range(kind.num_fields))
     return _is_binary(kind)

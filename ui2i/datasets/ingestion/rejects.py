@@ -1,11 +1,11 @@
-"""Why pictures are left out, and the list of those that were. Nothing is dropped without a row in it."""
+"""Why images are left out, and the list of those that were. Nothing is dropped without a row in it."""
 
 import collections
 from pathlib import Path
 from typing import Any
 
 from ui2i.datasets.ingestion.duplicates import hash_bytes
-from ui2i.datasets.ingestion.examine import Examined, Picture
+from ui2i.datasets.ingestion.examine import Examined, Image
 from ui2i.datasets.ingestion.table_writer import TableWriter
 from ui2i.datasets.manifest import INGEST_REJECT_SCHEMA, REJECTS_NAME
 from ui2i.errors import DataError
@@ -14,17 +14,17 @@ REASONS = {
     "unsafe_name": "its name would leave the archive's folder",
     "link": "it is a link to somewhere else",
     "too_large": "its file is over 256 MiB",
-    "decompression_bomb": "it unpacks to more than a picture does",
-    "unreadable": "it is no picture, or cannot be read",
+    "decompression_bomb": "it unpacks to more than an image does",
+    "unreadable": "it is no image, or cannot be read",
     "truncated": "it is cut short",
     "damaged": "it is complete but cannot be decoded",
-    "unsupported": "a kind of picture that is not read here",
+    "unsupported": "a kind of image that is not read here",
     "too_small": "it would have to be enlarged too much",
     "extreme_aspect": "it is too long for its width, or the reverse",
     "no_face": "no face was found in it",
     "near_uniform": "it is of one colour",
     "duplicate": "the same file came before",
-    "near_duplicate": "a picture that looks the same came before",
+    "near_duplicate": "an image that looks the same came before",
 }
 """What each reason means, in the order in which they are shown."""
 
@@ -50,10 +50,10 @@ class RejectLog:
         """Note a whole file."""
         self._add(file, reason, detail, duplicate_of, part=0, phash=None)
 
-    def add_picture(self, file: Examined, part: int, picture: Picture, *, duplicate_of: str) -> None:
-        """Note one of a file's pictures as a near duplicate."""
+    def add_image(self, file: Examined, part: int, image: Image, *, duplicate_of: str) -> None:
+        """Note one of a file's images as a near duplicate."""
         detail = f"{file.path} looks like {duplicate_of}"
-        self._add(file, "near_duplicate", detail, duplicate_of, part=part, phash=hash_bytes(picture.phash))
+        self._add(file, "near_duplicate", detail, duplicate_of, part=part, phash=hash_bytes(image.phash))
 
     def close(self) -> None:
         """Complete the file."""
@@ -66,7 +66,7 @@ class RejectLog:
             return
         counts = ", ".join(f"{count} {reason}" for reason, count in self.by_reason.items())
         raise DataError(
-            f"{self.count} of {total} pictures in {where} cannot be used ({counts}), expected at most a share of "
+            f"{self.count} of {total} images in {where} cannot be used ({counts}), expected at most a share of "
             f"{max_share:g}; mend or remove them, or raise max_reject_share"
         )
 

@@ -1,4 +1,4 @@
-"""What an earlier dataset in the same place already knows, so that only new pictures are examined.
+"""What an earlier dataset in the same place already knows, so that only new images are examined.
 
 It is taken up only if it was made with the same settings by the same versions of the decoders, and if no byte of it
 has changed since; then a file of the same path and the same bytes would give the same result again. So a dataset that
@@ -15,12 +15,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ui2i.datasets.ingestion.examine import FREE_SETTINGS, Examined, Picture
+from ui2i.datasets.ingestion.examine import FREE_SETTINGS, Examined, Image
 from ui2i.datasets.manifest import DETAILS_NAME, REJECTS_NAME, SCHEMA_VERSION, Manifest, read_manifest
 from ui2i.errors import DataError
 from ui2i.files import sha256_file
 
-DECIDED_ANEW = ("duplicate", "near_duplicate")  # reasons that other pictures have a part in
+DECIDED_ANEW = ("duplicate", "near_duplicate")  # reasons that other images have a part in
 
 _BLOCK_ROWS = 1000
 
@@ -36,10 +36,10 @@ class EarlierDataset:
         index = pa.concat_tables(shard.read(["source_path", "sha256"]) for shard in self._shards)
         self._ids: dict[str, list[int]] = {}
         known: dict[str, str] = {}
-        for picture_id, (path, sha256) in enumerate(
+        for image_id, (path, sha256) in enumerate(
             zip(*(column.to_pylist() for column in index.columns), strict=True)
         ):
-            self._ids.setdefault(path, []).append(picture_id)
+            self._ids.setdefault(path, []).append(image_id)
             known[path] = sha256
         self._rejects: dict[str, list[dict[str, Any]]] = {}
         for row in pq.read_table(folder / REJECTS_NAME).to_pylist():
@@ -59,7 +59,7 @@ class EarlierDataset:
     def recall(self, path: str, num_bytes: int) -> Examined:
         """Return what became of a file of `known`.
 
-        Pictures that were near duplicates come without their PNG, and a file that was a duplicate without pictures.
+        Images that were near duplicates come without their PNG, and a file that was a duplicate without images.
         """
         sha256 = self.known[path]
         kept = [(self._shard_row(number), self._detail_row(number)) for number in self._ids.get(path, ())]
@@ -78,21 +78,21 @@ class EarlierDataset:
         final = next((row for row in rejects if row["reason"] not in DECIDED_ANEW), None)
         if final is not None:
             return file._replace(reason=final["reason"], detail=final["detail"])
-        pictures = {detail["part"]: _kept_picture(row, detail) for row, detail in kept}
-        pictures |= {row["part"]: _lost_picture(row) for row in rejects if row["reason"] == "near_duplicate"}
-        return file._replace(pictures=tuple(pictures[part] for part in sorted(pictures)))
+        images = {detail["part"]: _kept_image(row, detail) for row, detail in kept}
+        images |= {row["part"]: _lost_image(row) for row in rejects if row["reason"] == "near_duplicate"}
+        return file._replace(images=tuple(images[part] for part in sorted(images)))
 
-    def _shard_row(self, picture_id: int) -> dict[str, Any]:
-        shard = int(np.searchsorted(self._first_ids, picture_id, side="right")) - 1
+    def _shard_row(self, image_id: int) -> dict[str, Any]:
+        shard = int(np.searchsorted(self._first_ids, image_id, side="right")) - 1
         group_size = self._shards[shard].metadata.row_group(0).num_rows
-        group, offset = divmod(picture_id - int(self._first_ids[shard]), group_size)
+        group, offset = divmod(image_id - int(self._first_ids[shard]), group_size)
         return self._group(shard, group)[offset]
 
     def _read_group(self, shard: int, group: int) -> Sequence[dict[str, Any]]:
         return self._shards[shard].read_row_group(group).to_pylist()
 
-    def _detail_row(self, picture_id: int) -> dict[str, Any]:
-        block, offset = divmod(picture_id, _BLOCK_ROWS)
+    def _detail_row(self, image_id: int) -> dict[str, Any]:
+        block, offset = divmod(image_id, _BLOCK_ROWS)
         return self._detail_block(block)[offset]
 
     def _read_details(self, block: int) -> Sequence[dict[str, Any]]:
@@ -124,10 +124,10 @@ def _is_intact(folder: Path, manifest: Manifest) -> bool:
     )
 
 
-def _kept_picture(row: Mapping[str, Any], detail: Mapping[str, Any]) -> Picture:
+def _kept_image(row: Mapping[str, Any], detail: Mapping[str, Any]) -> Image:
     flat = detail["corners"]
     left, top, right, bottom = row["crop"]
-    return Picture(
+    return Image(
         crop=(left, top, right, bottom),
         corners=None if flat is None else tuple(zip(flat[::2], flat[1::2], strict=True)),
         phash=int.from_bytes(detail["phash"], "big"),
@@ -137,5 +137,5 @@ def _kept_picture(row: Mapping[str, Any], detail: Mapping[str, Any]) -> Picture:
     )
 
 
-def _lost_picture(row: Mapping[str, Any]) -> Picture:
-    return Picture((0, 0, 0, 0), None, int.from_bytes(row["phash"], "big"), (), (), None)
+def _lost_image(row: Mapping[str, Any]) -> Image:
+    return Image((0, 0, 0, 0), None, int.from_bytes(row["phash"], "big"), (), (), None)

@@ -1,4 +1,4 @@
-"""The pictures of a prepared dataset on disk: written one after the other, read back in order."""
+"""The images of a prepared dataset on disk: written one after the other, read back in order."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -14,7 +14,7 @@ from ui2i.files import sha256_file
 
 
 class ShardWriter:
-    """Fills shards of `shard_size` pictures."""
+    """Fills shards of `shard_size` images."""
 
     def __init__(self, folder: Path, shard_size: int) -> None:
         self._folder = folder
@@ -24,7 +24,7 @@ class ShardWriter:
         self.shards: list[Shard] = []
 
     def add(self, row: Mapping[str, Any]) -> None:
-        """Append a picture, a row of `SHARD_SCHEMA`."""
+        """Append an image, a row of `SHARD_SCHEMA`."""
         if self._writer is None:
             self._writer = TableWriter(self._path, SHARD_SCHEMA, row_group_size=ROW_GROUP_SIZE, **SHARD_OPTIONS)
         self._writer.add(row)
@@ -46,7 +46,7 @@ class ShardWriter:
 
 
 def read_pngs(folder: Path, manifest: Manifest, ids: Sequence[int]) -> list[bytes]:
-    """Return some pictures of a dataset by their ids, as PNG files."""
+    """Return some images of a dataset by their ids, as PNG files."""
     pngs: dict[int, bytes] = {}
     first = 0
     for shard in manifest.shards:
@@ -61,7 +61,7 @@ def read_pngs(folder: Path, manifest: Manifest, ids: Sequence[int]) -> list[byte
 
 
 def read_rows(folder: Path, manifest: Manifest, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """Yield every picture of a dataset, in the order of ids, a few in memory at a time.
+    """Yield every image of a dataset, in the order of ids, a few in memory at a time.
 
     Raises:
         DataError: a shard is missing or damaged.
@@ -73,6 +73,6 @@ def read_rows(folder: Path, manifest: Manifest, columns: Sequence[str]) -> Itera
                     yield from file.read_row_group(group, columns=list(columns)).to_pylist()
         except (OSError, pa.ArrowException) as error:
             raise DataError(
-                f"{folder / shard.name} cannot be read ({error}), expected {shard.num_images} pictures; fetch the "
+                f"{folder / shard.name} cannot be read ({error}), expected {shard.num_images} images; fetch the "
                 "dataset or ingest it again"
             ) from error

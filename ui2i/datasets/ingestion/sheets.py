@@ -1,4 +1,4 @@
-"""Sheets of pictures for people to look at: a random choice of what was kept, and of what was not, by reason."""
+"""Sheets of images for people to look at: a random choice of what was kept, and of what was not, by reason."""
 
 from collections.abc import Mapping, Sequence
 
@@ -8,23 +8,23 @@ from PIL import Image, ImageDraw
 
 from ui2i.contact_sheet import Row, contact_sheet
 from ui2i.datasets.ingestion.rejects import REASONS
-from ui2i.decoding import PictureError, load_image
+from ui2i.decoding import ImageError, load_image
 from ui2i.images import fit_square
 
-NUM_SAMPLES = 64  # pictures on the sheet of samples
+NUM_SAMPLES = 64  # images on the sheet of samples
 NUM_REJECTS = 8  # files of each reason on the sheet of rejects
 
 _SAMPLE_COLUMNS = 8
-_SAMPLE_CELL = 128  # pixels: smaller pictures are enlarged,
+_SAMPLE_CELL = 128  # pixels: smaller images are enlarged,
 _MAX_SAMPLE_CELL = 256  # and larger ones shrunk
-_REJECT_CELL = 96  # pixels: larger pictures are shrunk
+_REJECT_CELL = 96  # pixels: larger images are shrunk
 _PAPER = (236, 236, 236)
 _CROSS = (190, 60, 60)
 _EDGE = (200, 200, 200)
 
 
 def samples_sheet(pngs: Sequence[bytes], title: str, img_resolution: int) -> UInt8[np.ndarray, "h w 3"]:
-    """Return a sheet of kept pictures."""
+    """Return a sheet of kept images."""
     side = min(img_resolution, _MAX_SAMPLE_CELL)
     images = np.stack([np.asarray(fit_square(load_image(png), side)) for png in pngs])
     rows = [Row("", images[start : start + _SAMPLE_COLUMNS]) for start in range(0, len(images), _SAMPLE_COLUMNS)]
@@ -41,7 +41,7 @@ def rejects_sheet(
 
     Args:
         files: reason -> bytes of files that were rejected for it; None: they were not read.
-        originals: reason -> the pictures that were kept instead of these, shown in a row below.
+        originals: reason -> the images that were kept instead of these, shown in a row below.
         counts: reason -> how many were rejected for it.
     """
     rows = []
@@ -53,11 +53,11 @@ def rejects_sheet(
 
 
 def _thumbnail(data: bytes | None) -> UInt8[np.ndarray, "h w 3"]:
-    """Return a picture in a square cell, or a cross."""
+    """Return an image in a square cell, or a cross."""
     cell = Image.new("RGB", (_REJECT_CELL, _REJECT_CELL), _PAPER)
     try:
         image = None if data is None else load_image(data)
-    except PictureError:
+    except ImageError:
         image = None
     pen, last = ImageDraw.Draw(cell), _REJECT_CELL - 1
     if image is None:
@@ -68,5 +68,5 @@ def _thumbnail(data: bytes | None) -> UInt8[np.ndarray, "h w 3"]:
         width, height = (max(1, round(side * scale)) for side in image.size)
         resized = image.resize((width, height), Image.Resampling.LANCZOS if scale < 1 else Image.Resampling.NEAREST)
         cell.paste(resized, ((_REJECT_CELL - width) // 2, (_REJECT_CELL - height) // 2))
-    pen.rectangle((0, 0, last, last), outline=_EDGE)  # white pictures end somewhere too
+    pen.rectangle((0, 0, last, last), outline=_EDGE)  # white images end somewhere too
     return np.asarray(cell)

@@ -1,4 +1,4 @@
-"""Where pictures come from: a folder, a zip, a tar, a Parquet file, or a list of files."""
+"""Where images come from: a folder, a zip, a tar, a Parquet file, or a list of files."""
 
 import os
 import tarfile
@@ -15,34 +15,34 @@ from ui2i.progress import Progress, no_progress
 
 ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".parquet")
 LIST_SUFFIX = ".txt"
-KINDS = "a folder, a .zip, .tar or .parquet of pictures, or a .txt that lists them"
+KINDS = "a folder, a .zip, .tar or .parquet of images, or a .txt that lists them"
 
-Pictures = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
-"""A folder, an archive or a list in a file by its path, or the paths of picture files."""
+Images = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
+"""A folder, an archive or a list in a file by its path, or the paths of image files."""
 
 
-def open_source(pictures: Pictures, *, workspace: Path, progress: Progress = no_progress) -> Source:
-    """Open a source and list its pictures; close it by leaving a `with`.
+def open_source(images: Images, *, workspace: Path, progress: Progress = no_progress) -> Source:
+    """Open a source and list its images; close it by leaving a `with`.
 
     Args:
         workspace: folder in which a compressed tar may be decompressed.
 
     Raises:
-        DataError: there is no such source, it cannot be read, or it has no pictures.
+        DataError: there is no such source, it cannot be read, or it has no images.
     """
-    source = _open(pictures, workspace, progress)
+    source = _open(images, workspace, progress)
     if not source.members:
         source.close()
         left_out = left_out_of((), source.passed_over)
         why = f" ({left_out})" if left_out else ""
         raise DataError(
-            f"{describe(pictures)} contains no pictures{why}, expected files ending in {', '.join(SUFFIXES)}; add some"
+            f"{describe(images)} contains no images{why}, expected files ending in {', '.join(SUFFIXES)}; add some"
         )
     return source
 
 
 def archive_suffix(path: Path) -> str | None:
-    """Return the suffix that makes a file an archive or a list of pictures; None: it is neither."""
+    """Return the suffix that makes a file an archive or a list of images; None: it is neither."""
     name = path.name.lower()
     return next((suffix for suffix in (*ARCHIVE_SUFFIXES, LIST_SUFFIX) if name.endswith(suffix)), None)
 
@@ -58,15 +58,15 @@ def is_archive(path: Path) -> bool:
     return suffix != LIST_SUFFIX and tarfile.is_tarfile(path)
 
 
-def describe(pictures: Pictures) -> str:
+def describe(images: Images) -> str:
     """Return what to call a source in a message."""
-    return os.fspath(pictures) if isinstance(pictures, (str, os.PathLike)) else f"the list of {len(pictures)} files"
+    return os.fspath(images) if isinstance(images, (str, os.PathLike)) else f"the list of {len(images)} files"
 
 
-def _open(pictures: Pictures, workspace: Path, progress: Progress) -> Source:
-    if not isinstance(pictures, (str, os.PathLike)):
-        return list_source(pictures)
-    path = Path(pictures)
+def _open(images: Images, workspace: Path, progress: Progress) -> Source:
+    if not isinstance(images, (str, os.PathLike)):
+        return list_source(images)
+    path = Path(images)
     if path.is_dir():
         return folder_source(path)
     if not path.is_file():

@@ -1,15 +1,15 @@
-"""Figures of a dataset: what its files were, and how bright and lively its pictures are. Exact: all sums are whole."""
+"""Figures of a dataset: what its files were, and how bright and lively its images are. Exact: all sums are whole."""
 
 import collections
 from array import array
 from collections.abc import Sequence
 from typing import Any
 
-from ui2i.datasets.ingestion.examine import Examined, Picture
+from ui2i.datasets.ingestion.examine import Examined, Image
 
 
 class Statistics:
-    """Adds up pictures as they are accepted."""
+    """Adds up images as they are accepted."""
 
     def __init__(self, img_resolution: int) -> None:
         self._num_pixels = img_resolution**2
@@ -19,18 +19,18 @@ class Statistics:
         self._sums = [0, 0, 0]
         self._squares = [0, 0, 0]
 
-    def add(self, file: Examined, picture: Picture) -> None:
-        """Count a picture of a file."""
+    def add(self, file: Examined, image: Image) -> None:
+        """Count an image of a file."""
         self._formats[file.file_format] += 1
         self._modes[file.mode] += 1
         for name, value in zip(self._sizes, (file.width, file.height, file.num_bytes), strict=True):
             self._sizes[name].append(value)
         for channel in range(3):
-            self._sums[channel] += picture.level_sums[channel]
-            self._squares[channel] += picture.level_squares[channel]
+            self._sums[channel] += image.level_sums[channel]
+            self._squares[channel] += image.level_squares[channel]
 
     def summary(self) -> dict[str, Any]:
-        """Return the figures, ready for JSON: of the source files, and of the levels (0 to 255) of the pictures."""
+        """Return the figures, ready for JSON: of the source files, and of the levels (0 to 255) of the images."""
         total = self._num_pixels * len(self._sizes["width"])
         means = [value / total for value in self._sums]
         variances = [square / total - mean**2 for square, mean in zip(self._squares, means, strict=True)]

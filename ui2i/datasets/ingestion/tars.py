@@ -1,6 +1,6 @@
-"""Pictures in a tar, plain or compressed, read member by member: nothing is unpacked under a name the archive chose.
+"""Images in a tar, plain or compressed, read member by member: nothing is unpacked under a name the archive chose.
 
-A compressed tar can only be read from its beginning, while pictures are wanted in the order of their paths. So it is
+A compressed tar can only be read from its beginning, while images are wanted in the order of their paths. So it is
 decompressed once, into a nameless temporary file beside the output, which is gone when the work ends, however it ends.
 """
 
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from ui2i.datasets.ingestion.limits import MAX_HEADER_BYTES, check_count, check_total
-from ui2i.datasets.ingestion.members import Member, Source, is_hidden, is_unsafe, looks_like_picture, suffix_of
+from ui2i.datasets.ingestion.members import Member, Source, is_hidden, is_unsafe, looks_like_image, suffix_of
 from ui2i.errors import DataError
 from ui2i.names import printable_path
 from ui2i.progress import Progress
@@ -115,7 +115,7 @@ def _members(path: Path, handle: BinaryIO, passed_over: collections.Counter[str]
         name = printable_path(info.name)
         if info.isdir() or is_hidden(name):
             continue
-        if not looks_like_picture(name):
+        if not looks_like_image(name):
             passed_over[suffix_of(name)] += 1
             continue
         num_bytes = min(info.size, end)  # a header may claim any size

@@ -19,7 +19,7 @@ from concurrent.futures.process import BrokenProcessPool
 
 from ui2i.datasets.ingestion.examine import Examined, Examiner, Unread
 from ui2i.datasets.ingestion.members import Member, Source
-from ui2i.decoding import PictureError
+from ui2i.decoding import ImageError
 from ui2i.errors import ConfigError, DataError
 
 MAX_WORKERS = 8
@@ -68,7 +68,7 @@ def read(source: Source, member: Member) -> Unread:
     """Return a member with its bytes, or with why it has none."""
     try:
         return Unread(member.path, member.num_bytes, source.read(member), None)
-    except PictureError as error:
+    except ImageError as error:
         return Unread(member.path, member.num_bytes, b"", (error.fault, str(error)))
 
 

@@ -1,4 +1,4 @@
-"""Pictures in a zip, read member by member: nothing is ever unpacked under a name that the archive chose.
+"""Images in a zip, read member by member: nothing is ever unpacked under a name that the archive chose.
 
 A member is decompressed here and not by `zipfile`, which believes the size in the table of contents: it would unpack
 all of a member that says it is small, and a bzip2 of 4 kB can hold 4 GB.
@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ui2i.datasets.ingestion.limits import Account, check_count, check_total, is_bomb
-from ui2i.datasets.ingestion.members import Member, Source, is_hidden, is_unsafe, looks_like_picture, suffix_of
+from ui2i.datasets.ingestion.members import Member, Source, is_hidden, is_unsafe, looks_like_image, suffix_of
 from ui2i.decoding import check_file_size
 from ui2i.errors import DataError
 from ui2i.names import printable_path
@@ -98,7 +98,7 @@ def _members(infos: list[zipfile.ZipInfo], passed_over: collections.Counter[str]
         path = printable_path(info.filename)
         if info.is_dir() or is_hidden(path):
             continue
-        if looks_like_picture(path):
+        if looks_like_image(path):
             yield Member(path, info.file_size, info, _fault(path, info))
         else:
             passed_over[suffix_of(path)] += 1

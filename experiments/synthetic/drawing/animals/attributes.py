@@ -1,4 +1,4 @@
-"""Which animal is in the picture: semantic attributes, sampled so that picture i depends on (seed, i) alone."""
+"""Which animal is in the image: semantic attributes, sampled so that image i depends on (seed, i) alone."""
 
 from dataclasses import dataclass
 
@@ -29,7 +29,7 @@ class AnimalAttributes:
     muzzle_width: float
     """Factor, 1 is average."""
     yaw: float
-    """Positive turns the face to the right of the picture."""
+    """Positive turns the face to the right of the image."""
     pitch: float
     """Positive looks down."""
     roll: float
@@ -104,7 +104,7 @@ class AnimalAttributes:
 
 
 def sample_animal(seed: int, index: int) -> AnimalAttributes:
-    """Attributes of picture `index` of the dataset of `seed`; nothing else has an influence."""
+    """Attributes of image `index` of the dataset of `seed`; nothing else has an influence."""
     rng = np.random.default_rng([seed, index])
     pattern = weighted_choice(rng, PATTERNS)
     fur = weighted_choice(rng, FUR_COLOURS)

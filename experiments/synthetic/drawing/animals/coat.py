@@ -16,7 +16,7 @@ SHADOW = np.array((0.34, 0.32, 0.36), dtype=np.float32)
 class Coat:
     """One colour of fur everywhere, to be painted over with markings; `streaks` are its hairs.
 
-    `head`, `ears` and `body` are pictures [R, R, 3]; the hollow of an ear takes its tone from the colour `ear_colour`.
+    `head`, `ears` and `body` are images [R, R, 3]; the hollow of an ear takes its tone from the colour `ear_colour`.
     """
 
     def __init__(
@@ -33,21 +33,21 @@ class Coat:
         self.head[:] = base
         self.body, self.ears = self.head.copy(), self.head.copy()
 
-    def over(self, picture: np.ndarray, mask: Mask, colour: np.ndarray | tuple[float, ...]) -> None:
-        """Paint a colour [3] over `picture` in place where `mask` is 1."""
-        picture += mask[..., None] * (np.asarray(colour, dtype=np.float32) - picture)
+    def over(self, image: np.ndarray, mask: Mask, colour: np.ndarray | tuple[float, ...]) -> None:
+        """Paint a colour [3] over `image` in place where `mask` is 1."""
+        image += mask[..., None] * (np.asarray(colour, dtype=np.float32) - image)
 
     def hairy(self, mask: Mask, depth: float = 0.016, amount: float = 0.22) -> Mask:
         """`mask` with an edge of hairs."""
         return frayed(self.canvas, mask, self.streaks, depth, amount)
 
-    def lit(self, picture: np.ndarray, light: Mask, depth: float) -> np.ndarray:
-        """`picture` [R, R, 3] under `light` [R, R], its hairs `depth` lighter and darker."""
+    def lit(self, image: np.ndarray, light: Mask, depth: float) -> np.ndarray:
+        """`image` [R, R, 3] under `light` [R, R], its hairs `depth` lighter and darker."""
         warmth = self.attributes.light_warmth
         warm = np.array((1 + 0.05 * warmth, 1.0, 1 - 0.07 * warmth), dtype=np.float32)
         colour = light[..., None] * (1.16 * warm - SHADOW)
         colour += SHADOW
-        colour *= picture
+        colour *= image
         colour *= (1 + np.float32(depth) * self.streaks)[..., None]
         colour += (np.float32(0.03) * light * (1 + np.float32(0.5) * self.streaks))[..., None]
         return np.asarray(colour)

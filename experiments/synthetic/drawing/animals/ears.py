@@ -23,7 +23,7 @@ class Ear:
 
 
 def pricked_ear(attributes: AnimalAttributes, build: Build, pose: Pose, side: int) -> Ear:
-    """A cat's ear on the left (-1) or right (1) of the picture."""
+    """A cat's ear on the left (-1) or right (1) of the image."""
     size = attributes.ear_size * (1 + 0.08 * youth(attributes))
     lean, half = attributes.ear_spread, attributes.ear_width
 

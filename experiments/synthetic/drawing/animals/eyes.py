@@ -26,7 +26,7 @@ class Eye:
 
 
 def eye_of(attributes: AnimalAttributes, build: Build, pose: Pose, side: int) -> Eye:
-    """The eye on the left (-1) or right (1) of the picture; a cub's is larger and lower."""
+    """The eye on the left (-1) or right (1) of the image; a cub's is larger and lower."""
     young = youth(attributes)
     size = attributes.eye_size * (1 + 0.10 * young)
     a, b = build.eye_radius * size, build.eye_height * size * attributes.eye_openness

@@ -27,7 +27,7 @@ PROPORTIONS = Proportions(eye=1.08, iris=1.04)
 
 @dataclass(frozen=True)
 class Sitting:
-    """One picture in the making: the sitter, the canvas, and what several steps need."""
+    """One image in the making: the sitter, the canvas, and what several steps need."""
 
     attributes: FaceAttributes
     canvas: Canvas
@@ -159,7 +159,7 @@ def _paint_glasses(canvas: Canvas, attributes: FaceAttributes, glasses: Glasses)
 
 
 def _on_linen(canvas: Canvas) -> np.ndarray:
-    """The finished picture with the weave of its canvas, 21 threads a side, uint8 [R, R, 3]."""
+    """The finished image with the weave of its canvas, 21 threads a side, uint8 [R, R, 3]."""
     threads = np.float32(2 * np.pi * 64 / 3)
     weave = 1 + np.float32(0.010) * (np.sin(canvas.x * threads) + np.sin(canvas.y * threads))
     canvas.pixels *= weave[..., None]

@@ -1,9 +1,9 @@
-"""The trunks that LPIPS is defined on: the convolutional parts of AlexNet, VGG16 and SqueezeNet 1.1.
+"""The backbones that LPIPS is defined on: the convolutional parts of AlexNet, VGG16 and SqueezeNet 1.1.
 
 AlexNet is Krizhevsky's one-tower network (arXiv 1404.5997), VGG16 configuration D of Simonyan and Zisserman
 (arXiv 1409.1556), SqueezeNet that of Iandola et al. (arXiv 1602.07360) in its smaller version. Each is cut into slices
 where LPIPS (Zhang et al., arXiv 1801.03924) reads its features. A parameter is `slice<k>.<i>.<name>`, where i counts
-the layers from the picture on, as files of trained weights do. Made with `blank_network`, a trunk has no weights yet.
+the layers from the image on, as files of trained weights do. Made with `blank_network`, a backbone has no weights yet.
 
 The classes of torchvision and of the package lpips compute the same, but importing them brings torch's compiler along.
 """
@@ -19,7 +19,7 @@ SCALE = (0.458, 0.448, 0.450)
 
 
 class Scaling(nn.Module):
-    """Pictures [N, 3, H, W] in [-1, 1] -> the range that trunks were trained in."""
+    """Images [N, 3, H, W] in [-1, 1] -> the range that backbones were trained in."""
 
     shift: Tensor
     scale: Tensor
@@ -33,8 +33,8 @@ class Scaling(nn.Module):
         return (x - self.shift) / self.scale
 
 
-class Trunk(nn.Module):
-    """Scaled pictures [N, 3, H, W] -> the output [N, C, h, w] of each slice."""
+class Backbone(nn.Module):
+    """Scaled images [N, 3, H, W] -> the output [N, C, h, w] of each slice."""
 
     def __init__(self, layers: Sequence[nn.Module], ends: Sequence[int]) -> None:
         """Cut `layers` into slices, each of which stops before the layer of that number in `ends`."""
@@ -68,7 +68,7 @@ class Fire(nn.Module):
         return torch.cat([self.expand1x1(x), self.expand3x3(x)], dim=1).relu_()
 
 
-def alexnet() -> Trunk:
+def alexnet() -> Backbone:
     """Return AlexNet's five convolutions."""
     layers = [
         *_conv(3, 64, kernel_size=11, stride=4, padding=2),
@@ -79,10 +79,10 @@ def alexnet() -> Trunk:
         *_conv(384, 256, kernel_size=3, padding=1),
         *_conv(256, 256, kernel_size=3, padding=1),
     ]
-    return Trunk(layers, ends=(2, 5, 8, 10, 12))
+    return Backbone(layers, ends=(2, 5, 8, 10, 12))
 
 
-def vgg16() -> Trunk:
+def vgg16() -> Backbone:
     """Return VGG16's thirteen convolutions; the last pooling layer is left out."""
     layers: list[nn.Module] = []
     in_channels = 3
@@ -92,10 +92,10 @@ def vgg16() -> Trunk:
         for _ in range(num_convs):
             layers += _conv(in_channels, channels, kernel_size=3, padding=1)
             in_channels = channels
-    return Trunk(layers, ends=(4, 9, 16, 23, 30))
+    return Backbone(layers, ends=(4, 9, 16, 23, 30))
 
 
-def squeezenet() -> Trunk:
+def squeezenet() -> Backbone:
     """Return SqueezeNet 1.1's first convolution and eight blocks."""
     layers: list[nn.Module] = _conv(3, 64, kernel_size=3, stride=2)
     in_channels = 64
@@ -105,7 +105,7 @@ def squeezenet() -> Trunk:
         for _ in range(num_blocks):
             layers.append(Fire(in_channels, squeezed, expanded))
             in_channels = 2 * expanded
-    return Trunk(layers, ends=(2, 5, 8, 10, 11, 12, 13))
+    return Backbone(layers, ends=(2, 5, 8, 10, 11, 12, 13))
 
 
 def _conv(in_channels: int, out_channels: int, **shape: int) -> list[nn.Module]:

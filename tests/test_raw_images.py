@@ -1,4 +1,4 @@
-"""Pictures of every kind of source enter a project (folders and zips: test_tasks.py) and come out prepared."""
+"""Images of every kind of source enter a project (folders and zips: test_tasks.py) and come out prepared."""
 
 import io
 import os
@@ -8,11 +8,11 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from picture_files import blobs, file_bytes
+from image_files import blobs, file_bytes
 from tiny_project import files_below, make_project, set_param
 
 from flows.registration import add_domain
-from tasks.requests.raw_pictures import add_raw, count_pictures, not_copied
+from tasks.requests.raw_images import add_raw, count_images, not_copied
 from tasks.running.stage_cli import main
 from tasks.stages.ingest import STAGE
 from ui2i.datasets.manifest import read_manifest
@@ -24,13 +24,13 @@ FILES = {f"{index}.png": file_bytes(blobs(index), "PNG") for index in range(1, 4
 @pytest.fixture
 def project(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # stages change to their project, and this leads back
-    monkeypatch.setattr("tasks.requests.raw_pictures.ensure_dvc", lambda root: None)
-    monkeypatch.setattr("tasks.requests.raw_pictures.run_dvc", lambda root, *arguments: None)
+    monkeypatch.setattr("tasks.requests.raw_images.ensure_dvc", lambda root: None)
+    monkeypatch.setattr("tasks.requests.raw_images.run_dvc", lambda root, *arguments: None)
     return make_project(tmp_path / "project")
 
 
 def write_source(folder: Path, kind: str) -> Path:
-    """Write the pictures as one kind of source."""
+    """Write the images as one kind of source."""
     folder.mkdir()
     if kind == "parquet":
         column = [{"bytes": data, "path": name} for name, data in FILES.items()]
@@ -42,12 +42,12 @@ def write_source(folder: Path, kind: str) -> Path:
         (folder / "unlisted.png").write_bytes(file_bytes(blobs(9), "PNG"))
         (folder / "chosen.txt").write_text("\n".join(FILES))
         return folder / "chosen.txt"
-    with tarfile.open(folder / f"pictures.{kind}", "w:gz" if kind.endswith("gz") else "w") as archive:
+    with tarfile.open(folder / f"images.{kind}", "w:gz" if kind.endswith("gz") else "w") as archive:
         for name, data in FILES.items():
             info = tarfile.TarInfo(name)
             info.size = len(data)
             archive.addfile(info, io.BytesIO(data))
-    return folder / f"pictures.{kind}"
+    return folder / f"images.{kind}"
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def write_source(folder: Path, kind: str) -> Path:
 )
 def test_sources_are_copied_and_prepared(project, tmp_path, kind, place):
     source = write_source(tmp_path / "source", kind)
-    assert count_pictures(source) == 3
+    assert count_images(source) == 3
     added = add_raw(project, "anime", source)
     assert added == project.data_dir / "raw" / place
     assert add_raw(project, "anime", source) == added
@@ -72,10 +72,10 @@ def test_sources_are_copied_and_prepared(project, tmp_path, kind, place):
     assert read_manifest(project.prepared("anime")).num_images == 3
 
 
-def test_another_kind_of_source_is_other_pictures(project, tmp_path):
+def test_another_kind_of_source_is_other_images(project, tmp_path):
     add_raw(project, "anime", write_source(tmp_path / "one", "tar"))
     other = write_source(tmp_path / "two", "list")
-    with pytest.raises(DataError, match=r"data/raw/anime\.tar has other pictures"):
+    with pytest.raises(DataError, match=r"data/raw/anime\.tar has other images"):
         add_raw(project, "anime", other)
     assert add_raw(project, "anime", other, replace=True) == project.raw("anime")
 
@@ -89,7 +89,7 @@ def test_what_cannot_be_added(project, tmp_path):
         ("fake.tar", "no archive that is known"),
         ("fake.parquet", "no archive that is known"),
         ("list.txt", r"lists gone\.png, which does not exist"),
-        ("empty.txt", "list of pictures is empty"),
+        ("empty.txt", "list of images is empty"),
         ("nowhere.tar", "does not exist"),
     ):
         with pytest.raises(DataError, match=message):
@@ -100,7 +100,7 @@ def test_what_cannot_be_added(project, tmp_path):
 # What must not come in
 
 
-PICTURE = FILES["1.png"]
+IMAGE = FILES["1.png"]
 
 
 def added_files(project, source, **options) -> set[str]:
@@ -111,7 +111,7 @@ def added_files(project, source, **options) -> set[str]:
 def source(tmp_path) -> Path:
     folder = tmp_path / "source"
     folder.mkdir()
-    (folder / "good.png").write_bytes(PICTURE)
+    (folder / "good.png").write_bytes(IMAGE)
     return folder
 
 
@@ -120,14 +120,14 @@ def test_a_link_out_of_the_folder_is_left_out(project, tmp_path, source):
     (source / "zz.png").symlink_to(tmp_path / "secret.png")
     (source / "inside.png").symlink_to("good.png")
     assert added_files(project, source) == {"good.png", "inside.png"}
-    assert count_pictures(source) == 2 and count_pictures(source, follow_links=True) == 3
+    assert count_images(source) == 2 and count_images(source, follow_links=True) == 3
     assert not_copied(project.raw("anime")) == "1 file left out: 1 a link to elsewhere"
-    with pytest.raises(DataError, match="other pictures"):
+    with pytest.raises(DataError, match="other images"):
         add_raw(project, "anime", source, follow_links=True)
     assert added_files(project, source, follow_links=True, replace=True) == {"good.png", "inside.png", "zz.png"}
 
 
-def test_files_that_are_no_pictures_are_never_copied(project, tmp_path, source):
+def test_files_that_are_no_images_are_never_copied(project, tmp_path, source):
     (tmp_path / "shadow").write_text("root:$6$...\n")
     (source / "zz.png").symlink_to(tmp_path / "shadow")
     (source / "page.jpg").write_text("<html>")
@@ -136,16 +136,16 @@ def test_files_that_are_no_pictures_are_never_copied(project, tmp_path, source):
 
 def test_a_file_beyond_the_limit_is_never_copied(project, source):
     with (source / "a.png").open("wb") as file:
-        file.write(PICTURE)
+        file.write(IMAGE)
         file.truncate(3 << 29)  # takes no room on the disk
     assert added_files(project, source) == {"good.png"}
     assert not_copied(project.raw("anime")) == "1 file left out: 1 over 256 MiB"
 
 
 def test_a_file_that_grows_while_it_is_copied(project, source, monkeypatch):
-    monkeypatch.setattr("tasks.requests.raw_pictures.check_picture_file", lambda path, name: None)
-    monkeypatch.setattr("ui2i.decoding.MAX_FILE_BYTES", len(PICTURE) + 10)
-    (source / "a.png").write_bytes(PICTURE + bytes(100))
+    monkeypatch.setattr("tasks.requests.raw_images.check_image_file", lambda path, name: None)
+    monkeypatch.setattr("ui2i.decoding.MAX_FILE_BYTES", len(IMAGE) + 10)
+    (source / "a.png").write_bytes(IMAGE + bytes(100))
     assert added_files(project, source) == {"good.png"}
 
 
@@ -161,11 +161,11 @@ def test_a_list_that_leaves_its_folder_is_refused(project, tmp_path, source):
     assert added_files(project, source / "list.txt", follow_links=True) == {"source/good.png", "secret.png"}
 
 
-def test_pictures_in_the_project_that_link_elsewhere_are_refused(project, tmp_path):
+def test_images_in_the_project_that_link_elsewhere_are_refused(project, tmp_path):
     (tmp_path / "secret.png").write_bytes(FILES["2.png"])
     folder = project.raw("anime")
     folder.mkdir(parents=True)
-    (folder / "good.png").write_bytes(PICTURE)
+    (folder / "good.png").write_bytes(IMAGE)
     assert add_raw(project, "anime", folder) == folder
     (folder / "zz.png").symlink_to(tmp_path / "secret.png")
     with pytest.raises(DataError, match=r"has the link zz\.png to elsewhere"):

@@ -1,6 +1,6 @@
-"""The one way in which pictures from outside enter a project: copied to `data/raw/<name>`, where DVC tracks them.
+"""The one way in which images from outside enter a project: copied to `data/raw/<name>`, where DVC tracks them.
 
-What DVC tracks is published with the project. So of a folder or list only files are copied that begin as pictures, are
+What DVC tracks is published with the project. So of a folder or list only files are copied that begin as images, are
 no larger than these may be, and lie where the source does; what stays behind is noted beside them and told.
 """
 
@@ -24,7 +24,7 @@ from ui2i.datasets.ingestion.sources import (
     is_archive,
     open_source,
 )
-from ui2i.decoding import PictureError, check_picture_file, check_signature, read_picture_file
+from ui2i.decoding import ImageError, check_image_file, check_signature, read_image_file
 from ui2i.errors import ConfigError, DataError
 from ui2i.files import atomic_file, atomic_folder, sha256_file, sha256_listing
 from ui2i.images import SUFFIXES
@@ -49,30 +49,30 @@ class _Found:
 def add_raw(
     project: Project, name: str, source: Path | str, *, replace: bool = False, follow_links: bool = False
 ) -> Path:
-    """Copy pictures into the project as `data/raw/<name>`, of an archive with its suffix, and have DVC track them.
+    """Copy images into the project as `data/raw/<name>`, of an archive with its suffix, and have DVC track them.
 
-    Of a folder the pictures are taken, with their subfolders, and nothing else; of a list the files that it names. What
+    Of a folder the images are taken, with their subfolders, and nothing else; of a list the files that it names. What
     is there already and equal is not copied again.
 
     Args:
         source: a folder, a .zip, .tar or .parquet, or a .txt that lists files; may be the place in the project itself.
-        replace: take the place of other pictures of this name instead of refusing.
+        replace: take the place of other images of this name instead of refusing.
         follow_links: take what links lead to outside the source, linked folders too, and what a list names elsewhere.
 
     Returns:
         Where they lie now; `not_copied` tells what was left out.
 
     Raises:
-        DataError: the source is missing, nothing that holds pictures, or without any; a list leaves its folder; or
-            other pictures of that name are there.
-        ConfigError: pictures of that name are drawn.
+        DataError: the source is missing, nothing that holds images, or without any; a list leaves its folder; or
+            other images of that name are there.
+        ConfigError: images of that name are drawn.
         DvcError: DVC cannot track them.
     """
     from tasks.project.params import load_params
 
     if name in load_params(project).drawn:
         raise ConfigError(
-            f"{PARAMS_FILE} draws the pictures of {name}, expected a name without drawn.{name}; choose another name or "
+            f"{PARAMS_FILE} draws the images of {name}, expected a name without drawn.{name}; choose another name or "
             "remove that entry"
         )
     source = Path(source).resolve()
@@ -91,13 +91,13 @@ def add_raw(
 
 
 def not_copied(raw: Path) -> str | None:
-    """Return in a line what `add_raw` left out of the pictures that it copied; None: nothing."""
+    """Return in a line what `add_raw` left out of the images that it copied; None: nothing."""
     left_out = read_left_out(raw / LEFT_OUT_NAME)
     return str(left_out) if left_out else None
 
 
-def count_pictures(source: Path | str, *, follow_links: bool = False) -> int:
-    """Return how many pictures `add_raw` would take, or find in an archive.
+def count_images(source: Path | str, *, follow_links: bool = False) -> int:
+    """Return how many images `add_raw` would take, or find in an archive.
 
     Raises:
         DataError: as `add_raw`.
@@ -142,18 +142,18 @@ def _add_archive(project: Project, source: Path, destination: Path, existing: Pa
 def _check_free(project: Project, existing: Path | None, source: Path, *, replace: bool) -> None:
     if existing is not None and not replace:
         raise DataError(
-            f"{project.relative(existing)} has other pictures than {source}, expected a new name or the same "
-            "pictures; choose another name or ask to replace them"
+            f"{project.relative(existing)} has other images than {source}, expected a new name or the same "
+            "images; choose another name or ask to replace them"
         )
 
 
 def _is_of_files(path: Path) -> bool:
-    """Whether pictures lie in files of their own: in a folder, or as a list names them."""
+    """Whether images lie in files of their own: in a folder, or as a list names them."""
     return path.is_dir() or (path.is_file() and archive_suffix(path) == LIST_SUFFIX)
 
 
 def _find(source: Path, *, follow_links: bool) -> _Found:
-    """Return the pictures of a folder or list, and what is there beside them.
+    """Return the images of a folder or list, and what is there beside them.
 
     Raises:
         DataError: there are none; or a list names what is missing or lies elsewhere.
@@ -167,7 +167,7 @@ def _find(source: Path, *, follow_links: bool) -> _Found:
     if not files:
         why = f" ({left_out})" if left_out else ""
         raise DataError(
-            f"{source} contains no pictures{why}, expected files ending in {', '.join(SUFFIXES)}; add some, or say "
+            f"{source} contains no images{why}, expected files ending in {', '.join(SUFFIXES)}; add some, or say "
             "--follow-links if it holds links to them"
         )
     return _Found(dict(sorted(files.items())), left_out)
@@ -191,34 +191,34 @@ def _open(source: Path, *, follow_links: bool) -> FileSource:
 
 
 def _copies(folder: Path) -> _Found:
-    """Return the pictures that were copied to a folder; DVC may keep links to its cache there."""
+    """Return the images that were copied to a folder; DVC may keep links to its cache there."""
     opened = folder_source(folder)
     files = {member.path: member.key for member in opened.members if member.fault is None and member.key.is_file()}
     return _Found(files, LeftOut())
 
 
 def _check_in_place(project: Project, folder: Path) -> None:
-    """Refuse pictures that somebody put into the project if links among them lead out of it, for DVC follows these."""
+    """Refuse images that somebody put into the project if links among them lead out of it, for DVC follows these."""
     opened = folder_source(folder, Links(within=project.root))
     links = [member for member in opened.members if member.fault == "link" and member.key is not None]
     outside = next((member for member in links if not ends_within(member.key, project.root)), None)
     if outside is not None:
         raise DataError(
-            f"{project.relative(folder)} has the link {outside.path} to elsewhere, expected pictures in the project; "
+            f"{project.relative(folder)} has the link {outside.path} to elsewhere, expected images in the project; "
             "copy what it leads to, or say --follow-links"
         )
     if all(member.fault for member in opened.members):
-        raise DataError(f"{folder} contains no pictures, expected files ending in {', '.join(SUFFIXES)}; add some")
+        raise DataError(f"{folder} contains no images, expected files ending in {', '.join(SUFFIXES)}; add some")
 
 
 def _copy(found: _Found, folder: Path) -> LeftOut:
-    """Copy pictures and return what is left out. A file that has changed since it was found is looked at again."""
+    """Copy images and return what is left out. A file that has changed since it was found is looked at again."""
     left_out = LeftOut(list(found.left_out.files), found.left_out.passed_over)
     for name, file in found.files.items():
         try:
-            data = read_picture_file(file, name=name)
+            data = read_image_file(file, name=name)
             check_signature(data, name)
-        except PictureError as error:
+        except ImageError as error:
             left_out.files.append(Left(name, 0, error.fault))
             continue
         target = folder / name
@@ -228,10 +228,10 @@ def _copy(found: _Found, folder: Path) -> LeftOut:
 
 
 def _noted_fault(member: Member, left_out: LeftOut) -> bool:
-    """Whether a file is no picture or too large, which is noted; only its beginning is read."""
+    """Whether a file is no image or too large, which is noted; only its beginning is read."""
     try:
-        check_picture_file(member.key, name=member.path)
-    except PictureError as error:
+        check_image_file(member.key, name=member.path)
+    except ImageError as error:
         left_out.files.append(Left(member.path, member.num_bytes, error.fault))
         return True
     return False

@@ -1,4 +1,4 @@
-"""Picture files for tests, made on the spot: of every kind, whole or spoilt."""
+"""Image files for tests, made on the spot: of every kind, whole or spoilt."""
 
 import io
 import struct
@@ -10,7 +10,7 @@ from PIL import Image
 
 
 def gradient(width: int = 24, height: int = 16) -> Image.Image:
-    """A smooth picture without symmetry, so that every rotation looks different."""
+    """A smooth image without symmetry, so that every rotation looks different."""
     x, y = np.meshgrid(np.linspace(0, 1, width), np.linspace(0, 1, height))
     levels = np.stack([200 * x + 20, 180 * y + 30, 90 * x + 90 * y + 40], axis=-1)
     return Image.fromarray(levels.astype(np.uint8))
@@ -40,13 +40,13 @@ def noise(width: int = 64, height: int = 64, *, seed: int = 0) -> Image.Image:
 
 
 def blobs(seed: int, width: int = 48, height: int = 40) -> Image.Image:
-    """A smooth picture that looks like no other seed's."""
+    """A smooth image that looks like no other seed's."""
     levels = np.random.default_rng(seed).integers(0, 256, (6, 6, 3), dtype=np.uint8)
     return Image.fromarray(levels).resize((width, height), Image.Resampling.BICUBIC)
 
 
 def textured(seed: int, width: int = 96, height: int = 80) -> Image.Image:
-    """A picture with detail of every size, the finer the fainter, as photographs have."""
+    """An image with detail of every size, the finer the fainter, as photographs have."""
     random = np.random.default_rng(seed)
     levels = np.zeros((height, width, 3))
     for cells in (3, 6, 12, 24, 48):
