@@ -20,7 +20,7 @@ from flows.artifacts import show_contact_sheet, show_distances, show_revision
 from flows.drift import check_drift
 from flows.holding import making, tell_alive
 from flows.limits import ensure_training_limit
-from flows.parameters import Method, Mode, Name, Overrides, ImageFraming, Psi, Start, Steps, SwapMode
+from flows.parameters import ImageFraming, Method, Mode, Name, Overrides, Psi, Start, Steps, SwapMode
 from flows.registration import DEFAULT_MODES, add_base, add_domain
 from flows.stages import command_task, ended_with_flow, stage_task
 from flows.task_runners import chosen_task_runner, is_parallel, num_workers, threads_per_stage

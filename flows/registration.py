@@ -96,7 +96,7 @@ def plan_base(
     check_name(name, where="the base")
     planned = dataclasses.replace(params, bases={**params.bases, name: Base(pretrain=overrides or {})})
     num_images = _num_training_images(planned, images, follow_links=follow_links)
-    return describe_plan(project, planned, name, num_images=num_images)
+    return describe_plan(project, planned, name, num_training_images=num_images)
 
 
 def plan_domain(
@@ -120,7 +120,7 @@ def plan_domain(
     domain = Domain(base=base, modes=tuple(modes), finetune=overrides or {})
     planned = dataclasses.replace(params, domains={**params.domains, name: domain})
     num_images = _num_training_images(planned, images, follow_links=follow_links)
-    return describe_plan(project, planned, name, num_images=num_images)
+    return describe_plan(project, planned, name, num_training_images=num_images)
 
 
 def _check_domain(project: Project, name: str, base: str, modes: Sequence[str]) -> Params:

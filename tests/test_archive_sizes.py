@@ -150,9 +150,7 @@ def test_a_parquet_file_that_unpacks_to_too_much(tmp_path: Path) -> None:
     zeros = bytes(30 * MB)
     few = pa.array([*IMAGES, zeros], pa.binary())
     one_for_all = pa.DictionaryArray.from_arrays(pa.array([0] * 50, pa.int32()), pa.array([zeros], pa.binary()))
-    named = pa.array(
-        [{"bytes": IMAGES[0], "path": "x" * (30 * MB)}], pa.struct({"bytes": pa.binary(), "path": "str"})
-    )
+    named = pa.array([{"bytes": IMAGES[0], "path": "x" * (30 * MB)}], pa.struct({"bytes": pa.binary(), "path": "str"}))
     for name, values, options in (
         ("plain", few, {"use_dictionary": False}),
         ("dictionary", one_for_all, {}),

@@ -28,7 +28,7 @@ from experiments.paper.figures.guided import guided_images, guided_sheet, measur
 from experiments.paper.figures.models import Family, FigureModel, direct_swaps
 from experiments.paper.figures.multi_modal import measure_multi_modal, multi_modal_images, multi_modal_sheet
 from experiments.paper.figures.schemas import AGREEMENT_SCHEMA, CHANGES_SCHEMA, MEASURES_SCHEMA
-from experiments.paper.figures.shared_latents import kept_traits, measure_images, images_of
+from experiments.paper.figures.shared_latents import images_of, kept_traits, measure_images
 from experiments.paper.figures.sheets import QUALITIES, below, beside, save_webp
 from experiments.paper.figures.traits import trait_reader
 from experiments.paper.stages.figures import with_set

@@ -17,8 +17,8 @@ from ui2i.images import to_tensor
 from ui2i.metrics import inception as inception_module
 from ui2i.metrics.evaluation import embed_set, evaluate
 from ui2i.metrics.frechet import frechet_distance, kernel_distance
-from ui2i.metrics.inception import WEIGHTS_NAME, Inception, load_inception
 from ui2i.metrics.image_sets import in_memory
+from ui2i.metrics.inception import WEIGHTS_NAME, Inception, load_inception
 from ui2i.perceptual import load_perceptual
 
 extractors = pytest.importorskip("torch_fidelity.feature_extractor_inceptionv3")

@@ -12,7 +12,7 @@ import torchvision
 from torch import Tensor, nn
 from torch.autograd import gradcheck
 
-from ui2i.config import PerceptualConfig, BackboneName
+from ui2i.config import BackboneName, PerceptualConfig
 from ui2i.errors import BackboneError, ConfigError, DataError
 from ui2i.perceptual import Perceptual, load_perceptual
 
@@ -169,7 +169,9 @@ def test_failed_download_names_the_ways_out(
 
 
 def test_file_that_does_not_exist(tmp_path: Path) -> None:
-    with pytest.raises(BackboneError, match=r"squeeze backbone.*absent\.pth.*expected a file; put torchvision's file at"):
+    with pytest.raises(
+        BackboneError, match=r"squeeze backbone.*absent\.pth.*expected a file; put torchvision's file at"
+    ):
         load_perceptual(PerceptualConfig(backbone="squeeze", weights=str(tmp_path / "absent.pth")))
 
 

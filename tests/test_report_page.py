@@ -17,7 +17,7 @@ from test_tasks import run
 
 from experiments.paper.tables import Cell, PaperTable
 from experiments.paper.tables.html import paper_table
-from ui2i.report import Section, curves, heat_map, paragraph, image, render, table
+from ui2i.report import Section, curves, heat_map, image, paragraph, render, table
 
 CHROMIUM = next((path for path in map(shutil.which, ("chromium", "chromium-browser", "google-chrome")) if path), None)
 

@@ -1,12 +1,12 @@
 """LPIPS, the perceptual distance between images (Zhang et al., arXiv 1801.03924), split so that features are reused.
 
-A backbone trained on ImageNet turns each image into feature maps, which are scaled to unit length over the channels; the
-distance is the squared difference, weighted channel by channel with the learned heads (version 0.1, from the `lpips`
-package) and averaged over the pixels. `features` and `distance_from_features` are the two halves: comparing K sets of
-images with each other costs K passes through the backbone. Images are NCHW float32 RGB in [-1, 1].
+A backbone trained on ImageNet turns each image into feature maps, which are scaled to unit length over the channels;
+the distance is the squared difference, weighted channel by channel with the learned heads (version 0.1, from the
+`lpips` package) and averaged over the pixels. `features` and `distance_from_features` are the two halves: comparing K
+sets of images with each other costs K passes through the backbone. Images are NCHW float32 RGB in [-1, 1].
 
-Values depend on the backbone's weights, so `name` and `weights_hash` belong in every table beside them. The backbone `random`
-needs no download and serves trials and tests; its values compare with nothing but themselves.
+Values depend on the backbone's weights, so `name` and `weights_hash` belong in every table beside them. The backbone
+`random` needs no download and serves trials and tests; its values compare with nothing but themselves.
 """
 
 import dataclasses
@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ui2i.config import PerceptualConfig, BackboneName
+from ui2i.config import BackboneName, PerceptualConfig
 from ui2i.errors import BackboneError, ConfigError, DataError
 from ui2i.files import sha256_bytes, sha256_listing
 from ui2i.networks import backbones
@@ -156,8 +156,8 @@ def load_perceptual(config: PerceptualConfig, device: torch.device | str = "cpu"
     """
     if config.backbone == "random" and config.weights is not None:
         raise ConfigError(
-            f"perceptual.weights is {config.weights} with perceptual.backbone random, expected no file for an untrained "
-            "backbone; remove perceptual.weights or name the file's backbone"
+            f"perceptual.weights is {config.weights} with perceptual.backbone random, expected no file for an "
+            "untrained backbone; remove perceptual.weights or name the file's backbone"
         )
     architecture = _ARCHITECTURES[config.backbone]
     backbone = blank_network(architecture.make)
@@ -207,8 +207,8 @@ def _trained_backbone(config: PerceptualConfig, shapes: Mapping[str, torch.Size]
     path = _torchvision_file(config.backbone) if config.weights is None else Path(config.weights)
     if not path.is_file():
         raise BackboneError(
-            f"the {config.backbone} backbone's weights are not at {path}, where perceptual.weights says, expected a file; "
-            f"{_ways_out(config.backbone)}"
+            f"the {config.backbone} backbone's weights are not at {path}, where perceptual.weights says, expected a "
+            f"file; {_ways_out(config.backbone)}"
         )
     return _fit(_read_state_dict(path, config.backbone), shapes, path, config.backbone)
 
@@ -252,7 +252,8 @@ def _read_state_dict(path: Path, backbone: BackboneName) -> dict[str, Tensor]:
     except Exception as error:  # the bytes of a damaged file can make the unpickler raise nearly anything
         first_line = (str(error).splitlines() or [type(error).__name__])[0]
         raise BackboneError(
-            f"{path} cannot be read as weights ({first_line}), expected a state dict saved by torch; {_ways_out(backbone)}"
+            f"{path} cannot be read as weights ({first_line}), expected a state dict saved by torch; "
+            f"{_ways_out(backbone)}"
         ) from error
     if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
         raise BackboneError(
@@ -277,8 +278,8 @@ def _fit(
         more = f", and {len(faults) - 2} more" if len(faults) > 2 else ""
         raise BackboneError(
             f"{path} does not fit the backbone {backbone}: {', '.join(faults[:2])}{more}; expected the state dict of "
-            f"torchvision's {_cache_path(_url(backbone)).stem.split('-')[0]} or its features.* part; set perceptual.backbone "
-            f"to the file's network, or {_ways_out(backbone)}"
+            f"torchvision's {_cache_path(_url(backbone)).stem.split('-')[0]} or its features.* part; set "
+            f"perceptual.backbone to the file's network, or {_ways_out(backbone)}"
         )
     return {name: state[name].float().contiguous() for name in shapes}
 

@@ -99,7 +99,9 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--resume", type=Path, help="the --out of an earlier call with the same settings")
     parser.add_argument("--network", type=json.loads, default={}, metavar="JSON", help="settings of the network")
     parser.add_argument("--training", type=json.loads, default={}, metavar="JSON", help="settings of the training")
-    parser.add_argument("--backbone", type=Path, help="weights of squeezenet1_1, for Frechet distances to held-out images")
+    parser.add_argument(
+        "--backbone", type=Path, help="weights of squeezenet1_1, for Frechet distances to held-out images"
+    )
     parser.add_argument("--evaluate-kimg", type=float, help="thousands of images between such measurements")
     parser.add_argument("--device", default="auto")
     args = parser.parse_args(arguments)
@@ -119,7 +121,9 @@ def prepare(images: Path, folder: Path, resolution: int) -> PreparedDataset:
 
 def judge(args: argparse.Namespace, dataset: PreparedDataset, device: str) -> HeldOutEvaluator:
     """Return what measures samples against the held-out images."""
-    backbone = {"backbone": "random"} if args.backbone is None else {"backbone": "squeeze", "weights": str(args.backbone)}
+    backbone = (
+        {"backbone": "random"} if args.backbone is None else {"backbone": "squeeze", "weights": str(args.backbone)}
+    )
     perceptual = load_perceptual(from_mapping(PerceptualConfig, backbone, section="perceptual"), device)
     return held_out_evaluator(PreparedDataset(dataset.path, "test"), perceptual, num_images=2000, device=device)
 

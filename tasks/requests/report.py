@@ -48,7 +48,7 @@ def _sections(project: Project, params: Params) -> "Iterator[Section]":
 
 
 def _domain_parts(project: Project, domain: str) -> Iterator[str]:
-    from ui2i.report import curves, heat_map, paragraph, image
+    from ui2i.report import curves, heat_map, image, paragraph
     from ui2i.tables import DISTANCE_SCHEMA, read_table
 
     if project.distance_table(domain).is_file():
@@ -59,7 +59,8 @@ def _domain_parts(project: Project, domain: str) -> Iterator[str]:
         values = {(row["source"], row["target"]): float(row["mean"]) for _, row in last.iterrows()}
         yield heat_map("Model distance, every pair", names, values)
         yield paragraph(
-            f"LPIPS with the backbone {first['backbone']}, {first['num_latents']:,} latents, psi {first['truncation_psi']:g}."
+            f"LPIPS with the backbone {first['backbone']}, {first['num_latents']:,} latents, psi "
+            f"{first['truncation_psi']:g}."
         )
         yield curves(f"Distance from {first['source_domain']}, all runs", *_history(frame, first["source_domain"]))
     choice = project.swap_choice(domain)
@@ -103,7 +104,18 @@ def _provenance(project: Project, params: Params) -> Iterator[str]:
             frame = read_table(project.evaluation_table(domain), EVALUATION_SCHEMA)
             runs += [_run_line("evaluation", domain, row) for _, row in frame.drop_duplicates("run_id").iterrows()]
     if runs:
-        header = ("table", "domain", "run", "measured (UTC)", "commit", "backbone", "backbone hash", "seed", "device", "s")
+        header = (
+            "table",
+            "domain",
+            "run",
+            "measured (UTC)",
+            "commit",
+            "backbone",
+            "backbone hash",
+            "seed",
+            "device",
+            "s",
+        )
         yield table("Runs", header, runs)
     if models:
         yield table("Models, as measured last", ("model", "checkpoint", "its images", "first compared with"), models)

@@ -1,8 +1,8 @@
 """Codes that were found, as rows of Parquet: beside a translation, and in a store from which they are taken again.
 
 A store is a folder with one small table an image, named by the hash of all that decides the code: the pixels, the
-generator, the settings of the inversion, the backbone of its loss and the encoder. So equal work is never done twice, by
-whichever run, a run that was killed goes on behind its last batch, and two runs can share a store.
+generator, the settings of the inversion, the backbone of its loss and the encoder. So equal work is never done twice,
+by whichever run, a run that was killed goes on behind its last batch, and two runs can share a store.
 """
 
 import dataclasses

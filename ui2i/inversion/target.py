@@ -45,8 +45,8 @@ class Target:
 def _feature_distance(fx: list[Tensor], fy: list[Tensor]) -> Tensor:
     """Return ||Phi(I) - Phi(G(w))||_2 of Eq. 5, as a root mean square over pixels and a mean over the backbone's maps.
 
-    Features have unit length over the channels, because copies of a backbone differ in the scale of their activations by
-    factors of a hundred, and the weight of this term with them.
+    Features have unit length over the channels, because copies of a backbone differ in the scale of their activations
+    by factors of a hundred, and the weight of this term with them.
     """
     terms = [(x - y).square().sum(dim=1).mean(dim=(1, 2)).clamp_min(_TINY).sqrt() for x, y in zip(fx, fy, strict=True)]
     return torch.stack(terms).mean(dim=0)

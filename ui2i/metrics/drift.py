@@ -1,8 +1,8 @@
 """Has a distance changed since it was measured last? The change, in standard errors, and what may have caused it.
 
 Two measurements of one pair of models differ by chance only in what they do not share. With the same weights, latents,
-noise and backbone they agree to rounding, so most changes have a cause that the rows themselves name; a change without one
-is the interesting case.
+noise and backbone they agree to rounding, so most changes have a cause that the rows themselves name; a change without
+one is the interesting case.
 """
 
 import dataclasses

@@ -19,9 +19,9 @@ from ui2i.errors import DataError
 from ui2i.files import sha256_bytes, sha256_listing
 from ui2i.images import to_uint8
 from ui2i.metrics.frechet import Features, frechet_distance, kernel_distance
+from ui2i.metrics.image_sets import ImageSet
 from ui2i.metrics.inception import Inception
 from ui2i.metrics.moments import Estimate, estimate
-from ui2i.metrics.image_sets import ImageSet
 from ui2i.perceptual import Perceptual
 from ui2i.progress import Progress, no_progress
 

@@ -1,8 +1,8 @@
 """How alike are the two most alike of many images? Perceptual distances between all of them.
 
-LPIPS is a squared Euclidean distance: between the backbone's unit-length features, each channel scaled by the root of its
-head over the number of pixels. All pairs of n images therefore cost n passes through the backbone and one product of
-matrices, not n (n - 1) / 2 comparisons, and the values are exact.
+LPIPS is a squared Euclidean distance: between the backbone's unit-length features, each channel scaled by the root of
+its head over the number of pixels. All pairs of n images therefore cost n passes through the backbone and one product
+of matrices, not n (n - 1) / 2 comparisons, and the values are exact.
 """
 
 import numpy as np

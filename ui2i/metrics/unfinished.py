@@ -1,7 +1,8 @@
 """The state of a measurement of distances that was interrupted, so that it goes on where it stopped.
 
 The file belongs to one measurement: it holds a fingerprint of everything that decides its values (weights of generators
-and backbone, settings, pairs), and a file of another measurement is passed over. What is taken up continues bit for bit.
+and backbone, settings, pairs), and a file of another measurement is passed over. What is taken up continues bit for
+bit.
 """
 
 import dataclasses

@@ -38,7 +38,7 @@ from ui2i.perceptual import Perceptual
 from ui2i.progress import Progress, no_progress
 from ui2i.provenance import code_commit
 from ui2i.tables import TRANSLATION_SCHEMA, write_table
-from ui2i.translation.inputs import Inputs, SourceImage, Reject, StemNamer, list_inputs, readable_batches
+from ui2i.translation.inputs import Inputs, Reject, SourceImage, StemNamer, list_inputs, readable_batches
 from ui2i.translation.outputs import Output, TranslationConfig, plan_outputs
 from ui2i.translation.references import find_references
 
@@ -191,7 +191,11 @@ class _Writer:
         self._namer = StemNamer([output.variant for output in outputs])
 
     def write(
-        self, source_images: Sequence[SourceImage], latents: Sequence[Latent], ws: Tensor, noise: Sequence[Tensor] | None
+        self,
+        source_images: Sequence[SourceImage],
+        latents: Sequence[Latent],
+        ws: Tensor,
+        noise: Sequence[Tensor] | None,
     ) -> None:
         """Write a batch, whose codes and noise maps are given once image by image and once together."""
         generated = [to_uint8(output.generate(ws, noise)) for output in self._outputs]

@@ -92,9 +92,7 @@ def list_inputs(inputs: Inputs, resolution: int, framing: Literal["center", "fit
         where, left_out = "the list of images is empty", LeftOut()
     if all(member.fault for member in members):
         why = f" ({left_out})" if left_out else ""
-        raise DataError(
-            f"{where}{why}, expected files ending in {', '.join(SUFFIXES)}; add images or correct the path"
-        )
+        raise DataError(f"{where}{why}, expected files ending in {', '.join(SUFFIXES)}; add images or correct the path")
     entries = (_read(index, source, member, resolution, framing) for index, member in enumerate(members))
     return Listing(len(members), entries, left_out)
 

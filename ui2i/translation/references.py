@@ -16,7 +16,7 @@ from ui2i.inversion import Inverter, stack_latents
 from ui2i.networks.generator import Generator
 from ui2i.perceptual import Perceptual
 from ui2i.progress import Progress, no_progress
-from ui2i.translation.inputs import Inputs, Image, Reject, list_inputs
+from ui2i.translation.inputs import Inputs, Reject, SourceImage, list_inputs
 from ui2i.translation.outputs import Reference
 
 STEPS_FROM_MEAN = 200  # of a search where the settings count on an encoder's start
@@ -56,12 +56,11 @@ def find_references(
     latents = inverter.find(np.stack([image.image for image in images]), progress=progress)
     ws, _ = stack_latents(latents, generator)
     return [
-        Reference(path=image.path, sha256=image.sha256, ws=ws[place : place + 1])
-        for place, image in enumerate(images)
+        Reference(path=image.path, sha256=image.sha256, ws=ws[place : place + 1]) for place, image in enumerate(images)
     ]
 
 
-def _readable(entry: Image | Reject) -> Image:
+def _readable(entry: SourceImage | Reject) -> SourceImage:
     if isinstance(entry, Reject):
         raise DataError(f"the reference {entry.path} is {entry.reason}, expected a readable image; name another one")
     return entry

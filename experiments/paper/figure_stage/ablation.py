@@ -110,7 +110,7 @@ def _measure_domain(
     progress: Progress,
 ) -> None:
     """Measure the models of a domain, the base's own images first, and keep the first images of each."""
-    from experiments.paper.figures.shared_latents import kept_traits, measure_images, images_of
+    from experiments.paper.figures.shared_latents import images_of, kept_traits, measure_images
 
     settings, family = setup.settings, ablation.family
     found = readers(setup, family, no_progress) if domain in family.domains else {}

@@ -50,7 +50,8 @@ def prepare(out: Path | None, *, quick: bool, backbone: Path | None = None) -> P
     Args:
         out: its folder; None: one in the repository.
         quick: the small experiment.
-        backbone: file with the perceptual backbone's weights; None: as the settings say, which is an untrained backbone.
+        backbone: file with the perceptual backbone's weights; None: as the settings say, which is an untrained
+        backbone.
 
     Raises:
         ConfigError: this is no clone of the repository, the folder holds something else, or a setting is not valid.

@@ -116,9 +116,9 @@ def table_2(results: Results) -> str:
     parts.append(
         f"`images`: {counts} test images, inverted by {inversion.method} ({inversion.num_steps} steps) and "
         "translated; `generated`: what the models make of the same latents, with no inversion between. LPIPS with 95 % "
-        "intervals; fd is a Frechet distance on the backbone's features and no FID, is biased upwards by few outputs, and "
-        "has no interval. The truth is the same person drawn in the target's style, which no training saw; the score "
-        f"is 1 for it and 0 for a random image of the domain. {_training_times(results)}\n"
+        "intervals; fd is a Frechet distance on the backbone's features and no FID, is biased upwards by few outputs, "
+        "and has no interval. The truth is the same person drawn in the target's style, which no training saw; the "
+        f"score is 1 for it and 0 for a random image of the domain. {_training_times(results)}\n"
     )
     return "\n".join(parts)
 

@@ -16,7 +16,7 @@ from tasks.running.stage_cli import Job, Stage, default_device, main
 if TYPE_CHECKING:
     import numpy as np
 
-    from experiments.paper.truth import AttributeRegressor, Cases, KeptAttribute, ImageScore
+    from experiments.paper.truth import AttributeRegressor, Cases, ImageScore, KeptAttribute
     from ui2i.perceptual import Perceptual
 
 Kept = dict[str, "list[KeptAttribute]"]  # by variant

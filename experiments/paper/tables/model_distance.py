@@ -113,8 +113,8 @@ def _protocol_notes(rows: "list[pd.Series]") -> list[str]:
     for row in rows:
         column = f"{row['source_domain']}2{row['target_domain']}"
         notes[
-            f"{column}: backbone {row['backbone']}, {row['num_latents']:,} latents, psi {row['truncation_psi']:g}, noise "
-            f"{row['noise_mode']}, {row['img_resolution']} px, measured {row['measured_at']:%Y-%m-%d}."
+            f"{column}: backbone {row['backbone']}, {row['num_latents']:,} latents, psi {row['truncation_psi']:g}, "
+            f"noise {row['noise_mode']}, {row['img_resolution']} px, measured {row['measured_at']:%Y-%m-%d}."
         ] = None
     return list(notes)
 

@@ -144,9 +144,7 @@ def table_3_claims(frames: "Mapping[str, pd.DataFrame]") -> list[Claim]:
         cases = []
         for base, frame in frames.items():
             found = frame[(frame["kind"] == "real") & (frame["start"] == "mean")]
-            own, theirs = (
-                found[found["method"] == name].set_index("image")["ssim"] for name in ("closed_form", other)
-            )
+            own, theirs = (found[found["method"] == name].set_index("image")["ssim"] for name in ("closed_form", other))
             if len(own) > 1 and len(theirs) > 1:
                 cases.append(paired(base, list((own - theirs).astype(float))))
         claims.append(

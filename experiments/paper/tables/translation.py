@@ -71,6 +71,6 @@ def _protocol_notes(rows: "list[pd.Series]") -> list[str]:
 
 
 _REFERENCE_NOTE = (
-    'fd_<backbone> is a Frechet distance on the perceptual backbone\'s features and no FID. Columns headed "paper:" are the '
-    "authors' own values, of their models and images; nothing here compares with their sizes."
+    'fd_<backbone> is a Frechet distance on the perceptual backbone\'s features and no FID. Columns headed "paper:" '
+    "are the authors' own values, of their models and images; nothing here compares with their sizes."
 )

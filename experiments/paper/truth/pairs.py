@@ -50,9 +50,7 @@ def read_drawn(folder: Path) -> dict[str, DrawnImage]:
     try:
         table = pq.ParquetFile(path).read()
         rows = table.to_pylist()
-        images = {
-            row["file"]: DrawnImage(**{name: row[name] for name in ("style", "seed", "index")}) for row in rows
-        }
+        images = {row["file"]: DrawnImage(**{name: row[name] for name in ("style", "seed", "index")}) for row in rows}
     except (OSError, pa.ArrowException, KeyError) as error:
         raise DataError(
             f"{path} cannot be read ({error}), expected the table of a drawn dataset; draw the images again"

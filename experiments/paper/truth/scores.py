@@ -124,9 +124,7 @@ def summarize(values: Sequence[float]) -> Summary:
         )
     mean, sem = float(np.mean(values)), float(np.std(values, ddof=1)) / math.sqrt(len(values))
     half_width = float(stdtrit(len(values) - 1, 0.975)) * sem
-    return Summary(
-        mean=mean, sem=sem, ci95_low=mean - half_width, ci95_high=mean + half_width, num_images=len(values)
-    )
+    return Summary(mean=mean, sem=sem, ci95_low=mean - half_width, ci95_high=mean + half_width, num_images=len(values))
 
 
 Distances = dict[Metric, Float64[np.ndarray, " n"]]
@@ -158,9 +156,7 @@ class _Truth:
 
 def _draw(num_images: int, num_targets: int, num_draws: int, seed: int) -> Int64[np.ndarray, "n draws"]:
     """Choose targets for each image; the choice for one does not depend on how many there are."""
-    rows = [
-        np.random.default_rng([seed, image]).permutation(num_targets)[:num_draws] for image in range(num_images)
-    ]
+    rows = [np.random.default_rng([seed, image]).permutation(num_targets)[:num_draws] for image in range(num_images)]
     return np.stack(rows).astype(np.int64)
 
 

@@ -18,7 +18,7 @@ from ui2i import __version__
 from ui2i.config import IngestConfig, to_mapping
 from ui2i.datasets.ingestion import sheets
 from ui2i.datasets.ingestion.duplicates import NearDuplicates, hash_bytes
-from ui2i.datasets.ingestion.examine import Examined, Image
+from ui2i.datasets.ingestion.examine import Examined, PreparedImage
 from ui2i.datasets.ingestion.rejects import RejectLog
 from ui2i.datasets.ingestion.shards import ShardWriter, read_pngs
 from ui2i.datasets.ingestion.splits import split_of
@@ -145,7 +145,7 @@ class DatasetBuilder:
             with contextlib.suppress(OSError, pa.ArrowException):
                 part.close()
 
-    def _add_image(self, file: Examined, part: int, image: Image, examine: Callable[[], Examined]) -> None:
+    def _add_image(self, file: Examined, part: int, image: PreparedImage, examine: Callable[[], Examined]) -> None:
         original = self._near.find(image.phash) if self._near else None
         if original is not None:
             self._rejects.add_image(file, part, image, duplicate_of=self._paths[original])
@@ -155,7 +155,7 @@ class DatasetBuilder:
             image = examine().images[part]
         self._accept(file, part, image)
 
-    def _accept(self, file: Examined, part: int, image: Image) -> None:
+    def _accept(self, file: Examined, part: int, image: PreparedImage) -> None:
         assert file.sha256 is not None  # an image came of its bytes
         assert image.png is not None
         split = split_of(file.sha256, self._config.test_share)

@@ -106,7 +106,9 @@ class Examiner:
         num_pixels = self.config.img_resolution**2
         contrasts = [contrast(sums, squares, num_pixels) for _, sums, squares in measured]
         images = tuple(
-            PreparedImage(square.crop, square.corners, perceptual_hash(square.image), sums, squares, encode_png(square.image))
+            PreparedImage(
+                square.crop, square.corners, perceptual_hash(square.image), sums, squares, encode_png(square.image)
+            )
             for (square, sums, squares), deviation in zip(measured, contrasts, strict=True)
             if deviation >= self.config.min_contrast
         )

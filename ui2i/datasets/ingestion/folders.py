@@ -54,9 +54,7 @@ def list_source(files: Sequence[str | os.PathLike[str]]) -> FileSource:
     try:
         root = Path(os.path.commonpath([place.parent for place in places]))
     except ValueError as error:
-        raise DataError(
-            f"the listed images share no folder ({error}), expected one drive; copy them there"
-        ) from error
+        raise DataError(f"the listed images share no folder ({error}), expected one drive; copy them there") from error
     return FileSource(
         Member(printable_path(place.relative_to(root).as_posix()), _size(place), place) for place in places
     )

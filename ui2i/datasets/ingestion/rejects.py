@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ui2i.datasets.ingestion.duplicates import hash_bytes
-from ui2i.datasets.ingestion.examine import Examined, Image
+from ui2i.datasets.ingestion.examine import Examined, PreparedImage
 from ui2i.datasets.ingestion.table_writer import TableWriter
 from ui2i.datasets.manifest import INGEST_REJECT_SCHEMA, REJECTS_NAME
 from ui2i.errors import DataError
@@ -50,7 +50,7 @@ class RejectLog:
         """Note a whole file."""
         self._add(file, reason, detail, duplicate_of, part=0, phash=None)
 
-    def add_image(self, file: Examined, part: int, image: Image, *, duplicate_of: str) -> None:
+    def add_image(self, file: Examined, part: int, image: PreparedImage, *, duplicate_of: str) -> None:
         """Note one of a file's images as a near duplicate."""
         detail = f"{file.path} looks like {duplicate_of}"
         self._add(file, "near_duplicate", detail, duplicate_of, part=part, phash=hash_bytes(image.phash))

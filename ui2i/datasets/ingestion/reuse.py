@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ui2i.datasets.ingestion.examine import FREE_SETTINGS, Examined, Image
+from ui2i.datasets.ingestion.examine import FREE_SETTINGS, Examined, PreparedImage
 from ui2i.datasets.manifest import DETAILS_NAME, REJECTS_NAME, SCHEMA_VERSION, Manifest, read_manifest
 from ui2i.errors import DataError
 from ui2i.files import sha256_file
@@ -36,9 +36,7 @@ class EarlierDataset:
         index = pa.concat_tables(shard.read(["source_path", "sha256"]) for shard in self._shards)
         self._ids: dict[str, list[int]] = {}
         known: dict[str, str] = {}
-        for image_id, (path, sha256) in enumerate(
-            zip(*(column.to_pylist() for column in index.columns), strict=True)
-        ):
+        for image_id, (path, sha256) in enumerate(zip(*(column.to_pylist() for column in index.columns), strict=True)):
             self._ids.setdefault(path, []).append(image_id)
             known[path] = sha256
         self._rejects: dict[str, list[dict[str, Any]]] = {}
@@ -124,10 +122,10 @@ def _is_intact(folder: Path, manifest: Manifest) -> bool:
     )
 
 
-def _kept_image(row: Mapping[str, Any], detail: Mapping[str, Any]) -> Image:
+def _kept_image(row: Mapping[str, Any], detail: Mapping[str, Any]) -> PreparedImage:
     flat = detail["corners"]
     left, top, right, bottom = row["crop"]
-    return Image(
+    return PreparedImage(
         crop=(left, top, right, bottom),
         corners=None if flat is None else tuple(zip(flat[::2], flat[1::2], strict=True)),
         phash=int.from_bytes(detail["phash"], "big"),
@@ -137,5 +135,5 @@ def _kept_image(row: Mapping[str, Any], detail: Mapping[str, Any]) -> Image:
     )
 
 
-def _lost_image(row: Mapping[str, Any]) -> Image:
-    return Image((0, 0, 0, 0), None, int.from_bytes(row["phash"], "big"), (), (), None)
+def _lost_image(row: Mapping[str, Any]) -> PreparedImage:
+    return PreparedImage((0, 0, 0, 0), None, int.from_bytes(row["phash"], "big"), (), (), None)

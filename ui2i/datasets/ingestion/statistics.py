@@ -5,7 +5,7 @@ from array import array
 from collections.abc import Sequence
 from typing import Any
 
-from ui2i.datasets.ingestion.examine import Examined, Image
+from ui2i.datasets.ingestion.examine import Examined, PreparedImage
 
 
 class Statistics:
@@ -19,7 +19,7 @@ class Statistics:
         self._sums = [0, 0, 0]
         self._squares = [0, 0, 0]
 
-    def add(self, file: Examined, image: Image) -> None:
+    def add(self, file: Examined, image: PreparedImage) -> None:
         """Count an image of a file."""
         self._formats[file.file_format] += 1
         self._modes[file.mode] += 1
