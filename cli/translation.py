@@ -44,7 +44,9 @@ def translate(
         list[int] | None,
         typer.Option(metavar="PX", help="Make a variant now, with the base's layers up to this resolution."),
     ] = None,
-    swap_mode: Annotated[str, typer.Option(metavar="MODE", help="Of it: weights, features or blend.")] = "weights",
+    swap_mode: Annotated[
+        str | None, typer.Option(metavar="MODE", help="Of it: weights, features or blend. Default: params.yaml's.")
+    ] = None,
     psi: Annotated[float | None, typer.Option(metavar="PSI", help="Below 1: nearer to the models' mean.")] = None,
     styles: Annotated[int | None, typer.Option(metavar="N", help="Further versions with sampled appearance.")] = None,
     seed: Annotated[int | None, typer.Option(metavar="N", help="The k-th of these has seed N + k.")] = None,
@@ -75,6 +77,7 @@ def translate(
     """
     from cli.report import print_left_out, print_outcomes, print_paths
     from tasks.project.params import find_entry, load_params
+    from tasks.requests.translation_request import TranslationRequest
 
     project = context.obj.project
     params = load_params(project)
@@ -82,31 +85,31 @@ def translate(
     find_entry(targets, domain, "domains")  # before a server is started
     if not images.is_dir():
         raise DataError(f"{images} is no folder, expected one with images; check the path")
+    request = TranslationRequest.checked(
+        images=images,
+        domain=domain,
+        out=out,
+        source=source,
+        variants=tuple(variant or ()),
+        swap_resolutions=tuple(swap_resolution or ()),
+        swap_mode=swap_mode,
+        psi=psi,
+        styles=styles,
+        seed=seed,
+        references=tuple(reference or ()),
+        style_layers=style_layers,
+        directions=tuple(direction or ()),
+        strengths=tuple(strength or ()),
+        method=method,
+        steps=steps,
+        start=start,
+        framing=framing,
+        force=force,
+    )
     with session(context.obj, project):
         from flows import pipeline
 
-        outcomes = pipeline.translate(
-            str(images.resolve()),
-            domain,
-            str(out.resolve()),
-            variant,
-            psi,
-            method,
-            steps,
-            start=start,
-            source=source,
-            styles=styles,
-            seed=seed,
-            references=[str(path.resolve()) for path in reference or ()],
-            style_layers=style_layers,
-            swap_resolutions=swap_resolution,
-            swap_mode=swap_mode,
-            directions=direction,
-            strengths=strength,
-            framing=framing,
-            force=force,
-            project=str(project.root),
-        )
+        outcomes = pipeline.translate(request, project=str(project.root))
     print_outcomes(outcomes)
     print_left_out(out.resolve())
     print_paths({"translations": out.resolve(), "contact sheet": out.resolve() / "contact_sheet.png"})

@@ -3,13 +3,13 @@
 The schemas are for servers alone. Who calls a flow from Python or from `ui2i` is told by the flow what is wrong.
 """
 
-import typing
 from typing import Annotated, Any
 
 from pydantic import TypeAdapter, WithJsonSchema
 
-from tasks.project.params import MODES, NAME_PATTERN
-from ui2i.config import InversionMethod, TrainingConfig
+from tasks.project.params import MODES
+from tasks.requests.translation_request import Name as Name
+from ui2i.config import TrainingConfig
 
 
 def _overrides_schema() -> dict[str, Any]:
@@ -19,12 +19,5 @@ def _overrides_schema() -> dict[str, Any]:
     return {"type": "object", "properties": allowed, "additionalProperties": False}
 
 
-Name = Annotated[str, WithJsonSchema({"type": "string", "pattern": f"^{NAME_PATTERN}$"})]
 Mode = Annotated[str, WithJsonSchema({"type": "string", "enum": list(MODES)})]
-Method = Annotated[str, WithJsonSchema({"type": "string", "enum": list(typing.get_args(InversionMethod))})]
 Overrides = Annotated[dict[str, Any], WithJsonSchema(_overrides_schema())]
-Psi = Annotated[float, WithJsonSchema({"type": "number", "minimum": 0, "maximum": 2})]
-Steps = Annotated[int, WithJsonSchema({"type": "integer", "minimum": 1})]
-Start = Annotated[str, WithJsonSchema({"type": "string", "enum": ["mean", "encoder"]})]
-SwapMode = Annotated[str, WithJsonSchema({"type": "string", "enum": ["weights", "features", "blend"]})]
-ImageFraming = Annotated[str, WithJsonSchema({"type": "string", "enum": ["center", "fit"]})]

@@ -20,13 +20,14 @@ from flows.artifacts import show_contact_sheet, show_distances, show_revision
 from flows.drift import check_drift
 from flows.holding import making, tell_alive
 from flows.limits import ensure_training_limit
-from flows.parameters import ImageFraming, Method, Mode, Name, Overrides, Psi, Start, Steps, SwapMode
+from flows.parameters import Mode, Name, Overrides
 from flows.registration import DEFAULT_MODES, add_base, add_domain
 from flows.stages import command_task, ended_with_flow, stage_task
 from flows.task_runners import chosen_task_runner, is_parallel, num_workers, threads_per_stage
 from tasks.project.params import find_entry, load_params
 from tasks.project.paths import Project, find_project
 from tasks.requests.translate_folder import command as translation_command
+from tasks.requests.translation_request import TranslationRequest
 from tasks.running.dvc_stage import StageOutcome, base_stages, domain_stages
 from tasks.running.dvc_status import leading_up_to_date
 from ui2i.errors import UI2IError
@@ -144,80 +145,20 @@ def train_encoder(base: Name, project: str | None = None) -> list[StageOutcome]:
     return _run_stages(found, [f"encode@{base}"])
 
 
-@flow(name="translate", flow_run_name="translate to {domain}", task_runner=chosen_task_runner())
-def translate(
-    images: str,
-    domain: Name,
-    out: str,
-    variants: list[str] | None = None,
-    psi: Psi | None = None,
-    method: Method | None = None,
-    steps: Steps | None = None,
-    start: Start | None = None,
-    source: Name | None = None,
-    styles: int | None = None,
-    seed: int | None = None,
-    references: list[str] | None = None,
-    style_layers: int | None = None,
-    swap_resolutions: list[int] | None = None,
-    swap_mode: SwapMode = "weights",
-    directions: list[int] | None = None,
-    strengths: list[float] | None = None,
-    framing: ImageFraming | None = None,
-    force: bool = False,
-    project: str | None = None,
-) -> list[StageOutcome]:
-    """Translate a folder of images to a domain that has been trained.
-
-    Args:
-        images: folder.
-        out: folder to make; gets the translations, a contact sheet and tables.
-        variants: FC-FT, FC-FT-LS8, ...; None: the first mode and its variants.
-        psi: below 1 pulls the codes towards the models' mean; None: as `params.yaml` says, as for the others.
-        method: of inversion.
-        steps: of inversion.
-        start: of inversion: mean or encoder.
-        source: domain of the images, any of the family; None: the base of the target.
-        styles: further versions with sampled appearance.
-        seed: the k-th of these has this + k.
-        references: images of the target domain whose appearance further versions take on.
-        style_layers: style inputs that another appearance takes over.
-        swap_resolutions: pixels up to which the base's layers are swapped in, for variants made now.
-        swap_mode: how.
-        directions: semantic directions along which further versions are moved, 1 the strongest.
-        strengths: how far, in standard deviations.
-        framing: the centered square of an image, or all of it on white.
-        force: translate between models of two families.
-    """
+@flow(name="translate", flow_run_name="translate to {request.domain}", task_runner=chosen_task_runner())
+def translate(request: TranslationRequest, project: str | None = None) -> list[StageOutcome]:
+    """Translate a folder of images to a domain that has been trained."""
     found = find_project(project)
     params = load_params(found)
-    targets = params.domains if source is None else {**params.bases, **params.imported, **params.domains}
-    find_entry(targets, domain, "domains")
-    folder = Path(out).resolve()
-    options = {
-        "variant": variants,
-        "psi": psi,
-        "method": method,
-        "steps": steps,
-        "start": start,
-        "from": source,
-        "styles": styles,
-        "seed": seed,
-        "reference": [str(Path(path).resolve()) for path in references or ()],
-        "style-layers": style_layers,
-        "swap-resolution": swap_resolutions,
-        "swap-mode": swap_mode,
-        "direction": directions,
-        "strength": strengths,
-        "framing": framing,
-        "force": force,
-    }
-    command = translation_command(found, domain, Path(images).resolve(), folder, options)
+    targets = params.domains if request.source is None else {**params.bases, **params.imported, **params.domains}
+    find_entry(targets, request.domain, "domains")
+    request = request.resolved()
+    command = translation_command(found, request)
     tell_alive(found)
     if is_parallel():
-        _find_codes(domain, command, found.root)
-    outcome = command_task(f"translate to {domain}", command, found.root)
-    show_contact_sheet(folder, domain)
+        _find_codes(request.domain, command, found.root)
+    outcome = command_task(f"translate to {request.domain}", command, found.root)
+    show_contact_sheet(request.out, request.domain)
     return [outcome]
 
 

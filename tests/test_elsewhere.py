@@ -17,6 +17,7 @@ from tiny_project import REPOSITORY, make_project, set_param, write_base, write_
 from flows import pipeline
 from flows.task_runners import dask_runner, ray_runner
 from tasks.project.paths import Project
+from tasks.requests.translation_request import TranslationRequest
 from tasks.running.dvc_command import run_dvc
 from tasks.running.lock_file import read_outputs
 from ui2i.checkpoints import ModelCard, save_generator
@@ -107,7 +108,8 @@ def test_two_workers_make_what_threads_make(name, trained, tmp_path, monkeypatch
         assert sorted(outcome.stage for outcome in outcomes) == sorted(stages)
         translate = pipeline.translate.with_options(task_runner=runner)
         out = project.translations("folder")
-        translate(str(project.raw("face")), "cartoon", str(out), force=True, project=str(project.root))
+        request = TranslationRequest(images=project.raw("face"), domain="cartoon", out=out, force=True)
+        translate(request, project=str(project.root))
     assert differences(trained, other) == []
     assert num_rows(trained, "anime") == num_rows(other, "anime") > 0
     assert (other.translations("folder") / "manifest.parquet").exists()

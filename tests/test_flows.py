@@ -4,6 +4,7 @@ Stages run in this process here, without DVC; `test_dvc.py` and `test_cli.py` ha
 """
 
 import contextlib
+import dataclasses
 import importlib
 import inspect
 import io
@@ -26,6 +27,7 @@ from flows.limits import TRAINING_LIMIT, ensure_training_limit, training_slot
 from flows.services.runs import mark_crashed, running_runs
 from tasks.project.params import load_params
 from tasks.requests import translate_folder
+from tasks.requests.translation_request import TranslationRequest
 from tasks.running import stage_cli
 from tasks.running.dvc_stage import StageFailed, StageOutcome
 from ui2i.checkpoints import load_generator, save_generator
@@ -208,7 +210,10 @@ def test_translate(made, tmp_path):
     project, *_ = made
     write_images(tmp_path / "mine", count=2)
     out = tmp_path / "out"
-    pipeline.translate(str(tmp_path / "mine"), "cat", str(out), ["FC-FT-LS8"], 0.5, "w", 3, project=str(project.root))
+    request = TranslationRequest(
+        images=tmp_path / "mine", domain="cat", out=out, variants=("FC-FT-LS8",), psi=0.5, method="w", steps=3
+    )
+    pipeline.translate(request, project=str(project.root))
     names = {path.name for path in out.glob("*.png")}
     assert names == {
         "00-FC-FT-LS8.png",
@@ -218,7 +223,7 @@ def test_translate(made, tmp_path):
         "contact_sheet.png",
     }
     with pytest.raises(StageFailed, match="no variant 'FC-FT-LS9', expected some of FC-FT, FT, FC-FT-LS8"):
-        pipeline.translate(str(tmp_path / "mine"), "cat", str(out), ["FC-FT-LS9"], project=str(project.root))
+        pipeline.translate(dataclasses.replace(request, variants=("FC-FT-LS9",)), project=str(project.root))
 
 
 # How stages run

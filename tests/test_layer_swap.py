@@ -1,6 +1,7 @@
 """Layer swap: which model each parameter comes from, its limits, and the images of the feature mode."""
 
 import dataclasses
+import itertools
 import re
 from pathlib import Path
 
@@ -12,7 +13,16 @@ from tiny_models import random_generator, rosinality_expected, rosinality_genera
 
 from ui2i.config import NetworkConfig
 from ui2i.errors import CheckpointError, ConfigError
-from ui2i.layer_swap import blend_weights, source_share, swap_weights, swapped_share, synthesize_feature_swap
+from ui2i.layer_swap import (
+    SwapConfig,
+    VariantName,
+    blend_weights,
+    source_share,
+    swap,
+    swap_weights,
+    swapped_share,
+    synthesize_feature_swap,
+)
 from ui2i.networks.generator import Generator
 
 SOURCE, TARGET = random_generator(1), random_generator(2)
@@ -72,10 +82,10 @@ def test_the_result_is_an_ordinary_generator_with_the_targets_mode_and_flags() -
 
 @pytest.mark.parametrize("swap_resolution", RESOLUTIONS)
 def test_a_blend_of_width_0_is_the_swap(swap_resolution: int) -> None:
-    blend, swap = blend_weights(SOURCE, TARGET, swap_resolution, 0), swap_weights(SOURCE, TARGET, swap_resolution)
-    assert all(torch.equal(value, swap.state_dict()[name]) for name, value in blend.state_dict().items())
+    blend, hard = blend_weights(SOURCE, TARGET, swap_resolution, 0), swap_weights(SOURCE, TARGET, swap_resolution)
+    assert all(torch.equal(value, hard.state_dict()[name]) for name, value in blend.state_dict().items())
     sharp = blend_weights(SOURCE, TARGET, swap_resolution, 1e-3)
-    torch.testing.assert_close(sharp.state_dict(), swap.state_dict())
+    torch.testing.assert_close(sharp.state_dict(), hard.state_dict())
 
 
 def test_a_blend_of_endless_width_is_the_mean() -> None:
@@ -166,3 +176,34 @@ def test_models_may_differ_in_what_no_layer_of_the_synthesis_sees() -> None:
     source = random_generator(1)
     source.config = dataclasses.replace(source.config, mbstd_group_size=2)
     assert torch.equal(image(swap_weights(source, TARGET, 8)), image(swap_weights(SOURCE, TARGET, 8)))
+
+
+NAMES = {
+    "FC-FT": None,
+    "FC-FT-LS8": SwapConfig(resolution=8),
+    "FT-LS16-torgb": SwapConfig(resolution=16, torgb_from="source"),
+    "FC-FT-LS8-blend": SwapConfig(resolution=8, mode="blend"),
+    "FC-FT-LS8-blend0.5-torgb": SwapConfig(resolution=8, mode="blend", blend_width=0.5, torgb_from="source"),
+    "scratch-LS4-features": SwapConfig(resolution=4, mode="features"),
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_names_of_variants(name: str) -> None:
+    parsed = VariantName.parse(name)
+    assert str(parsed) == name and parsed.swap == NAMES[name]
+
+
+def test_different_models_have_different_names_and_one_function_makes_them() -> None:
+    configs = [config for config in NAMES.values() if config is not None and config.resolution == 8]
+    configs += [SwapConfig(resolution=8, torgb_from="source"), SwapConfig(resolution=8, mode="features")]
+    images = {str(VariantName(mode="FT", swap=config)): image(swap(SOURCE, TARGET, config)) for config in configs}
+    assert len(images) == len(configs)
+    pairs = itertools.combinations(images.values(), 2)
+    assert not any(torch.allclose(one, other, atol=1e-3) for one, other in pairs)
+    assert torch.equal(images["FT-LS8"], image(swap_weights(SOURCE, TARGET, 8)))
+
+
+def test_a_swap_of_no_kind() -> None:
+    with pytest.raises(ConfigError, match="mode is 'mix', expected one of weights, blend, features"):
+        SwapConfig(resolution=8, mode="mix")  # type: ignore[arg-type]

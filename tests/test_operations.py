@@ -161,10 +161,10 @@ def test_the_codes_of_a_folder_are_found_in_parts_first(project, monkeypatch, tm
     monkeypatch.setattr(stages, "run_command", run)
     monkeypatch.setattr(pipeline, "show_contact_sheet", lambda *_: None)
     flow = pipeline.translate.with_options(task_runner=ThreadPoolTaskRunner(max_workers=2))
-    arguments = {"images": str(tmp_path), "domain": "cartoon", "out": str(tmp_path / "out")}
-    flow(**arguments, project=str(project.root))
+    request = {"images": str(tmp_path), "domain": "cartoon", "out": str(tmp_path / "out")}  # as a server gets it
+    flow(request, project=str(project.root))
     monkeypatch.setenv("UI2I_TASK_RUNNER", "threads")
-    flow(**arguments, project=str(project.root))
+    flow(request, project=str(project.root))
     assert ran[0] == ran[3] == []
     assert sorted(ran[1:3]) == [["--part=1/2"], ["--part=2/2"]]
 

@@ -19,12 +19,11 @@ from ui2i.errors import CheckpointError, ConfigError, DataError
 from ui2i.factorization import directions, style_weights
 from ui2i.images import to_tensor, to_uint8
 from ui2i.inversion import Inverter, code_spread, invert, stack_latents
-from ui2i.layer_swap import synthesize_feature_swap
+from ui2i.layer_swap import FeatureSwappedGenerator, synthesize_feature_swap
 from ui2i.perceptual import Perceptual, load_perceptual
 from ui2i.tables import read_table
 from ui2i.translation import (
     LATENTS_SCHEMA,
-    FeatureSwappedGenerator,
     NamedImages,
     TranslationConfig,
     mix_styles,

@@ -9,6 +9,7 @@ from tiny_models import random_generator
 from tiny_project import make_project, set_param, write_images
 
 from tasks.requests import translate_folder
+from tasks.requests.translation_request import TranslationRequest
 from ui2i.checkpoints import ModelCard, save_generator
 from ui2i.inversion import latents
 
@@ -38,8 +39,8 @@ def project(tmp_path, monkeypatch):
 
 def translate(project, *more):
     images, out = project.root.parent / "mine", project.root / "out"
-    command = translate_folder.command(project, "cartoon", images, out, {"variant": ["FC-FT"], "force": True})[3:]
-    return translate_folder.main([*command, *more])
+    request = TranslationRequest(images=images, domain="cartoon", out=out, variants=("FC-FT",), force=True)
+    return translate_folder.main([*translate_folder.command(project, request)[3:], *more])
 
 
 def codes(project):

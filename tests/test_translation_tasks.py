@@ -24,17 +24,17 @@ from tasks.project.params import load_params, parse_params
 from tasks.project.paths import Project
 from tasks.project.register import register_encoder
 from tasks.requests import translate_folder
+from tasks.requests.translation_request import TranslationRequest
 from tasks.stages import encode, import_base
 from ui2i.checkpoints import ModelCard, file_hash, load_discriminator, save_discriminator, save_generator
 from ui2i.config import IngestConfig, InversionConfig
 from ui2i.datasets.ingest import ingest
 from ui2i.errors import ConfigError
 from ui2i.inversion import load_encoder
-from ui2i.layer_swap import blend_weights, swap_weights
+from ui2i.layer_swap import FeatureSwappedGenerator, blend_weights, swap_weights
 from ui2i.networks.discriminator import Discriminator
 from ui2i.schemas import INVERSION_SCHEMA, INVERTED_SCHEMA, STYLE_LAYERS_SCHEMA
 from ui2i.tables import read_table
-from ui2i.translation import FeatureSwappedGenerator
 
 BASE = random_generator(1, use_noise=False)
 
@@ -75,10 +75,9 @@ def _save(project: Project, domain: str, mode: str, generator: Any, base_hash: s
     save_generator(path, generator, ModelCard(domain=domain, mode=mode, base="face", base_hash=base_hash))
 
 
-def run(project: Project, out: Path, *arguments: str, domain: str = "cartoon") -> int:
-    images = project.root.parent / "mine"
-    command = translate_folder.command(project, domain, images, out, {})[3:]
-    return translate_folder.main([*command, *arguments])
+def run(project: Project, out: Path, *, domain: str = "cartoon", **changes: Any) -> int:
+    request = TranslationRequest(images=project.root.parent / "mine", domain=domain, out=out, **changes)
+    return translate_folder.main(translate_folder.command(project, request)[3:])
 
 
 def manifest(out: Path) -> list[dict[str, Any]]:
@@ -94,30 +93,25 @@ def here(made: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(made.root)  # stages change to their project
 
 
-def test_the_command_line_reaches_every_option(made: Project, tmp_path: Path) -> None:
-    guide = made.root.parent / "mine" / "00.png"
-    options = {
-        "variant": ["FC-FT"],
-        "swap-resolution": [4],
-        "swap-mode": "features",
+def test_a_request_reaches_every_option(made: Project, tmp_path: Path) -> None:
+    changes: dict[str, Any] = {
+        "variants": ("FC-FT",),
+        "swap_resolutions": (4,),
+        "swap_mode": "features",
         "psi": 0.9,
         "styles": 1,
         "seed": 30,
-        "reference": [str(guide)],
-        "style-layers": 2,
-        "direction": [2],
-        "strength": [-1.5],
+        "references": (made.root.parent / "mine" / "00.png",),
+        "style_layers": 2,
+        "directions": (2,),
+        "strengths": (-1.5,),
         "method": "w",
         "steps": 1,
         "start": "mean",
         "framing": "fit",
-        "force": False,
-        "from": None,
     }
-    images, out = made.root.parent / "mine", tmp_path / "out"
-    command = translate_folder.command(made, "cartoon", images, out, options)
-    assert "--strength=-1.5" in command and not any("force" in part or "from" in part for part in command)
-    assert translate_folder.main(command[3:]) == 0
+    out = tmp_path / "out"
+    assert run(made, out, **changes) == 0
     names = ["FC-FT", "FC-FT-LS4-features"]
     endings = ["", "-style1", "-reference1", "-direction2-1.5"]
     assert variants(out) == ["reconstruction", *(f"{name}{ending}" for name in names for ending in endings)]
@@ -145,7 +139,7 @@ def test_layers_are_swapped_now(made: Project, mode: str, swap: Any) -> None:
 
 
 def test_any_domain_of_a_family_to_any_other(made: Project, tmp_path: Path) -> None:
-    assert run(made, tmp_path / "back", "--from", "cartoon", "--steps", "1", domain="face") == 0
+    assert run(made, tmp_path / "back", source="cartoon", steps=1, domain="face") == 0
     assert variants(tmp_path / "back") == ["reconstruction", "face"]
     rows = manifest(tmp_path / "back")
     assert (rows[0]["source_domain"], rows[0]["domain"]) == ("cartoon", "face")
@@ -159,17 +153,17 @@ def test_any_domain_of_a_family_to_any_other(made: Project, tmp_path: Path) -> N
 
 
 def test_other_families_are_refused(made: Project, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(made, tmp_path / "out", "--steps", "1", domain="alien") == 2
+    assert run(made, tmp_path / "out", steps=1, domain="alien") == 2
     assert "another mapping network than the source" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
-    assert run(made, tmp_path / "out", "--steps", "1", "--force", domain="alien") == 0
+    assert run(made, tmp_path / "out", steps=1, force=True, domain="alien") == 0
     # Fine-tuned from the source with everything: its card says so.
-    assert run(made, tmp_path / "ft", "--steps", "1", "--variant", "FT") == 0
+    assert run(made, tmp_path / "ft", steps=1, variants=("FT",)) == 0
 
 
 def test_a_missing_encoder_is_named(made: Project, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shutil.rmtree(made.encoder_folder("face"), ignore_errors=True)  # whether or not another test has trained it
-    assert run(made, tmp_path / "out", "--method", "encoder") == 2
+    assert run(made, tmp_path / "out", method="encoder") == 2
     assert "train it with ui2i train-encoder" in capsys.readouterr().err
 
 
@@ -178,15 +172,15 @@ def test_the_encoder_is_a_stage_and_translates(made: Project, tmp_path: Path) ->
     folder = made.encoder_folder("face")
     assert {path.name for path in folder.iterdir()} == {"encoder.safetensors", "encoder.json", "reconstructions.png"}
     assert set(json.loads((folder / "encoder.json").read_text())) == {"held_out", "precision", "training"}
-    assert run(made, tmp_path / "out", "--method", "encoder", "--variant", "FC-FT") == 0
+    assert run(made, tmp_path / "out", method="encoder", variants=("FC-FT",)) == 0
     rows = manifest(tmp_path / "out")
     assert {(row["method"], row["steps"], row["encoder_hash"]) for row in rows} == {
         ("encoder", 0, file_hash(made.encoder("face")))
     }
-    assert run(made, tmp_path / "w", "--method", "w", "--start", "encoder", "--steps", "1", "--variant", "FC-FT") == 0
+    assert run(made, tmp_path / "w", method="w", start="encoder", steps=1, variants=("FC-FT",)) == 0
     assert manifest(tmp_path / "w")[0]["start"] == "encoder"
     # Another generator's images are refused: the encoder reads codes of its own.
-    assert run(made, tmp_path / "no", "--from", "cartoon", "--method", "encoder", domain="face") == 2
+    assert run(made, tmp_path / "no", source="cartoon", method="encoder", domain="face") == 2
 
 
 def test_a_base_is_packed_with_its_encoder_and_used_elsewhere(
@@ -300,11 +294,18 @@ def test_tables_are_printed(made: Project, capsys: pytest.CaptureFixture[str]) -
     assert app.run([*place, "compare-inversions", "nobody"]) == 2
 
 
-def test_a_method_of_the_command_line_takes_its_own_rate() -> None:
-    options = translate_folder._parser().parse_args(
-        ["--domain", "d", "--images", "i", "--out", "o", "--method", "w_plus"]
-    )
+def test_a_method_of_the_request_takes_its_own_rate() -> None:
     config = dataclasses.replace(InversionConfig(), learning_rate=0.7)
-    assert translate_folder._inversion(config, options).learning_rate is None
-    options.method = None
-    assert translate_folder._inversion(config, options).learning_rate == 0.7
+    request = TranslationRequest(images=Path("i"), domain="d", out=Path("o"), method="w_plus")
+    assert request.inversion(config).learning_rate is None
+    assert dataclasses.replace(request, method=None).inversion(config).learning_rate == 0.7
+
+
+def test_a_request_survives_json_and_a_broken_one_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    request = TranslationRequest(
+        images=Path("/i"), domain="d", out=Path("/o"), strengths=(-1.5,), references=(Path("/r.png"),), force=True
+    )
+    assert TranslationRequest.from_json(request.to_json()) == request
+    for text in ("{}", '{"images": "i", "domain": "d", "out": "o", "stile": 3}', "no"):
+        assert translate_folder.main(["--request", text]) == 2
+        assert len(capsys.readouterr().err.splitlines()) == 1

@@ -36,7 +36,7 @@ class ModelCard:
     """What a model is and where it comes from."""
 
     domain: str
-    mode: str  # scratch, FT, FC-FT, or one of these with -LS8, -LS16, -LS32; imported: somebody else's
+    mode: str  # scratch, FT, ..., or the name of a layer-swapped variant (`ui2i.variants`); imported: somebody else's
     base: str | None = None  # source domain; None: trained from scratch
     base_hash: str | None = None  # sha256 of the source generator's file
     dataset_hash: str | None = None

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from tasks.models.model_folder import GENERATOR_FILE
 from tasks.project.params import Params, find_entry
 from tasks.project.paths import Project
+from ui2i.variants import VariantName
 
 if TYPE_CHECKING:
     from ui2i.checkpoints import ModelCard
@@ -74,7 +75,10 @@ def named_model(project: Project, params: Params, name: str, *, device: str) -> 
         return _read(domain, domain, project.checkpoint(domain) / GENERATOR_FILE, device)
     modes = find_entry(params.domains, domain, "domains").modes
     paths = {each: project.mode_checkpoint(domain, each) / GENERATOR_FILE for each in modes}
-    paths |= {f"{modes[0]}-LS{r}": project.variant(domain, r) for r in params.swap.resolutions}
+    paths |= {
+        str(VariantName(mode=modes[0], swap=params.swap.at(size))): project.variant(domain, size)
+        for size in params.swap.resolutions
+    }
     if mode not in paths:
         raise ConfigError(
             f"{domain} has no model {mode!r}, expected one of {', '.join(paths)}; correct the name, or add the mode or "

@@ -8,6 +8,7 @@ from tasks.models.domain_models import Model, base_model, named_model, target_mo
 from tasks.project.params import Params
 from tasks.project.paths import Project
 from ui2i.errors import ConfigError
+from ui2i.variants import SwapConfig, SwapMode, VariantName
 
 if TYPE_CHECKING:
     from ui2i.networks.generator import Generator
@@ -55,7 +56,7 @@ def choose_targets(
     *,
     variants: Sequence[str] = (),
     swap_resolutions: Sequence[int] = (),
-    swap_mode: str = "weights",
+    swap_mode: SwapMode | None = None,
     device: str,
 ) -> list[Translator]:
     """Return the models that translate: those named, and those whose layers are swapped now.
@@ -63,7 +64,7 @@ def choose_targets(
     Args:
         variants: empty: the first mode and all its variants, unless layers are swapped now.
         swap_resolutions: pixels up to which the base's layers go in front of the first mode's.
-        swap_mode: weights, features or blend.
+        swap_mode: None: as the section `swap` says, which also says whose ToRGB layers are taken.
 
     Raises:
         ConfigError: a model or resolution does not exist, or a base is to have layers swapped.
@@ -77,9 +78,7 @@ def choose_targets(
     chosen = [_translator(model) for model in _named(models, variants)] if variants or not swap_resolutions else []
     if swap_resolutions:
         base = base_model(project, params, domain, device=device)
-        chosen += [
-            _swapped(base, models[0], resolution, swap_mode, params.swap.blend_width) for resolution in swap_resolutions
-        ]
+        chosen += [_swapped(base, models[0], params.swap.at(size, swap_mode)) for size in swap_resolutions]
     return [dataclasses.replace(target, own_generator=models[0].generator) for target in chosen]
 
 
@@ -115,18 +114,9 @@ def _translator(model: Model, variant: str | None = None) -> Translator:
     )
 
 
-def _swapped(base: Model, model: Model, resolution: int, mode: str, blend_width: float) -> Translator:
+def _swapped(base: Model, model: Model, config: SwapConfig) -> Translator:
     """Return a variant whose layers are swapped in memory."""
-    from ui2i.layer_swap import blend_weights, swap_weights
-    from ui2i.translation import FeatureSwappedGenerator
+    from ui2i.layer_swap import swap
 
-    source, target = base.generator, model.generator
-    if mode == "features":
-        generator: Generator = FeatureSwappedGenerator(source, target, resolution)
-    elif mode == "blend":
-        generator = blend_weights(source, target, resolution, blend_width)
-    else:
-        generator = swap_weights(source, target, resolution)
-    ending = "" if mode == "weights" else f"-{mode}"
-    plain = _translator(model, variant=f"{model.card.mode}-LS{resolution}{ending}")
-    return dataclasses.replace(plain, generator=generator)
+    plain = _translator(model, variant=str(VariantName(mode=model.card.mode, swap=config)))
+    return dataclasses.replace(plain, generator=swap(base.generator, model.generator, config))

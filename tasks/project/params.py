@@ -33,6 +33,7 @@ from ui2i.config import (
     to_mapping,
 )
 from ui2i.errors import ConfigError
+from ui2i.variants import Side, SwapConfig, SwapMode
 
 MODES = ("FC-FT", "FT", "FreezeD", "FreezeG", "scratch")
 """What a domain's training updates: all but the mapping network (freeze-FC); everything; all but the discriminator's
@@ -97,8 +98,17 @@ class SwapParams(Bounded):
 
     resolutions: tuple[int, ...] = (8, 16, 32)  # pixels; one variant each
     mode: Literal["weights", "blend"] = "weights"
-    torgb_from: Literal["source", "target"] = "target"
+    torgb_from: Side = "target"
     blend_width: Weight = 1.0  # blocks; only for the mode blend
+
+    def at(self, resolution: int, mode: SwapMode | None = None) -> SwapConfig:
+        """Return the swap through a resolution; `mode` replaces the section's."""
+        return SwapConfig(
+            resolution=resolution,
+            mode=mode or self.mode,
+            torgb_from=self.torgb_from,
+            blend_width=self.blend_width,
+        )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -2,14 +2,10 @@
 
 import dataclasses
 import sys
-from typing import TYPE_CHECKING
 
-from tasks.project.params import SwapParams, find_entry
+from tasks.project.params import find_entry
 from tasks.project.paths import Project, variant_file
 from tasks.running.stage_cli import Job, Stage, main
-
-if TYPE_CHECKING:
-    from ui2i.networks.generator import Generator
 
 
 def work(job: Job) -> None:
@@ -17,30 +13,24 @@ def work(job: Job) -> None:
     from tasks.models.model_folder import GENERATOR_FILE
     from ui2i.checkpoints import load_generator, save_generator
     from ui2i.files import atomic_folder
+    from ui2i.layer_swap import VariantName, swap
     from ui2i.provenance import provenance
 
-    domain, swap = find_entry(job.params.domains, job.name, "domains"), job.params.swap
+    domain, settings = find_entry(job.params.domains, job.name, "domains"), job.params.swap
     source, _ = load_generator(job.project.checkpoint(domain.base) / GENERATOR_FILE)
     target, card = load_generator(job.project.mode_checkpoint(job.name, domain.modes[0]) / GENERATOR_FILE)
     with atomic_folder(job.project.variants(job.name)) as folder:
-        for index, resolution in enumerate(swap.resolutions):
+        for index, resolution in enumerate(settings.resolutions):
+            config = settings.at(resolution)
             variant_card = dataclasses.replace(
                 card,
-                mode=f"{card.mode}-LS{resolution}",
+                mode=str(VariantName(mode=card.mode, swap=config)),
                 swap_resolution=resolution,
-                swap_mode=swap.mode,
+                swap_mode=config.mode,
                 provenance=provenance(),
             )
-            save_generator(folder / variant_file(resolution), _swap(source, target, resolution, swap), variant_card)
-            job.progress(index + 1, len(swap.resolutions), variant_card.mode)
-
-
-def _swap(source: "Generator", target: "Generator", resolution: int, swap: SwapParams) -> "Generator":
-    from ui2i.layer_swap import blend_weights, swap_weights
-
-    if swap.mode == "blend":
-        return blend_weights(source, target, resolution, swap.blend_width, torgb_from=swap.torgb_from)
-    return swap_weights(source, target, resolution, torgb_from=swap.torgb_from)
+            save_generator(folder / variant_file(resolution), swap(source, target, config), variant_card)
+            job.progress(index + 1, len(settings.resolutions), variant_card.mode)
 
 
 STAGE = Stage(

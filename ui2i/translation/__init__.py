@@ -3,7 +3,6 @@
 from ui2i.inversion import LATENTS_SCHEMA
 from ui2i.translation.edits import semantic_step
 from ui2i.translation.family import check_family, share_mapping
-from ui2i.translation.feature_swap import FeatureSwappedGenerator
 from ui2i.translation.folder import translate_folder
 from ui2i.translation.inputs import NamedImages
 from ui2i.translation.outputs import Output, Reference, TranslationConfig
@@ -13,7 +12,6 @@ from ui2i.translation.styles import mix_styles, sample_style
 
 __all__ = [
     "LATENTS_SCHEMA",
-    "FeatureSwappedGenerator",
     "NamedImages",
     "Output",
     "Reference",

@@ -225,11 +225,11 @@ def costs(results: Results) -> str:
 
 def _system_row(results: Results, domain: str, row: "pd.Series") -> tuple[str, ...]:
     from experiments.paper.tables.model_distance import ROW_LABELS
-    from experiments.paper.tables.translation import OWN_SYSTEM
+    from experiments.paper.tables.translation import is_own
 
     system = str(row["system"])
     return (
-        f"Ours ({ROW_LABELS.get(system, system)})" if OWN_SYSTEM.fullmatch(system) else system,
+        f"Ours ({ROW_LABELS.get(system, system)})" if is_own(system) else system,
         row["inputs"],
         f"{row['fd']:.2f}",
         f"{row['fid']:.2f}" if row["fid"] == row["fid"] else "",  # NaN: not measured

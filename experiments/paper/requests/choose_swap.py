@@ -4,6 +4,7 @@ As in the stage evaluate@, inputs are what the base makes of random latents and 
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -23,8 +24,9 @@ if TYPE_CHECKING:
     from ui2i.metrics.image_sets import ImageSet
     from ui2i.networks.generator import Generator
     from ui2i.perceptual import Perceptual
+    from ui2i.variants import SwapConfig, SwapMode
 
-MODES = ("weights", "features", "blend")
+MODES: "tuple[SwapMode, ...]" = ("weights", "features", "blend")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,37 +101,19 @@ def _candidates(
     source: "Generator", first: "Model", z: "Tensor", params: Params, device: str, modes: Sequence[str]
 ) -> Iterator[_Candidate]:
     """Yield the model without a swap, then every mode at every resolution that leaves a block to the target."""
+    from ui2i.layer_swap import VariantName, swap
+
     psi, mode_name = params.evaluation.truncation_psi, first.card.mode
+
+    def outputs(config: "SwapConfig") -> "ImageSet":
+        return outputs_of(swap(source, first.generator, config), z, psi, device)
+
     yield _Candidate(mode_name, None, None, lambda: outputs_of(first.generator, z, psi, device))
     for mode in modes:
         for resolution in first.generator.config.block_resolutions[:-1]:
-            yield _Candidate(
-                f"{mode_name}-LS{resolution} {mode}",
-                mode,
-                resolution,
-                lambda mode=mode, r=resolution: _swapped(source, first.generator, z, r, mode, params, device),  # type: ignore[misc]
-            )
-
-
-def _swapped(
-    source: "Generator", target: "Generator", z: "Tensor", resolution: int, mode: str, params: Params, device: str
-) -> "ImageSet":
-    from ui2i.layer_swap import blend_weights, swap_weights, synthesize_feature_swap
-    from ui2i.metrics.image_sets import generated
-
-    psi, swap = params.evaluation.truncation_psi, params.swap
-    if mode == "features":
-
-        def synthesize(codes: "Tensor") -> "Tensor":
-            ws = target.broadcast(target.truncate(target.mapping(codes), psi))
-            return synthesize_feature_swap(source, target, ws, resolution)
-
-        return generated(z, synthesize, device)
-    if mode == "blend":
-        mixed = blend_weights(source, target, resolution, swap.blend_width, torgb_from=swap.torgb_from)
-    else:
-        mixed = swap_weights(source, target, resolution, torgb_from=swap.torgb_from)
-    return outputs_of(mixed, z, psi, device)
+            config = params.swap.at(resolution, mode)  # type: ignore[arg-type]  # _check_modes has been there
+            name = str(VariantName(mode=mode_name, swap=config))
+            yield _Candidate(name, mode, resolution, functools.partial(outputs, config))
 
 
 def _write(

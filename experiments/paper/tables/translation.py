@@ -1,15 +1,15 @@
 """Table II of the paper: fidelity, diversity and similarity of what systems make of the same inputs."""
 
-import re
 from typing import TYPE_CHECKING
 
 from experiments.paper.tables.layout import Cell, PaperTable
 from experiments.paper.tables.values import table_2_cells
+from ui2i.variants import VariantName
 
 if TYPE_CHECKING:
     import pandas as pd
 
-OWN_SYSTEM = re.compile(r"(scratch|FT|FC-FT|FreezeD|FreezeG)(-LS\d+)?")
+OWN_MODES = ("scratch", "FT", "FC-FT", "FreezeD", "FreezeG")
 
 
 def translation_table(frame: "pd.DataFrame") -> PaperTable:
@@ -23,7 +23,7 @@ def translation_table(frame: "pd.DataFrame") -> PaperTable:
     rows = [row for _, row in last.iterrows()]
     cells = [cell for row in rows for cell in _cells(row)]
     reference = [Cell(origin="paper", **cell) for cell in table_2_cells()]
-    others = [row["system"] for row in rows if not OWN_SYSTEM.fullmatch(row["system"])]
+    others = [row["system"] for row in rows if not is_own(row["system"])]
     return PaperTable(
         number="2",
         title="Table II. Fidelity to the target, diversity and similarity to the input (± standard error)",
@@ -51,8 +51,13 @@ def _cells(row: "pd.Series") -> list[Cell]:
     return cells
 
 
+def is_own(system: str) -> bool:
+    """Whether a row of Table II is a model of this project, by its name."""
+    return VariantName.parse(system).mode in OWN_MODES
+
+
 def _label(row: "pd.Series") -> str:
-    if not OWN_SYSTEM.fullmatch(row["system"]):
+    if not is_own(row["system"]):
         return str(row["system"])
     return f"Ours ({row['system']})" + ("" if row["inputs"] == "generated" else ", images")
 

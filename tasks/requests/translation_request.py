@@ -1,0 +1,135 @@
+"""What `ui2i translate` is asked for: one value that the command, the flow and its child process hand on as JSON."""
+
+import contextlib
+import dataclasses
+import typing
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+
+from tasks.project.params import NAME_PATTERN, TranslateParams
+from ui2i.config import Framing, InversionConfig, InversionMethod, from_mapping, to_mapping
+from ui2i.errors import ConfigError
+from ui2i.variants import SwapMode
+
+if typing.TYPE_CHECKING:
+    from ui2i.translation import TranslationConfig
+
+Name = Annotated[str, Field(pattern=f"^{NAME_PATTERN}$")]
+
+
+@dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
+class TranslationRequest:
+    """Images, the domain to translate them to, and what differs from `params.yaml`."""
+
+    images: Annotated[Path, Field(description="folder")]
+    domain: Annotated[Name, Field(description="a domain that has been trained; with `source`, a base too")]
+    out: Annotated[Path, Field(description="folder to make; gets the translations, a contact sheet and tables")]
+    source: Annotated[Name | None, Field(description="domain of the images; null: the base of the target")] = None
+    variants: Annotated[
+        tuple[str, ...], Field(description="FC-FT, FC-FT-LS8, ...; none: the first mode and its variants")
+    ] = ()
+    swap_resolutions: Annotated[
+        tuple[int, ...], Field(description="pixels up to which the base's layers are swapped in, for variants made now")
+    ] = ()
+    swap_mode: Annotated[SwapMode | None, Field(description="of these; null: as params.yaml says, likewise below")] = (
+        None
+    )
+    psi: Annotated[
+        float | None, Field(ge=0, le=2, description="below 1 pulls latent codes towards the models' mean")
+    ] = None
+    styles: Annotated[int | None, Field(description="further versions with sampled appearance")] = None
+    seed: Annotated[int | None, Field(description="the k-th of these has this + k")] = None
+    references: Annotated[
+        tuple[Path, ...], Field(description="images of the target domain whose appearance further versions take on")
+    ] = ()
+    style_layers: Annotated[int | None, Field(description="style inputs that another appearance takes over")] = None
+    directions: Annotated[
+        tuple[int, ...], Field(description="semantic directions along which versions are moved, 1 the strongest")
+    ] = ()
+    strengths: Annotated[tuple[float, ...], Field(description="how far, in standard deviations")] = ()
+    method: Annotated[InversionMethod | None, Field(description="of inversion")] = None
+    steps: Annotated[int | None, Field(ge=1, description="of inversion")] = None
+    start: Annotated[Literal["mean", "encoder"] | None, Field(description="of inversion")] = None
+    framing: Annotated[Framing | None, Field(description="how an image becomes a square")] = None
+    force: Annotated[bool, Field(description="translate between models of two families")] = False
+
+    def resolved(self) -> "TranslationRequest":
+        """Return the same with absolute paths, for a process in another folder."""
+        references = tuple(path.resolve() for path in self.references)
+        return dataclasses.replace(self, images=self.images.resolve(), out=self.out.resolve(), references=references)
+
+    def to_json(self) -> str:
+        """Return it as JSON."""
+        return _ADAPTER.dump_json(self, exclude_defaults=True).decode()
+
+    @classmethod
+    def checked(cls, **values: Any) -> "TranslationRequest":
+        """Return a request of these values.
+
+        Raises:
+            ConfigError: one is unknown, missing or out of bounds.
+        """
+        with _refused():
+            return cls(**values)
+
+    @classmethod
+    def from_json(cls, text: str) -> "TranslationRequest":
+        """Return what JSON says.
+
+        Raises:
+            ConfigError: it is no request.
+        """
+        with _refused():
+            return _ADAPTER.validate_json(text)
+
+    def inversion(self, config: InversionConfig) -> InversionConfig:
+        """Return the project's settings of inversion with what this request changes.
+
+        Raises:
+            ConfigError: a setting is out of range.
+        """
+        given = {"method": self.method, "num_steps": self.steps, "start": self.start}
+        values = to_mapping(config) | {name: value for name, value in given.items() if value is not None}
+        if values["method"] != config.method or values["start"] != config.start:
+            values["learning_rate"] = None  # the rate in params.yaml was meant for the method there
+        return from_mapping(InversionConfig, values, section="inversion")
+
+    def translation(self, settings: TranslateParams) -> "TranslationConfig":
+        """Return the project's settings of translation with what this request changes.
+
+        Raises:
+            ConfigError: a setting is out of range.
+        """
+        from ui2i.translation import TranslationConfig
+
+        given = {
+            "truncation_psi": self.psi,
+            "num_styles": self.styles,
+            "num_style_layers": self.style_layers,
+            "style_seed": self.seed,
+            "directions": self.directions or None,
+            "strengths": self.strengths or None,
+            "framing": self.framing,
+        }
+        defaults = {name: getattr(settings, name) for name in ("truncation_psi", "num_styles", "num_style_layers")}
+        return TranslationConfig(**defaults | {name: value for name, value in given.items() if value is not None})
+
+
+_ADAPTER = TypeAdapter(TranslationRequest)
+
+
+@contextlib.contextmanager
+def _refused() -> Iterator[None]:
+    """Turn pydantic's error into one line."""
+    try:
+        yield
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "the request"
+        raise ConfigError(
+            f"{where} is {str(first['input'])[:200]!r}, expected otherwise: {first['msg']}; correct it"
+        ) from error

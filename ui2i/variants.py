@@ -1,0 +1,78 @@
+"""How layers are swapped, and what the resulting variant of a model is called."""
+
+import dataclasses
+import re
+import typing
+from typing import Literal
+
+from ui2i.bounds import Bounded, Count, Weight
+from ui2i.errors import ConfigError
+
+SwapMode = Literal["weights", "blend", "features"]
+Side = Literal["source", "target"]
+
+_NAME = re.compile(r"(?P<base>.+?)-LS(?P<resolution>\d+)(-(?P<mode>features|blend(?P<width>[\d.]+)?))?(?P<rgb>-torgb)?")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SwapConfig(Bounded):
+    """A layer swap: everything that decides the resulting model."""
+
+    resolution: Count  # pixels; the last block that comes from the source
+    mode: SwapMode = "weights"  # of `swap`
+    torgb_from: Side = "target"  # whose ToRGB layers the swapped blocks get; features: always the target's
+    blend_width: Weight = 1.0  # blocks; of the mode blend alone
+
+    def __post_init__(self) -> None:
+        """Refuse what no swap has.
+
+        Raises:
+            ConfigError: a mode or side is unknown, or a number out of bounds.
+        """
+        super().__post_init__()
+        for name, value, known in (
+            ("mode", self.mode, typing.get_args(SwapMode)),
+            ("torgb_from", self.torgb_from, typing.get_args(Side)),
+        ):
+            if value not in known:
+                raise ConfigError(f"{name} is {value!r}, expected one of {', '.join(known)}; correct it")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class VariantName:
+    """The name of a model of a domain: what it was trained as, and which layers were swapped.
+
+    `FC-FT`, `FC-FT-LS8`, `FC-FT-LS8-torgb`, `FC-FT-LS8-blend`, `FC-FT-LS8-blend0.5`, `FC-FT-LS8-features`. Different
+    models have different names; what a swap's mode does not use is no part of them.
+    """
+
+    mode: str  # of training: FC-FT, FT, ...
+    swap: SwapConfig | None = None
+
+    def __str__(self) -> str:
+        """Return the name as tables, cards and files have it."""
+        if self.swap is None:
+            return self.mode
+        ending = ""
+        if self.swap.mode != "weights":
+            ending = f"-{self.swap.mode}"
+        if self.swap.mode == "blend" and self.swap.blend_width != 1:
+            ending += f"{self.swap.blend_width:g}"
+        if self.swap.mode != "features" and self.swap.torgb_from == "source":
+            ending += "-torgb"
+        return f"{self.mode}-LS{self.swap.resolution}{ending}"
+
+    @classmethod
+    def parse(cls, text: str) -> "VariantName":
+        """Return what a name says; one without `-LS` is a mode of training."""
+        match = _NAME.fullmatch(text)
+        if match is None:
+            return cls(mode=text)
+        mode, width = (match["mode"] or "weights"), match["width"]
+        swap = SwapConfig(
+            resolution=int(match["resolution"]),
+            mode="blend" if mode.startswith("blend") else mode,  # type: ignore[arg-type]  # the pattern has no other
+            torgb_from="source" if match["rgb"] else "target",
+            blend_width=float(width) if width else 1.0,
+        )
+        return cls(mode=match["base"], swap=swap)
