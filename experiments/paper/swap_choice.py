@@ -19,7 +19,7 @@ from ui2i.files import write_bytes
 class SwapVariant:
     """One way of swapping, measured."""
 
-    name: str  # FC-FT, FC-FT-LS8 weights, ...
+    name: str  # FC-FT, FC-FT-LS8, FC-FT-LS8-blend, ...
     swap_mode: str | None  # weights, features or blend; None: no layers swapped
     swap_resolution: int | None  # pixels
     fidelity: float  # FID or a Frechet distance; lower is better

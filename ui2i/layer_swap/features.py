@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ui2i.config import NoiseMode
+from ui2i.errors import ConfigError
 from ui2i.layer_swap.weights import check_resolution, check_same_synthesis
 from ui2i.networks.generator import Generator
 from ui2i.ops.resample import upsample2x
@@ -91,8 +92,12 @@ class _Synthesis(nn.Module):
         *,
         noise_mode: NoiseMode = "const",
         noise: Sequence[Tensor] | None = None,
+        dtype: torch.dtype = torch.float32,
+        num_low_precision_resolutions: int | None = None,
     ) -> Float[Tensor, "n 3 r r"]:
         """Generate images; arguments are those of `SynthesisNetwork.forward`."""
+        if num_low_precision_resolutions is not None:
+            raise ConfigError("num_low_precision_resolutions is set for a feature swap, expected None; leave it out")
         return synthesize_feature_swap(
-            self.source, self.target, ws, self.swap_resolution, noise_mode=noise_mode, noise=noise
+            self.source, self.target, ws, self.swap_resolution, noise_mode=noise_mode, noise=noise, dtype=dtype
         )
