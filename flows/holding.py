@@ -9,7 +9,7 @@ from prefect.logging import get_run_logger
 
 from flows.display import current_display
 from tasks.project.paths import Project
-from tasks.running.leases import Holder, hold_lease, new_holder, remove_lease
+from tasks.running.locks import Holder, hold_lease, new_holder, remove_lease
 
 _until_exit = contextlib.ExitStack()
 atexit.register(_until_exit.close)

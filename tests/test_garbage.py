@@ -14,8 +14,8 @@ from tiny_project import make_project, set_param
 from cli import app
 from tasks.requests import garbage
 from tasks.requests.garbage import collect, remove, table_hashes
-from tasks.running.leases import hold_lease, new_holder
 from tasks.running.lock_file import keep_copy, mend
+from tasks.running.locks import hold_lease, new_holder
 from ui2i.errors import ConfigError, DataError
 
 

@@ -27,7 +27,7 @@ from flows.services.runs import Run, open_runs
 from flows.services.verdicts import judge, repair
 from tasks.running import leases
 from tasks.running.dvc_stage import StageFailed, StageOutcome
-from tasks.running.leases import hold_lease, new_holder
+from tasks.running.locks import hold_lease, new_holder
 from ui2i.config import InversionMethod
 
 LOCK = """\

@@ -15,7 +15,7 @@ from tiny_project import files_below, make_project, write_base
 
 from cli import app
 from tasks.running.command_line import one_line
-from tasks.running.stage_cli import hold
+from tasks.running.locks import hold_output
 from tasks.running.warning_lines import warnings_as_lines
 from ui2i.errors import ConfigError, UI2IWarning
 from ui2i.files import atomic_file
@@ -104,13 +104,13 @@ def test_a_stage_on_a_full_disk(project):
     assert "File too large, expected room for what is written" in last
     assert "Traceback" not in done.stderr
     assert not project.raw("face").exists()
-    assert not [path for path in project.root.rglob("*") if path.suffix in (".pid", ".tmp")]
+    assert not [path for path in project.root.rglob("*") if path.suffix == ".tmp"]
 
 
 def test_a_lock_whose_holder_cannot_be_noted_leaves_no_note(project):
-    with limited(0), pytest.raises(OSError, match="File too large"), hold(project, project.raw("face")):
+    with limited(0), pytest.raises(OSError, match="File too large"), hold_output(project, project.raw("face")):
         pytest.fail("held")
-    assert list((project.data_dir / "runs" / ".locks").glob("*.pid")) == []
+    assert list((project.data_dir / "runs" / ".locks").glob("*.json")) == []
 
 
 # Libraries that have words of their own for it

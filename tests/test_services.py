@@ -22,7 +22,7 @@ from flows.services.daemons import Service, read_services, running_server, start
 from flows.services.environment import prepare_environment
 from flows.services.loopback import is_loopback, is_loopback_url
 from flows.services.password import make_password
-from flows.services.server import ServerError, let_prefect_schedule, named_server
+from flows.services.server import ServerError, named_server
 from flows.services.session import prefect_session
 from flows.task_runners import chosen_task_runner, dask_runner, ray_runner
 from tasks.project.paths import Project
@@ -162,19 +162,6 @@ def test_parameters_are_json_or_text(text, value):
 def test_a_parameter_without_a_value_is_refused():
     with pytest.raises(ConfigError, match="expected NAME=VALUE"):
         _parameter("cat")
-
-
-def test_sqlalchemy_takes_the_rows_of_scheduled_runs():
-    import sqlalchemy
-    from prefect.server.database.orm_models import FlowRun
-
-    let_prefect_schedule()
-    state = sqlalchemy.inspect(FlowRun).all_orm_descriptors["state"]
-    row = {"state": {"type": "SCHEDULED"}}
-    setter = getattr(FlowRun.state, "_bulk_dml_setter", lambda _: None)("state")
-    if setter is not None:
-        setter(row)
-    assert getattr(state, "bulk_dml_setter", "not needed") is not None
 
 
 def test_the_nightly_cron_has_a_next_time():

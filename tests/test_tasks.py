@@ -352,9 +352,9 @@ def test_started_as_a_program_it_says_one_line_and_exits_with_2(project):
 HOLDER = """
 import sys, time
 from tasks.project.paths import find_project
-from tasks.running.stage_cli import hold
+from tasks.running.locks import hold_output
 project = find_project()
-with hold(project, project.raw("face")):
+with hold_output(project, project.raw("face")):
     print("held", flush=True)
     time.sleep(60)
 """
@@ -378,7 +378,7 @@ def test_a_second_one_refuses_and_names_the_first(project, capsys):
     with started(project, "-c", HOLDER) as holder:
         assert holder.first_line == "held\n"
         assert run(project, "draw", "face") == 2
-        assert f"data/raw/face is being written by process {holder.pid}," in capsys.readouterr().err
+        assert f"data/raw/face is being written by process {holder.pid} on " in capsys.readouterr().err
         assert run(project, "draw", "cartoon") == 0
     assert run(project, "draw", "face") == 0, "the lock outlived its holder"
 

@@ -158,20 +158,6 @@ def _no_answer(url: str, reason: object) -> ServerError:
     )
 
 
-def let_prefect_schedule() -> None:
-    """Let SQLAlchemy 2.1 take the rows with which Prefect 3.9 schedules runs; a server would fire no cron without it.
-
-    The rows carry the run's `state` too, a hybrid attribute, which SQLAlchemy 2.0 passed over and 2.1 refuses unless it
-    is told how to set it in bulk. There is nothing to set: Prefect writes the states with its next statement.
-    """
-    import sqlalchemy
-    from prefect.server.database.orm_models import FlowRun
-
-    state = sqlalchemy.inspect(FlowRun).all_orm_descriptors["state"]
-    if getattr(state, "bulk_dml_setter", "none needed") is None:
-        state.bulk_dml_setter = lambda _class, _row, _state: None  # type: ignore[attr-defined]
-
-
 def _stop(process: "subprocess.Popen[bytes]") -> None:
     assert process.stdin is not None
     process.stdin.close()
@@ -188,7 +174,6 @@ def _serve(listener: socket.socket, names: Sequence[str], *, stays: bool) -> Non
 
     addresses = own_addresses(listener, names)
     os.environ["PREFECT_SERVER_CORS_ALLOWED_ORIGINS"] = ",".join(sorted(addresses.origins))
-    let_prefect_schedule()
     server = uvicorn.Server(
         uvicorn.Config(
             lambda: _guarded_application(addresses),

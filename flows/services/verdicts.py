@@ -15,7 +15,7 @@ from flows.limits import TRAINING_LIMIT
 from flows.services.runs import Run, close, open_runs
 from tasks.project.paths import Project
 from tasks.running import lock_file
-from tasks.running.leases import is_held, lease_names, read_holder
+from tasks.running.locks import is_held, lease_names, read_holder
 
 Verdict = Literal["alive", "gone", "unknown"]
 

@@ -19,7 +19,7 @@ from tasks.project.params import Params, load_params
 from tasks.project.paths import Project
 from tasks.running.dvc_command import ensure_dvc, run_dvc
 from tasks.running.dvc_locks import repository_lock
-from tasks.running.leases import is_held, lease_names
+from tasks.running.locks import is_held, lease_names
 from tasks.running.references import referred_md5s, require_record
 from ui2i.errors import ConfigError, DataError
 from ui2i.files import sha256_file

@@ -4,20 +4,17 @@ import argparse
 import contextlib
 import dataclasses
 import os
-import shutil
 import signal
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-
-from filelock import FileLock, Timeout
 
 from tasks.project.params import Params, check_key, load_params
 from tasks.project.paths import Project, find_project
 from tasks.running.command_line import USER_ERROR, print_error
 from tasks.running.costs import noted_cost
+from tasks.running.locks import hold_output
 from tasks.running.progress import report_progress
 from tasks.running.stop_signals import raise_on
 from tasks.running.warning_lines import warnings_as_lines
@@ -37,10 +34,6 @@ STAGE_VARIABLE = "DVC_STAGE"
 """What DVC runs, such as finetune@cartoon, perhaps after the path of its `dvc.yaml` and a colon; DVC sets it."""
 
 _PARENT_POLL_SECONDS = 0.5
-
-
-class BusyError(UI2IError):
-    """Another process is writing the same output."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -110,31 +103,6 @@ def default_device() -> str:
     return local_device(find_device(os.environ.get(DEVICE_VARIABLE, "auto")))
 
 
-@contextlib.contextmanager
-def hold(project: Project, output: Path) -> Iterator[None]:
-    """Lock an output for this process.
-
-    Raises:
-        BusyError: another process has the lock; the message names its pid.
-    """
-    lock_path = project.lock_path(output)
-    lock_path.parent.mkdir(parents=True, exist_ok=True)
-    pid_path = lock_path.with_suffix(".pid")
-    try:
-        with FileLock(lock_path, timeout=0):
-            try:
-                pid_path.write_text(str(os.getpid()))
-                _remove_leftovers(output)
-                yield
-            finally:
-                pid_path.unlink(missing_ok=True)
-    except Timeout:
-        raise BusyError(
-            f"{project.relative(output)} is being written by process {_read_pid(pid_path)}, expected to be alone; "
-            "wait for it or stop it"
-        ) from None
-
-
 def _run(stage: Stage, options: argparse.Namespace) -> None:
     project = find_project(options.project)
     os.chdir(project.root)  # paths in params.yaml count from there
@@ -152,7 +120,7 @@ def _run(stage: Stage, options: argparse.Namespace) -> None:
         print(stage.plan(job))
     elif job.is_writer:
         with (
-            hold(project, stage.output(project, name)),
+            hold_output(project, stage.output(project, name)),
             noted_cost(project.cost_file(f"{stage.name}@{name}")),
             report_progress(f"{stage.name}@{name}") as progress,
         ):
@@ -220,25 +188,6 @@ def _parser(stage: Stage) -> argparse.ArgumentParser:
             "--dry-run", action="store_true", help="print images, steps, parameters, time and memory, and train nothing"
         )
     return parser
-
-
-def _remove_leftovers(output: Path) -> None:
-    """Remove what a killed process was writing beside `output` (the names that `ui2i.files` gives)."""
-    for path in output.parent.glob(f".{output.name}.{'[0-9a-f]' * 8}.tmp"):
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
-
-
-def _read_pid(path: Path) -> str:
-    """Return the holder's pid; it writes it a moment after it gets the lock."""
-    for _ in range(20):
-        with contextlib.suppress(OSError):
-            if pid := path.read_text():
-                return pid
-        time.sleep(0.05)
-    return "unknown"
 
 
 @contextlib.contextmanager

@@ -7,8 +7,9 @@ from tasks.models.inversion_models import encoder_of, latent_store
 from tasks.models.translation_models import choose_source, choose_targets
 from tasks.project.params import load_params
 from tasks.project.paths import Project
+from tasks.running.locks import hold_output
 from tasks.running.progress import part_of
-from tasks.running.stage_cli import default_device, hold
+from tasks.running.stage_cli import default_device
 from ui2i.progress import Progress, no_progress
 
 
@@ -61,7 +62,7 @@ def measure(
     )
     images = first_images(PreparedDataset(project.prepared(source.domain), "test"), num_images).images
     path, num_parts = project.style_layers_table(domain), 1 + len(targets)
-    with hold(project, path):
+    with hold_output(project, path):
         latents = inverter.find(images, progress=part_of(progress, 0, num_parts, "codes"))
         ws, _ = stack_latents(latents, source.generator)
         shared = {

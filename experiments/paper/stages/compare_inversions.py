@@ -12,7 +12,8 @@ from tasks.models.domain_models import named_model
 from tasks.models.inversion_models import encoder_path, find_encoder
 from tasks.project.params import Params, find_entry, load_params
 from tasks.project.paths import Project
-from tasks.running.stage_cli import Job, Stage, default_device, hold, main
+from tasks.running.locks import hold_output
+from tasks.running.stage_cli import Job, Stage, default_device, main
 from ui2i.progress import Progress, no_progress
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def compare(
         DataError: there are fewer than two images of a kind.
     """
     params = load_params(project)
-    with hold(project, project.inversion_table(base)):
+    with hold_output(project, project.inversion_table(base)):
         return _compare(
             project,
             params,

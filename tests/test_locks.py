@@ -15,8 +15,8 @@ import pytest
 from tasks.project.paths import Project
 from tasks.running import dvc_locks
 from tasks.running.dvc_command import ensure_dvc
-from tasks.running.leases import HeldError, hold_lease, is_held, lease_names, new_holder, read_holder, remove_lease
 from tasks.running.lock_file import keep_copy, mend, read_outputs
+from tasks.running.locks import HeldError, hold_lease, is_held, lease_names, new_holder, read_holder, remove_lease
 from tasks.running.tether import tethered
 
 LOCK = """\
@@ -82,7 +82,7 @@ def test_who_waits_is_told_for_whom_and_comes_next(project):
 HOLD_FOR_EVER = """
 import sys, time
 from pathlib import Path
-from tasks.running.leases import hold_lease, new_holder
+from tasks.running.locks import hold_lease, new_holder
 from tasks.project.paths import Project
 with hold_lease(Project(Path(sys.argv[1])), "run-7", new_holder("killed", "7")):
     print("held", flush=True)
