@@ -17,10 +17,10 @@ from tiny_models import random_generator, random_ws
 
 import ui2i.translation.folder as folder_module
 from ui2i.config import InversionConfig
-from ui2i.datasets.ingestion.left_out import read_left_out
 from ui2i.errors import CheckpointError, ConfigError, DataError
 from ui2i.files import sha256_bytes, sha256_file, sha256_folder
 from ui2i.images import to_tensor, to_uint8
+from ui2i.images.left_out import read_left_out
 from ui2i.inversion import invert
 from ui2i.perceptual import Perceptual
 from ui2i.tables import TRANSLATION_SCHEMA, read_table
@@ -279,10 +279,10 @@ def test_no_images_no_translation(run: Callable, pictures: Path, tmp_path: Path)
     (tmp_path / "bad").mkdir()
     (tmp_path / "bad" / "x.png").write_bytes(b"")
     with pytest.raises(
-        DataError, match=r"empty holds no images \(1 file left out: 1 of \.txt\), expected files ending"
+        DataError, match=r"empty contains no images \(1 file left out: 1 of \.txt\), expected files ending"
     ):
         run(tmp_path / "empty")
-    with pytest.raises(DataError, match="absent is not a folder"):
+    with pytest.raises(DataError, match="absent is no folder"):
         run(tmp_path / "absent")
     with pytest.raises(DataError, match="the list of images is empty"):
         run([])

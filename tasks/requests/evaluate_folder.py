@@ -3,6 +3,9 @@
 Outputs and inputs belong together by their names: `a/b.png` among the outputs is what became of `a/b.jpg` among the
 inputs. A folder that `ui2i translate` made has several outputs of each input and says in its table which; its variants
 become a row each.
+
+Files of inputs and of the target are framed as the images of the base were, so that they are compared with what was
+translated. Outputs were made of framed images: of them no faces are looked for, a square is taken as it is.
 """
 
 import dataclasses
@@ -15,12 +18,14 @@ from tasks.models.evaluation_rows import Row, evaluation_row, find_inception, ru
 from tasks.project.params import Params, load_params
 from tasks.project.paths import Project
 from tasks.running.stage_cli import default_device
+from ui2i.config import to_mapping
 from ui2i.errors import ConfigError, DataError
 from ui2i.files import sha256_file, sha256_listing
 from ui2i.progress import Progress, no_progress
 
 if TYPE_CHECKING:
     from ui2i.datasets.prepared import PreparedDataset
+    from ui2i.images.framing import Framer
     from ui2i.metrics.image_sets import ImageSet
 
 MANIFEST_NAME = "manifest.parquet"  # of translations; ui2i.translation would import torch
@@ -49,6 +54,7 @@ def judge_folder(
     name: str | None = None,
     inputs: "Path | PreparedDataset | None" = None,
     domain: str | None = None,
+    framing: str | None = None,
     progress: Progress = no_progress,
 ) -> list[Row]:
     """Judge outputs and return their rows of `EVALUATION_SCHEMA` (paper, Table II).
@@ -58,6 +64,8 @@ def judge_folder(
         name: of the system; None: only for a folder that `ui2i translate` made, whose variants have names.
         inputs: folder or dataset of the images that were translated; None: no similarity is measured.
         domain: column of Table II; None: the target's name.
+        framing: center, fit or face, of files; None: as of the images of the domain's base, where it has none as
+            `ingest` in `params.yaml` says.
 
     Raises:
         UI2IError: a folder has no images, an output has no input, or there are too few.
@@ -68,7 +76,12 @@ def judge_folder(
 
     params, device = load_params(project), default_device()
     systems = _systems(outputs, inputs, name)
-    found = _target(project, params, target, domain, device, inputs)
+    column = domain or (target if target in params.datasets else Path(target).resolve().name)
+    base = params.domains[column].base if column in params.domains else None
+    has_files = isinstance(inputs, Path) or target not in params.datasets
+    framer, of_outputs = _framers(project, params, base, framing, has_files=has_files)
+    source = base or ("any" if inputs is None else inputs.resolve().name if isinstance(inputs, Path) else inputs.name)
+    found = _target(project, params, target, column, source, device, framer)
     perceptual = load_perceptual(params.perceptual, device)
     inception = find_inception(project, params, device)
     embedded = embed_set(found.images, perceptual, inception, progress=progress)
@@ -76,8 +89,8 @@ def judge_folder(
     for system, pairs in systems.items():
         start = time.perf_counter()
         evaluation = evaluate(
-            of_files(list(pairs), found.resolution, device),
-            _input_set(inputs, [source for source in pairs.values() if source is not None], found.resolution, device),
+            of_files(list(pairs), found.resolution, device, framer=of_outputs),
+            _input_set(inputs, list(pairs.values()), found.resolution, device, framer),
             embedded,
             perceptual,
             inception,
@@ -92,6 +105,7 @@ def judge_folder(
             "num_outputs": len(pairs),
             "num_targets": found.images.count,
             "img_resolution": found.resolution,
+            "resizer": framer.protocol,
             "dataset_hash": found.dataset_hash,
             "seconds": time.perf_counter() - start,
         }
@@ -106,15 +120,32 @@ def keep_rows(project: Project, rows: Sequence[Row]) -> None:
     append_rows(project.measured_evaluations(rows[0]["domain"]), rows, EVALUATION_SCHEMA)
 
 
+def _framers(
+    project: Project, params: Params, base: str | None, framing: str | None, *, has_files: bool
+) -> "tuple[Framer, Framer]":
+    """Return what frames the files of inputs and targets, which there may be none of, and what frames outputs."""
+    from tasks.models.framing import choose_framer, framing_of
+
+    record = to_mapping(params.ingest) if base is None else framing_of(project, base)
+    framing = framing or record.get("framing")
+    of_outputs = choose_framer(project, params, record, "center" if framing == "face" else framing)
+    return choose_framer(project, params, record, framing) if has_files else of_outputs, of_outputs
+
+
 def _input_set(
-    inputs: "Path | PreparedDataset | None", sources: Sequence[Source], resolution: int, device: str
+    inputs: "Path | PreparedDataset | None",
+    sources: Sequence[Source | None],
+    resolution: int,
+    device: str,
+    framer: "Framer",
 ) -> "ImageSet | None":
     from ui2i.metrics.image_sets import of_dataset, of_files
 
     if inputs is None:
         return None
     if isinstance(inputs, Path):
-        return of_files([source for source in sources if isinstance(source, Path)], resolution, device)
+        files = [source for source in sources if isinstance(source, Path)]
+        return of_files(files, resolution, device, framer=framer, folder=inputs)
     return of_dataset(inputs, device, chosen=[source for source in sources if isinstance(source, int)])
 
 
@@ -177,18 +208,16 @@ def _target(
     project: Project,
     params: Params,
     target: str,
-    domain: str | None,
+    column: str,
+    source: str,
     device: str,
-    inputs: "Path | PreparedDataset | None",
+    framer: "Framer",
 ) -> Target:
     from ui2i.datasets.prepared import PreparedDataset
     from ui2i.metrics.image_sets import find_images, of_dataset, of_files
 
-    source = "any" if inputs is None else inputs.resolve().name if isinstance(inputs, Path) else inputs.name
     if target in params.datasets:
         dataset = PreparedDataset(project.prepared(target), split=None)
-        column = domain or target
-        source = params.domains[column].base if column in params.domains else source
         return Target(column, source, of_dataset(dataset, device), dataset.resolution, dataset.hash)
     folder = Path(target)
     if not folder.is_dir():
@@ -197,9 +226,7 @@ def _target(
             f"the target is {target}, expected a dataset of the project ({known}) or a folder of images; correct it"
         )
     paths = find_images(folder)
-    column = domain or folder.resolve().name
-    source = params.domains[column].base if column in params.domains else source
     resolution = params.ingest.img_resolution
-    images = of_files(list(paths.values()), resolution, device)
+    images = of_files(list(paths.values()), resolution, device, framer=framer, folder=folder)
     listing = sha256_listing((key, sha256_file(path)) for key, path in paths.items())
     return Target(column, source, images, resolution, listing)

@@ -17,15 +17,15 @@ from pathlib import Path
 from ui2i.config import IngestConfig
 from ui2i.datasets.ingestion.builder import DatasetBuilder, recorded_settings
 from ui2i.datasets.ingestion.examine import Examined, Examiner, processing_record
-from ui2i.datasets.ingestion.landmarks import Detector, open_detector
-from ui2i.datasets.ingestion.members import Member, Source
 from ui2i.datasets.ingestion.reuse import EarlierDataset, open_earlier
-from ui2i.datasets.ingestion.sources import Images, describe, open_source
 from ui2i.datasets.ingestion.splits import split_of as split_of
 from ui2i.datasets.ingestion.workers import examine_all, read
 from ui2i.datasets.manifest import MANIFEST_NAME, SHARD_SIZE, Manifest
 from ui2i.errors import DataError
 from ui2i.files import atomic_folder
+from ui2i.images.landmarks import Detector, open_detector
+from ui2i.images.members import Member, Source
+from ui2i.images.sources import Images, describe, open_source
 from ui2i.progress import Progress, no_progress
 
 

@@ -13,10 +13,10 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ui2i.datasets.ingestion.limits import MIN_ROW_BYTES, Account, check_count, is_bomb_page, unpacks_to_too_much
-from ui2i.datasets.ingestion.members import Member, Source
-from ui2i.datasets.ingestion.parquet_pages import read_pages
 from ui2i.errors import DataError
+from ui2i.images.limits import MIN_ROW_BYTES, Account, check_count, is_bomb_page, unpacks_to_too_much
+from ui2i.images.members import Member, Source
+from ui2i.images.parquet_pages import read_pages
 from ui2i.names import file_name
 
 _BATCH_ROWS = 16

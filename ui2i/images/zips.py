@@ -15,10 +15,10 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from ui2i.datasets.ingestion.limits import Account, check_count, check_total, is_bomb
-from ui2i.datasets.ingestion.members import Member, Source, is_hidden, is_unsafe, looks_like_image, suffix_of
-from ui2i.decoding import check_file_size
 from ui2i.errors import DataError
+from ui2i.images.decoding import check_file_size
+from ui2i.images.limits import Account, check_count, check_total, is_bomb
+from ui2i.images.members import Member, Source, is_hidden, is_unsafe, looks_like_image, suffix_of
 from ui2i.names import printable_path
 
 _LZMA_HEADER = struct.Struct("<2xH")  # version, length of the properties

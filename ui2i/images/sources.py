@@ -6,11 +6,10 @@ import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from ui2i.datasets.ingestion.folders import folder_source, list_source, read_list
-from ui2i.datasets.ingestion.left_out import left_out_of
-from ui2i.datasets.ingestion.members import Source
-from ui2i.decoding import SUFFIXES
 from ui2i.errors import DataError
+from ui2i.images.folders import folder_source, list_source, read_list
+from ui2i.images.left_out import no_images
+from ui2i.images.members import Source
 from ui2i.progress import Progress, no_progress
 
 ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".parquet")
@@ -33,11 +32,7 @@ def open_source(images: Images, *, workspace: Path, progress: Progress = no_prog
     source = _open(images, workspace, progress)
     if not source.members:
         source.close()
-        left_out = left_out_of((), source.passed_over)
-        why = f" ({left_out})" if left_out else ""
-        raise DataError(
-            f"{describe(images)} contains no images{why}, expected files ending in {', '.join(SUFFIXES)}; add some"
-        )
+        raise no_images(describe(images), source.left_out)
     return source
 
 
@@ -73,15 +68,15 @@ def _open(images: Images, workspace: Path, progress: Progress) -> Source:
         raise DataError(f"{path} does not exist, expected {KINDS}; check the path")
     suffix = archive_suffix(path)
     if suffix == ".parquet":
-        from ui2i.datasets.ingestion.parquets import ParquetSource
+        from ui2i.images.parquets import ParquetSource
 
         return ParquetSource(path)
     if suffix == LIST_SUFFIX:
         return list_source(read_list(path))
     if suffix is None or suffix == ".zip":
-        from ui2i.datasets.ingestion.zips import ZipSource
+        from ui2i.images.zips import ZipSource
 
         return ZipSource(path)
-    from ui2i.datasets.ingestion.tars import TarSource
+    from ui2i.images.tars import TarSource
 
     return TarSource(path, workspace, progress)

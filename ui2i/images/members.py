@@ -12,8 +12,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any, Self
 
-from ui2i.decoding import SUFFIXES, ImageError, check_file_size
 from ui2i.errors import DataError
+from ui2i.images.decoding import SUFFIXES, ImageError, check_file_size
+from ui2i.images.left_out import Left, LeftOut
 
 
 class Member:
@@ -38,6 +39,12 @@ class Source(contextlib.AbstractContextManager["Source"], abc.ABC):
         # Stable: of two members with one name the earlier stays first.
         self.members: Sequence[Member] = sorted(members, key=lambda member: member.path)
         self.passed_over: collections.Counter[str] = passed_over or collections.Counter()
+
+    @property
+    def left_out(self) -> LeftOut:
+        """What the listing says cannot be taken."""
+        faulty = [Left(member.path, member.num_bytes, member.fault) for member in self.members if member.fault]
+        return LeftOut(faulty, collections.Counter(self.passed_over))
 
     def __exit__(self, *_: object) -> None:
         self.close()

@@ -15,9 +15,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from ui2i.datasets.ingestion.limits import MAX_HEADER_BYTES, check_count, check_total
-from ui2i.datasets.ingestion.members import Member, Source, is_hidden, is_unsafe, looks_like_image, suffix_of
 from ui2i.errors import DataError
+from ui2i.images.limits import MAX_HEADER_BYTES, check_count, check_total
+from ui2i.images.members import Member, Source, is_hidden, is_unsafe, looks_like_image, suffix_of
 from ui2i.names import printable_path
 from ui2i.progress import Progress
 
