@@ -284,7 +284,7 @@ def test_no_images_no_translation(run: Callable, pictures: Path, tmp_path: Path)
         run(tmp_path / "empty")
     with pytest.raises(DataError, match="absent is no folder"):
         run(tmp_path / "absent")
-    with pytest.raises(DataError, match="the list of images is empty"):
+    with pytest.raises(DataError, match="the list contains no images"):
         run([])
     with pytest.raises(DataError, match=r"none of the 1 images can be used \(the first, x.png: unreadable\)"):
         run(tmp_path / "bad")
