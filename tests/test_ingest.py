@@ -260,7 +260,7 @@ def test_nothing_to_ingest(tmp_path: Path) -> None:
     for source, message in (
         (empty, "contains no images"),
         (tmp_path / "text.zip", "contains no images"),
-        (tmp_path / "fake.zip", "cannot be opened as a zip"),
+        (tmp_path / "fake.zip", "cannot be read as a zip"),
         (tmp_path / "nowhere", "does not exist"),
         (all_bad, "1 of 1 images"),
     ):

@@ -304,12 +304,16 @@ def test_images_in_memory_must_fit(run: Callable, images: np.ndarray) -> None:
 
 
 def test_folders_of_other_things_are_never_replaced(run: Callable, pictures: Path, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "thesis.txt").write_text("years of work")
     before = sha256_folder(tmp_path)
     for place in (pictures, pictures / "out", tmp_path):
         with pytest.raises(DataError, match="expected a place outside the images"):
             run(pictures, out_dir=place)
-    with pytest.raises(DataError, match=r"is no translation \(it has no manifest.parquet\)"):
+    with pytest.raises(DataError, match="expected a place outside the images"):
         run([pictures / "a.png"], out_dir=pictures)
+    with pytest.raises(DataError, match=r"is no translation \(it has no manifest.parquet\)"):
+        run(pictures / "sub", out_dir=pictures.parent / "other")
     with pytest.raises(DataError, match="is no translation"):
         run(pictures / "sub", out_dir=pictures / "b.png")
     assert sha256_folder(tmp_path) == before

@@ -8,7 +8,6 @@ Files of inputs and of the target are framed as the images of the base were, so 
 translated. Outputs were made of framed images: of them no faces are looked for, a square is taken as it is.
 """
 
-import dataclasses
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -32,18 +31,7 @@ MANIFEST_NAME = "manifest.parquet"  # of translations; ui2i.translation would im
 RECONSTRUCTION = "reconstruction"
 
 
-Source = Path | int  # a file, or a place in a prepared dataset
-
-
-@dataclasses.dataclass(frozen=True)
-class Target:
-    """The images that outputs should look like."""
-
-    domain: str
-    source_domain: str
-    images: "ImageSet"
-    resolution: int  # pixels, to which outputs and inputs are brought
-    dataset_hash: str
+Pairs = dict[Path, int]  # an output -> the place of its input, -1: not asked for
 
 
 def judge_folder(
@@ -75,22 +63,24 @@ def judge_folder(
     from ui2i.perceptual import load_perceptual
 
     params, device = load_params(project), default_device()
-    systems = _systems(outputs, inputs, name)
-    column = domain or (target if target in params.datasets else Path(target).resolve().name)
+    goal = _target(project, params, target)
+    resolution = params.ingest.img_resolution if isinstance(goal, Path) else goal.resolution
+    column = domain or (_name(goal) if isinstance(goal, Path) else target)
     base = params.domains[column].base if column in params.domains else None
-    has_files = isinstance(inputs, Path) or target not in params.datasets
+    has_files = isinstance(inputs, Path) or isinstance(goal, Path)
     framer, of_outputs = _framers(project, params, base, framing, has_files=has_files)
-    source = base or ("any" if inputs is None else inputs.resolve().name if isinstance(inputs, Path) else inputs.name)
-    found = _target(project, params, target, column, source, device, framer)
+    sources, names = (None, None) if inputs is None else _images(inputs, resolution, device, framer)
+    systems = _systems(outputs, names, name)
+    (targets, _), dataset_hash = _images(goal, resolution, device, framer), _hash(goal)
     perceptual = load_perceptual(params.perceptual, device)
     inception = find_inception(project, params, device)
-    embedded = embed_set(found.images, perceptual, inception, progress=progress)
+    embedded = embed_set(targets, perceptual, inception, progress=progress)
     run, rows = run_columns(params, perceptual, inception, device), []
     for system, pairs in systems.items():
         start = time.perf_counter()
         evaluation = evaluate(
-            of_files(list(pairs), found.resolution, device, framer=of_outputs),
-            _input_set(inputs, list(pairs.values()), found.resolution, device, framer),
+            of_files(list(pairs), resolution, device, framer=of_outputs),
+            None if sources is None else sources.take(list(pairs.values())),
             embedded,
             perceptual,
             inception,
@@ -98,15 +88,15 @@ def judge_folder(
             progress=progress,
         )
         own = {
-            "source_domain": found.source_domain,
-            "domain": found.domain,
+            "source_domain": base or ("any" if inputs is None else _name(inputs)),
+            "domain": column,
             "system": system,
             "inputs": "images",
             "num_outputs": len(pairs),
-            "num_targets": found.images.count,
-            "img_resolution": found.resolution,
+            "num_targets": targets.count,
+            "img_resolution": resolution,
             "resizer": framer.protocol,
-            "dataset_hash": found.dataset_hash,
+            "dataset_hash": dataset_hash,
             "seconds": time.perf_counter() - start,
         }
         rows.append(evaluation_row(run, evaluation, **own))
@@ -132,101 +122,79 @@ def _framers(
     return choose_framer(project, params, record, framing) if has_files else of_outputs, of_outputs
 
 
-def _input_set(
-    inputs: "Path | PreparedDataset | None",
-    sources: Sequence[Source | None],
-    resolution: int,
-    device: str,
-    framer: "Framer",
-) -> "ImageSet | None":
-    from ui2i.metrics.image_sets import of_dataset, of_files
+def _target(project: Project, params: Params, target: str) -> "Path | PreparedDataset":
+    from ui2i.datasets.prepared import PreparedDataset
 
-    if inputs is None:
-        return None
-    if isinstance(inputs, Path):
-        files = [source for source in sources if isinstance(source, Path)]
-        return of_files(files, resolution, device, framer=framer, folder=inputs)
-    return of_dataset(inputs, device, chosen=[source for source in sources if isinstance(source, int)])
+    if target in params.datasets:
+        return PreparedDataset(project.prepared(target), split=None)
+    if not Path(target).is_dir():
+        known = ", ".join(params.datasets) or "none"
+        raise ConfigError(
+            f"the target is {target}, expected a dataset of the project ({known}) or a folder of images; correct it"
+        )
+    return Path(target)
 
 
-def _sources(inputs: "Path | PreparedDataset") -> Mapping[str, Source]:
-    """Return inputs by their relative path without its ending."""
+def _name(images: "Path | PreparedDataset") -> str:
+    return images.resolve().name if isinstance(images, Path) else images.name
+
+
+def _hash(images: "Path | PreparedDataset") -> str:
     from ui2i.metrics.image_sets import find_images
 
-    if isinstance(inputs, Path):
-        return find_images(inputs)
-    names = inputs.columns("source_path")["source_path"].to_pylist()
-    return {_key(name): place for place, name in enumerate(names)}
+    if not isinstance(images, Path):
+        return images.hash
+    return sha256_listing((key, sha256_file(path)) for key, path in find_images(images).items())
+
+
+def _images(
+    images: "Path | PreparedDataset", resolution: int, device: str, framer: "Framer"
+) -> "tuple[ImageSet, Mapping[str, int]]":
+    """Return images, and the place of each by its relative path without its ending."""
+    from ui2i.metrics.image_sets import find_images, of_dataset, of_files
+
+    if isinstance(images, Path):
+        paths = find_images(images)
+        files = of_files(list(paths.values()), resolution, device, framer=framer, folder=images)
+        return files, {key: place for place, key in enumerate(paths)}
+    names = images.columns("source_path")["source_path"].to_pylist()
+    return of_dataset(images, device), {_key(name): place for place, name in enumerate(names)}
 
 
 def _key(path: str) -> str:
     return Path(path).with_suffix("").as_posix()
 
 
-def _systems(
-    outputs: Path, inputs: "Path | PreparedDataset | None", name: str | None
-) -> dict[str, dict[Path, Source | None]]:
-    """Return each system's outputs with their inputs (None: not asked for)."""
+def _systems(outputs: Path, inputs: Mapping[str, int] | None, name: str | None) -> dict[str, Pairs]:
+    """Return each system's outputs with the places of their inputs."""
     from ui2i.metrics.image_sets import find_images
 
-    sources = None if inputs is None else _sources(inputs)
     if (outputs / MANIFEST_NAME).is_file():
-        return _translations(outputs, sources, name)
+        return _translations(outputs, inputs, name)
     if name is None:
         raise ConfigError(f"{outputs} is no folder that ui2i translate made, expected --name of the system; add it")
-    found = find_images(outputs)
-    return {name: {path: _input(sources, key, path) for key, path in found.items()}}
+    return {name: {path: _input(inputs, key, path) for key, path in find_images(outputs).items()}}
 
 
-def _translations(
-    folder: Path, sources: Mapping[str, Source] | None, name: str | None
-) -> dict[str, dict[Path, Source | None]]:
+def _translations(folder: Path, inputs: Mapping[str, int] | None, name: str | None) -> dict[str, Pairs]:
     from ui2i.tables import TRANSLATION_SCHEMA, read_table
 
-    systems: dict[str, dict[Path, Source | None]] = {}
+    systems: dict[str, Pairs] = {}
     for _, row in read_table(folder / MANIFEST_NAME, TRANSLATION_SCHEMA).iterrows():
         if row["variant"] == RECONSTRUCTION:
             continue
         path = folder / row["output_file"]
         system = row["variant"] if name is None else f"{name} {row['variant']}"
-        systems.setdefault(system, {})[path] = _input(sources, _key(row["input_path"]), path)
+        systems.setdefault(system, {})[path] = _input(inputs, _key(row["input_path"]), path)
     return systems
 
 
-def _input(sources: Mapping[str, Source] | None, key: str, output: Path) -> Source | None:
-    if sources is None:
-        return None
-    if key not in sources:
+def _input(inputs: Mapping[str, int] | None, key: str, output: Path) -> int:
+    if inputs is None:
+        return -1
+    if key not in inputs:
         raise DataError(
             f"{output} has no input: {key} with the ending of an image is not there, expected an input of the same "
             "name for each output; rename the outputs or leave out --inputs"
         )
-    return sources[key]
-
-
-def _target(
-    project: Project,
-    params: Params,
-    target: str,
-    column: str,
-    source: str,
-    device: str,
-    framer: "Framer",
-) -> Target:
-    from ui2i.datasets.prepared import PreparedDataset
-    from ui2i.metrics.image_sets import find_images, of_dataset, of_files
-
-    if target in params.datasets:
-        dataset = PreparedDataset(project.prepared(target), split=None)
-        return Target(column, source, of_dataset(dataset, device), dataset.resolution, dataset.hash)
-    folder = Path(target)
-    if not folder.is_dir():
-        known = ", ".join(params.datasets) or "none"
-        raise ConfigError(
-            f"the target is {target}, expected a dataset of the project ({known}) or a folder of images; correct it"
-        )
-    paths = find_images(folder)
-    resolution = params.ingest.img_resolution
-    images = of_files(list(paths.values()), resolution, device, framer=framer, folder=folder)
-    listing = sha256_listing((key, sha256_file(path)) for key, path in paths.items())
-    return Target(column, source, images, resolution, listing)
+    return inputs[key]

@@ -58,6 +58,33 @@ def describe(images: Images) -> str:
     return os.fspath(images) if isinstance(images, (str, os.PathLike)) else f"the list of {len(images)} files"
 
 
+def check_destination(images: Images, out_dir: Path, marker: str, kind: str) -> None:
+    """Refuse to replace a folder that holds the images, lies in them, or is no earlier result.
+
+    Args:
+        marker: name of a file that every such result has.
+        kind: what to call it.
+
+    Raises:
+        DataError: it is refused.
+    """
+    place = out_dir.resolve()
+    for source in [images] if isinstance(images, (str, os.PathLike)) else images:
+        inner = Path(source).resolve()
+        if inner.is_relative_to(place) or place.is_relative_to(inner):
+            raise DataError(
+                f"the images in {os.fspath(source)} and the output folder {out_dir} overlap, expected a place outside "
+                "the images; choose another output folder"
+            )
+    if not out_dir.exists():
+        return
+    if not out_dir.is_dir() or (any(out_dir.iterdir()) and not (out_dir / marker).is_file()):
+        raise DataError(
+            f"{out_dir} exists and is no {kind} (it has no {marker}), expected a new or empty folder, or an earlier "
+            f"{kind} to replace; move it away or choose another"
+        )
+
+
 def _open(images: Images, workspace: Path, progress: Progress) -> Source:
     if not isinstance(images, (str, os.PathLike)):
         return list_source(images)

@@ -33,16 +33,20 @@ class ImageSet:
     count: int
     read: Callable[[Places], Tensor]  # places -> [n, 3, R, R] in [-1, 1]
 
+    def take(self, chosen: Sequence[int]) -> "ImageSet":
+        """Return the images at some places, in that order."""
+        order = np.asarray(chosen, np.int64)
+        return ImageSet(len(order), lambda places: self.read(order[np.asarray(places)]))
+
 
 def in_memory(images: UInt8[np.ndarray, "n r r 3"], device: str = "cpu") -> ImageSet:
     """Return images that are there already."""
     return ImageSet(len(images), lambda places: to_tensor(images[np.asarray(places)]).to(device))
 
 
-def of_dataset(dataset: PreparedDataset, device: str = "cpu", *, chosen: Sequence[int] | None = None) -> ImageSet:
-    """Return the images of a prepared dataset, or those at some places of it."""
-    order = np.arange(len(dataset)) if chosen is None else np.asarray(chosen, np.int64)
-    return ImageSet(len(order), lambda places: to_tensor(dataset.images(order[np.asarray(places)])).to(device))
+def of_dataset(dataset: PreparedDataset, device: str = "cpu") -> ImageSet:
+    """Return the images of a prepared dataset."""
+    return ImageSet(len(dataset), lambda places: to_tensor(dataset.images(np.asarray(places))).to(device))
 
 
 def of_files(

@@ -28,18 +28,18 @@ from torch import Tensor
 from ui2i.config import InversionConfig
 from ui2i.contact_sheet import Row, contact_sheet
 from ui2i.datasets.manifest import REJECT_SCHEMA, REJECTS_NAME
-from ui2i.errors import DataError
 from ui2i.files import atomic_folder
 from ui2i.images import save_png, to_uint8
 from ui2i.images.framing import CENTERED, Framer
 from ui2i.images.left_out import write_left_out
+from ui2i.images.sources import check_destination
 from ui2i.inversion import LATENTS_SCHEMA, Encoder, Inverter, Latent, stack_latents
 from ui2i.networks.generator import Generator
 from ui2i.perceptual import Perceptual
 from ui2i.progress import Progress, no_progress
 from ui2i.provenance import code_commit
 from ui2i.tables import TRANSLATION_SCHEMA, write_table
-from ui2i.translation.inputs import Inputs, Reject, SourceImage, StemNamer, list_inputs, readable_batches
+from ui2i.translation.inputs import Inputs, NamedImages, Reject, SourceImage, StemNamer, list_inputs, readable_batches
 from ui2i.translation.outputs import Output, TranslationConfig, plan_outputs
 from ui2i.translation.references import find_references
 
@@ -119,7 +119,7 @@ def translate_folder(
         CheckpointError: a target is of another family than the source.
     """
     out_dir, config = Path(out_dir), config or TranslationConfig()
-    _check_place(inputs, out_dir)
+    check_destination(() if isinstance(inputs, NamedImages) else inputs, out_dir, MANIFEST_NAME, "translation")
     # Whatever can be refused is refused before the first code is searched for.
     plan = {"source_hash": source_hash, "target_hashes": target_hashes, "config": config, "force": force}
     plan_outputs(source, targets, seed=inversion_config.seed, **plan)  # type: ignore[arg-type]
@@ -244,21 +244,3 @@ def _write_tables(folder: Path, tables: _Tables, outputs: Sequence[Output], doma
     upscale = max(1, MIN_CELL_SIZE // tables.sheet[0].images.shape[1])
     labels = ["input", *(output.variant for output in outputs)]
     save_png(folder / SHEET_NAME, contact_sheet(tables.sheet, labels, upscale=upscale, title=f"to {domain}"))
-
-
-def _check_place(inputs: Inputs, out_dir: Path) -> None:
-    """Refuse to replace a folder that holds the inputs or anything but an earlier translation."""
-    if isinstance(inputs, (str, os.PathLike)):
-        folder, place = Path(inputs).resolve(), out_dir.resolve()
-        if folder.is_relative_to(place) or place.is_relative_to(folder):
-            raise DataError(
-                f"the results would go to {out_dir}, expected a place outside the images in {folder}; "
-                "choose another folder for the results"
-            )
-    if out_dir.exists() and not (
-        out_dir.is_dir() and (not any(out_dir.iterdir()) or (out_dir / MANIFEST_NAME).is_file())
-    ):
-        raise DataError(
-            f"{out_dir} is there and is no translation (it has no {MANIFEST_NAME}), expected a new or empty folder, or "
-            "an earlier translation to replace; move it away or choose another"
-        )
