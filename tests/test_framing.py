@@ -15,8 +15,9 @@ from tasks.project.params import load_params
 from tasks.project.paths import Project
 from tasks.requests import translate_folder
 from tasks.requests.evaluate_folder import judge_folder
+from tasks.requests.translation_request import TranslationRequest
 from ui2i.checkpoints import ModelCard, save_generator
-from ui2i.config import IngestConfig
+from ui2i.config import Framing, IngestConfig
 from ui2i.datasets.ingest import ingest
 from ui2i.datasets.manifest import read_manifest
 from ui2i.datasets.prepared import PreparedDataset
@@ -117,12 +118,16 @@ def test_a_card_may_hold_anything(framing: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=r"the framing cannot be used .* update ui2i, or fetch") as caught:
         framer_of(framing)
     assert len(str(caught.value)) < 600
+    with pytest.raises(ConfigError, match="the framing is 'spiral', expected one of center, fit, face; correct it"):
+        framer_of({}, framing="spiral")
     assert ModelCard(domain="x", mode="scratch", provenance={"framing": "fit"}).framing == {}
 
 
-def translate(project: Project, images: Path, out: Path, *arguments: str) -> int:
-    command = translate_folder.command(project, "cartoon", images, out, {"steps": 1, "variant": "FC-FT"})
-    return translate_folder.main([*command[3:], *arguments])
+def translate(project: Project, images: Path, out: Path, framing: Framing | None = None) -> int:
+    request = TranslationRequest(
+        images=images, domain="cartoon", out=out, steps=1, variants=("FC-FT",), framing=framing
+    )
+    return translate_folder.main(translate_folder.command(project, request)[3:])
 
 
 def framings(out: Path) -> set[str]:
@@ -133,7 +138,7 @@ def test_translations_are_framed_as_the_base(project: Project, folder: Path, tmp
     write_base(project, FIT)
     assert translate(project, folder, tmp_path / "fit") == 0
     assert framings(tmp_path / "fit") == {"fit"}
-    assert translate(project, folder, tmp_path / "center", "--framing", "center") == 0
+    assert translate(project, folder, tmp_path / "center", "center") == 0
     assert framings(tmp_path / "center") == {"center"}
 
 
@@ -151,7 +156,7 @@ def test_translations_of_faces(
     rejects = read_rejects(tmp_path / "out")
     assert rejects == {"9 without.png": "no_face"}
     write_base(project, {})
-    assert translate(project, folder, tmp_path / "asked", "--framing", "face") == 0
+    assert translate(project, folder, tmp_path / "asked", "face") == 0
     assert framings(tmp_path / "asked") == {"face"}
 
 

@@ -7,7 +7,7 @@ model trained on it record their framing (`recorded_framing`), and `framer_of` m
 import dataclasses
 import math
 from collections.abc import Mapping
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, get_args
 
 import numpy as np
 from jaxtyping import UInt8
@@ -146,6 +146,8 @@ def framer_of(record: Mapping[str, Any], *, framing: str | None = None, face_lan
         ConfigError: a value of the record is none that is known, or the framing `face` has nothing that finds faces.
         DataError: what should find them is missing or damaged.
     """
+    if framing not in (None, *get_args(Framing)):
+        raise ConfigError(f"the framing is {framing!r}, expected one of {', '.join(get_args(Framing))}; correct it")
     values = recorded_framing(record) | ({} if framing is None else {"framing": framing})
     try:
         config = from_mapping(IngestConfig, values, section="framing")
