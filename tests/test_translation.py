@@ -137,7 +137,7 @@ def test_unreadable_files_are_listed(run: Callable, pictures: Path, tmp_path: Pa
     run(pictures)
     rejects = pq.read_table(tmp_path / "out" / "rejects.parquet").to_pylist()
     digest = sha256_bytes(b"no image")
-    assert rejects == [{"path": "aa.png", "reason": "unreadable", "size_bytes": 10, "sha256": digest}]
+    assert rejects == [{"path": "aa.png", "reason": "unreadable", "size_bytes": 8, "sha256": digest}]
 
 
 def test_the_contact_sheet_shows_at_most_24(
