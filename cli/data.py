@@ -95,7 +95,7 @@ def _levels(statistics: Mapping[str, Any]) -> Iterable[tuple[str, ...]]:
 
 
 def _rejects(manifest: "Manifest") -> Iterable[tuple[str, str, str]]:
-    from ui2i.datasets.ingestion.rejects import REASONS
+    from ui2i.images.left_out import REASONS
 
     for reason, meaning in REASONS.items():
         if reason in manifest.rejected_by_reason:

@@ -67,6 +67,9 @@ def evaluate(
     domain: Annotated[
         str | None, typer.Option(metavar="NAME", help="Column of Table II. Default: the target's name.")
     ] = None,
+    framing: Annotated[
+        str | None, typer.Option(metavar="FRAMING", help="center, fit or face; default: as the base's images.")
+    ] = None,
 ) -> None:
     """Judge any folder of outputs and put it into Table II."""
     from cli.report import print_paths, print_table
@@ -75,7 +78,9 @@ def evaluate(
 
     project = context.obj.project
     with working("evaluate") as progress:
-        rows = judge_folder(project, outputs, target, name=name, inputs=inputs, domain=domain, progress=progress)
+        rows = judge_folder(
+            project, outputs, target, name=name, inputs=inputs, domain=domain, framing=framing, progress=progress
+        )
         keep_rows(project, rows)
     print_table(f"Outputs against {target}", _EVALUATION_HEADER, [_evaluation_line(row) for row in rows])
     print_paths({"table": project.measured_evaluations(rows[0]["domain"])})

@@ -82,7 +82,7 @@ def print_left_out(translations: Path) -> None:
     """Print what a translation left out of its folder of images, if anything."""
     import pyarrow.parquet as pq
 
-    from ui2i.datasets.ingestion.left_out import read_left_out
+    from ui2i.images.left_out import read_left_out
     from ui2i.translation.folder import LEFT_OUT_NAME, REJECTS_NAME
 
     left_out = read_left_out(translations / LEFT_OUT_NAME)

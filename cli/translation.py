@@ -67,7 +67,7 @@ def translate(
     steps: Annotated[int | None, typer.Option(metavar="N", help="Of inversion.")] = None,
     start: Annotated[str | None, typer.Option(metavar="START", help="Of inversion: mean or encoder.")] = None,
     framing: Annotated[
-        str | None, typer.Option(metavar="FRAMING", help="center: the middle square (default); fit: all, on white.")
+        str | None, typer.Option(metavar="FRAMING", help="center, fit or face; default: as the base's images.")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Translate between models of two families.")] = False,
 ) -> None:

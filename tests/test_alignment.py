@@ -20,13 +20,13 @@ from PIL import Image, ImageDraw
 
 from ui2i.config import IngestConfig
 from ui2i.datasets.ingest import ingest
-from ui2i.datasets.ingestion import landmarks as landmarks_module
-from ui2i.datasets.ingestion.alignment import Landmarks, Square, _reflect, align
-from ui2i.datasets.ingestion.framing import frame
-from ui2i.datasets.ingestion.landmarks import MediaPipeDetector, TableDetector, from_mesh, open_detector
 from ui2i.datasets.prepared import PreparedDataset
-from ui2i.decoding import ImageError
 from ui2i.errors import ConfigError, DataError
+from ui2i.images import landmarks as landmarks_module
+from ui2i.images.alignment import Landmarks, Square, _reflect, align
+from ui2i.images.decoding import ImageError
+from ui2i.images.framing import Framer
+from ui2i.images.landmarks import MediaPipeDetector, TableDetector, from_mesh, open_detector
 
 LANCZOS = Image.Resampling.LANCZOS
 UPRIGHT = Landmarks((40, 50), (60, 50), (42, 70), (58, 70))
@@ -190,8 +190,9 @@ def test_the_largest_face_is_taken_or_as_many_as_asked_for() -> None:
     small, large = (moved(UPRIGHT, angle=0, scale=scale, shift=shift) for scale, shift in ((0.8, 0j), (2, 100j)))
     detector = FixedDetector((small, large, moved(small, angle=0, scale=0.1, shift=0j)))
     image = textured(2, 300, 320)
-    assert [square.crop for square in frame(image, "a", CONFIG, detector)] == [(20, 124, 180, 284)]
-    crops = [square.crop for square in frame(image, "a", dataclasses.replace(CONFIG, max_faces=9), detector)]
+    assert [square.crop for square in Framer.of(CONFIG, detector).squares(image, "a", 32)] == [(20, 124, 180, 284)]
+    framer = Framer.of(dataclasses.replace(CONFIG, max_faces=9), detector)
+    crops = [square.crop for square in framer.squares(image, "a", 32)]
     assert crops == [(20, 124, 180, 284), (8, 9, 72, 74)]  # the third is too small
 
 
@@ -201,7 +202,7 @@ def test_the_largest_face_is_taken_or_as_many_as_asked_for() -> None:
 )
 def test_images_without_a_face_to_take(faces: tuple[Landmarks, ...], reason: str) -> None:
     with pytest.raises(ImageError, match="here") as caught:
-        frame(textured(2), "here", CONFIG, FixedDetector(faces))
+        Framer.of(CONFIG, FixedDetector(faces)).squares(textured(2), "here", 32)
     assert caught.value.fault == reason
 
 

@@ -17,11 +17,11 @@ import pyarrow.parquet as pq
 import pytest
 from image_files import blobs, file_bytes
 
-from ui2i.datasets.ingestion import limits
-from ui2i.datasets.ingestion.parquet_pages import Page, read_pages
-from ui2i.datasets.ingestion.sources import open_source
-from ui2i.decoding import ImageError
 from ui2i.errors import DataError
+from ui2i.images import limits
+from ui2i.images.decoding import ImageError
+from ui2i.images.parquet_pages import Page, read_pages
+from ui2i.images.sources import open_source
 
 MB = 1 << 20
 IMAGES = [file_bytes(blobs(index), "PNG") for index in range(6)]

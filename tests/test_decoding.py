@@ -10,10 +10,10 @@ import pytest
 from image_files import bomb_png, file_bytes, gradient, noise
 from PIL import Image, ImageCms, features
 
-from ui2i import decoding
-from ui2i.decoding import ImageError, decode, load_image
 from ui2i.errors import DataError
-from ui2i.file_signatures import is_cut_short, recognize
+from ui2i.images import decoding
+from ui2i.images.decoding import ImageError, decode, load_image
+from ui2i.images.file_signatures import is_cut_short, recognize
 
 
 @pytest.mark.parametrize(

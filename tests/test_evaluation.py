@@ -180,7 +180,7 @@ def test_what_a_folder_holds(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="have one name"):
         find_images(tmp_path)
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DataError, match="holds no images"):
+    with pytest.raises(DataError, match="contains no images"):
         find_images(tmp_path / "empty")
     with pytest.raises(DataError, match="is no folder"):
         find_images(tmp_path / "absent")
@@ -188,7 +188,7 @@ def test_what_a_folder_holds(tmp_path: Path) -> None:
 
 def test_a_damaged_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "bad.png").write_bytes(b"no image")
-    with pytest.raises(DataError, match=r"bad\.png is no readable image"):
+    with pytest.raises(DataError, match=r"bad\.png is no usable image"):
         of_files([tmp_path / "bad.png"], 32).read([0])
 
 

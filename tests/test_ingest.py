@@ -14,7 +14,6 @@ from image_files import bomb_png
 from PIL import Image
 from test_images import holds
 
-from ui2i import decoding
 from ui2i.config import IngestConfig
 from ui2i.datasets import ingest as ingest_module
 from ui2i.datasets.ingest import ingest, split_of
@@ -23,7 +22,7 @@ from ui2i.datasets.manifest import read_manifest
 from ui2i.datasets.prepared import PreparedDataset
 from ui2i.errors import DataError
 from ui2i.files import sha256_bytes, sha256_folder
-from ui2i.images import load_image
+from ui2i.images import decoding, load_image
 
 CONFIG = IngestConfig(img_resolution=32, max_reject_share=0.9)
 
@@ -261,7 +260,7 @@ def test_nothing_to_ingest(tmp_path: Path) -> None:
     for source, message in (
         (empty, "contains no images"),
         (tmp_path / "text.zip", "contains no images"),
-        (tmp_path / "fake.zip", "cannot be opened as a zip"),
+        (tmp_path / "fake.zip", "cannot be read as a zip"),
         (tmp_path / "nowhere", "does not exist"),
         (all_bad, "1 of 1 images"),
     ):

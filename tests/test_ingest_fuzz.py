@@ -19,13 +19,13 @@ from test_ingest_sources import tar_bytes, zip_bytes
 from ui2i.config import IngestConfig
 from ui2i.datasets.ingest import ingest, split_of
 from ui2i.datasets.ingestion.examine import Examiner, Unread
-from ui2i.datasets.ingestion.framing import RESAMPLING
-from ui2i.datasets.ingestion.rejects import REASONS
 from ui2i.datasets.prepared import PreparedDataset
-from ui2i.decoding import load_image
 from ui2i.errors import UI2IError
 from ui2i.files import sha256_bytes
 from ui2i.images import fit_square
+from ui2i.images.decoding import load_image
+from ui2i.images.framing import RESAMPLING
+from ui2i.images.left_out import REASONS
 
 NUM_SPOILT = 40  # of each kind
 

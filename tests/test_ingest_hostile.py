@@ -12,10 +12,10 @@ from PIL import Image
 
 from ui2i.config import IngestConfig
 from ui2i.datasets.ingest import ingest
-from ui2i.datasets.ingestion.rejects import REASONS
 from ui2i.datasets.manifest import read_manifest
 from ui2i.files import sha256_bytes, sha256_folder
 from ui2i.images import fit_square
+from ui2i.images.left_out import REASONS
 from ui2i.names import printable_path
 
 CONFIG = IngestConfig(img_resolution=32, max_reject_share=0.9)

@@ -17,9 +17,9 @@ from PIL import Image
 from ui2i.config import IngestConfig
 from ui2i.datasets.ingest import ingest
 from ui2i.datasets.ingestion import workers
-from ui2i.datasets.ingestion.alignment import Landmarks
 from ui2i.datasets.ingestion.workers import default_workers
 from ui2i.errors import DataError
+from ui2i.images.alignment import Landmarks
 
 CONFIG = IngestConfig(img_resolution=32, framing="face")
 

@@ -144,7 +144,7 @@ def test_a_file_beyond_the_limit_is_never_copied(project, source):
 
 def test_a_file_that_grows_while_it_is_copied(project, source, monkeypatch):
     monkeypatch.setattr("tasks.requests.raw_images.check_image_file", lambda path, name: None)
-    monkeypatch.setattr("ui2i.decoding.MAX_FILE_BYTES", len(IMAGE) + 10)
+    monkeypatch.setattr("ui2i.images.decoding.MAX_FILE_BYTES", len(IMAGE) + 10)
     (source / "a.png").write_bytes(IMAGE + bytes(100))
     assert added_files(project, source) == {"good.png"}
 

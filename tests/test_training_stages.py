@@ -86,6 +86,7 @@ def test_measurements_are_in_the_table_and_their_protocol_in_the_card(prepared):
     assert table["fd"].notna().sum() == 1 and table["fd"].iloc[-1] > 0
     provenance = json.loads((folder / "card.json").read_text())["card"]["provenance"]
     assert provenance["precision"] == choose_precision("auto", "cpu")
+    assert provenance["framing"] == {"framing": "center", "background": "white", "resampling": "lanczos"}
     record = provenance["evaluation"]
     assert record["backbone"] == "random-squeeze" and record["num_images"] == 6 and len(record["backbone_hash"]) == 64
     assert record["num_held_out"] >= 2

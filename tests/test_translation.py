@@ -17,10 +17,10 @@ from tiny_models import random_generator, random_ws
 
 import ui2i.translation.folder as folder_module
 from ui2i.config import InversionConfig
-from ui2i.datasets.ingestion.left_out import read_left_out
 from ui2i.errors import CheckpointError, ConfigError, DataError
 from ui2i.files import sha256_bytes, sha256_file, sha256_folder
 from ui2i.images import to_tensor, to_uint8
+from ui2i.images.left_out import read_left_out
 from ui2i.inversion import invert
 from ui2i.perceptual import Perceptual
 from ui2i.tables import TRANSLATION_SCHEMA, read_table
@@ -137,7 +137,7 @@ def test_unreadable_files_are_listed(run: Callable, pictures: Path, tmp_path: Pa
     run(pictures)
     rejects = pq.read_table(tmp_path / "out" / "rejects.parquet").to_pylist()
     digest = sha256_bytes(b"no image")
-    assert rejects == [{"path": "aa.png", "reason": "unreadable", "size_bytes": 10, "sha256": digest}]
+    assert rejects == [{"path": "aa.png", "reason": "unreadable", "size_bytes": 8, "sha256": digest}]
 
 
 def test_the_contact_sheet_shows_at_most_24(
@@ -279,12 +279,12 @@ def test_no_images_no_translation(run: Callable, pictures: Path, tmp_path: Path)
     (tmp_path / "bad").mkdir()
     (tmp_path / "bad" / "x.png").write_bytes(b"")
     with pytest.raises(
-        DataError, match=r"empty holds no images \(1 file left out: 1 of \.txt\), expected files ending"
+        DataError, match=r"empty contains no images \(1 file left out: 1 of \.txt\), expected files ending"
     ):
         run(tmp_path / "empty")
-    with pytest.raises(DataError, match="absent is not a folder"):
+    with pytest.raises(DataError, match="absent is no folder"):
         run(tmp_path / "absent")
-    with pytest.raises(DataError, match="the list of images is empty"):
+    with pytest.raises(DataError, match="the list contains no images"):
         run([])
     with pytest.raises(DataError, match=r"none of the 1 images can be used \(the first, x.png: unreadable\)"):
         run(tmp_path / "bad")
@@ -304,12 +304,16 @@ def test_images_in_memory_must_fit(run: Callable, images: np.ndarray) -> None:
 
 
 def test_folders_of_other_things_are_never_replaced(run: Callable, pictures: Path, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "thesis.txt").write_text("years of work")
     before = sha256_folder(tmp_path)
     for place in (pictures, pictures / "out", tmp_path):
         with pytest.raises(DataError, match="expected a place outside the images"):
             run(pictures, out_dir=place)
-    with pytest.raises(DataError, match=r"is no translation \(it has no manifest.parquet\)"):
+    with pytest.raises(DataError, match="expected a place outside the images"):
         run([pictures / "a.png"], out_dir=pictures)
+    with pytest.raises(DataError, match=r"is no translation \(it has no manifest.parquet\)"):
+        run(pictures / "sub", out_dir=pictures.parent / "other")
     with pytest.raises(DataError, match="is no translation"):
         run(pictures / "sub", out_dir=pictures / "b.png")
     assert sha256_folder(tmp_path) == before

@@ -18,6 +18,7 @@ from ui2i.config import InversionConfig, PerceptualConfig
 from ui2i.errors import CheckpointError, ConfigError, DataError
 from ui2i.factorization import directions, style_weights
 from ui2i.images import to_tensor, to_uint8
+from ui2i.images.framing import Framer
 from ui2i.inversion import Inverter, code_spread, invert, stack_latents
 from ui2i.layer_swap import FeatureSwappedGenerator, synthesize_feature_swap
 from ui2i.perceptual import Perceptual, load_perceptual
@@ -221,7 +222,7 @@ def test_other_shapes_of_images_are_framed_and_recorded(run: Callable, images: n
     Image.fromarray(images[1]).convert("L").save(folder / "grey.png")
     Image.fromarray(images[2]).convert("CMYK").save(folder / "print.jpg")
     for framing, width in (("center", 64), ("fit", 64)):
-        rows = run(TranslationConfig(framing=framing), inputs=folder)
+        rows = run(inputs=folder, framer=Framer(framing=framing))
         first = {row["input_path"]: row for row in rows}
         assert set(first) == {"wide.png", "grey.png", "print.jpg"}
         row = first["wide.png"]
@@ -229,7 +230,7 @@ def test_other_shapes_of_images_are_framed_and_recorded(run: Callable, images: n
     # fit shows all of the image, so that there is white above and below it
     from ui2i.translation.inputs import list_inputs
 
-    shown = {entry.path: entry.image for entry in list_inputs(folder, 32, "fit").entries}
+    shown = {entry.path: entry.image for entry in list_inputs(folder, 32, Framer(framing="fit")).entries}
     assert (shown["wide.png"][:4] == 255).all() and (shown["wide.png"][16, :6] < 8).all()
     assert np.array_equal({e.path: e.image for e in list_inputs(folder, 32).entries}["wide.png"], images[0])
 

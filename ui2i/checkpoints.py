@@ -47,6 +47,12 @@ class ModelCard:
     version: str = __version__
     provenance: dict[str, Any] = dataclasses.field(default_factory=dict)
 
+    @property
+    def framing(self) -> Mapping[str, Any]:
+        """How the images that it was trained on were framed (`ui2i.images.framing`); empty: not recorded."""
+        framing = self.provenance.get("framing")
+        return framing if isinstance(framing, dict) else {}
+
 
 def save_generator(path: Path, generator: Generator, card: ModelCard) -> None:
     """Write a generator atomically; an interrupted call leaves the old file, or none."""

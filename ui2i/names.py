@@ -9,6 +9,7 @@ import unicodedata
 from pathlib import PurePosixPath
 
 MAX_NAME_BYTES = 255  # of one file's name, on nearly every file system
+MAX_CHOSEN_BYTES = MAX_NAME_BYTES - 15 - 8  # with room for a temporary name (ui2i.files) and for a number
 MAX_PATH_BYTES = 1024  # of a path in a table
 
 _ESCAPED = ("Cc", "Cf", "Cs", "Zl", "Zp")  # Unicode's categories of what is no visible character

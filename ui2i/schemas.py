@@ -97,7 +97,7 @@ EVALUATION_SCHEMA = _schema(
         _required("seed", _INT),  # of the latents and pairs
         pa.field("truncation_psi", _FLOAT),  # null: files, of which it is not known
         _required("img_resolution", _INT),  # pixels
-        _required("resizer", _TEXT),  # of files that are larger or smaller
+        _required("resizer", _TEXT),  # of files that are no squares of the size: filter, and framing other than center
         _required("dtype", _TEXT),  # in which features are computed; statistics are float64
         _required("backbone", _TEXT),
         _required("backbone_hash", _TEXT),
@@ -184,7 +184,7 @@ TRANSLATION_SCHEMA = _schema(
         pa.field("latent_sha256", _TEXT),  # of the image's code, which latents.parquet holds
         pa.field("input_width", _INT),  # pixels, before the image was framed; null: it came in memory
         pa.field("input_height", _INT),
-        pa.field("framing", _TEXT),  # center, fit
+        pa.field("framing", _TEXT),  # center, fit, face
         pa.field("truncation_psi", _FLOAT),  # of the translation
         pa.field("num_style_layers", _INT),  # that another code took over
         pa.field("reference_path", _TEXT),  # image whose code that was; null: a sampled one, of `seed`

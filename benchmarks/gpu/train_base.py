@@ -24,6 +24,7 @@ from ui2i.datasets.prepared import PreparedDataset
 from ui2i.devices import find_device
 from ui2i.files import write_text
 from ui2i.images import save_png
+from ui2i.images.framing import recorded_framing
 from ui2i.metrics.frechet import HeldOutEvaluator, held_out_evaluator
 from ui2i.perceptual import load_perceptual
 from ui2i.provenance import provenance
@@ -154,7 +155,7 @@ def write_results(
         dataset_hash=dataset.hash,
         images_seen=state.num_steps * config.batch_size,
         license=f"trained on {dataset.name}; rights follow its images",
-        provenance=provenance(device),
+        provenance=provenance(device) | {"framing": recorded_framing(dataset.manifest.settings)},
     )
     save_generator(out / "generator.safetensors", state.generator_ema, card)
     save_discriminator(out / "discriminator.safetensors", state.discriminator, card)

@@ -19,7 +19,7 @@ Row = dict[str, Any]
 
 def run_columns(params: Params, perceptual: "Perceptual", inception: "Inception | None", device: str) -> Row:
     """Return the columns of `EVALUATION_SCHEMA` that all rows of one run share."""
-    from ui2i.metrics.image_sets import RESIZER
+    from ui2i.images.framing import CENTERED
     from ui2i.provenance import provenance
 
     made = provenance(device)
@@ -27,7 +27,7 @@ def run_columns(params: Params, perceptual: "Perceptual", inception: "Inception 
         "run_id": uuid.uuid4().hex,
         "measured_at": datetime.now(UTC),
         "seed": params.evaluation.seed,
-        "resizer": RESIZER,
+        "resizer": CENTERED.protocol,
         "dtype": "float32",
         "backbone": perceptual.name,
         "backbone_hash": perceptual.weights_hash,

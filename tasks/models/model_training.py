@@ -43,6 +43,7 @@ def train_model(
     """
     from ui2i.checkpoints import ModelCard
     from ui2i.datasets.prepared import PreparedDataset
+    from ui2i.images.framing import recorded_framing
     from ui2i.provenance import provenance
     from ui2i.training.loop import train
 
@@ -69,7 +70,9 @@ def train_model(
         dataset_hash=dataset.hash,
         images_seen=state.num_steps * config.batch_size,
         license=f"trained on {dataset.name}; rights follow its images",
-        provenance=provenance(device) | {"precision": state.precision} | _evaluation_record(evaluator),
+        provenance=provenance(device)
+        | {"precision": state.precision, "framing": recorded_framing(dataset.manifest.settings)}
+        | _evaluation_record(evaluator),
     )
     return TrainedModel(state=state, card=card, run_dir=run_dir)
 

@@ -3,9 +3,11 @@
 Outputs and inputs belong together by their names: `a/b.png` among the outputs is what became of `a/b.jpg` among the
 inputs. A folder that `ui2i translate` made has several outputs of each input and says in its table which; its variants
 become a row each.
+
+Files of inputs and of the target are framed as the images of the base were, so that they are compared with what was
+translated. Outputs were made of framed images: of them no faces are looked for, a square is taken as it is.
 """
 
-import dataclasses
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,30 +17,21 @@ from tasks.models.evaluation_rows import Row, evaluation_row, find_inception, ru
 from tasks.project.params import Params, load_params
 from tasks.project.paths import Project
 from tasks.running.stage_cli import default_device
+from ui2i.config import to_mapping
 from ui2i.errors import ConfigError, DataError
 from ui2i.files import sha256_file, sha256_listing
 from ui2i.progress import Progress, no_progress
 
 if TYPE_CHECKING:
     from ui2i.datasets.prepared import PreparedDataset
+    from ui2i.images.framing import Framer
     from ui2i.metrics.image_sets import ImageSet
 
 MANIFEST_NAME = "manifest.parquet"  # of translations; ui2i.translation would import torch
 RECONSTRUCTION = "reconstruction"
 
 
-Source = Path | int  # a file, or a place in a prepared dataset
-
-
-@dataclasses.dataclass(frozen=True)
-class Target:
-    """The images that outputs should look like."""
-
-    domain: str
-    source_domain: str
-    images: "ImageSet"
-    resolution: int  # pixels, to which outputs and inputs are brought
-    dataset_hash: str
+Pairs = dict[Path, int]  # an output -> the place of its input, -1: not asked for
 
 
 def judge_folder(
@@ -49,6 +42,7 @@ def judge_folder(
     name: str | None = None,
     inputs: "Path | PreparedDataset | None" = None,
     domain: str | None = None,
+    framing: str | None = None,
     progress: Progress = no_progress,
 ) -> list[Row]:
     """Judge outputs and return their rows of `EVALUATION_SCHEMA` (paper, Table II).
@@ -58,6 +52,8 @@ def judge_folder(
         name: of the system; None: only for a folder that `ui2i translate` made, whose variants have names.
         inputs: folder or dataset of the images that were translated; None: no similarity is measured.
         domain: column of Table II; None: the target's name.
+        framing: center, fit or face, of files; None: as of the images of the domain's base, where it has none as
+            `ingest` in `params.yaml` says.
 
     Raises:
         UI2IError: a folder has no images, an output has no input, or there are too few.
@@ -67,17 +63,24 @@ def judge_folder(
     from ui2i.perceptual import load_perceptual
 
     params, device = load_params(project), default_device()
-    systems = _systems(outputs, inputs, name)
-    found = _target(project, params, target, domain, device, inputs)
+    goal = _target(project, params, target)
+    resolution = params.ingest.img_resolution if isinstance(goal, Path) else goal.resolution
+    column = domain or (_name(goal) if isinstance(goal, Path) else target)
+    base = params.domains[column].base if column in params.domains else None
+    has_files = isinstance(inputs, Path) or isinstance(goal, Path)
+    framer, of_outputs = _framers(project, params, base, framing, has_files=has_files)
+    sources, names = (None, None) if inputs is None else _images(inputs, resolution, device, framer)
+    systems = _systems(outputs, names, name)
+    (targets, _), dataset_hash = _images(goal, resolution, device, framer), _hash(goal)
     perceptual = load_perceptual(params.perceptual, device)
     inception = find_inception(project, params, device)
-    embedded = embed_set(found.images, perceptual, inception, progress=progress)
+    embedded = embed_set(targets, perceptual, inception, progress=progress)
     run, rows = run_columns(params, perceptual, inception, device), []
     for system, pairs in systems.items():
         start = time.perf_counter()
         evaluation = evaluate(
-            of_files(list(pairs), found.resolution, device),
-            _input_set(inputs, [source for source in pairs.values() if source is not None], found.resolution, device),
+            of_files(list(pairs), resolution, device, framer=of_outputs),
+            None if sources is None else sources.take(list(pairs.values())),
             embedded,
             perceptual,
             inception,
@@ -85,14 +88,15 @@ def judge_folder(
             progress=progress,
         )
         own = {
-            "source_domain": found.source_domain,
-            "domain": found.domain,
+            "source_domain": base or ("any" if inputs is None else _name(inputs)),
+            "domain": column,
             "system": system,
             "inputs": "images",
             "num_outputs": len(pairs),
-            "num_targets": found.images.count,
-            "img_resolution": found.resolution,
-            "dataset_hash": found.dataset_hash,
+            "num_targets": targets.count,
+            "img_resolution": resolution,
+            "resizer": framer.protocol,
+            "dataset_hash": dataset_hash,
             "seconds": time.perf_counter() - start,
         }
         rows.append(evaluation_row(run, evaluation, **own))
@@ -106,100 +110,91 @@ def keep_rows(project: Project, rows: Sequence[Row]) -> None:
     append_rows(project.measured_evaluations(rows[0]["domain"]), rows, EVALUATION_SCHEMA)
 
 
-def _input_set(
-    inputs: "Path | PreparedDataset | None", sources: Sequence[Source], resolution: int, device: str
-) -> "ImageSet | None":
-    from ui2i.metrics.image_sets import of_dataset, of_files
+def _framers(
+    project: Project, params: Params, base: str | None, framing: str | None, *, has_files: bool
+) -> "tuple[Framer, Framer]":
+    """Return what frames the files of inputs and targets, which there may be none of, and what frames outputs."""
+    from tasks.models.framing import choose_framer, framing_of
 
-    if inputs is None:
-        return None
-    if isinstance(inputs, Path):
-        return of_files([source for source in sources if isinstance(source, Path)], resolution, device)
-    return of_dataset(inputs, device, chosen=[source for source in sources if isinstance(source, int)])
+    record = to_mapping(params.ingest) if base is None else framing_of(project, base)
+    framing = framing or record.get("framing")
+    of_outputs = choose_framer(project, params, record, "center" if framing == "face" else framing)
+    return choose_framer(project, params, record, framing) if has_files else of_outputs, of_outputs
 
 
-def _sources(inputs: "Path | PreparedDataset") -> Mapping[str, Source]:
-    """Return inputs by their relative path without its ending."""
+def _target(project: Project, params: Params, target: str) -> "Path | PreparedDataset":
+    from ui2i.datasets.prepared import PreparedDataset
+
+    if target in params.datasets:
+        return PreparedDataset(project.prepared(target), split=None)
+    if not Path(target).is_dir():
+        known = ", ".join(params.datasets) or "none"
+        raise ConfigError(
+            f"the target is {target}, expected a dataset of the project ({known}) or a folder of images; correct it"
+        )
+    return Path(target)
+
+
+def _name(images: "Path | PreparedDataset") -> str:
+    return images.resolve().name if isinstance(images, Path) else images.name
+
+
+def _hash(images: "Path | PreparedDataset") -> str:
     from ui2i.metrics.image_sets import find_images
 
-    if isinstance(inputs, Path):
-        return find_images(inputs)
-    names = inputs.columns("source_path")["source_path"].to_pylist()
-    return {_key(name): place for place, name in enumerate(names)}
+    if not isinstance(images, Path):
+        return images.hash
+    return sha256_listing((key, sha256_file(path)) for key, path in find_images(images).items())
+
+
+def _images(
+    images: "Path | PreparedDataset", resolution: int, device: str, framer: "Framer"
+) -> "tuple[ImageSet, Mapping[str, int]]":
+    """Return images, and the place of each by its relative path without its ending."""
+    from ui2i.metrics.image_sets import find_images, of_dataset, of_files
+
+    if isinstance(images, Path):
+        paths = find_images(images)
+        files = of_files(list(paths.values()), resolution, device, framer=framer, folder=images)
+        return files, {key: place for place, key in enumerate(paths)}
+    names = images.columns("source_path")["source_path"].to_pylist()
+    return of_dataset(images, device), {_key(name): place for place, name in enumerate(names)}
 
 
 def _key(path: str) -> str:
     return Path(path).with_suffix("").as_posix()
 
 
-def _systems(
-    outputs: Path, inputs: "Path | PreparedDataset | None", name: str | None
-) -> dict[str, dict[Path, Source | None]]:
-    """Return each system's outputs with their inputs (None: not asked for)."""
+def _systems(outputs: Path, inputs: Mapping[str, int] | None, name: str | None) -> dict[str, Pairs]:
+    """Return each system's outputs with the places of their inputs."""
     from ui2i.metrics.image_sets import find_images
 
-    sources = None if inputs is None else _sources(inputs)
     if (outputs / MANIFEST_NAME).is_file():
-        return _translations(outputs, sources, name)
+        return _translations(outputs, inputs, name)
     if name is None:
         raise ConfigError(f"{outputs} is no folder that ui2i translate made, expected --name of the system; add it")
-    found = find_images(outputs)
-    return {name: {path: _input(sources, key, path) for key, path in found.items()}}
+    return {name: {path: _input(inputs, key, path) for key, path in find_images(outputs).items()}}
 
 
-def _translations(
-    folder: Path, sources: Mapping[str, Source] | None, name: str | None
-) -> dict[str, dict[Path, Source | None]]:
+def _translations(folder: Path, inputs: Mapping[str, int] | None, name: str | None) -> dict[str, Pairs]:
     from ui2i.tables import TRANSLATION_SCHEMA, read_table
 
-    systems: dict[str, dict[Path, Source | None]] = {}
+    systems: dict[str, Pairs] = {}
     for _, row in read_table(folder / MANIFEST_NAME, TRANSLATION_SCHEMA).iterrows():
         if row["variant"] == RECONSTRUCTION:
             continue
         path = folder / row["output_file"]
         system = row["variant"] if name is None else f"{name} {row['variant']}"
-        systems.setdefault(system, {})[path] = _input(sources, _key(row["input_path"]), path)
+        systems.setdefault(system, {})[path] = _input(inputs, _key(row["input_path"]), path)
     return systems
 
 
-def _input(sources: Mapping[str, Source] | None, key: str, output: Path) -> Source | None:
-    if sources is None:
-        return None
-    if key not in sources:
+def _input(inputs: Mapping[str, int] | None, key: str, output: Path) -> int:
+    if inputs is None:
+        return -1
+    if key not in inputs:
         raise DataError(
             f"{output} has no input: {key} with the ending of an image is not there, expected an input of the same "
             "name for each output; rename the outputs or leave out --inputs"
         )
-    return sources[key]
-
-
-def _target(
-    project: Project,
-    params: Params,
-    target: str,
-    domain: str | None,
-    device: str,
-    inputs: "Path | PreparedDataset | None",
-) -> Target:
-    from ui2i.datasets.prepared import PreparedDataset
-    from ui2i.metrics.image_sets import find_images, of_dataset, of_files
-
-    source = "any" if inputs is None else inputs.resolve().name if isinstance(inputs, Path) else inputs.name
-    if target in params.datasets:
-        dataset = PreparedDataset(project.prepared(target), split=None)
-        column = domain or target
-        source = params.domains[column].base if column in params.domains else source
-        return Target(column, source, of_dataset(dataset, device), dataset.resolution, dataset.hash)
-    folder = Path(target)
-    if not folder.is_dir():
-        known = ", ".join(params.datasets) or "none"
-        raise ConfigError(
-            f"the target is {target}, expected a dataset of the project ({known}) or a folder of images; correct it"
-        )
-    paths = find_images(folder)
-    column = domain or folder.resolve().name
-    source = params.domains[column].base if column in params.domains else source
-    resolution = params.ingest.img_resolution
-    images = of_files(list(paths.values()), resolution, device)
-    listing = sha256_listing((key, sha256_file(path)) for key, path in paths.items())
-    return Target(column, source, images, resolution, listing)
+    return inputs[key]

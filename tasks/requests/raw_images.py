@@ -13,10 +13,13 @@ from pathlib import Path, PurePosixPath
 
 from tasks.project.paths import PARAMS_FILE, Project
 from tasks.running.dvc_command import check_trackable, ensure_dvc, run_dvc
-from ui2i.datasets.ingestion.folders import FileSource, Links, ends_within, folder_source, list_source, read_list
-from ui2i.datasets.ingestion.left_out import LEFT_OUT_NAME, Left, LeftOut, left_out_of, read_left_out, write_left_out
-from ui2i.datasets.ingestion.members import Member
-from ui2i.datasets.ingestion.sources import (
+from ui2i.errors import ConfigError, DataError
+from ui2i.files import atomic_file, atomic_folder, sha256_file, sha256_listing
+from ui2i.images.decoding import ImageError, check_image_file, check_signature, read_image_file
+from ui2i.images.folders import FileSource, Links, ends_within, folder_source, list_source, read_list
+from ui2i.images.left_out import LEFT_OUT_NAME, Left, LeftOut, no_images, read_left_out, write_left_out
+from ui2i.images.members import Member
+from ui2i.images.sources import (
     ARCHIVE_SUFFIXES,
     KINDS,
     LIST_SUFFIX,
@@ -24,14 +27,7 @@ from ui2i.datasets.ingestion.sources import (
     is_archive,
     open_source,
 )
-from ui2i.decoding import ImageError, check_image_file, check_signature, read_image_file
-from ui2i.errors import ConfigError, DataError
-from ui2i.files import atomic_file, atomic_folder, sha256_file, sha256_listing
-from ui2i.images import SUFFIXES
-from ui2i.names import MAX_NAME_BYTES, file_name
-
-_TEMPORARY_BYTES = 15  # that a name gets while its file is written (ui2i.files)
-_NUMBER_BYTES = 8  # of what tells equal names apart
+from ui2i.names import MAX_CHOSEN_BYTES, file_name
 
 
 @dataclasses.dataclass(frozen=True)
@@ -159,17 +155,13 @@ def _find(source: Path, *, follow_links: bool) -> _Found:
         DataError: there are none; or a list names what is missing or lies elsewhere.
     """
     opened = _open(source, follow_links=follow_links)
-    left_out = left_out_of(opened.members, opened.passed_over)
+    left_out = opened.left_out
     files: dict[str, Path] = {}
     for member in opened.members:
         if member.fault is None and not _noted_fault(member, left_out):
             files[_free_name(member.path, files)] = member.key
     if not files:
-        why = f" ({left_out})" if left_out else ""
-        raise DataError(
-            f"{source} contains no images{why}, expected files ending in {', '.join(SUFFIXES)}; add some, or say "
-            "--follow-links if it holds links to them"
-        )
+        raise no_images(str(source), left_out, mend="add some, or say --follow-links if it holds links to them")
     return _Found(dict(sorted(files.items())), left_out)
 
 
@@ -208,7 +200,7 @@ def _check_in_place(project: Project, folder: Path) -> None:
             "copy what it leads to, or say --follow-links"
         )
     if all(member.fault for member in opened.members):
-        raise DataError(f"{folder} contains no images, expected files ending in {', '.join(SUFFIXES)}; add some")
+        raise no_images(str(folder), opened.left_out)
 
 
 def _copy(found: _Found, folder: Path) -> LeftOut:
@@ -239,8 +231,7 @@ def _noted_fault(member: Member, left_out: LeftOut) -> bool:
 
 def _free_name(path: str, taken: dict[str, Path]) -> str:
     """Return the relative path that a copy has: one that the file system takes, and that no other has."""
-    most = MAX_NAME_BYTES - _TEMPORARY_BYTES - _NUMBER_BYTES
-    parts = [file_name(part, max_bytes=most) for part in PurePosixPath(path).parts]
+    parts = [file_name(part, max_bytes=MAX_CHOSEN_BYTES) for part in PurePosixPath(path).parts]
     plain = PurePosixPath(*parts)
     name, number = plain, 1
     while name.as_posix() in taken:

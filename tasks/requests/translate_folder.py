@@ -12,7 +12,7 @@ from tasks.requests.translation_request import TranslationRequest
 from tasks.running import stage_cli
 from tasks.running.command_line import USER_ERROR, print_error
 from tasks.running.stage_cli import Job, Stage, default_device
-from ui2i.errors import ConfigError, DataError
+from ui2i.errors import ConfigError
 from ui2i.files import sha256_bytes
 
 
@@ -27,13 +27,12 @@ def work(job: Job, request: TranslationRequest, part: tuple[int, int] | None = N
         ConfigError: a model does not exist, or a setting is out of range.
         CheckpointError: the models are of two families.
     """
+    from tasks.models.framing import choose_framer, framing_of
     from tasks.models.inversion_models import encoder_of, latent_store
     from tasks.models.translation_models import are_related, choose_source, choose_targets
     from ui2i.perceptual import load_perceptual
     from ui2i.translation import find_codes, translate_folder
 
-    if not request.images.is_dir():
-        raise DataError(f"{request.images} is no folder, expected one with images; check the path")
     project, params, device = job.project, job.params, default_device()
     source = choose_source(project, params, job.name, request.source, device=device)
     targets = choose_targets(
@@ -48,8 +47,10 @@ def work(job: Job, request: TranslationRequest, part: tuple[int, int] | None = N
     inversion, config = request.inversion(params.inversion), request.translation(params.translate)
     encoder, encoder_hash = encoder_of(project, source.domain, source.hash, inversion, device=device)
     perceptual, store = load_perceptual(params.perceptual, device), latent_store(project)
+    framing = framing_of(project, source.domain, source.card)
     shared: dict[str, Any] = {
         "source_hash": source.hash,
+        "framer": choose_framer(project, params, framing, request.framing),
         "encoder": encoder,
         "encoder_hash": encoder_hash,
         "progress": job.progress,
@@ -65,7 +66,6 @@ def work(job: Job, request: TranslationRequest, part: tuple[int, int] | None = N
                 store,
                 part=place,
                 num_parts=num_parts,
-                framing=config.framing,
                 **shared,
             )
         return

@@ -54,7 +54,7 @@ class TranslationRequest:
     method: Annotated[InversionMethod | None, Field(description="of inversion")] = None
     steps: Annotated[int | None, Field(ge=1, description="of inversion")] = None
     start: Annotated[Literal["mean", "encoder"] | None, Field(description="of inversion")] = None
-    framing: Annotated[Framing | None, Field(description="how an image becomes a square")] = None
+    framing: Annotated[Framing | None, Field(description="null: as the source model's own images")] = None
     force: Annotated[bool, Field(description="translate between models of two families")] = False
 
     def resolved(self) -> "TranslationRequest":
@@ -113,7 +113,6 @@ class TranslationRequest:
             "style_seed": self.seed,
             "directions": self.directions or None,
             "strengths": self.strengths or None,
-            "framing": self.framing,
         }
         defaults = {name: getattr(settings, name) for name in ("truncation_psi", "num_styles", "num_style_layers")}
         return TranslationConfig(**defaults | {name: value for name, value in given.items() if value is not None})

@@ -17,15 +17,14 @@ from pathlib import Path
 from ui2i.config import IngestConfig
 from ui2i.datasets.ingestion.builder import DatasetBuilder, recorded_settings
 from ui2i.datasets.ingestion.examine import Examined, Examiner, processing_record
-from ui2i.datasets.ingestion.landmarks import Detector, open_detector
-from ui2i.datasets.ingestion.members import Member, Source
 from ui2i.datasets.ingestion.reuse import EarlierDataset, open_earlier
-from ui2i.datasets.ingestion.sources import Images, describe, open_source
 from ui2i.datasets.ingestion.splits import split_of as split_of
 from ui2i.datasets.ingestion.workers import examine_all, read
 from ui2i.datasets.manifest import MANIFEST_NAME, SHARD_SIZE, Manifest
-from ui2i.errors import DataError
 from ui2i.files import atomic_folder
+from ui2i.images.landmarks import Detector, open_detector
+from ui2i.images.members import Member, Source
+from ui2i.images.sources import Images, check_destination, describe, open_source
 from ui2i.progress import Progress, no_progress
 
 
@@ -63,7 +62,7 @@ def ingest(
         ConfigError: the framing `face` has nothing that finds faces.
     """
     out_path = Path(out_dir)
-    _check_destination(source, out_path)
+    check_destination(source, out_path, MANIFEST_NAME, "prepared dataset")
     if config.framing == "face" and detector is None:
         detector = open_detector(config.face_landmarks)
     processing = processing_record(config, detector)
@@ -109,21 +108,3 @@ def _examine_into(
             progress(builder.num_files, len(source.members), file.path)
             if builder.num_images == examiner.config.max_images:
                 return
-
-
-def _check_destination(source: Images, out_dir: Path) -> None:
-    outer = out_dir.resolve()
-    for place in [source] if isinstance(source, (str, os.PathLike)) else source:
-        inner = Path(place).resolve()
-        if inner.is_relative_to(outer) or outer.is_relative_to(inner):
-            raise DataError(
-                f"the source {os.fspath(place)} and the output folder {out_dir} overlap, expected two separate places; "
-                "choose another output folder"
-            )
-    if not out_dir.exists():
-        return
-    if not out_dir.is_dir() or (any(out_dir.iterdir()) and not (out_dir / MANIFEST_NAME).is_file()):
-        raise DataError(
-            f"{out_dir} exists and is no prepared dataset, expected a folder that may be replaced; "
-            "move it away or choose another"
-        )

@@ -6,7 +6,7 @@ float32 in [-1, 1].
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 import torch
@@ -15,13 +15,15 @@ from torch import Tensor
 
 from ui2i.datasets.prepared import PreparedDataset
 from ui2i.errors import DataError
-from ui2i.images import SUFFIXES, ImageError, fit_square, load_image, to_tensor, to_uint8
+from ui2i.images import ImageError, to_tensor, to_uint8
+from ui2i.images.decoding import read_image_file
+from ui2i.images.folders import folder_source
+from ui2i.images.framing import CENTERED, Framer
+from ui2i.images.left_out import no_images
+from ui2i.names import printable_path
 
 Synthesize = Callable[[Tensor], Tensor]
 Places = Sequence[int] | np.ndarray
-
-RESIZER = "lanczos"
-"""Filter of `ui2i.images.fit_square`, which cuts the centered square out of a file and resizes it."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,23 +33,45 @@ class ImageSet:
     count: int
     read: Callable[[Places], Tensor]  # places -> [n, 3, R, R] in [-1, 1]
 
+    def take(self, chosen: Sequence[int]) -> "ImageSet":
+        """Return the images at some places, in that order."""
+        order = np.asarray(chosen, np.int64)
+        return ImageSet(len(order), lambda places: self.read(order[np.asarray(places)]))
+
 
 def in_memory(images: UInt8[np.ndarray, "n r r 3"], device: str = "cpu") -> ImageSet:
     """Return images that are there already."""
     return ImageSet(len(images), lambda places: to_tensor(images[np.asarray(places)]).to(device))
 
 
-def of_dataset(dataset: PreparedDataset, device: str = "cpu", *, chosen: Sequence[int] | None = None) -> ImageSet:
-    """Return the images of a prepared dataset, or those at some places of it."""
-    order = np.arange(len(dataset)) if chosen is None else np.asarray(chosen, np.int64)
-    return ImageSet(len(order), lambda places: to_tensor(dataset.images(order[np.asarray(places)])).to(device))
+def of_dataset(dataset: PreparedDataset, device: str = "cpu") -> ImageSet:
+    """Return the images of a prepared dataset."""
+    return ImageSet(len(dataset), lambda places: to_tensor(dataset.images(np.asarray(places))).to(device))
 
 
-def of_files(paths: Sequence[Path], resolution: int, device: str = "cpu") -> ImageSet:
-    """Return files as centered squares of `resolution` pixels; a file that is no readable image raises DataError."""
+def of_files(
+    paths: Sequence[Path],
+    resolution: int,
+    device: str = "cpu",
+    *,
+    framer: Framer = CENTERED,
+    folder: Path | None = None,
+) -> ImageSet:
+    """Return files as squares of `resolution` pixels; a file that gives none raises DataError.
+
+    Args:
+        folder: from which the paths of a table of landmarks count; None: they are names alone.
+    """
+
+    def read_file(path: Path) -> np.ndarray:
+        name = path.name if folder is None else printable_path(path.relative_to(folder).as_posix())
+        try:
+            return framer.square(read_image_file(path), name, resolution)[0]
+        except ImageError as error:
+            raise DataError(f"{path} is no usable image ({error}), expected one; replace or remove it") from error
 
     def read(places: Places) -> Tensor:
-        return to_tensor(np.stack([_read_file(paths[place], resolution) for place in places])).to(device)
+        return to_tensor(np.stack([read_file(paths[place]) for place in places])).to(device)
 
     return ImageSet(len(paths), read)
 
@@ -69,29 +93,19 @@ def generated(latents: Tensor, synthesize: Synthesize, device: str = "cpu") -> I
 
 
 def find_images(folder: Path) -> dict[str, Path]:
-    """Return the images below a folder by their relative path without its ending; hidden ones are passed over.
+    """Return the images below a folder by their relative path without its ending.
 
     Raises:
         DataError: there is no such folder, it has no images, or two differ in their endings alone.
     """
-    if not folder.is_dir():
-        raise DataError(f"{folder} is no folder, expected one with images; correct the path")
+    source = folder_source(folder)
     found: dict[str, Path] = {}
-    for path in sorted(folder.rglob("*")):
-        relative = path.relative_to(folder)
-        if path.suffix.lower() not in SUFFIXES or any(part.startswith(".") for part in relative.parts):
-            continue
-        name = relative.with_suffix("").as_posix()
-        if name in found:
-            raise DataError(f"{path} and {found[name]} have one name, expected different ones; rename or remove one")
-        found[name] = path
+    for member in source.members:
+        name = PurePosixPath(member.path).with_suffix("").as_posix()
+        if member.fault is None and found.setdefault(name, member.key) != member.key:
+            raise DataError(
+                f"{member.key} and {found[name]} have one name, expected different ones; rename or remove one"
+            )
     if not found:
-        raise DataError(f"{folder} holds no images, expected files ending in {', '.join(SUFFIXES)}; add some")
+        raise no_images(str(folder), source.left_out)
     return found
-
-
-def _read_file(path: Path, resolution: int) -> UInt8[np.ndarray, "r r 3"]:
-    try:
-        return np.asarray(fit_square(load_image(path.read_bytes(), name=path.name), resolution))
-    except (ImageError, OSError) as error:
-        raise DataError(f"{path} is no readable image ({error}), expected one; replace or remove it") from error

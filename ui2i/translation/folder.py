@@ -27,18 +27,19 @@ from torch import Tensor
 
 from ui2i.config import InversionConfig
 from ui2i.contact_sheet import Row, contact_sheet
-from ui2i.datasets.ingestion.left_out import write_left_out
 from ui2i.datasets.manifest import REJECT_SCHEMA, REJECTS_NAME
-from ui2i.errors import DataError
 from ui2i.files import atomic_folder
 from ui2i.images import save_png, to_uint8
+from ui2i.images.framing import CENTERED, Framer
+from ui2i.images.left_out import write_left_out
+from ui2i.images.sources import check_destination
 from ui2i.inversion import LATENTS_SCHEMA, Encoder, Inverter, Latent, stack_latents
 from ui2i.networks.generator import Generator
 from ui2i.perceptual import Perceptual
 from ui2i.progress import Progress, no_progress
 from ui2i.provenance import code_commit
 from ui2i.tables import TRANSLATION_SCHEMA, write_table
-from ui2i.translation.inputs import Inputs, Reject, SourceImage, StemNamer, list_inputs, readable_batches
+from ui2i.translation.inputs import Inputs, NamedImages, Reject, SourceImage, StemNamer, list_inputs, readable_batches
 from ui2i.translation.outputs import Output, TranslationConfig, plan_outputs
 from ui2i.translation.references import find_references
 
@@ -76,6 +77,7 @@ def translate_folder(
     target_hashes: Mapping[str, str],
     source_domain: str | None = None,
     config: TranslationConfig | None = None,
+    framer: Framer = CENTERED,
     references: Inputs | None = None,
     reference_generator: Generator | None = None,
     encoder: Encoder | None = None,
@@ -99,6 +101,7 @@ def translate_folder(
         target_hashes: the same for each variant.
         source_domain: the source's name, for the manifest.
         config: what is made of every code; None: the plain translation.
+        framer: cuts the squares of `inputs` and `references`; those of the source's training (`ui2i.images.framing`).
         references: images of the target domain whose appearance further versions take on.
         reference_generator: model of the target domain in which they are inverted; None: the first target.
         encoder: of the source, for the settings of inversion that need one; with its file's hash.
@@ -116,17 +119,17 @@ def translate_folder(
         CheckpointError: a target is of another family than the source.
     """
     out_dir, config = Path(out_dir), config or TranslationConfig()
-    _check_place(inputs, out_dir)
+    check_destination(() if isinstance(inputs, NamedImages) else inputs, out_dir, MANIFEST_NAME, "translation")
     # Whatever can be refused is refused before the first code is searched for.
     plan = {"source_hash": source_hash, "target_hashes": target_hashes, "config": config, "force": force}
     plan_outputs(source, targets, seed=inversion_config.seed, **plan)  # type: ignore[arg-type]
-    listing = list_inputs(inputs, source.config.img_resolution, config.framing)
+    listing = list_inputs(inputs, source.config.img_resolution, framer)
     found = find_references(
         references,
         reference_generator or next(iter(targets.values())),
         perceptual,
         inversion_config,
-        framing=config.framing,
+        framer=framer,
         store=store,
     )
     outputs = plan_outputs(source, targets, seed=inversion_config.seed, references=found, **plan)  # type: ignore[arg-type]
@@ -143,7 +146,7 @@ def translate_folder(
     advance, tables = _Advance(listing.count, steps, progress), _Tables()
     names = {"domain": domain, "source_domain": source_domain, "backbone": perceptual.name}
     with atomic_folder(out_dir) as folder:
-        writer = _Writer(folder, outputs, config, inverter.columns, names, tables)
+        writer = _Writer(folder, outputs, framer, inverter.columns, names, tables)
         for source_images in readable_batches(listing, inversion_config.batch_size, tables.reject):
             advance.settled, advance.num_images = len(tables.rejects) + len(tables.latents), len(source_images)
             latents = inverter.find(np.stack([source_image.image for source_image in source_images]), progress=advance)
@@ -176,14 +179,14 @@ class _Writer:
         self,
         folder: Path,
         outputs: Sequence[Output],
-        config: TranslationConfig,
+        framer: Framer,
         inverted_with: Mapping[str, Any],
         names: Mapping[str, str | None],
         tables: _Tables,
     ) -> None:
         self._folder = folder
         self._outputs = outputs
-        self._config = config
+        self._framing = framer.framing
         self._inverted_with = inverted_with
         shared = ("base_hash", "method", "start", "encoder_hash", "backbone_hash")
         self._shared = {**names, **{name: inverted_with[name] for name in shared}, "commit": code_commit()}
@@ -200,7 +203,7 @@ class _Writer:
         """Write a batch, whose codes and noise maps are given once image by image and once together."""
         generated = [to_uint8(output.generate(ws, noise)) for output in self._outputs]
         for place, (source_image, latent) in enumerate(zip(source_images, latents, strict=True)):
-            row = {**self._shared, **_columns(source_image, latent, self._config)}
+            row = {**self._shared, **_columns(source_image, latent, self._framing)}
             self._write_image(source_image, [images[place] for images in generated], row)
             of_image = {name: row[name] for name in ("index", "input_path", "input_sha256")}
             self._tables.latents.append({**self._inverted_with, **of_image, **latent.row()})
@@ -215,7 +218,7 @@ class _Writer:
             self._tables.sheet.append(Row(stem, np.stack([source_image.image, *images])))
 
 
-def _columns(source_image: SourceImage, latent: Latent, config: TranslationConfig) -> dict[str, Any]:
+def _columns(source_image: SourceImage, latent: Latent, framing: str) -> dict[str, Any]:
     """Return what an image's rows of the manifest have in common."""
     width, height = source_image.size or (None, None)
     return {
@@ -224,7 +227,7 @@ def _columns(source_image: SourceImage, latent: Latent, config: TranslationConfi
         "input_sha256": source_image.sha256,
         "input_width": width,
         "input_height": height,
-        "framing": None if source_image.size is None else config.framing,
+        "framing": None if source_image.size is None else framing,
         "ssim": latent.ssim,
         "lpips": latent.lpips,
         "loss": latent.loss,
@@ -241,21 +244,3 @@ def _write_tables(folder: Path, tables: _Tables, outputs: Sequence[Output], doma
     upscale = max(1, MIN_CELL_SIZE // tables.sheet[0].images.shape[1])
     labels = ["input", *(output.variant for output in outputs)]
     save_png(folder / SHEET_NAME, contact_sheet(tables.sheet, labels, upscale=upscale, title=f"to {domain}"))
-
-
-def _check_place(inputs: Inputs, out_dir: Path) -> None:
-    """Refuse to replace a folder that holds the inputs or anything but an earlier translation."""
-    if isinstance(inputs, (str, os.PathLike)):
-        folder, place = Path(inputs).resolve(), out_dir.resolve()
-        if folder.is_relative_to(place) or place.is_relative_to(folder):
-            raise DataError(
-                f"the results would go to {out_dir}, expected a place outside the images in {folder}; "
-                "choose another folder for the results"
-            )
-    if out_dir.exists() and not (
-        out_dir.is_dir() and (not any(out_dir.iterdir()) or (out_dir / MANIFEST_NAME).is_file())
-    ):
-        raise DataError(
-            f"{out_dir} is there and is no translation (it has no {MANIFEST_NAME}), expected a new or empty folder, or "
-            "an earlier translation to replace; move it away or choose another"
-        )

@@ -7,22 +7,18 @@ import dataclasses
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import Image
 
-from ui2i.datasets.ingestion.folders import FileSource, folder_source
-from ui2i.datasets.ingestion.left_out import LeftOut, left_out_of
-from ui2i.datasets.ingestion.members import Member
 from ui2i.errors import DataError
 from ui2i.files import sha256_bytes
-from ui2i.images import SUFFIXES, ImageError, fit_square, load_image
-from ui2i.names import MAX_NAME_BYTES, cut_name, printable, printable_path
-
-_TEMPORARY_BYTES = 15  # that a name gets while its file is written (ui2i.files)
-_NUMBER_BYTES = 8  # of what tells equal stems apart
+from ui2i.images import SUFFIXES, ImageError
+from ui2i.images.folders import FileSource, folder_source
+from ui2i.images.framing import CENTERED, Framer
+from ui2i.images.left_out import LeftOut, no_images
+from ui2i.images.members import Member
+from ui2i.names import MAX_CHOSEN_BYTES, cut_name, printable, printable_path
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -67,11 +63,8 @@ class Listing:
     left_out: LeftOut = dataclasses.field(default_factory=LeftOut)  # what the search found that cannot be taken
 
 
-def list_inputs(inputs: Inputs, resolution: int, framing: Literal["center", "fit"] = "center") -> Listing:
+def list_inputs(inputs: Inputs, resolution: int, framer: Framer = CENTERED) -> Listing:
     """Return the images in a fixed order; those from files become squares of `resolution` pixels.
-
-    Args:
-        framing: center: the centered square of an image; fit: all of it, on white.
 
     A folder is searched with its subfolders, for files with the suffix of an image; hidden ones are passed over. A
     linked or unreadable subfolder is an entry too, a reject.
@@ -83,18 +76,15 @@ def list_inputs(inputs: Inputs, resolution: int, framing: Literal["center", "fit
         _check_images(inputs, resolution)
         return Listing(len(inputs.images), _from_memory(inputs))
     if isinstance(inputs, (str, os.PathLike)):
-        source = _search(Path(inputs))
-        members, where = source.members, f"{printable(os.fspath(inputs))} holds no images"
-        left_out = left_out_of(members, source.passed_over)
+        source = folder_source(Path(inputs))
+        members, what = source.members, printable(os.fspath(inputs))
     else:
-        source = FileSource(())
+        source, what = FileSource(()), "the list"
         members = [Member(printable_path(Path(path).name), 0, path) for path in inputs]
-        where, left_out = "the list of images is empty", LeftOut()
     if all(member.fault for member in members):
-        why = f" ({left_out})" if left_out else ""
-        raise DataError(f"{where}{why}, expected files ending in {', '.join(SUFFIXES)}; add images or correct the path")
-    entries = (_read(index, source, member, resolution, framing) for index, member in enumerate(members))
-    return Listing(len(members), entries, left_out)
+        raise no_images(what, source.left_out)
+    entries = (_read(index, source, member, resolution, framer) for index, member in enumerate(members))
+    return Listing(len(members), entries, source.left_out)
 
 
 def readable_batches(
@@ -137,7 +127,7 @@ class StemNamer:
         self._endings = endings
         self._taken: set[str] = set()
         longest = max(len(self._output("", ending).encode()) for ending in endings)
-        self._max_bytes = MAX_NAME_BYTES - _TEMPORARY_BYTES - _NUMBER_BYTES - longest
+        self._max_bytes = MAX_CHOSEN_BYTES - longest
 
     def name(self, path: str) -> str:
         """Return the next image's stem: `a/b.jpg` -> `a-b`, or with `-2`, `-3`, ... where that is taken.
@@ -165,33 +155,17 @@ class StemNamer:
         return f"{stem}-{ending}.png"
 
 
-def _search(folder: Path) -> FileSource:
-    if not folder.is_dir():
-        raise DataError(f"{folder} is not a folder, expected one with images; correct the path")
-    return folder_source(folder)
-
-
-def _read(index: int, source: FileSource, member: Member, resolution: int, framing: str) -> SourceImage | Reject:
+def _read(index: int, source: FileSource, member: Member, resolution: int, framer: Framer) -> SourceImage | Reject:
     try:
         data = source.read(member)
     except ImageError as error:
         return Reject(path=member.path, reason=error.fault, size_bytes=member.num_bytes, sha256=None)
     digest = sha256_bytes(data)
     try:
-        decoded = load_image(data, name=member.path)
-        image = np.asarray(fit_square(decoded if framing == "center" else _padded(decoded), resolution))
+        image, size = framer.square(data, member.path, resolution)
     except ImageError as error:
         return Reject(path=member.path, reason=error.fault, size_bytes=len(data), sha256=digest)
-    return SourceImage(index=index, path=member.path, sha256=digest, image=image, size=decoded.size)
-
-
-def _padded(decoded: Image.Image) -> Image.Image:
-    """Return all of an image in the middle of a white square."""
-    width, height = decoded.size
-    side = max(width, height)
-    square = Image.new("RGB", (side, side), "white")
-    square.paste(decoded, ((side - width) // 2, (side - height) // 2))
-    return square
+    return SourceImage(index=index, path=member.path, sha256=digest, image=image, size=size)
 
 
 def _from_memory(inputs: NamedImages) -> Iterator[SourceImage]:

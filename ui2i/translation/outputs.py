@@ -3,7 +3,7 @@
 import dataclasses
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -29,7 +29,6 @@ class TranslationConfig(Bounded):
     style_seed: Seed | None = None  # the k-th sampled appearance, from 1, has this + k; None: the inversion's seed
     directions: tuple[int, ...] = ()  # versions that are moved along semantic directions, 1 the strongest
     strengths: tuple[float, ...] = (2.0,)  # of each of these, in standard deviations of w
-    framing: Literal["center", "fit"] = "center"  # of files: the centered square, or all of it on white
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -5,11 +5,11 @@ are whole batches of it, since the last bits of a code depend on the images that
 """
 
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
 from ui2i.config import InversionConfig
+from ui2i.images.framing import CENTERED, Framer
 from ui2i.inversion import Encoder, Inverter
 from ui2i.networks.generator import Generator
 from ui2i.perceptual import Perceptual
@@ -27,7 +27,7 @@ def find_codes(
     part: int,
     num_parts: int,
     source_hash: str,
-    framing: Literal["center", "fit"] = "center",
+    framer: Framer = CENTERED,
     encoder: Encoder | None = None,
     encoder_hash: str | None = None,
     progress: Progress = no_progress,
@@ -48,7 +48,7 @@ def find_codes(
         ConfigError: there is no encoder, and the settings need one.
     """
     assert 0 <= part < num_parts
-    listing = list_inputs(inputs, source.config.img_resolution, framing)
+    listing = list_inputs(inputs, source.config.img_resolution, framer)
     inverter = Inverter(
         source,
         perceptual,

@@ -5,13 +5,13 @@ w_a = Inv(reference, G_t) (paper, section III-C): it is a code of W already and 
 
 import dataclasses
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
 from ui2i.config import InversionConfig
 from ui2i.errors import DataError
 from ui2i.files import sha256_bytes, sha256_listing
+from ui2i.images.framing import CENTERED, Framer
 from ui2i.inversion import Inverter, stack_latents
 from ui2i.networks.generator import Generator
 from ui2i.perceptual import Perceptual
@@ -28,7 +28,7 @@ def find_references(
     perceptual: Perceptual,
     config: InversionConfig,
     *,
-    framing: Literal["center", "fit"] = "center",
+    framer: Framer = CENTERED,
     store: Path | None = None,
     progress: Progress = no_progress,
 ) -> list[Reference]:
@@ -46,7 +46,7 @@ def find_references(
     """
     if references is None:
         return []
-    entries = list(list_inputs(references, generator.config.img_resolution, framing).entries)
+    entries = list(list_inputs(references, generator.config.img_resolution, framer).entries)
     images = [_readable(entry) for entry in entries]
     if config.needs_encoder:
         method = "w" if config.method in ("encoder", "in_domain") else config.method

@@ -5,6 +5,7 @@ all. So it can be done in any process, and need not be done again while these st
 """
 
 import dataclasses
+import functools
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -13,13 +14,13 @@ from PIL import Image, features
 from PIL import __version__ as pillow_version
 
 from ui2i.config import IngestConfig
-from ui2i.datasets.ingestion.alignment import Point
 from ui2i.datasets.ingestion.duplicates import perceptual_hash
-from ui2i.datasets.ingestion.framing import Framed, frame
-from ui2i.datasets.ingestion.landmarks import Detector
-from ui2i.decoding import Decoded, ImageError, decode
 from ui2i.files import sha256_bytes
 from ui2i.images import Box, encode_png
+from ui2i.images.alignment import Point
+from ui2i.images.decoding import Decoded, ImageError, decode
+from ui2i.images.framing import Framed, Framer
+from ui2i.images.landmarks import Detector
 
 EXAMINATION_VERSION = 2  # to be raised when equal bytes and settings give another image or another reason
 
@@ -74,6 +75,11 @@ class Examiner:
     detector: Detector | None = None
     known: Mapping[str, str] = dataclasses.field(default_factory=dict)  # path -> SHA-256 that needs no examination
 
+    @functools.cached_property
+    def framer(self) -> Framer:
+        """Cuts out the squares, of what is large enough."""
+        return Framer.of(self.config, self.detector)
+
     def __call__(self, file: Unread) -> Examined:
         """Return what becomes of a file; never raises for what its bytes are."""
         if file.fault is not None:
@@ -85,7 +91,7 @@ class Examiner:
         decoded: Decoded | None = None
         try:
             decoded = decode(file.data, name=file.path, background=self.config.background)
-            framed = frame(decoded.image, file.path, self.config, self.detector)
+            framed = self.framer.squares(decoded.image, file.path, self.config.img_resolution)
             images = self._lively(file.path, framed)
         except ImageError as error:
             result = Examined(file.path, num_bytes, sha256, reason=error.fault, detail=str(error))

@@ -1,4 +1,4 @@
-"""Why images are left out, and the list of those that were. Nothing is dropped without a row in it."""
+"""The list of images that were left out. Nothing is dropped without a row in it."""
 
 import collections
 from pathlib import Path
@@ -9,24 +9,7 @@ from ui2i.datasets.ingestion.examine import Examined, PreparedImage
 from ui2i.datasets.ingestion.table_writer import TableWriter
 from ui2i.datasets.manifest import INGEST_REJECT_SCHEMA, REJECTS_NAME
 from ui2i.errors import DataError
-
-REASONS = {
-    "unsafe_name": "its name would leave the archive's folder",
-    "link": "it is a link to somewhere else",
-    "too_large": "its file is over 256 MiB",
-    "decompression_bomb": "it unpacks to more than an image does",
-    "unreadable": "it is no image, or cannot be read",
-    "truncated": "it is cut short",
-    "damaged": "it is complete but cannot be decoded",
-    "unsupported": "a kind of image that is not read here",
-    "too_small": "it would have to be enlarged too much",
-    "extreme_aspect": "it is too long for its width, or the reverse",
-    "no_face": "no face was found in it",
-    "near_uniform": "it is of one colour",
-    "duplicate": "the same file came before",
-    "near_duplicate": "an image that looks the same came before",
-}
-"""What each reason means, in the order in which they are shown."""
+from ui2i.images.left_out import REASONS
 
 
 class RejectLog:

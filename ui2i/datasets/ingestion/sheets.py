@@ -7,9 +7,8 @@ from jaxtyping import UInt8
 from PIL import Image, ImageDraw
 
 from ui2i.contact_sheet import Row, contact_sheet
-from ui2i.datasets.ingestion.rejects import REASONS
-from ui2i.decoding import ImageError, load_image
-from ui2i.images import fit_square
+from ui2i.images import ImageError, fit_square, load_image
+from ui2i.images.left_out import REASONS
 
 NUM_SAMPLES = 64  # images on the sheet of samples
 NUM_REJECTS = 8  # files of each reason on the sheet of rejects

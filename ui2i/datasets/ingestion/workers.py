@@ -18,9 +18,9 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 
 from ui2i.datasets.ingestion.examine import Examined, Examiner, Unread
-from ui2i.datasets.ingestion.members import Member, Source
-from ui2i.decoding import ImageError
 from ui2i.errors import ConfigError, DataError
+from ui2i.images.decoding import ImageError
+from ui2i.images.members import Member, Source
 
 MAX_WORKERS = 8
 FEW_FILES = 200  # which one process examines before others have started

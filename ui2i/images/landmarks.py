@@ -16,9 +16,9 @@ from typing import Any, Protocol
 import numpy as np
 from PIL import Image
 
-from ui2i.datasets.ingestion.alignment import Landmarks, Point
 from ui2i.errors import ConfigError, DataError
 from ui2i.files import sha256_file
+from ui2i.images.alignment import Landmarks, Point
 
 MAX_DETECTED = 20  # faces of one image
 
@@ -86,7 +86,10 @@ def open_detector(landmarks: str | None) -> Detector:
     """
     expected = "a model of MediaPipe (.task) or a table of landmarks (.csv, .parquet)"
     if landmarks is None:
-        raise ConfigError(f"the framing face has no face_landmarks, expected {expected}; set it, or frame by center")
+        raise ConfigError(
+            f"the framing face has no face_landmarks, expected {expected}; set ingest.face_landmarks in params.yaml, "
+            "or frame by center or fit"
+        )
     suffix = Path(landmarks).suffix.lower()
     if suffix not in (".task", ".csv", ".parquet"):
         raise ConfigError(f"face_landmarks is {landmarks!r}, expected {expected}; correct it")

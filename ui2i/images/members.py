@@ -8,12 +8,13 @@ raised on reading, so that it ends among the rejects like everything else.
 import abc
 import collections
 import contextlib
-from collections.abc import Iterable, Sequence
-from pathlib import PurePosixPath, PureWindowsPath
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, Self
 
-from ui2i.decoding import SUFFIXES, ImageError, check_file_size
 from ui2i.errors import DataError
+from ui2i.images.decoding import SUFFIXES, ImageError, check_file_size
+from ui2i.images.left_out import Left, LeftOut
 
 
 class Member:
@@ -34,10 +35,18 @@ class Source(contextlib.AbstractContextManager["Source"], abc.ABC):
     `passed_over` counts the other files by their suffix, hidden ones left out.
     """
 
+    _opened = contextlib.ExitStack()  # closes what is open
+
     def __init__(self, members: Iterable[Member], passed_over: collections.Counter[str] | None = None) -> None:
         # Stable: of two members with one name the earlier stays first.
         self.members: Sequence[Member] = sorted(members, key=lambda member: member.path)
         self.passed_over: collections.Counter[str] = passed_over or collections.Counter()
+
+    @property
+    def left_out(self) -> LeftOut:
+        """What the listing says cannot be taken."""
+        faulty = [Left(member.path, member.num_bytes, member.fault) for member in self.members if member.fault]
+        return LeftOut(faulty, collections.Counter(self.passed_over))
 
     def __exit__(self, *_: object) -> None:
         self.close()
@@ -47,6 +56,7 @@ class Source(contextlib.AbstractContextManager["Source"], abc.ABC):
 
     def close(self) -> None:
         """Close what is open."""
+        self._opened.close()
 
     def read(self, member: Member) -> bytes:
         """Return a member's bytes.
@@ -76,20 +86,38 @@ class Source(contextlib.AbstractContextManager["Source"], abc.ABC):
         """Return the bytes, of too large a member `MAX_FILE_BYTES` and one or more, or raise whatever comes up."""
 
 
+@contextlib.contextmanager
+def opening(path: Path, kind: str) -> Iterator[contextlib.ExitStack]:
+    """Yield what closes the parts of an archive if it cannot be opened; keep them with `pop_all`.
+
+    Raises:
+        DataError: for whatever a damaged archive raises; BadZipFile, zlib.error, ArrowInvalid and others share no base.
+    """
+    with contextlib.ExitStack() as opened:
+        try:
+            yield opened
+        except DataError:
+            raise
+        except Exception as error:
+            raise DataError(
+                f"{path} cannot be read as {kind} ({error}), expected a complete one; fetch it again"
+            ) from error
+
+
+def takes_part(path: str, passed_over: collections.Counter[str]) -> bool:
+    """Whether a file counts as an image: by its suffix alone; others are counted, unless they are hidden."""
+    if is_hidden(path):
+        return False
+    if not path.lower().endswith(SUFFIXES):
+        passed_over[PurePosixPath(path).suffix.lower() or "none"] += 1
+        return False
+    return True
+
+
 def is_hidden(path: str) -> bool:
     """Whether a file is not meant to be seen: a name on its path begins with a dot, or macOS added it to an archive."""
     parts = PurePosixPath(path).parts
     return "__MACOSX" in parts or any(part.startswith(".") and not part.startswith("..") for part in parts)
-
-
-def looks_like_image(path: str) -> bool:
-    """Whether a file counts as an image: by its suffix alone."""
-    return path.lower().endswith(SUFFIXES)
-
-
-def suffix_of(path: str) -> str:
-    """Return the suffix under which a file that is passed over is counted."""
-    return PurePosixPath(path).suffix.lower() or "none"
 
 
 def is_unsafe(path: str) -> bool:

@@ -11,23 +11,32 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ui2i.datasets.ingestion.members import Member
-from ui2i.decoding import open_regular_file
+from ui2i.errors import DataError
 from ui2i.files import write_text
+from ui2i.images.decoding import SUFFIXES, open_regular_file
 from ui2i.names import printable_path
 
 LEFT_OUT_NAME = ".left-out.json"
 MAX_NOTE_BYTES = 1 << 26
 MAX_SUFFIXES_NAMED = 5
 
-WORDS = {
-    "link": "a link to elsewhere",
+REASONS = {
     "unsafe_name": "a name that leaves its archive",
+    "link": "a link to elsewhere",
     "too_large": "over 256 MiB",
-    "decompression_bomb": "unpacking to too much",
+    "decompression_bomb": "unpacking to more than an image does",
     "unreadable": "unreadable, or no image",
+    "truncated": "cut short",
+    "damaged": "complete, but cannot be decoded",
+    "unsupported": "a kind of image that is not read here",
+    "too_small": "would have to be enlarged too much",
+    "extreme_aspect": "too long for its width, or the reverse",
+    "no_face": "no face was found in it",
+    "near_uniform": "of one colour",
+    "duplicate": "the same file came before",
+    "near_duplicate": "an image that looks the same came before",
 }
-"""What is wrong with a file before its image is looked at, by fault."""
+"""Why a file is not taken, in the order in which reasons are shown; the first five are known before it is decoded."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,7 +45,7 @@ class Left:
 
     path: str
     num_bytes: int
-    fault: str  # of WORDS
+    fault: str  # of REASONS
 
 
 @dataclasses.dataclass
@@ -52,7 +61,7 @@ class LeftOut:
     def __str__(self) -> str:
         """Say it in a line: `3 files left out: 1 a link to elsewhere, 2 of .txt`."""
         faults = collections.Counter(left.fault for left in self.files)
-        parts = [f"{count} {WORDS[fault]}" for fault, count in sorted(faults.items())]
+        parts = [f"{count} {REASONS[fault]}" for fault, count in sorted(faults.items())]
         common = self.passed_over.most_common(MAX_SUFFIXES_NAMED)
         parts += [f"{count} of {'no suffix' if suffix == 'none' else suffix}" for suffix, count in common]
         if num_others := self.passed_over.total() - sum(count for _, count in common):
@@ -61,10 +70,10 @@ class LeftOut:
         return f"{count} file{'s' if count != 1 else ''} left out: {', '.join(parts)}"
 
 
-def left_out_of(members: Iterable[Member], passed_over: Mapping[str, int]) -> LeftOut:
-    """Return the account of a source's listing."""
-    files = [Left(member.path, member.num_bytes, member.fault) for member in members if member.fault is not None]
-    return LeftOut(files, collections.Counter(passed_over))
+def no_images(what: str, left_out: LeftOut, *, mend: str = "add some") -> DataError:
+    """Return the error for a source without an image that can be taken."""
+    why = f" ({left_out})" if left_out else ""
+    return DataError(f"{what} contains no images{why}, expected files ending in {', '.join(SUFFIXES)}; {mend}")
 
 
 def write_left_out(path: Path, left_out: LeftOut) -> None:
@@ -90,7 +99,7 @@ def read_left_out(path: Path) -> LeftOut:
 def _files(values: Iterable[Mapping[str, Any]]) -> Iterable[Left]:
     for value in values:
         path, num_bytes, fault = value["path"], value["num_bytes"], value["fault"]
-        if not isinstance(path, str) or type(num_bytes) is not int or num_bytes < 0 or fault not in WORDS:
+        if not isinstance(path, str) or type(num_bytes) is not int or num_bytes < 0 or fault not in REASONS:
             raise ValueError("no file of this note")
         yield Left(printable_path(path), num_bytes, fault)
 

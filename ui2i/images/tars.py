@@ -6,6 +6,7 @@ decompressed once, into a nameless temporary file beside the output, which is go
 
 import bz2
 import collections
+import contextlib
 import gzip
 import lzma
 import os
@@ -15,9 +16,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from ui2i.datasets.ingestion.limits import MAX_HEADER_BYTES, check_count, check_total
-from ui2i.datasets.ingestion.members import Member, Source, is_hidden, is_unsafe, looks_like_image, suffix_of
-from ui2i.errors import DataError
+from ui2i.images.limits import MAX_HEADER_BYTES, check_count, check_total
+from ui2i.images.members import Member, Source, is_unsafe, opening, takes_part
 from ui2i.names import printable_path
 from ui2i.progress import Progress
 
@@ -41,25 +41,11 @@ class TarSource(Source):
         Raises:
             DataError: it is no tar, is damaged, or holds or unpacks to more than the limits allow.
         """
-        try:
-            self._handle = _open_plain(path, workspace, progress)
-        except DataError:
-            raise
-        except Exception as error:  # zlib.error, LZMAError, EOFError and OSError share no base
-            raise _damaged(path, error) from error
-        try:
+        with opening(path, "a tar") as opened:
+            self._handle = _open_plain(path, workspace, progress, opened)
             passed_over: collections.Counter[str] = collections.Counter()
             super().__init__(_members(path, self._handle, passed_over), passed_over)
-        except DataError:
-            self._handle.close()
-            raise
-        except Exception as error:  # a damaged header: TarError, ValueError, struct.error and others
-            self._handle.close()
-            raise _damaged(path, error) from error
-
-    def close(self) -> None:
-        """Close the archive; a decompressed one is gone with it."""
-        self._handle.close()
+            self._opened = opened.pop_all()
 
     def _read(self, member: Member) -> bytes:
         self._handle.seek(member.key)
@@ -69,26 +55,22 @@ class TarSource(Source):
         return data
 
 
-def _open_plain(path: Path, workspace: Path, progress: Progress) -> BinaryIO:
+def _open_plain(path: Path, workspace: Path, progress: Progress, opened: contextlib.ExitStack) -> BinaryIO:
     """Return the tar, decompressed and seekable."""
     with path.open("rb") as handle:
         head = handle.read(8)
     opener = next((opener for magic, opener in _OPENERS.items() if head.startswith(magic)), None)
     if opener is None:
-        return path.open("rb")
+        return opened.enter_context(path.open("rb"))
     workspace.mkdir(parents=True, exist_ok=True)
     # Not in the system's folder for temporary files, which may be memory.
-    plain = cast(BinaryIO, tempfile.TemporaryFile(dir=workspace))  # noqa: SIM115 -- closed by the source
+    plain = cast(BinaryIO, opened.enter_context(tempfile.TemporaryFile(dir=workspace)))  # noqa: SIM115
     num_packed = path.stat().st_size
-    try:
-        with opener(path) as stream:
-            while chunk := stream.read(_CHUNK_BYTES):
-                plain.write(chunk)
-                check_total(path, plain.tell(), num_packed)
-                progress(0, 1, f"decompressing {path.name}: {plain.tell() >> 20} MiB")
-    except BaseException:
-        plain.close()
-        raise
+    with opener(path) as stream:
+        while chunk := stream.read(_CHUNK_BYTES):
+            plain.write(chunk)
+            check_total(path, plain.tell(), num_packed)
+            progress(0, 1, f"decompressing {path.name}: {plain.tell() >> 20} MiB")
     plain.seek(0)
     return plain
 
@@ -113,13 +95,9 @@ def _members(path: Path, handle: BinaryIO, passed_over: collections.Counter[str]
         archive.members = []  # type: ignore[attr-defined]  # tarfile would keep every header it has seen
         check_count(path, count + 1)
         name = printable_path(info.name)
-        if info.isdir() or is_hidden(name):
-            continue
-        if not looks_like_image(name):
-            passed_over[suffix_of(name)] += 1
-            continue
-        num_bytes = min(info.size, end)  # a header may claim any size
-        yield Member(name, num_bytes, info.offset_data, _fault(name, info))
+        if not info.isdir() and takes_part(name, passed_over):
+            num_bytes = min(info.size, end)  # a header may claim any size
+            yield Member(name, num_bytes, info.offset_data, _fault(name, info))
 
 
 def _fault(name: str, info: tarfile.TarInfo) -> str | None:
@@ -128,7 +106,3 @@ def _fault(name: str, info: tarfile.TarInfo) -> str | None:
     if info.islnk() or info.issym():
         return "link"
     return None if info.isreg() and not info.issparse() else "unreadable"  # devices, pipes, files with holes
-
-
-def _damaged(path: Path, error: Exception) -> DataError:
-    return DataError(f"{path} cannot be read as a tar ({error}), expected a complete one; fetch it again")

@@ -1,4 +1,4 @@
-"""Images in and out: squares of one size, PNG files, tensors, and plain grids. Reading files is in `ui2i.decoding`.
+"""Images as arrays: squares of one size, PNG files, tensors, and plain grids.
 
 On disk and in arrays an image is uint8 RGB (HWC, batches NHWC); inside the networks it is NCHW float32 in [-1, 1].
 Torch is imported only by the two functions that need it, so that reading and drawing images starts at once.
@@ -12,9 +12,6 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
-from ui2i.decoding import SUFFIXES as SUFFIXES  # what reads images finds all it needs here
-from ui2i.decoding import ImageError as ImageError
-from ui2i.decoding import load_image as load_image
 from ui2i.errors import DataError
 from ui2i.files import atomic_file
 

@@ -6,11 +6,10 @@ import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from ui2i.datasets.ingestion.folders import folder_source, list_source, read_list
-from ui2i.datasets.ingestion.left_out import left_out_of
-from ui2i.datasets.ingestion.members import Source
-from ui2i.decoding import SUFFIXES
 from ui2i.errors import DataError
+from ui2i.images.folders import folder_source, list_source, read_list
+from ui2i.images.left_out import no_images
+from ui2i.images.members import Source
 from ui2i.progress import Progress, no_progress
 
 ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".parquet")
@@ -33,11 +32,7 @@ def open_source(images: Images, *, workspace: Path, progress: Progress = no_prog
     source = _open(images, workspace, progress)
     if not source.members:
         source.close()
-        left_out = left_out_of((), source.passed_over)
-        why = f" ({left_out})" if left_out else ""
-        raise DataError(
-            f"{describe(images)} contains no images{why}, expected files ending in {', '.join(SUFFIXES)}; add some"
-        )
+        raise no_images(describe(images), source.left_out)
     return source
 
 
@@ -63,6 +58,33 @@ def describe(images: Images) -> str:
     return os.fspath(images) if isinstance(images, (str, os.PathLike)) else f"the list of {len(images)} files"
 
 
+def check_destination(images: Images, out_dir: Path, marker: str, kind: str) -> None:
+    """Refuse to replace a folder that holds the images, lies in them, or is no earlier result.
+
+    Args:
+        marker: name of a file that every such result has.
+        kind: what to call it.
+
+    Raises:
+        DataError: it is refused.
+    """
+    place = out_dir.resolve()
+    for source in [images] if isinstance(images, (str, os.PathLike)) else images:
+        inner = Path(source).resolve()
+        if inner.is_relative_to(place) or place.is_relative_to(inner):
+            raise DataError(
+                f"the images in {os.fspath(source)} and the output folder {out_dir} overlap, expected a place outside "
+                "the images; choose another output folder"
+            )
+    if not out_dir.exists():
+        return
+    if not out_dir.is_dir() or (any(out_dir.iterdir()) and not (out_dir / marker).is_file()):
+        raise DataError(
+            f"{out_dir} exists and is no {kind} (it has no {marker}), expected a new or empty folder, or an earlier "
+            f"{kind} to replace; move it away or choose another"
+        )
+
+
 def _open(images: Images, workspace: Path, progress: Progress) -> Source:
     if not isinstance(images, (str, os.PathLike)):
         return list_source(images)
@@ -73,15 +95,15 @@ def _open(images: Images, workspace: Path, progress: Progress) -> Source:
         raise DataError(f"{path} does not exist, expected {KINDS}; check the path")
     suffix = archive_suffix(path)
     if suffix == ".parquet":
-        from ui2i.datasets.ingestion.parquets import ParquetSource
+        from ui2i.images.parquets import ParquetSource
 
         return ParquetSource(path)
     if suffix == LIST_SUFFIX:
         return list_source(read_list(path))
     if suffix is None or suffix == ".zip":
-        from ui2i.datasets.ingestion.zips import ZipSource
+        from ui2i.images.zips import ZipSource
 
         return ZipSource(path)
-    from ui2i.datasets.ingestion.tars import TarSource
+    from ui2i.images.tars import TarSource
 
     return TarSource(path, workspace, progress)

@@ -13,10 +13,10 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ui2i.datasets.ingestion.limits import MIN_ROW_BYTES, Account, check_count, is_bomb_page, unpacks_to_too_much
-from ui2i.datasets.ingestion.members import Member, Source
-from ui2i.datasets.ingestion.parquet_pages import read_pages
 from ui2i.errors import DataError
+from ui2i.images.limits import MIN_ROW_BYTES, Account, check_count, is_bomb_page, unpacks_to_too_much
+from ui2i.images.members import Member, Source, opening
+from ui2i.images.parquet_pages import read_pages
 from ui2i.names import file_name
 
 _BATCH_ROWS = 16
@@ -35,11 +35,8 @@ class ParquetSource(Source):
             DataError: it is no Parquet file, is damaged, has no column of images, or several, or holds or unpacks to
                 more than the limits allow.
         """
-        try:
-            self._file = pq.ParquetFile(path)
-        except Exception as error:  # ArrowInvalid, OSError and others, as the damage happens to be
-            raise _damaged(path, error) from error
-        try:
+        with opening(path, "a Parquet file") as opened:
+            self._file = opened.enter_context(pq.ParquetFile(path))
             self._account = Account(path)
             _check_rows(path, self._file.metadata.num_rows)
             column = _find_column(self._file.schema_arrow, path)
@@ -50,21 +47,12 @@ class ParquetSource(Source):
                 self._batch_rows = _rows_of_batch(_BATCH_ROWS, largest)
                 largest = _largest_page(self._file.metadata, f"{column}.path", handle, path)
                 super().__init__(self._members(f"{column}.path", _rows_of_batch(_NAMES_BATCH_ROWS, largest)))
-        except DataError:
-            self._file.close()
-            raise
-        except Exception as error:  # as above
-            self._file.close()
-            raise _damaged(path, error) from error
+            self._opened = opened.pop_all()
         sizes = [self._file.metadata.row_group(group).num_rows for group in range(self._file.num_row_groups)]
         self._starts = [0, *itertools.accumulate(sizes)]
         self._group = -1  # row group that is being read
         self._rows: Iterator[tuple[int, Any]] = iter(())
         self._at = -1  # row that was read last
-
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()
 
     def _members(self, names_leaf: str, batch_rows: int) -> Iterator[Member]:
         names = self._names(names_leaf, batch_rows)
@@ -160,7 +148,3 @@ def _may_be_images(kind: pa.DataType) -> bool:
 
 def _is_binary(kind: pa.DataType) -> bool:
     return pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
-
-
-def _damaged(path: Path, error: Exception) -> DataError:
-    return DataError(f"{path} cannot be read as Parquet ({error}), expected a complete file; fetch it again")

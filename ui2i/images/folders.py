@@ -6,11 +6,11 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from ui2i.datasets.ingestion.left_out import LEFT_OUT_NAME, read_left_out
-from ui2i.datasets.ingestion.members import Member, Source, is_hidden, looks_like_image, suffix_of
-from ui2i.decoding import open_regular_file, read_image_file
 from ui2i.errors import DataError
-from ui2i.names import printable_path
+from ui2i.images.decoding import open_regular_file, read_image_file
+from ui2i.images.left_out import LEFT_OUT_NAME, read_left_out
+from ui2i.images.members import Member, Source, is_hidden, takes_part
+from ui2i.names import printable, printable_path
 
 MAX_LIST_BYTES = 1 << 28
 
@@ -35,7 +35,12 @@ def folder_source(folder: Path, links: Links | None = None) -> FileSource:
 
     Args:
         links: None: those to files are followed, for the owner of the folder made them, those to folders not.
+
+    Raises:
+        DataError: there is no such folder.
     """
+    if not folder.is_dir():
+        raise DataError(f"{printable(os.fspath(folder))} is no folder, expected one with images; check the path")
     noted = read_left_out(folder / LEFT_OUT_NAME)
     passed_over = noted.passed_over
     members = [Member(left.path, left.num_bytes, None, left.fault) for left in noted.files]
@@ -107,8 +112,8 @@ def _walk(folder: Path, links: Links, passed_over: collections.Counter[str]) -> 
                 elif _identity(path) not in seen:
                     seen.add(_identity(path))
                     waiting.append(path)
-            elif not looks_like_image(name):
-                passed_over[suffix_of(name)] += 1
+            elif not takes_part(name, passed_over):
+                continue
             elif entry.is_symlink() and links.within is not None and not ends_within(path, links.within):
                 yield Member(name, 0, path, "link")
             else:

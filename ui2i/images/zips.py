@@ -15,10 +15,9 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from ui2i.datasets.ingestion.limits import Account, check_count, check_total, is_bomb
-from ui2i.datasets.ingestion.members import Member, Source, is_hidden, is_unsafe, looks_like_image, suffix_of
-from ui2i.decoding import check_file_size
-from ui2i.errors import DataError
+from ui2i.images.decoding import check_file_size
+from ui2i.images.limits import Account, check_count, check_total, is_bomb
+from ui2i.images.members import Member, Source, is_unsafe, opening, takes_part
 from ui2i.names import printable_path
 
 _LZMA_HEADER = struct.Struct("<2xH")  # version, length of the properties
@@ -34,26 +33,15 @@ class ZipSource(Source):
         Raises:
             DataError: it is no zip, is damaged, or holds or unpacks to more than the limits allow.
         """
-        try:
-            self._archive = zipfile.ZipFile(path)
-        except Exception as error:  # on a damaged table of contents zipfile raises whatever its parsing meets
-            raise DataError(
-                f"{path} cannot be opened as a zip ({error}), expected a complete one; fetch it again"
-            ) from error
-        try:
+        with opening(path, "a zip") as opened:
+            self._archive = opened.enter_context(zipfile.ZipFile(path))
             infos = self._archive.infolist()
             check_count(path, len(infos))
             check_total(path, sum(info.file_size for info in infos), path.stat().st_size)
             self._account = Account(path)
             passed_over: collections.Counter[str] = collections.Counter()
             super().__init__(_members(infos, passed_over), passed_over)
-        except BaseException:
-            self._archive.close()
-            raise
-
-    def close(self) -> None:
-        """Close the archive."""
-        self._archive.close()
+            self._opened = opened.pop_all()
 
     def _read(self, member: Member) -> bytes:
         # By the entry, not by its name: names need not be unique.
@@ -96,12 +84,8 @@ def _unpack_lzma(packed: bytes, max_bytes: int) -> bytes:
 def _members(infos: list[zipfile.ZipInfo], passed_over: collections.Counter[str]) -> Iterator[Member]:
     for info in infos:
         path = printable_path(info.filename)
-        if info.is_dir() or is_hidden(path):
-            continue
-        if looks_like_image(path):
+        if not info.is_dir() and takes_part(path, passed_over):
             yield Member(path, info.file_size, info, _fault(path, info))
-        else:
-            passed_over[suffix_of(path)] += 1
 
 
 def _fault(path: str, info: zipfile.ZipInfo) -> str | None:

@@ -15,8 +15,8 @@ import numpy as np
 from jaxtyping import Float64
 from PIL import Image, ImageFilter
 
-from ui2i.decoding import ImageError
 from ui2i.images import Box
+from ui2i.images.decoding import ImageError
 
 EYES_IN_SIDE = 4.0  # side of the square in distances of the eyes
 MOUTH_IN_SIDE = 3.6  # side of the square in distances between eyes and mouth

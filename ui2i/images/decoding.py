@@ -19,7 +19,7 @@ import numpy as np
 from PIL import ExifTags, Image, ImageCms
 
 from ui2i.errors import DataError
-from ui2i.file_signatures import is_cut_short, recognize
+from ui2i.images.file_signatures import is_cut_short, recognize
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF", "AVIF")  # no other decoder is ever offered a file
 HEIF_EXTRA = "pillow-heif"  # decodes HEIF; not among the packages that always come
