@@ -26,8 +26,9 @@ def tell_alive(project: Project) -> None:
     It outlasts the flow's function, after which Prefect still has the run's last state to record.
     """
     holder = _this_run()
-    _until_exit.callback(forget_run, project, holder.run_id)
-    _until_exit.enter_context(hold_lease(project, run_lease(holder.run_id), holder))
+    run_id = str(runtime.flow_run.id)
+    _until_exit.callback(forget_run, project, run_id)
+    _until_exit.enter_context(hold_lease(project, run_lease(run_id), holder))
 
 
 @contextlib.contextmanager
