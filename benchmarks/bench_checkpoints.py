@@ -19,7 +19,6 @@ from typing import Any
 import torch
 
 from ui2i.checkpoints import ModelCard
-from ui2i.config import NetworkConfig, to_mapping
 from ui2i.converters import pickle_writer
 from ui2i.converters.ada_modules import discriminator_module, generator_module
 from ui2i.converters.formats import Checkpoint, read_checkpoint, write_checkpoint
@@ -27,6 +26,7 @@ from ui2i.files import write_text
 from ui2i.networks.discriminator import Discriminator
 from ui2i.networks.generator import Generator
 from ui2i.provenance import provenance
+from ui2i.settings import NetworkConfig, to_mapping
 
 CASES = [
     ("generator.pt", "a.safetensors"),

@@ -16,10 +16,10 @@ from collections.abc import Callable
 
 import torch
 
-from ui2i.config import DistanceConfig, NetworkConfig, PerceptualConfig
 from ui2i.metrics.model_distance import latents, model_distances
 from ui2i.networks.generator import Generator
 from ui2i.perceptual import Perceptual, load_perceptual
+from ui2i.settings import DistanceConfig, NetworkConfig, PerceptualConfig
 
 NUM_MODELS = (2, 4, 7, 8)
 NUM_LATENTS = (32, 64, 128, 256)

@@ -20,10 +20,10 @@ from literal import FIR_FORMS, make_literal, require_equal
 from torch import Tensor
 from turns import Form, describe, in_turns, rates
 
-from ui2i.config import NetworkConfig, to_mapping
 from ui2i.files import write_text
 from ui2i.networks.generator import Generator
 from ui2i.provenance import provenance
+from ui2i.settings import NetworkConfig, to_mapping
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 

@@ -70,8 +70,8 @@ def literal(source: Path, out: Path, resolution: int, level: int = PILLOWS_LEVEL
 
 def ours(source: Path, out: Path, resolution: int, progress: Progress = no_progress) -> None:
     # Imported late, as the stage does: the other processes import this file too, and need neither.
-    from ui2i.config import IngestConfig
     from ui2i.datasets.ingest import ingest
+    from ui2i.settings import IngestConfig
 
     config = IngestConfig(img_resolution=resolution)
     ingest(source, out, config, name="bench", num_workers=NUM_WORKERS, reuse=False, progress=progress)

@@ -27,12 +27,12 @@ from turns import Form, describe, in_turns, rates
 
 from experiments.paper.inversion_comparison import generated_contestant
 from ui2i.checkpoints import load_generator
-from ui2i.config import InversionConfig, NetworkConfig, PerceptualConfig
 from ui2i.files import write_text
 from ui2i.inversion import invert
 from ui2i.networks.generator import Generator
 from ui2i.perceptual import Perceptual, load_perceptual
 from ui2i.provenance import provenance
+from ui2i.settings import InversionConfig, NetworkConfig, PerceptualConfig
 
 BASE = Path("data/base/face/generator.safetensors")
 PAPER_STEPS = 1000

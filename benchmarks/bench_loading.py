@@ -232,7 +232,7 @@ def measure_training(path: Path, batch_size: int, num_steps: int) -> Measurement
     """Waiting of a training on the CPU, with networks as small as are of any use: larger ones wait less."""
     import torch
 
-    from ui2i.config import NetworkConfig, TrainingConfig
+    from ui2i.settings import NetworkConfig, TrainingConfig
     from ui2i.training.state import initial_state
     from ui2i.training.step import train_step
 

@@ -22,10 +22,10 @@ from typing import Any
 import torch
 
 from ui2i.allocator import keep_freed_memory
-from ui2i.config import NetworkConfig, TrainingConfig
 from ui2i.files import write_text
 from ui2i.networks.generator import Generator
 from ui2i.provenance import provenance
+from ui2i.settings import NetworkConfig, TrainingConfig
 from ui2i.training.memory import stopped_by_memory
 from ui2i.training.sharding import Sharding
 from ui2i.training.state import initial_state

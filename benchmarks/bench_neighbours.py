@@ -171,7 +171,7 @@ def _training() -> Callable[[], None]:
     import torch
     from bench_training import NETWORK
 
-    from ui2i.config import TrainingConfig
+    from ui2i.settings import TrainingConfig
     from ui2i.training.state import initial_state
     from ui2i.training.step import train_step
 

@@ -31,7 +31,6 @@ from torch import Tensor
 from turns import Form, describe, in_turns, rates
 
 from ui2i.checkpoints import ModelCard
-from ui2i.config import DistanceConfig, InversionConfig, NetworkConfig, PerceptualConfig, TrainingConfig, to_mapping
 from ui2i.converters.formats import Checkpoint, write_checkpoint
 from ui2i.errors import UI2IError
 from ui2i.files import write_text
@@ -42,6 +41,7 @@ from ui2i.networks.discriminator import Discriminator
 from ui2i.networks.generator import Generator
 from ui2i.perceptual import Perceptual, load_perceptual
 from ui2i.provenance import git_commit, provenance
+from ui2i.settings import DistanceConfig, InversionConfig, NetworkConfig, PerceptualConfig, TrainingConfig, to_mapping
 
 SMALL = NetworkConfig(
     img_resolution=64, z_dim=64, w_dim=64, num_mapping_layers=4, channel_base=2048, channel_max=64, mbstd_group_size=4

@@ -20,9 +20,9 @@ from literal import FIR_FORMS, make_literal, require_equal
 from torch import Tensor
 from turns import Form, describe, in_turns, rates
 
-from ui2i.config import NetworkConfig, Precision, TrainingConfig, to_mapping
 from ui2i.files import write_text
 from ui2i.provenance import provenance
+from ui2i.settings import NetworkConfig, Precision, TrainingConfig, to_mapping
 from ui2i.training.state import TrainingState, initial_state
 from ui2i.training.step import train_step
 

@@ -14,9 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ui2i.config import NoiseMode
 from ui2i.networks.generator import SynthesisBlock
 from ui2i.networks.layers import LRELU_GAIN, LRELU_SLOPE, Convolution, SynthesisLayer, ToRGB
+from ui2i.settings import NoiseMode
 
 TOLERANCE = 3e-4  # path lengths are gradients of sums over all pixels, in float32
 FirForm = Literal["depthwise", "planes"]

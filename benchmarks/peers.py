@@ -27,10 +27,10 @@ import torch
 import torch.utils.cpp_extension
 from torch import Tensor, nn
 
-from ui2i.config import NetworkConfig, TrainingConfig
 from ui2i.errors import ConfigError
 from ui2i.networks.discriminator import Discriminator
 from ui2i.networks.generator import Generator
+from ui2i.settings import NetworkConfig, TrainingConfig
 from ui2i.training.state import initial_state
 from ui2i.training.step import train_step
 

@@ -62,7 +62,7 @@ def export(
 
 
 def _prepared(project: "Project", name: str) -> Path:
-    from tasks.project.params import check_name
+    from tasks.project.names import check_name
 
     check_name(name, where="the dataset")
     folder = project.prepared(name)

@@ -9,9 +9,10 @@ from flows.limits import ensure_training_limit, training_slot
 from flows.parameters import Name
 from flows.pipeline import show_results
 from flows.together import run_waves, together_runner
+from tasks.project.params import load_params
 from tasks.project.paths import find_project
-from tasks.running.dvc_stage import StageOutcome, domain_stages
-from tasks.running.stage_waves import stage_waves
+from tasks.running.dvc_stage import StageOutcome
+from tasks.running.dvc_stages import domain_stages, stages_of
 
 
 @flow(name="demo", flow_run_name="demo", task_runner=together_runner())
@@ -30,7 +31,8 @@ def demo(domains: list[Name], project: str | None = None) -> list[StageOutcome]:
         for name in domains:
             held.enter_context(making(found, name))
         ensure_training_limit()
-        waves = stage_waves(stage for name in domains for stage in domain_stages(found, name))
+        stages = [stage for name in domains for stage in domain_stages(found, name)]
+        waves = stages_of(found, load_params(found)).waves(stages)
         # One slot for all of them: side by side they take no more cores than one alone.
         held.enter_context(training_slot("demo"))
         outcomes = run_waves(found, waves, has_training_slot=True)

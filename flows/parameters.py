@@ -9,7 +9,7 @@ from pydantic import TypeAdapter, WithJsonSchema
 
 from tasks.project.params import MODES
 from tasks.requests.translation_request import Name as Name
-from ui2i.config import TrainingConfig
+from ui2i.settings import TrainingConfig
 
 
 def _overrides_schema() -> dict[str, Any]:

@@ -28,7 +28,8 @@ from tasks.project.params import find_entry, load_params
 from tasks.project.paths import Project, find_project
 from tasks.requests.translate_folder import command as translation_command
 from tasks.requests.translation_request import TranslationRequest
-from tasks.running.dvc_stage import StageOutcome, base_stages, domain_stages
+from tasks.running.dvc_stage import StageOutcome
+from tasks.running.dvc_stages import base_stages, domain_stages
 from tasks.running.dvc_status import leading_up_to_date
 from ui2i.errors import UI2IError
 

@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tasks.project.params import MODES, Base, Domain, Params, check_name, find_entry, load_params
+from tasks.project.names import check_name
+from tasks.project.params import Base, Domain, Params, check_mode, find_entry, load_params
 from tasks.project.paths import Project
 from tasks.project.register import register_base, register_domain
 from tasks.requests.raw_images import add_raw, count_images, not_copied
-from ui2i.errors import ConfigError
 
 DEFAULT_MODES = ("FC-FT",)
 
@@ -117,7 +117,7 @@ def plan_domain(
     from tasks.models.training_plan import describe_plan
 
     params = _check_domain(project, name, base, modes)
-    domain = Domain(base=base, modes=tuple(modes), finetune=overrides or {})
+    domain = Domain(base=base, modes=tuple(check_mode(mode, where=name) for mode in modes), finetune=overrides or {})
     planned = dataclasses.replace(params, domains={**params.domains, name: domain})
     num_images = _num_training_images(planned, images, follow_links=follow_links)
     return describe_plan(project, planned, name, num_training_images=num_images)
@@ -129,8 +129,7 @@ def _check_domain(project: Project, name: str, base: str, modes: Sequence[str]) 
     check_name(name, where="the domain")
     find_entry({**params.bases, **params.imported}, base, "bases or imported")
     for mode in modes:
-        if mode not in MODES:
-            raise ConfigError(f"the mode is {mode!r}, expected one of {', '.join(MODES)}; choose one of these")
+        check_mode(mode, where="the domain")
     return params
 
 

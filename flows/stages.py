@@ -1,6 +1,7 @@
 """Stages as Prefect tasks. DVC says what there is to do; here it is retried, limited, logged and shown."""
 
 import contextlib
+import importlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -16,11 +17,11 @@ from flows.holding import running_stage
 from flows.limits import training_slot
 from tasks.project.paths import Project
 from tasks.running.dvc_stage import StageFailed, StageOutcome, run_command, run_stage
+from tasks.running.dvc_stages import defined_stages
 from tasks.running.process_group import end_running_commands
 from tasks.running.warning_lines import PREFIX
 from ui2i.progress import Progress
 
-TRAININGS = ("pretrain", "finetune", "encode", "baseline")
 RETRIES = 1
 RETRY_DELAY_SECONDS = 10
 
@@ -86,7 +87,7 @@ def stage_task(
     if is_up_to_date:
         return _watched(stage, lambda _on_progress, _on_line: StageOutcome(stage, "skipped", 0.0, ()))
 
-    needs_slot = stage.split("@")[0] in TRAININGS and not has_training_slot
+    needs_slot = not has_training_slot and trains(project, stage)
 
     def work(on_progress: Progress, on_line: Callable[[str], None]) -> StageOutcome:
         with (
@@ -129,6 +130,13 @@ def command_task(stage: str, command: Sequence[str], root: Path) -> StageOutcome
         return run_command(stage, command, project=Project(root), on_progress=on_progress, on_line=on_line)
 
     return _watched(stage, work)
+
+
+def trains(project: Project, stage: str) -> bool:
+    """Whether a stage trains, as the `STAGE` of the module that it runs says."""
+    defined = defined_stages(project)
+    module = None if defined is None else defined.module_of(stage)
+    return module is not None and bool(importlib.import_module(module).STAGE.trains)
 
 
 def _watched(stage: str, work: _Work) -> StageOutcome:

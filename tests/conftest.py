@@ -13,12 +13,12 @@ import torch
 from PIL import Image
 from torch import nn
 
-from ui2i.config import IngestConfig, NetworkConfig, PerceptualConfig
 from ui2i.datasets.ingest import ingest
 from ui2i.datasets.prepared import PreparedDataset
 from ui2i.networks.discriminator import Discriminator
 from ui2i.networks.generator import Generator
 from ui2i.perceptual import Perceptual, load_perceptual
+from ui2i.settings import IngestConfig, NetworkConfig, PerceptualConfig
 
 # Bit-exact comparisons need one order of summation, and two threads gain nothing at these sizes.
 torch.set_num_threads(1)

@@ -15,13 +15,13 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from ui2i.checkpoints import ModelCard
-from ui2i.config import NetworkConfig
 from ui2i.converters.ada_modules import discriminator_module, generator_module
 from ui2i.converters.formats import Checkpoint
 from ui2i.converters.pickle_writer import Call, write_pickle
 from ui2i.converters.torch_files import map_file, read_tree
 from ui2i.networks.discriminator import Discriminator
 from ui2i.networks.generator import Generator
+from ui2i.settings import NetworkConfig
 
 CARD = ModelCard(domain="tiny", mode="scratch", images_seen=7, provenance={"commit": "12", "versions": {"torch": "2"}})
 

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ui2i.config import NetworkConfig
+from ui2i.settings import NetworkConfig
 
 State = Mapping[str, Tensor]
 

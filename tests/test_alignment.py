@@ -18,7 +18,6 @@ from hypothesis import strategies as st
 from image_files import blobs, file_bytes, textured
 from PIL import Image, ImageDraw
 
-from ui2i.config import IngestConfig
 from ui2i.datasets.ingest import ingest
 from ui2i.datasets.prepared import PreparedDataset
 from ui2i.errors import ConfigError, DataError
@@ -27,6 +26,7 @@ from ui2i.images.alignment import Landmarks, Square, _reflect, align
 from ui2i.images.decoding import ImageError
 from ui2i.images.framing import Framer
 from ui2i.images.landmarks import MediaPipeDetector, TableDetector, from_mesh, open_detector
+from ui2i.settings import IngestConfig
 
 LANCZOS = Image.Resampling.LANCZOS
 UPRIGHT = Landmarks((40, 50), (60, 50), (42, 70), (58, 70))

@@ -16,7 +16,7 @@ from ui2i.augmentation import AugmentationDraws, ada, augment, draw_augmentation
 from ui2i.augmentation.ada import GEOMETRY, AdaDraws, draw_ada
 from ui2i.augmentation.diffaugment import draw_diffaugment
 from ui2i.augmentation.warp import warp
-from ui2i.config import Augmentation
+from ui2i.settings import Augmentation
 
 KINDS: tuple[Augmentation, ...] = ("none", "ada", "diffaugment")
 

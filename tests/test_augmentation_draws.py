@@ -9,8 +9,8 @@ from torch import Tensor
 from ui2i.augmentation import AugmentationDraws, draw_augmentation, update_probability
 from ui2i.augmentation.ada import ALL_TRANSFORMS, GEOMETRY, draw_ada
 from ui2i.augmentation.diffaugment import draw_diffaugment
-from ui2i.config import Augmentation
 from ui2i.errors import ConfigError, TrainingError
+from ui2i.settings import Augmentation
 
 
 def draw(kind: Augmentation, *, seed: int = 0) -> AugmentationDraws:

@@ -13,9 +13,9 @@ import pytest
 import torch
 from conftest import randomize
 
-from ui2i.config import NetworkConfig, TrainingConfig
 from ui2i.networks.discriminator import Discriminator
 from ui2i.networks.generator import Generator
+from ui2i.settings import NetworkConfig, TrainingConfig
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 STAND_IN = Path(__file__).parent / "stand_in"

@@ -6,10 +6,10 @@ import sys
 import pytest
 import torch
 
-from ui2i.config import NetworkConfig
 from ui2i.networks.blank import blank_network
 from ui2i.networks.discriminator import Discriminator
 from ui2i.networks.generator import Generator
+from ui2i.settings import NetworkConfig
 
 
 @pytest.mark.parametrize("network_type", [Generator, Discriminator])
@@ -37,7 +37,7 @@ def test_no_random_number_is_used(network_config: NetworkConfig) -> None:
 
 def test_torch_s_compiler_is_not_imported() -> None:
     code = (
-        "import sys; from ui2i.config import NetworkConfig; from ui2i.networks.blank import blank_network;"
+        "import sys; from ui2i.settings import NetworkConfig; from ui2i.networks.blank import blank_network;"
         "from ui2i.networks.generator import Generator; before = len(sys.modules);"
         "blank_network(Generator, NetworkConfig(img_resolution=1024)); print(len(sys.modules) - before)"
     )

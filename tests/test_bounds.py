@@ -1,36 +1,30 @@
-"""Bounds of numbers: every setting of `params.yaml` has some, and nothing outside them is accepted."""
+"""Every number of `params.yaml` has bounds, nothing outside them is accepted, and types are strict."""
 
 import dataclasses
 import math
 import typing
-from typing import Annotated
+from typing import Annotated, Any
 
 import pytest
+from pydantic import Field
 from tiny_project import PARAMS
 
-from tasks.project.comparison_params import Baseline, InversionContest
-from tasks.project.figure_params import Figures
-from tasks.project.measurement_params import Drift, Evaluation
-from tasks.project.params import Drawn, Params, SwapParams, TranslateParams, parse_params
-from tasks.project.truth_params import Truth
-from ui2i.bounds import Bounded, Bounds, Resolution, bounds_of
-from ui2i.config import (
-    DistanceConfig,
-    EncoderConfig,
-    IngestConfig,
-    InversionConfig,
-    NetworkConfig,
-    RegressorConfig,
-    TrainingConfig,
-    from_mapping,
-)
+from experiments.paper.settings import Baseline, DomainPair, Judged, PaperSections, PaperTable, Truth
+from experiments.synthetic.settings import Drawn, SyntheticSections
+from tasks.project.experiment import installed_experiments
+from tasks.project.params import Dataset, Domain, Imported, Params, parse_params
 from ui2i.errors import ConfigError
+from ui2i.settings import TrainingConfig, dataclass, from_mapping
+from ui2i.settings.bounds import Count, Positive, Resolution, ShareBelowOne, Whole
+from ui2i.translation import TranslationConfig
 
-CONFIGS = [
-    *(Baseline, DistanceConfig, Drawn, Drift, EncoderConfig, Evaluation, Figures, IngestConfig, InversionConfig),
-    *(InversionContest, NetworkConfig, RegressorConfig, SwapParams, TrainingConfig, TranslateParams, Truth),
-]
-NEEDED = {Baseline: {"base": "x"}, Truth: {"base": "x"}, Drawn: {"style": "face", "num_images": 2, "seed": 0}}
+NEEDED = {
+    Dataset: {"images": "x"},
+    Imported: {"checkpoint": "x"},
+    DomainPair: {"source": "x", "target": "x"},
+    PaperTable: {"source": "x"},
+    Drawn: {"style": "face", "num_images": 2, "seed": 0},
+} | {config: {"base": "x"} for config in (Baseline, Domain, Judged, Truth)}
 
 
 def members(hint):
@@ -38,44 +32,94 @@ def members(hint):
     return {hint}.union(*(members(part) for part in typing.get_args(hint)))
 
 
-def numeric_fields(config_type):
+def has_list(hint):
+    return any(typing.get_origin(part) is tuple for part in members(hint))
+
+
+def fields_of(config_type, *kinds):
+    """Fields that are of one of these types, or may be absent; not lists."""
     hints = typing.get_type_hints(config_type)
-    is_list = {name: any(typing.get_origin(part) is tuple for part in members(hint)) for name, hint in hints.items()}
-    return [name for name, hint in hints.items() if {int, float} & members(hint) and not is_list[name]]
+    return [name for name, hint in hints.items() if not has_list(hint) and set(kinds) & members(hint)]
 
 
 def settings_below(config_type):
     """The dataclasses that the type of all settings is made of."""
-    found = set()
+    found = {config_type}
     for hint in typing.get_type_hints(config_type).values():
         for part in members(hint):
             if dataclasses.is_dataclass(part):
-                found |= {part} | settings_below(part)
+                found |= settings_below(part)
     return found
 
 
-SETTINGS = [(config_type, name) for config_type in CONFIGS for name in numeric_fields(config_type)]
+CONFIGS = sorted(
+    set().union(*map(settings_below, (Params, PaperSections, SyntheticSections, TranslationConfig)))
+    - {Params, PaperSections, SyntheticSections},
+    key=lambda config: config.__name__,
+)
+NUMBERS = [(config_type, name) for config_type in CONFIGS for name in fields_of(config_type, int, float)]
+LISTS = [(config, name) for config in CONFIGS for name, hint in typing.get_type_hints(config).items() if has_list(hint)]
 
 
-def test_the_list_of_configs_is_that_of_the_settings():
-    assert {config for config in settings_below(Params) if numeric_fields(config)} == set(CONFIGS)
-    assert len(SETTINGS) > 100
+def name_of(value):
+    return getattr(value, "__name__", value)
 
 
-@pytest.mark.parametrize(("config_type", "name"), SETTINGS, ids=lambda value: getattr(value, "__name__", value))
+def refused(config_type, name, value):
+    """The message that refuses a value from a file; from Python it is refused too."""
+    values = NEEDED.get(config_type, {}) | {name: value}
+    with pytest.raises(ConfigError, match=rf"^{name}\b"):
+        config_type(**values)
+    with pytest.raises(ConfigError) as caught:
+        from_mapping(config_type, values, section="somewhere.deep", source="params.yaml")
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_every_section_is_among_the_settings():
+    sections = {experiment.sections() for experiment in installed_experiments() if experiment.sections}
+    assert sections == {PaperSections, SyntheticSections}
+    assert len(CONFIGS) > 20 and len(NUMBERS) > 100
+
+
+@pytest.mark.parametrize(("config_type", "name"), NUMBERS, ids=name_of)
 def test_every_number_is_bounded(config_type, name):
-    needed = NEEDED.get(config_type, {})
-    for value in (-7, math.nan, math.inf, -math.inf, 10**400):
-        with pytest.raises(ConfigError, match=rf"^somewhere\.{name} is -?[\dina]+.*, expected .+; correct it"):
-            from_mapping(config_type, needed | {name: value}, section="somewhere")
-    with pytest.raises(ConfigError, match=f"{name} is -7, expected"):
-        config_type(**needed | {name: -7})
+    for value in (-7, math.nan, math.inf, -math.inf, 10**400, True, "3", [3], b"3"):
+        message = refused(config_type, name, value)
+        assert message.startswith(f"somewhere.deep.{name} is ")
+        assert ", expected " in message and message.endswith("; correct it in params.yaml")
+
+
+@pytest.mark.parametrize(("config_type", "name"), LISTS, ids=name_of)
+def test_every_list_is_one_of_what_it_says(config_type, name):
+    for value in ("8", 8, {"a": 1}, [None], [True], [math.nan], [[8]]):
+        assert refused(config_type, name, value).startswith(f"somewhere.deep.{name}")
+
+
+@pytest.mark.parametrize("config_type", CONFIGS, ids=name_of)
+def test_truths_and_texts_are_of_their_types(config_type):
+    for kind, strange in ((bool, (1, "yes", None, 0.0)), (str, (3, True, b"x", ["x"]))):
+        for name in fields_of(config_type, kind):
+            for value in strange:
+                assert refused(config_type, name, value).startswith(f"somewhere.deep.{name} is {value!r}, expected ")
+
+
+@pytest.mark.parametrize("config_type", CONFIGS, ids=name_of)
+def test_no_key_is_unknown(config_type):
+    with pytest.raises(ConfigError, match=r"^somewhere has the unknown key 'sead', expected one of \d+ settings; "):
+        from_mapping(config_type, NEEDED.get(config_type, {}) | {"sead": 1}, section="somewhere")
+    with pytest.raises(ConfigError, match="has the unknown key 'sead'"):
+        config_type(**NEEDED.get(config_type, {}), sead=1)
 
 
 def test_a_penalty_is_never_a_reward():
     with pytest.raises(ConfigError) as error:
         parse_params(PARAMS.replace("finetune: {", "finetune: {r1_gamma: -0.5, "))
     assert str(error.value) == "finetune.r1_gamma is -0.5, expected at least 0; correct it in params.yaml"
+    with pytest.raises(ConfigError, match=r"^r1_gamma is -1, expected at least 0; correct it$"):
+        TrainingConfig(r1_gamma=-1)
+    with pytest.raises(ConfigError, match=r"^r1_gamma is -1, expected at least 0"):
+        dataclasses.replace(TrainingConfig(), r1_gamma=-1)
 
 
 def test_overrides_are_bounded_too():
@@ -91,9 +135,15 @@ def test_whole_numbers_may_be_written_in_any_way(text, value):
     assert (number, type(number)) == (value, int)
 
 
-@pytest.mark.parametrize("text", ["8.5", "'8'", "true", "1e300", ".inf"])
+@pytest.mark.parametrize("text", ["8.5", "'8'", "true", "1e300", ".inf", "9" * 400, "!!binary OA=="])
 def test_what_is_no_count_is_refused(text):
     with pytest.raises(ConfigError, match=r"distance\.num_latents is"):
+        parse_params(PARAMS.replace("num_latents: 4", f"num_latents: {text}"))
+
+
+@pytest.mark.parametrize("text", ["9" * 5000, "2024-13-45"])
+def test_what_yaml_cannot_make_a_value_of_is_refused(text):
+    with pytest.raises(ConfigError, match=r"params\.yaml cannot be read|distance\.num_latents is"):
         parse_params(PARAMS.replace("num_latents: 4", f"num_latents: {text}"))
 
 
@@ -107,28 +157,51 @@ def test_a_swap_where_no_model_has_a_block_is_refused(resolutions):
 
 
 @pytest.mark.parametrize(
-    ("bounds", "inside", "outside", "words"),
+    ("hint", "inside", "outside", "words"),
     [
-        (Bounds(low=0, is_low_open=True), [1e-30, 1], [0, -1, math.inf], "a number above 0"),
-        (Bounds(low=2), [2, 9], [1, -2], "at least 2"),
-        (Bounds(low=0, high=1, is_high_open=True), [0, 0.5], [1, -0.1], "a number from 0 to below 1"),
-        (Bounds(low=-1, high=1), [-1, 1], [-1.1, 1.1, math.nan], "a number from -1 to 1"),
-        (typing.get_args(Resolution)[1], [4, 8, 1024], [2, 12, 2048, -8], "a power of two from 4 to 1024"),
+        (Positive, [1e-30, 1], [0, -1, math.inf], "a number above 0"),
+        (Annotated[Whole, Field(ge=2)], [2, 9], [1, -2], "at least 2"),
+        (Count, [1, 9], [0], "at least 1"),
+        (Count, [1], [2**31, 10**400], "a number from 1 to 2147483647"),
+        (ShareBelowOne, [0, 0.5], [1, -0.1], "a number from 0 to below 1"),
+        (Annotated[float, Field(ge=-1, le=1)], [-1, 1], [-1.1, 1.1, math.nan], "a number from -1 to 1"),
+        (Annotated[float, Field(gt=0, lt=1)], [0.5], [0, 1], "a number above 0 to below 1"),
+        (float, [-1e30], [math.nan, math.inf], "a finite number"),
+        (Resolution, [4, 8, 1024], [2, 12, 2048, -8], "a power of two from 4 to 1024"),
     ],
 )
-def test_intervals(bounds, inside, outside, words):
-    assert all(value in bounds for value in inside)
-    assert not any(value in bounds for value in outside)
-    assert str(bounds) == words
-
-
-def test_what_may_be_absent_may_be_absent():
-    @dataclasses.dataclass(frozen=True)
-    class Some(Bounded):
-        limit: Annotated[int, Bounds(low=1)] | None = None
-        name: str = "x"
+def test_intervals(hint, inside, outside, words):
+    @dataclass(frozen=True, kw_only=True)
+    class Some:
+        limit: hint | None = None
 
     assert Some().limit is None
-    assert list(bounds_of(Some)) == ["limit"]
-    with pytest.raises(ConfigError, match="limit is 0, expected at least 1"):
-        Some(limit=0)
+    assert [Some(limit=value).limit for value in inside] == inside
+    for value in outside:
+        with pytest.raises(ConfigError, match=f"^limit is .*, expected {words}; correct it$"):
+            Some(limit=value)
+
+
+def test_the_path_of_a_setting_is_told_at_any_depth():
+    @dataclass(frozen=True, kw_only=True)
+    class Inner:
+        rates: tuple[Positive, ...] = ()
+
+    @dataclass(frozen=True, kw_only=True)
+    class Outer:
+        entries: typing.Mapping[str, Inner | None]
+
+    def message(values: Any) -> str:
+        with pytest.raises(ConfigError) as caught:
+            from_mapping(Outer, values, section="outer")
+        return str(caught.value)
+
+    assert message({"entries": {"a": {"rates": (1.0, -1.0)}}}).startswith("outer.entries.a.rates.1 is -1.0, expected a")
+    assert message({"entries": {"a": {"rate": 1}}}).endswith("expected one of 1 settings; did you mean 'rates'?")
+    assert message({"entries": {"a": 3}}) == (
+        "outer.entries.a is 3, expected settings as key: value; write {} for the defaults"
+    )
+    assert message({"entries": {3: {}}}) == "outer.entries has the key 3, expected text; rename it"
+    assert message({"entries": None}) == "outer.entries is None, expected settings by name; write them, or {} for none"
+    assert message({}) == "outer lacks 'entries', expected entries; add it ({} if it is empty)"
+    assert message({3: 1}).startswith("outer has the unknown key 3")

@@ -9,9 +9,9 @@ import pytest
 import torch
 from foreign_files import CARD
 
-from ui2i.config import NetworkConfig
 from ui2i.converters.formats import Checkpoint, write_checkpoint
 from ui2i.networks.generator import Generator
+from ui2i.settings import NetworkConfig
 
 BENCHMARK = Path(__file__).resolve().parents[1] / "benchmarks" / "bench_checkpoints.py"
 

@@ -9,8 +9,8 @@ from tiny_project import make_project
 
 from cli import app
 from cli.report import print_paths, print_table
-from ui2i.config import IngestConfig
 from ui2i.datasets.ingest import ingest
+from ui2i.settings import IngestConfig
 
 
 @pytest.fixture(scope="module")

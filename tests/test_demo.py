@@ -12,8 +12,8 @@ from flows.limits import ensure_training_limit
 from flows.together import run_waves, together_runner
 from tasks.project.params import load_params
 from tasks.project.paths import Project
-from tasks.running.dvc_stage import StageFailed, StageOutcome, domain_stages
-from tasks.running.stage_waves import stage_waves
+from tasks.running.dvc_stage import StageFailed, StageOutcome
+from tasks.running.dvc_stages import domain_stages, stages_of
 
 PATIENCE = 60.0  # seconds; nobody waits for it unless something is wrong
 
@@ -55,8 +55,9 @@ def run(project, waves, **options):
 
 def test_waves_of_the_demo_hold_every_stage_once_and_after_what_it_reads():
     project = Project(REPOSITORY)
-    names = [stage for domain in load_params(project).domains for stage in domain_stages(project, domain)]
-    waves = stage_waves(names)
+    params = load_params(project)
+    names = [stage for domain in params.domains for stage in domain_stages(project, domain)]
+    waves = stages_of(project, params).waves(names)
     assert sorted(stage for wave in waves for stage in wave) == sorted(set(names))
     assert waves[-3:] == [
         ["finetune@cartoon", "finetune@dog"],

@@ -12,13 +12,13 @@ from tiny_models import random_generator
 from torch import Tensor
 
 import ui2i.inversion.encoder_training as training_module
-from ui2i.config import EncoderConfig, InversionConfig
 from ui2i.datasets.prepared import PreparedDataset
 from ui2i.errors import CheckpointError, ConfigError, DataError, TrainingError
 from ui2i.inversion import Encoder, code_spread, invert, load_encoder, save_encoder, train_encoder
 from ui2i.inversion.encoder_state import read_state
 from ui2i.networks.generator import Generator
 from ui2i.perceptual import Perceptual
+from ui2i.settings import EncoderConfig, InversionConfig
 
 CONFIG = EncoderConfig(
     total_kimg=0.24, batch_size=8, learning_rate=0.01, snapshot_kimg=0.08, num_held_out=6, precision="fp32", seed=3

@@ -11,12 +11,12 @@ import pytest
 from image_files import blobs, file_bytes
 from PIL import Image
 
-from ui2i.config import IngestConfig
 from ui2i.datasets import ingest as ingest_module
 from ui2i.datasets.export import Layout, export
 from ui2i.datasets.ingest import ingest
 from ui2i.errors import DataError
 from ui2i.files import sha256_file
+from ui2i.settings import IngestConfig
 
 
 @pytest.fixture(scope="module")

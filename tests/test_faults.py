@@ -41,7 +41,8 @@ from flows.services import deploying, operations
 from flows.services.runs import open_runs
 from flows.services.verdicts import judge
 from tasks.project.paths import Project
-from tasks.running.dvc_stage import domain_stages, run_stage
+from tasks.running.dvc_stage import run_stage
+from tasks.running.dvc_stages import domain_stages
 
 pytestmark = [pytest.mark.faults, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 

@@ -31,17 +31,18 @@ from experiments.paper.figures.schemas import AGREEMENT_SCHEMA, CHANGES_SCHEMA, 
 from experiments.paper.figures.shared_latents import images_of, kept_traits, measure_images
 from experiments.paper.figures.sheets import QUALITIES, below, beside, save_webp
 from experiments.paper.figures.traits import trait_reader
+from experiments.paper.settings import sections_of
 from experiments.paper.stages.figures import with_set
 from experiments.paper.truth import AttributeRegressor, Column, HeldOut
 from tasks.project.params import parse_params
 from tasks.running.dvc_command import ensure_dvc
-from tasks.running.dvc_stage import list_stages
-from ui2i.config import PerceptualConfig
+from tasks.running.dvc_stages import list_stages
 from ui2i.errors import ConfigError
 from ui2i.images import to_tensor, to_uint8
 from ui2i.layer_swap import swap_weights
 from ui2i.metrics.frechet import frechet_distance
 from ui2i.perceptual import load_perceptual
+from ui2i.settings import PerceptualConfig
 from ui2i.tables import read_table
 from ui2i.translation import Reference, TranslationConfig, mix_styles, sample_style, semantic_step
 
@@ -417,11 +418,11 @@ def test_traits_are_kept_wholly_by_the_same_images_and_not_at_all_by_others():
 
 
 def test_the_section_may_be_left_out_and_quick_is_less():
-    assert parse_params(PARAMS).figures == {}
-    usual = parse_params(PARAMS + "figures: {paper: {}}\n").figures["paper"]
-    quick = parse_params(PARAMS + "figures: {paper: {quick: true, num_moved: 5, inversion: {seed: 3}}}\n").figures[
-        "paper"
-    ]
+    assert sections_of(parse_params(PARAMS)).figures == {}
+    figures = "figures: {paper: %s}\n"
+    usual = sections_of(parse_params(PARAMS + figures % "{}")).figures["paper"]
+    smaller = figures % "{quick: true, num_moved: 5, inversion: {seed: 3}}"
+    quick = sections_of(parse_params(PARAMS + smaller)).figures["paper"]
     assert quick.num_latents < usual.num_latents
     assert quick.regressor.num_drawings < usual.regressor.num_drawings
     assert (quick.num_moved, quick.inversion.seed) == (5, 3)
@@ -431,10 +432,10 @@ def test_the_section_may_be_left_out_and_quick_is_less():
 @pytest.mark.parametrize(
     ("entry", "message"),
     [
-        ("mine: {}", "params.yaml has figures.mine, expected figures.paper alone"),
+        ("mine: {}", "figures has the entry 'mine', expected paper alone; rename it"),
         ("paper: {num_latent: 3}", "did you mean 'num_latents'"),
         ("paper: {bases: [cat]}", "bases names cat, expected some of the bases of domains (face)"),
-        ("paper: {bases: face}", "expected a list of different names"),
+        ("paper: {bases: face}", "figures.paper.bases is 'face', expected a list of different items"),
         ("paper: {num_styles: 0}", "figures.paper.num_styles is 0, expected at least 1"),
         ("paper: {num_latents: 3}", "num_latents is 3"),
         ("paper: {strength: 0}", "strength is 0"),

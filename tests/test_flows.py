@@ -61,7 +61,7 @@ def run_stage_here(stage, *, project, force=False, num_threads=None, on_progress
     kind, name = stage.split("@")
     module = importlib.import_module(stage_module("import_base" if kind == "import" else kind)).STAGE
     arguments = [f"--{module.option}", name, "--project", str(project.root)]
-    arguments += ["--restart"] if force and module.trains else []
+    arguments += ["--restart"] if force and module.is_planned else []
     return in_this_process(stage, lambda: stage_cli.main(module, arguments), on_progress, on_line)
 
 

@@ -17,7 +17,6 @@ from tasks.requests import translate_folder
 from tasks.requests.evaluate_folder import judge_folder
 from tasks.requests.translation_request import TranslationRequest
 from ui2i.checkpoints import ModelCard, save_generator
-from ui2i.config import Framing, IngestConfig
 from ui2i.datasets.ingest import ingest
 from ui2i.datasets.manifest import read_manifest
 from ui2i.datasets.prepared import PreparedDataset
@@ -26,6 +25,7 @@ from ui2i.images import save_png, to_uint8
 from ui2i.images.framing import CENTERED, RECORDED, framer_of, recorded_framing
 from ui2i.metrics.image_sets import find_images, of_files
 from ui2i.schemas import TRANSLATION_SCHEMA
+from ui2i.settings import Framing, IngestConfig
 from ui2i.tables import read_table
 from ui2i.translation.inputs import SourceImage, list_inputs
 

@@ -8,13 +8,13 @@ import scipy.linalg
 import torch
 from conftest import randomize
 
-from ui2i.config import NetworkConfig
 from ui2i.datasets.prepared import PreparedDataset
 from ui2i.errors import DataError
 from ui2i.metrics import frechet
 from ui2i.metrics.frechet import embed, frechet_distance, held_out_evaluator, kernel_distance
 from ui2i.networks.generator import Generator
 from ui2i.perceptual import Perceptual
+from ui2i.settings import NetworkConfig
 
 
 @pytest.fixture

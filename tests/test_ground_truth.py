@@ -19,6 +19,7 @@ from test_tasks import run
 from tiny_models import random_generator
 from tiny_project import PARAMS, REPOSITORY, make_project, set_param
 
+from experiments.paper.settings import RegressorConfig, sections_of
 from experiments.paper.truth import (
     METRICS,
     AttributeRegressor,
@@ -44,13 +45,14 @@ from experiments.paper.truth.columns import Kind, agreement, held_out_score
 from experiments.paper.truth.loss import Targets
 from experiments.synthetic.drawing.subjects import Attributes
 from experiments.synthetic.procedural import draw, draw_dataset, sample_attributes
+from experiments.synthetic.settings import drawn_of
 from tasks.project.params import load_params, parse_params
 from tasks.project.paths import Project
-from ui2i.config import InversionConfig, RegressorConfig
 from ui2i.datasets.prepared import PreparedDataset
 from ui2i.errors import CheckpointError, ConfigError, DataError, TrainingError
 from ui2i.images import to_tensor
 from ui2i.perceptual import Perceptual
+from ui2i.settings import InversionConfig
 from ui2i.tables import KEPT_SCHEMA, TRUTH_SCHEMA, read_table
 from ui2i.translation import NamedImages, translate_folder
 
@@ -138,9 +140,9 @@ def test_counterparts_among_the_training_images_are_refused() -> None:
 
 def test_no_seed_of_the_project_s_own_data_makes_pairs() -> None:
     params = load_params(Project(REPOSITORY))
-    assert params.truth
-    for name, settings in params.truth.items():
-        seeds = [params.drawn[name].seed, params.drawn[settings.base].seed, settings.regressor.seed]
+    assert sections_of(params).truth
+    for name, settings in sections_of(params).truth.items():
+        seeds = [drawn_of(params)[name].seed, drawn_of(params)[settings.base].seed, settings.regressor.seed]
         assert len(set(seeds)) == 3
 
 

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import torch
 
-from ui2i.config import PerceptualConfig
 from ui2i.errors import BackboneError
 from ui2i.images import to_tensor
 from ui2i.metrics import inception as inception_module
@@ -20,6 +19,7 @@ from ui2i.metrics.frechet import frechet_distance, kernel_distance
 from ui2i.metrics.image_sets import in_memory
 from ui2i.metrics.inception import WEIGHTS_NAME, Inception, load_inception
 from ui2i.perceptual import load_perceptual
+from ui2i.settings import PerceptualConfig
 
 extractors = pytest.importorskip("torch_fidelity.feature_extractor_inceptionv3")
 metric_fid = pytest.importorskip("torch_fidelity.metric_fid")

@@ -14,7 +14,6 @@ from image_files import bomb_png
 from PIL import Image
 from test_images import holds
 
-from ui2i.config import IngestConfig
 from ui2i.datasets import ingest as ingest_module
 from ui2i.datasets.ingest import ingest, split_of
 from ui2i.datasets.ingestion import sheets
@@ -23,6 +22,7 @@ from ui2i.datasets.prepared import PreparedDataset
 from ui2i.errors import DataError
 from ui2i.files import sha256_bytes, sha256_folder
 from ui2i.images import decoding, load_image
+from ui2i.settings import IngestConfig
 
 CONFIG = IngestConfig(img_resolution=32, max_reject_share=0.9)
 

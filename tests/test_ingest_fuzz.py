@@ -16,7 +16,6 @@ from image_files import blobs, file_bytes, textured
 from PIL import Image
 from test_ingest_sources import tar_bytes, zip_bytes
 
-from ui2i.config import IngestConfig
 from ui2i.datasets.ingest import ingest, split_of
 from ui2i.datasets.ingestion.examine import Examiner, Unread
 from ui2i.datasets.prepared import PreparedDataset
@@ -26,6 +25,7 @@ from ui2i.images import fit_square
 from ui2i.images.decoding import load_image
 from ui2i.images.framing import RESAMPLING
 from ui2i.images.left_out import REASONS
+from ui2i.settings import IngestConfig
 
 NUM_SPOILT = 40  # of each kind
 

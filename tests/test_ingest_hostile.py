@@ -10,13 +10,13 @@ import pytest
 from hostile import PASSED_OVER, Cases, Kept, Rejected, write_folder
 from PIL import Image
 
-from ui2i.config import IngestConfig
 from ui2i.datasets.ingest import ingest
 from ui2i.datasets.manifest import read_manifest
 from ui2i.files import sha256_bytes, sha256_folder
 from ui2i.images import fit_square
 from ui2i.images.left_out import REASONS
 from ui2i.names import printable_path
+from ui2i.settings import IngestConfig
 
 CONFIG = IngestConfig(img_resolution=32, max_reject_share=0.9)
 

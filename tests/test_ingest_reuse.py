@@ -8,12 +8,12 @@ import pytest
 from image_files import blobs, file_bytes, textured
 from test_alignment import UPRIGHT, FixedDetector, moved
 
-from ui2i.config import IngestConfig
 from ui2i.datasets import ingest as ingest_module
 from ui2i.datasets.ingest import ingest
 from ui2i.datasets.ingestion import examine as examine_module
 from ui2i.datasets.manifest import Manifest
 from ui2i.files import sha256_folder
+from ui2i.settings import IngestConfig
 
 CONFIG = IngestConfig(img_resolution=32, max_reject_share=0.9, test_share=0.3)
 OLD = {

@@ -17,12 +17,12 @@ import pyarrow.parquet as pq
 import pytest
 from image_files import blobs, file_bytes
 
-from ui2i.config import IngestConfig
 from ui2i.datasets.ingest import ingest
 from ui2i.errors import DataError
 from ui2i.files import sha256_folder
 from ui2i.images import limits
 from ui2i.images.sources import open_source
+from ui2i.settings import IngestConfig
 
 CONFIG = IngestConfig(img_resolution=32, max_reject_share=0.9)
 FILES = {

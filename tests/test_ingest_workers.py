@@ -14,12 +14,12 @@ import pytest
 from image_files import blobs, file_bytes
 from PIL import Image
 
-from ui2i.config import IngestConfig
 from ui2i.datasets.ingest import ingest
 from ui2i.datasets.ingestion import workers
 from ui2i.datasets.ingestion.workers import default_workers
 from ui2i.errors import DataError
 from ui2i.images.alignment import Landmarks
+from ui2i.settings import IngestConfig
 
 CONFIG = IngestConfig(img_resolution=32, framing="face")
 

@@ -16,12 +16,12 @@ from foreign_files import CARD, native_header, rosinality_content, save_torch, s
 from safetensors.torch import load_file, save_file
 
 from ui2i.checkpoints import load_discriminator, load_generator, save_discriminator, save_generator
-from ui2i.config import EncoderConfig
 from ui2i.converters.formats import read_checkpoint, write_checkpoint
 from ui2i.errors import CheckpointError
 from ui2i.inversion import load_encoder, save_encoder
 from ui2i.inversion.encoder import Encoder
 from ui2i.inversion.encoder_state import read_state, write_state
+from ui2i.settings import EncoderConfig
 from ui2i.tensor_files import UnrecordedDigestWarning, digest, is_finite
 
 GENERATOR, DISCRIMINATOR = "generator.safetensors", "discriminator.safetensors"

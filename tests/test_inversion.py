@@ -8,7 +8,6 @@ import torch
 from tiny_models import random_generator, random_ws
 from torch import Tensor
 
-from ui2i.config import InversionConfig, InversionMethod
 from ui2i.errors import DataError, TrainingError
 from ui2i.factorization import gram, style_weights
 from ui2i.inversion import DEFAULT_LEARNING_RATES, invert, latent_space
@@ -16,6 +15,7 @@ from ui2i.inversion.schedule import rate_scale
 from ui2i.metrics.ssim import ssim
 from ui2i.networks.generator import Generator
 from ui2i.perceptual import Perceptual
+from ui2i.settings import InversionConfig, InversionMethod
 
 ALL_METHODS: tuple[InversionMethod, ...] = typing.get_args(InversionMethod)
 METHODS = tuple(method for method in ALL_METHODS if method not in ("encoder", "in_domain"))  # these need an encoder

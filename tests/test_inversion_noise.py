@@ -5,12 +5,12 @@ import torch
 from tiny_models import random_generator, random_ws
 from torch import Tensor
 
-from ui2i.config import InversionConfig
 from ui2i.errors import ConfigError
 from ui2i.inversion import code_spread, invert
 from ui2i.inversion.noise import Jitter, jitter_scale, renormalize_, start_maps, whiteness_penalty
 from ui2i.networks.generator import Generator
 from ui2i.perceptual import Perceptual
+from ui2i.settings import InversionConfig
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_models import random_generator, rosinality_expected, rosinality_generator
 
-from ui2i.config import NetworkConfig
 from ui2i.errors import CheckpointError, ConfigError
 from ui2i.layer_swap import (
     SwapConfig,
@@ -24,6 +23,7 @@ from ui2i.layer_swap import (
     synthesize_feature_swap,
 )
 from ui2i.networks.generator import Generator
+from ui2i.settings import NetworkConfig
 
 SOURCE, TARGET = random_generator(1), random_generator(2)
 RESOLUTIONS = (4, 8, 16, 32)

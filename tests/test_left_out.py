@@ -11,11 +11,11 @@ from image_files import blobs, file_bytes
 from tiny_project import make_project
 
 from tasks.requests.raw_images import add_raw, count_images, not_copied
-from ui2i.config import IngestConfig
 from ui2i.datasets.ingest import ingest
 from ui2i.datasets.manifest import read_manifest
 from ui2i.images.folders import Links, folder_source
 from ui2i.images.left_out import LEFT_OUT_NAME, Left, LeftOut, read_left_out, write_left_out
+from ui2i.settings import IngestConfig
 from ui2i.translation.inputs import Reject, list_inputs
 
 CONFIG = IngestConfig(img_resolution=32, max_reject_share=0.9)

@@ -19,7 +19,6 @@ import pytest
 from PIL import Image
 from test_ingest import make_folder, many
 
-from ui2i.config import IngestConfig
 from ui2i.datasets import ingest as ingest_module
 from ui2i.datasets import loading, png_store
 from ui2i.datasets.ingest import ingest
@@ -30,6 +29,7 @@ from ui2i.datasets.png_store import PngStore
 from ui2i.datasets.prepared import BatchSampler, PreparedDataset
 from ui2i.errors import ConfigError, DataError
 from ui2i.images import encode_png
+from ui2i.settings import IngestConfig
 
 BATCH_SIZE = 5
 FOREVER = 10**9

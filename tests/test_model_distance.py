@@ -13,12 +13,12 @@ from conftest import randomize
 from scipy import stats
 from torch import Tensor, nn
 
-from ui2i.config import DistanceConfig, NetworkConfig, NoiseMode
 from ui2i.errors import CheckpointError, ConfigError, DataError
 from ui2i.metrics import unfinished
 from ui2i.metrics.model_distance import PairDistance, latents, model_distances
 from ui2i.networks.generator import Generator
 from ui2i.perceptual import Perceptual
+from ui2i.settings import DistanceConfig, NetworkConfig, NoiseMode
 
 # lpips itself asks torchvision in a deprecated way.
 pytestmark = pytest.mark.filterwarnings("ignore:The parameter 'pretrained'", "ignore:Arguments other than a weight")

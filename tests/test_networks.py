@@ -11,13 +11,13 @@ import reference
 import torch
 from torch import Tensor, nn
 
-from ui2i.config import NetworkConfig
 from ui2i.converters.formats import read_checkpoint
 from ui2i.errors import ConfigError
 from ui2i.losses import generator_loss, path_lengths, r1_penalty
 from ui2i.networks.discriminator import Discriminator, minibatch_stddev
 from ui2i.networks.generator import Generator
 from ui2i.networks.layers import Convolution, SynthesisLayer
+from ui2i.settings import NetworkConfig
 
 
 def random(*shape: int, seed: int = 0) -> Tensor:

@@ -28,7 +28,7 @@ from flows.services.verdicts import judge, repair
 from tasks.running import leases
 from tasks.running.dvc_stage import StageFailed, StageOutcome
 from tasks.running.locks import hold_lease, new_holder
-from ui2i.config import InversionMethod
+from ui2i.settings import InversionMethod
 
 LOCK = """\
 schema: '2.0'

@@ -3,11 +3,13 @@ import dataclasses
 import pytest
 from tiny_project import PARAMS, REPOSITORY, make_project
 
-from tasks.project.params import check_name, load_params, parse_params, training_config
+from experiments.synthetic.settings import drawn_of
+from tasks.project.names import check_name
+from tasks.project.params import load_params, parse_params, training_config
 from tasks.project.paths import Project, find_project
 from tasks.project.register import register_base, register_dataset, register_domain, register_imported
-from ui2i.config import TrainingConfig
 from ui2i.errors import ConfigError
+from ui2i.settings import TrainingConfig
 
 
 @pytest.fixture
@@ -24,9 +26,9 @@ def test_the_project_s_own_params_are_valid_and_consistent():
     params = load_params(Project(REPOSITORY))
     assert params.network.img_resolution == params.ingest.img_resolution
     assert set(params.domains) <= set(params.datasets)
-    for drawn in params.drawn.values():
+    for drawn in drawn_of(params).values():
         assert drawn.resolution == params.network.img_resolution
-    seeds = [drawn.seed for drawn in params.drawn.values()]
+    seeds = [drawn.seed for drawn in drawn_of(params).values()]
     assert len(set(seeds)) == len(seeds), "equal seeds would draw pairs"
 
 
@@ -45,7 +47,7 @@ def test_values_reach_their_classes():
     assert params.swap.resolutions == (8, 16)
     assert params.domains["cartoon"].modes == ("FC-FT", "FT")
     assert params.datasets["face"].images == "data/raw/face"
-    assert params.drawn["cartoon"].seed == 2
+    assert drawn_of(params)["cartoon"].seed == 2
 
 
 @pytest.mark.parametrize(
@@ -67,8 +69,8 @@ def test_values_reach_their_classes():
         ("bases: {}", "bases: {face: {epochs: 3}}", "bases.face has the unknown key 'epochs'"),
         ("  cartoon: {base", "  anime: {base", "anime has no images"),
         ("base: face", "base: faces", "domains.cartoon.base is 'faces'"),
-        ("base: face, ", "", "domains.cartoon.base is None"),
-        ("[FC-FT, FT]", "[FC-FT, Ft]", "unknown mode 'Ft'"),
+        ("base: face, ", "", "domains.cartoon lacks 'base', expected base; add it"),
+        ("[FC-FT, FT]", "[FC-FT, Ft]", "domains.cartoon.modes.1 is 'Ft', expected one of FC-FT, FT, FreezeD"),
         ("[FC-FT, FT]", "[FC-FT, FC-FT]", "domains.cartoon.modes"),
         ("[FC-FT, FT]", "FT", "domains.cartoon.modes is 'FT'"),
         ("[FC-FT, FT]", "[]", "domains.cartoon.modes is []"),
@@ -81,7 +83,8 @@ def test_values_reach_their_classes():
         ("[8, 16]", "[8, true]", "swap.resolutions"),
         ("images: data/raw/face", "images: /data/raw/face", "datasets.face.images"),
         ("images: data/raw/face", "images: ../raw/face", "datasets.face.images"),
-        ("images: data/raw/face", "image: data/raw/face", "datasets.face lacks 'images'"),
+        ("images: data/raw/face", "image: data/raw/face", "datasets.face has the unknown key 'image'"),
+        ("{images: data/raw/face}", "{}", "datasets.face lacks 'images', expected images; add it"),
         ("checkpoint: data/base/face", "checkpoint: 3", "imported.face.checkpoint"),
         ("seed: 1, ", "", "drawn.face lacks 'seed'"),
         ("num_images: 2}", "num_images: 0}", "translate.num_images"),

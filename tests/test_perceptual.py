@@ -12,9 +12,9 @@ import torchvision
 from torch import Tensor, nn
 from torch.autograd import gradcheck
 
-from ui2i.config import BackboneName, PerceptualConfig
 from ui2i.errors import BackboneError, ConfigError, DataError
 from ui2i.perceptual import Perceptual, load_perceptual
+from ui2i.settings import BackboneName, PerceptualConfig
 
 # lpips itself asks torchvision in a deprecated way.
 pytestmark = pytest.mark.filterwarnings("ignore:The parameter 'pretrained'", "ignore:Arguments other than a weight")

@@ -13,15 +13,16 @@ import pytest
 import torch
 from training_run import CONFIG, differences, snapshot
 
+from experiments.paper.settings import RegressorConfig
 from experiments.paper.truth import cache
 from experiments.paper.truth.cache import cached_regressor
 from tasks.running.warning_lines import warnings_as_lines
 from ui2i import precision
-from ui2i.config import EncoderConfig, NetworkConfig, RegressorConfig, TrainingConfig
 from ui2i.datasets.prepared import PreparedDataset
 from ui2i.errors import SlowPrecisionWarning
 from ui2i.inversion.encoder_state import read_state, write_state
 from ui2i.precision import choose_precision, is_native, warn_if_emulated
+from ui2i.settings import EncoderConfig, NetworkConfig, TrainingConfig
 from ui2i.training.loop import train
 from ui2i.training.plan import plan_training
 from ui2i.training.snapshots import STATE_FILE, SUPERSEDED_FILE

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from PIL import Image
 from test_ingest import make_folder, many
 
-from ui2i.config import IngestConfig
 from ui2i.datasets import ingest as ingest_module
 from ui2i.datasets.ingest import ingest
 from ui2i.datasets.prepared import BatchSampler, PreparedDataset, Split
 from ui2i.errors import ConfigError, DataError
 from ui2i.files import atomic_file, atomic_folder, sha256_bytes, sha256_file, sha256_folder, write_bytes
+from ui2i.settings import IngestConfig
 
 
 @pytest.fixture(scope="module")

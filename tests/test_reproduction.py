@@ -20,15 +20,18 @@ from experiments.paper.reproduction.page import page_text, read_claims, write_pa
 from experiments.paper.reproduction.plan import estimate_seconds
 from experiments.paper.reproduction.project import experiment_name, planned, prepare, reproduction_stages
 from experiments.paper.reproduction.results import read_results
+from experiments.paper.settings import sections_of
 from experiments.paper.stages import baseline
 from experiments.paper.tables import TABLE_1, TABLE_1_COLUMNS
 from experiments.paper.tables.paper_claims import PAPER_COLUMNS
+from experiments.synthetic.settings import drawn_of
 from flows import stages
 from tasks.project.params import load_params, parse_params, training_config
 from tasks.project.paths import Project
 from tasks.requests.evaluate_folder import judge_folder
 from tasks.running.costs import Cost, noted_cost, read_cost
-from tasks.running.dvc_stage import StageFailed, StageOutcome, list_stages, run_stage
+from tasks.running.dvc_stage import StageFailed, StageOutcome, run_stage
+from tasks.running.dvc_stages import list_stages
 from ui2i.checkpoints import load_generator
 from ui2i.datasets.prepared import PreparedDataset
 from ui2i.errors import ConfigError, DataError
@@ -145,17 +148,18 @@ def made(clone, tmp_path_factory, _prefect):
 def test_the_experiments_are_valid_and_lead_to_all_tables_and_figures(quick):
     path = REPOSITORY / "data" / "experiments" / f"{experiment_name(quick=quick)}.yaml"
     params = parse_params(path.read_text())
-    columns = {f"{domain.base}2{name}" for name, domain in params.domains.items()} | set(params.pairs)
+    paper = sections_of(params)
+    columns = {f"{domain.base}2{name}" for name, domain in params.domains.items()} | set(paper.pairs)
     assert columns == set(PAPER_COLUMNS)
     assert all({"FC-FT", "FT", "scratch"} == set(domain.modes) for domain in params.domains.values())
     assert params.swap.resolutions == (8, 16, 32) and params.distance.num_latents == 2000
-    assert set(params.judged) == set(params.baselines) == set(params.truth) and len(params.judged) == 2
-    assert set(params.tables) == {"1", "2", "3"} and params.inversions and params.figures
-    seeds = [drawn.seed for drawn in params.drawn.values()]
+    assert set(paper.judged) == set(paper.baselines) == set(paper.truth) and len(paper.judged) == 2
+    assert set(paper.tables) == {"1", "2", "3"} and paper.inversions and paper.figures
+    seeds = [drawn.seed for drawn in drawn_of(params).values()]
     assert len(set(seeds)) == len(seeds), "equal seeds would draw pairs"
     scratch = {training_config(params, name, "scratch").seed for name in params.domains}
     assert len(scratch) == len(params.domains), "models without fine-tuning must not start from equal weights"
-    assert params.translate.num_images <= 0.095 * params.drawn["face"].num_images
+    assert params.translate.num_images <= 0.095 * drawn_of(params)["face"].num_images
 
 
 def test_the_stages_are_those_of_dvc_in_an_order_in_which_they_can_run(tmp_path):
@@ -163,7 +167,7 @@ def test_the_stages_are_those_of_dvc_in_an_order_in_which_they_can_run(tmp_path)
     project = Project(tmp_path)
     project.params_path.write_bytes((REPOSITORY / "data/experiments/reproduction-quick.yaml").read_bytes())
     found = reproduction_stages(params)
-    assert set(found) <= {*list_stages(project), *(f"figures@{name}" for name in params.figures)}
+    assert set(found) <= {*list_stages(project), *(f"figures@{name}" for name in sections_of(params).figures)}
     assert len(set(found)) == len(found)
     for earlier, later in (
         ("distance@wild", "pair@cartoon2portrait"), ("pair@cartoon2portrait", "table@1"), ("import@face", "table@3"),

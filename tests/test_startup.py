@@ -22,7 +22,8 @@ from pathlib import Path
 
 import torch
 
-from ui2i.config import DistanceConfig, InversionConfig, PerceptualConfig, RegressorConfig
+from experiments.paper.settings import RegressorConfig
+from ui2i.settings import DistanceConfig, InversionConfig, PerceptualConfig
 from cli.expectation import computes_bf16, expected_duration
 from ui2i.perceptual import load_perceptual
 

@@ -513,7 +513,7 @@ def test_add_raw_refuses_other_images_unless_told_to_replace(project, tmp_path, 
 
 def test_add_raw_refuses_the_name_of_drawn_images(project, tmp_path, added):
     write_images(tmp_path / "source", count=1)
-    with pytest.raises(ConfigError, match="draws the images of face"):
+    with pytest.raises(ConfigError, match="the stage draw@face makes the images of face"):
         add_raw(project, "face", tmp_path / "source", replace=True)
     assert files_below(project.data_dir) == set()
 

@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from ui2i.config import NetworkConfig
 from ui2i.losses import path_lengths
 from ui2i.networks.generator import Generator
+from ui2i.settings import NetworkConfig
 from ui2i.training.draws import draw_latents, draw_noise
 
 CPU = torch.device("cpu")

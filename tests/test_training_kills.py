@@ -11,8 +11,8 @@ import pytest
 import torch
 from training_run import CONFIG, differences, snapshot
 
-from ui2i.config import NetworkConfig, TrainingConfig
 from ui2i.datasets.prepared import PreparedDataset
+from ui2i.settings import NetworkConfig, TrainingConfig
 from ui2i.training import loop
 from ui2i.training.loop import train
 

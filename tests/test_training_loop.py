@@ -16,11 +16,11 @@ from conftest import randomize
 from torch import Tensor
 from training_run import CONFIG, NUM_STEPS, SNAPSHOT_STEPS, Base, Killed, advance, differences, snapshot
 
-from ui2i.config import NetworkConfig
 from ui2i.datasets.prepared import PreparedDataset
 from ui2i.errors import CheckpointError, DataError, TrainingError
 from ui2i.losses import path_lengths
 from ui2i.networks.generator import Generator
+from ui2i.settings import NetworkConfig
 from ui2i.training import loop
 from ui2i.training import step as step_module
 from ui2i.training.loop import sample_grid, train

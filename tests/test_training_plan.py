@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 from training_run import CONFIG, Base
 
-from ui2i.config import NetworkConfig
+from ui2i.settings import NetworkConfig
 from ui2i.training import plan
 from ui2i.training.plan import plan_training
 

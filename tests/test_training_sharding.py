@@ -12,8 +12,8 @@ import torch
 from torch import distributed
 from training_run import CONFIG, real_batch, snapshot
 
-from ui2i.config import NetworkConfig, TrainingConfig
 from ui2i.errors import ConfigError
+from ui2i.settings import NetworkConfig, TrainingConfig
 from ui2i.training.sharding import Sharding
 from ui2i.training.state import TrainingState, initial_state
 from ui2i.training.step import train_step

@@ -10,9 +10,9 @@ import torch
 from torch import nn
 from training_run import CONFIG, Base, Killed, advance, changed_names, differences, real_batch, snapshot
 
-from ui2i.config import NetworkConfig, TrainingConfig
 from ui2i.errors import ConfigError, TrainingError
 from ui2i.networks.generator import Generator
+from ui2i.settings import NetworkConfig, TrainingConfig
 from ui2i.training import step as step_module
 from ui2i.training.sharding import Sharding
 from ui2i.training.state import initial_state

@@ -13,11 +13,11 @@ import torch
 from PIL import Image
 from training_run import CONFIG, NUM_STEPS, SNAPSHOT_STEPS, advance, differences, snapshot
 
-from ui2i.config import NetworkConfig, TrainingConfig
 from ui2i.datasets.prepared import PreparedDataset
 from ui2i.errors import ConfigError, TrainingError
 from ui2i.images import grid, grid_cells, save_png
 from ui2i.networks.generator import Generator
+from ui2i.settings import NetworkConfig, TrainingConfig
 from ui2i.training import loop, memory
 from ui2i.training.loop import train
 from ui2i.training.sharding import Sharding

@@ -16,13 +16,13 @@ from PIL import Image
 from tiny_models import random_generator, random_ws
 
 import ui2i.translation.folder as folder_module
-from ui2i.config import InversionConfig
 from ui2i.errors import CheckpointError, ConfigError, DataError
 from ui2i.files import sha256_bytes, sha256_file, sha256_folder
 from ui2i.images import to_tensor, to_uint8
 from ui2i.images.left_out import read_left_out
 from ui2i.inversion import invert
 from ui2i.perceptual import Perceptual
+from ui2i.settings import InversionConfig
 from ui2i.tables import TRANSLATION_SCHEMA, read_table
 from ui2i.translation import (
     LATENTS_SCHEMA,

@@ -14,7 +14,6 @@ from tiny_models import random_generator, random_ws
 
 import ui2i.inversion.latents as latents_module
 from experiments.paper.style_layers import measure_style_layers, save_style_layers_plot
-from ui2i.config import InversionConfig, PerceptualConfig
 from ui2i.errors import CheckpointError, ConfigError, DataError
 from ui2i.factorization import directions, style_weights
 from ui2i.images import to_tensor, to_uint8
@@ -22,6 +21,7 @@ from ui2i.images.framing import Framer
 from ui2i.inversion import Inverter, code_spread, invert, stack_latents
 from ui2i.layer_swap import FeatureSwappedGenerator, synthesize_feature_swap
 from ui2i.perceptual import Perceptual, load_perceptual
+from ui2i.settings import InversionConfig, PerceptualConfig
 from ui2i.tables import read_table
 from ui2i.translation import (
     LATENTS_SCHEMA,

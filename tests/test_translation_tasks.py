@@ -27,13 +27,13 @@ from tasks.requests import translate_folder
 from tasks.requests.translation_request import TranslationRequest
 from tasks.stages import encode, import_base
 from ui2i.checkpoints import ModelCard, file_hash, load_discriminator, save_discriminator, save_generator
-from ui2i.config import IngestConfig, InversionConfig
 from ui2i.datasets.ingest import ingest
 from ui2i.errors import ConfigError
 from ui2i.inversion import load_encoder
 from ui2i.layer_swap import FeatureSwappedGenerator, blend_weights, swap_weights
 from ui2i.networks.discriminator import Discriminator
 from ui2i.schemas import INVERSION_SCHEMA, INVERTED_SCHEMA, STYLE_LAYERS_SCHEMA
+from ui2i.settings import IngestConfig, InversionConfig
 from ui2i.tables import read_table
 
 BASE = random_generator(1, use_noise=False)

@@ -8,9 +8,9 @@ import torch
 from conftest import randomize
 from torch import Tensor
 
-from ui2i.config import NetworkConfig
 from ui2i.converters.formats import read_checkpoint
 from ui2i.networks.generator import Generator
+from ui2i.settings import NetworkConfig
 
 
 def random_generator(seed: int = 0, **settings: Any) -> Generator:

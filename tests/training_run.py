@@ -6,9 +6,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ui2i.config import TrainingConfig
 from ui2i.networks.discriminator import Discriminator
 from ui2i.networks.generator import Generator
+from ui2i.settings import TrainingConfig
 from ui2i.training.state import TrainingState, state_to_dict
 from ui2i.training.step import train_step
 

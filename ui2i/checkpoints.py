@@ -16,12 +16,12 @@ import torch
 from torch import Tensor, nn
 
 from ui2i import __version__
-from ui2i.config import NetworkConfig, from_mapping, to_mapping
 from ui2i.errors import CheckpointError, ConfigError
 from ui2i.files import sha256_file
 from ui2i.networks.blank import blank_network
 from ui2i.networks.discriminator import Discriminator
 from ui2i.networks.generator import Generator
+from ui2i.settings import NetworkConfig, from_mapping, to_mapping
 from ui2i.tensor_files import TensorFile, is_finite, last_line, read_tensors, write_tensors
 from ui2i.untrusted import shortened, shown
 

@@ -20,11 +20,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ui2i.config import BackboneName, PerceptualConfig
 from ui2i.errors import BackboneError, ConfigError, DataError
 from ui2i.files import sha256_bytes, sha256_listing
 from ui2i.networks import backbones
 from ui2i.networks.blank import blank_network
+from ui2i.settings import BackboneName, PerceptualConfig
 
 RANDOM_BACKBONE_SEED = 0
 # Squared norms below this have no gradient: that of lpips' own square root is NaN where the squares underflow to 0.

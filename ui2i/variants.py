@@ -2,11 +2,10 @@
 
 import dataclasses
 import re
-import typing
 from typing import Literal
 
-from ui2i.bounds import Bounded, Count, Weight
-from ui2i.errors import ConfigError
+from ui2i.settings import dataclass
+from ui2i.settings.bounds import Count, Weight
 
 SwapMode = Literal["weights", "blend", "features"]
 Side = Literal["source", "target"]
@@ -14,28 +13,14 @@ Side = Literal["source", "target"]
 _NAME = re.compile(r"(?P<base>.+?)-LS(?P<resolution>\d+)(-(?P<mode>features|blend(?P<width>[\d.]+)?))?(?P<rgb>-torgb)?")
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class SwapConfig(Bounded):
+@dataclass(frozen=True, kw_only=True)
+class SwapConfig:
     """A layer swap: everything that decides the resulting model."""
 
     resolution: Count  # pixels; the last block that comes from the source
     mode: SwapMode = "weights"  # of `swap`
     torgb_from: Side = "target"  # whose ToRGB layers the swapped blocks get; features: always the target's
     blend_width: Weight = 1.0  # blocks; of the mode blend alone
-
-    def __post_init__(self) -> None:
-        """Refuse what no swap has.
-
-        Raises:
-            ConfigError: a mode or side is unknown, or a number out of bounds.
-        """
-        super().__post_init__()
-        for name, value, known in (
-            ("mode", self.mode, typing.get_args(SwapMode)),
-            ("torgb_from", self.torgb_from, typing.get_args(Side)),
-        ):
-            if value not in known:
-                raise ConfigError(f"{name} is {value!r}, expected one of {', '.join(known)}; correct it")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -29,10 +29,10 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-from ui2i.config import NetworkConfig, TrainingConfig, to_mapping
 from ui2i.devices import fast_arithmetic
 from ui2i.files import write_text
 from ui2i.provenance import provenance
+from ui2i.settings import NetworkConfig, TrainingConfig, to_mapping
 from ui2i.training.graphs import NUM_WARM_UPS, StepGraphs, suits_graphs
 from ui2i.training.sharding import Sharding
 from ui2i.training.state import TrainingState, initial_state

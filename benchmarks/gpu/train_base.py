@@ -17,7 +17,6 @@ from pathlib import Path
 import torch
 
 from ui2i.checkpoints import ModelCard, save_discriminator, save_generator
-from ui2i.config import IngestConfig, NetworkConfig, PerceptualConfig, TrainingConfig, from_mapping
 from ui2i.curves import save_curves
 from ui2i.datasets.ingest import ingest
 from ui2i.datasets.prepared import PreparedDataset
@@ -28,6 +27,7 @@ from ui2i.images.framing import recorded_framing
 from ui2i.metrics.frechet import HeldOutEvaluator, held_out_evaluator
 from ui2i.perceptual import load_perceptual
 from ui2i.provenance import provenance
+from ui2i.settings import IngestConfig, NetworkConfig, PerceptualConfig, TrainingConfig, from_mapping
 from ui2i.tables import TRAINING_SCHEMA, write_table
 from ui2i.training.loop import train
 from ui2i.training.snapshots import BEST_FILE, STATE_FILE, restore_best, resume_state, run_identity

@@ -3,17 +3,18 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-import typer
-
 from tasks.project.experiment import Experiment
 from ui2i.errors import DataError
 
 if TYPE_CHECKING:
+    import typer
+
+    from experiments.paper.settings import PaperSections
     from tasks.project.params import Params
     from tasks.project.paths import Project
 
 
-def _add_commands(app: typer.Typer) -> None:
+def _add_commands(app: "typer.Typer") -> None:
     from experiments.paper import commands, measurement_commands
 
     measurement_commands.register(app)
@@ -21,9 +22,9 @@ def _add_commands(app: typer.Typer) -> None:
 
 
 def _report_sections(project: "Project", params: "Params") -> Iterator[tuple[str, list[str]]]:
+    from experiments.paper.settings import TABLE_SOURCES
     from experiments.paper.stages.table import build_table
     from experiments.paper.tables.html import paper_table
-    from tasks.project.measurement_params import TABLE_SOURCES
 
     parts = []
     for number in TABLE_SOURCES:
@@ -35,4 +36,10 @@ def _report_sections(project: "Project", params: "Params") -> Iterator[tuple[str
     yield "The paper's tables", parts
 
 
-EXPERIMENT = Experiment(name="paper", add_commands=_add_commands, report_sections=_report_sections)
+def _sections() -> "type[PaperSections]":
+    from experiments.paper.settings import PaperSections
+
+    return PaperSections
+
+
+EXPERIMENT = Experiment(name="paper", add_commands=_add_commands, sections=_sections, report_sections=_report_sections)

@@ -10,7 +10,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ui2i.config import InversionConfig, InversionMethod
 from ui2i.errors import DataError
 from ui2i.inversion.codes import code_spread
 from ui2i.inversion.encoder import Encoder
@@ -18,6 +17,7 @@ from ui2i.inversion.optimize import InversionResult, invert
 from ui2i.networks.generator import Generator
 from ui2i.perceptual import Perceptual
 from ui2i.progress import Progress, no_progress
+from ui2i.settings import InversionConfig, InversionMethod
 
 MEASURES = ("ssim", "lpips", "l2", "code_error")
 MEASURED = (*MEASURES, "loss", "seconds_per_image", "image")

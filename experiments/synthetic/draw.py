@@ -2,6 +2,7 @@
 
 import sys
 
+from experiments.synthetic.settings import drawn_of
 from tasks.project.params import find_entry
 from tasks.project.paths import Project
 from tasks.running.stage_cli import Job, Stage, main
@@ -12,7 +13,7 @@ def work(job: Job) -> None:
     from experiments.synthetic.procedural import draw_dataset
     from ui2i.processors import usable_cores
 
-    drawn = find_entry(job.params.drawn, job.name, "drawn")
+    drawn = find_entry(drawn_of(job.params), job.name, "drawn")
     draw_dataset(
         drawn.style,
         drawn.num_images,

@@ -1,15 +1,26 @@
 """What the synthetic domains add to the product: the command `ui2i data draw`."""
 
-import typer
+from typing import TYPE_CHECKING
 
 from tasks.project.experiment import Experiment
 
+if TYPE_CHECKING:
+    import typer
 
-def _add_commands(_: typer.Typer) -> None:
+    from experiments.synthetic.settings import SyntheticSections
+
+
+def _add_commands(_: "typer.Typer") -> None:
     from cli.data import data_app
     from experiments.synthetic.commands import register
 
     register(data_app)
 
 
-EXPERIMENT = Experiment(name="synthetic", add_commands=_add_commands)
+def _sections() -> "type[SyntheticSections]":
+    from experiments.synthetic.settings import SyntheticSections
+
+    return SyntheticSections
+
+
+EXPERIMENT = Experiment(name="synthetic", add_commands=_add_commands, sections=_sections)

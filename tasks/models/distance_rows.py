@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tasks.models.domain_models import Model
-    from ui2i.config import DistanceConfig
     from ui2i.metrics.model_distance import PairDistance
     from ui2i.perceptual import Perceptual
+    from ui2i.settings import DistanceConfig
 
 Row = dict[str, Any]
 

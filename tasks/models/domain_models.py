@@ -74,7 +74,7 @@ def named_model(project: Project, params: Params, name: str, *, device: str) -> 
         find_entry({**params.bases, **params.imported}, domain, "bases or imported")
         return _read(domain, domain, project.checkpoint(domain) / GENERATOR_FILE, device)
     modes = find_entry(params.domains, domain, "domains").modes
-    paths = {each: project.mode_checkpoint(domain, each) / GENERATOR_FILE for each in modes}
+    paths: dict[str, Path] = {each: project.mode_checkpoint(domain, each) / GENERATOR_FILE for each in modes}
     paths |= {
         str(VariantName(mode=modes[0], swap=params.swap.at(size))): project.variant(domain, size)
         for size in params.swap.resolutions

@@ -8,8 +8,8 @@ from tasks.project.paths import ENCODER_FILE, Project
 from tasks.running.stage_cli import RESTART_VARIABLE
 
 if TYPE_CHECKING:
-    from ui2i.config import InversionConfig
     from ui2i.inversion import Encoder
+    from ui2i.settings import InversionConfig
 
 
 def encoder_of(

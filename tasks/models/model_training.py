@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks.running.stage_cli import Job, default_device
-from ui2i.config import NetworkConfig, TrainingConfig
+from ui2i.settings import NetworkConfig, TrainingConfig
 
 if TYPE_CHECKING:
     from ui2i.checkpoints import ModelCard

@@ -8,7 +8,7 @@ from tasks.project.paths import Project
 from tasks.running.stage_cli import default_device
 
 if TYPE_CHECKING:
-    from ui2i.config import NetworkConfig
+    from ui2i.settings import NetworkConfig
 
 
 def describe_plan(project: Project, params: Params, name: str, *, num_training_images: int | None = None) -> str:

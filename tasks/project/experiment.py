@@ -10,23 +10,30 @@ import dataclasses
 import functools
 from collections.abc import Callable, Iterator
 from importlib.metadata import entry_points
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from tasks.project.params import Params
-    from tasks.project.paths import Project
+from typing import Any, Protocol
 
 ENTRY_POINTS = "ui2i.experiments"
 
 
+class Sections(Protocol):
+    """The sections of an experiment: a dataclass of `ui2i.settings` with a field for each.
+
+    One that has a default may be left out of `params.yaml`; `dvc.yaml` says so too, in `vars`.
+    """
+
+    def check(self, params: Any) -> None:
+        """Raise ConfigError if the sections do not fit the other ones, `params` (`tasks.project.params.Params`)."""
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Experiment:
-    """What one experiment adds."""
+    """What one experiment adds. Its functions import what they need when they are called."""
 
     name: str
     add_commands: Callable[[Any], None] | None = None  # gets the Typer app of `ui2i`; imports nothing heavy
-    # Further sections of the HTML report, as title and pieces of HTML.
-    report_sections: "Callable[[Project, Params], Iterator[tuple[str, list[str]]]] | None" = None
+    sections: Callable[[], type[Sections]] | None = None  # an instance is in `Params.experiments`, by `name`
+    # Further sections of the HTML report of a Project with Params, as title and pieces of HTML.
+    report_sections: Callable[[Any, Any], Iterator[tuple[str, list[str]]]] | None = None
 
 
 @functools.cache

@@ -1,102 +1,95 @@
 """The numbers of a project: `params.yaml` as frozen dataclasses.
 
-Every section is one of the library's configs or one of the small classes below. A key that does not exist, at any
-depth, is refused: a misspelt setting must not silently leave the default in place. `tasks.project.register` edits the
-file.
+Every section is one of the library's configs or one of the small classes below; experiments declare theirs
+(`tasks.project.experiment`). A key that does not exist, at any depth, is refused: a misspelt setting must not silently
+leave the default in place. `tasks.project.register` edits the file.
 """
 
 import dataclasses
 import difflib
-import re
-import zlib
-from collections.abc import Iterable, Mapping
-from pathlib import PurePosixPath, PureWindowsPath
-from typing import Any, Literal, TypeVar
+import typing
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal, TypeVar
 
-from tasks.project.comparison_params import Baseline, DomainPair, InversionContest, Judged, check_comparisons
-from tasks.project.encoder_params import check_encoders, parse_encoder
-from tasks.project.figure_params import Figures, check_figures, parse_figures
-from tasks.project.measurement_params import Drift, Evaluation, PaperTable, parse_tables
-from tasks.project.parsing import as_list, as_mapping, check_keys, is_text_in_yaml, parse_entry, parse_yaml
+from pydantic import BeforeValidator
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+from tasks.project.experiment import installed_experiments
+from tasks.project.names import InnerPath, Name
 from tasks.project.paths import PARAMS_FILE, Project
-from tasks.project.truth_params import Truth, check_truth, parse_truth
-from ui2i.bounds import Bounded, Count, CountOrNone, Seed, Truncation, Weight
-from ui2i.config import (
+from ui2i.errors import ConfigError
+from ui2i.settings import (
     DistanceConfig,
     EncoderConfig,
+    Expected,
     IngestConfig,
     InversionConfig,
+    Mode,
     NetworkConfig,
     PerceptualConfig,
     TrainingConfig,
+    config_of_mode,
+    dataclass,
     from_mapping,
     to_mapping,
 )
-from ui2i.errors import ConfigError
+from ui2i.settings.bounds import Count, CountOrNone, Positive, Quartet, Seed, SomeDifferent, Truncation, Weight, Whole
+from ui2i.settings.modes import scratch_seed
+from ui2i.settings.words import unknown_name
 from ui2i.variants import Side, SwapConfig, SwapMode
 
-MODES = ("FC-FT", "FT", "FreezeD", "FreezeG", "scratch")
-"""What a domain's training updates: all but the mapping network (freeze-FC); everything; all but the discriminator's
-blocks nearest to the image; all but the generator's coarsest blocks; everything, from random weights."""
-FREEZE_G_RESOLUTION = 8  # pixels; what FreezeG freezes unless finetune.freeze_generator_resolution says otherwise
+MODES: tuple[Mode, ...] = typing.get_args(Mode)
 
-MAX_NAME_LENGTH = 64  # names become parts of the names of files, locks and runs
-NAME_PATTERN = f"[a-z0-9][a-z0-9-]{{0,{MAX_NAME_LENGTH - 1}}}"
-"""Of datasets, bases and domains."""
-
-OPTIONAL = ("inversions", "pairs", "judged", "baselines", "figures")
-"""Sections that may be left out of the file; `dvc.yaml` says so too."""
-
-_NAME = re.compile(NAME_PATTERN)
 _T = TypeVar("_T")
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Drawn(Bounded):
-    """A set of drawn images (`drawn.<name>`)."""
-
-    style: str
-    num_images: Count
-    seed: Seed
-    resolution: Count = 64  # pixels
+def _left_to_mode(values: Any) -> Any:
+    if isinstance(values, Mapping) and "freeze_mapping" in values:
+        raise Expected("the mode to decide it (FC-FT freezes); remove it", came="freeze_mapping is set")
+    return values
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+TrainingSection = Annotated[TrainingConfig, BeforeValidator(_left_to_mode)]
+Overrides = Annotated[Mapping[str, Any], BeforeValidator(_left_to_mode)]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Dataset:
     """Where raw images lie (`datasets.<name>`)."""
 
-    images: str  # folder or .zip, relative to the project
+    images: InnerPath  # folder, archive, table or list, relative to the project
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Base:
     """A model trained from scratch (`bases.<name>`)."""
 
-    pretrain: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # overrides of the section pretrain
+    pretrain: Overrides = dataclasses.field(default_factory=dict)  # of the section pretrain
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Imported:
     """A ready model (`imported.<name>`)."""
 
-    checkpoint: str  # folder, relative to the project
+    checkpoint: InnerPath  # folder, relative to the project
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Domain:
     """A target domain (`domains.<name>`)."""
 
     base: str
-    modes: tuple[str, ...] = ("FC-FT",)  # of MODES; variants are made from the first
-    finetune: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # overrides of the section finetune
-    scratch: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # further overrides for the mode scratch
+    modes: SomeDifferent[Mode] = ("FC-FT",)  # variants are made from the first
+    finetune: Overrides = dataclasses.field(default_factory=dict)  # of the section finetune
+    scratch: Overrides = dataclasses.field(default_factory=dict)  # further ones for the mode scratch
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class SwapParams(Bounded):
+@dataclass(frozen=True, kw_only=True)
+class SwapParams:
     """Layer swapping (`swap`)."""
 
-    resolutions: tuple[int, ...] = (8, 16, 32)  # pixels; one variant each
+    resolutions: SomeDifferent[Whole] = (8, 16, 32)  # pixels; one variant each
     mode: Literal["weights", "blend"] = "weights"
     torgb_from: Side = "target"
     blend_width: Weight = 1.0  # blocks; only for the mode blend
@@ -111,8 +104,8 @@ class SwapParams(Bounded):
         )
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class TranslateParams(Bounded):
+@dataclass(frozen=True, kw_only=True)
+class TranslateParams:
     """Which images the stage translate@ translates (`translate`)."""
 
     num_images: Count = 12  # the first of the split; all if it has fewer
@@ -121,34 +114,44 @@ class TranslateParams(Bounded):
     num_style_layers: CountOrNone = 4  # style inputs that a sampled appearance takes over
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """How a domain's models are evaluated by their outputs (`evaluation`); paper, Table II."""
+
+    num_images: Quartet = 2000  # outputs of each model
+    truncation_psi: Truncation = 1.0  # of the inputs and the outputs
+    seed: Seed = 0  # of the latents and the pairs
+    inception_weights: str | None = None  # file for FID and KID, in the project; None: torch hub's, else no FID
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drift:
+    """When a re-evaluation that differs from the one before is a failure (`drift`)."""
+
+    max_sems: Positive = 4.0  # change of a distance, in standard errors of the difference
+
+
+@dataclass(frozen=True, kw_only=True)
 class Params:
     """All of `params.yaml`."""
 
     network: NetworkConfig
     perceptual: PerceptualConfig
     ingest: IngestConfig
-    pretrain: TrainingConfig
-    finetune: TrainingConfig
+    pretrain: TrainingSection
+    finetune: TrainingSection
     swap: SwapParams
     distance: DistanceConfig
     inversion: InversionConfig
     translate: TranslateParams
     evaluation: Evaluation
     drift: Drift
-    drawn: Mapping[str, Drawn]
-    datasets: Mapping[str, Dataset]
-    bases: Mapping[str, Base]
-    imported: Mapping[str, Imported]
-    domains: Mapping[str, Domain]
-    truth: Mapping[str, Truth]
-    encoders: Mapping[str, EncoderConfig]  # by base
-    inversions: Mapping[str, InversionContest]  # by base; this and what follows but the tables may be left out
-    pairs: Mapping[str, DomainPair]
-    judged: Mapping[str, Judged]  # by domain
-    baselines: Mapping[str, Baseline]  # by domain
-    tables: Mapping[str, PaperTable]
-    figures: Mapping[str, Figures]
+    datasets: Mapping[Name, Dataset]
+    bases: Mapping[Name, Base]
+    imported: Mapping[Name, Imported]
+    domains: Mapping[Name, Domain]
+    encoders: Mapping[Name, EncoderConfig]  # by base
+    experiments: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # by experiment: its sections
 
 
 def load_params(project: Project) -> Params:
@@ -172,50 +175,39 @@ def parse_params(text: str) -> Params:
     Raises:
         ConfigError: as `load_params`.
     """
-    sections = {**{key: {} for key in OPTIONAL}, **as_mapping(parse_yaml(text), where=PARAMS_FILE)}
-    check_keys(sections, [field.name for field in dataclasses.fields(Params)], where=PARAMS_FILE, need_all=True)
-    values = {name: as_mapping(section, where=name) for name, section in sections.items()}
-    params = Params(
-        network=from_mapping(NetworkConfig, values["network"], section="network"),
-        perceptual=from_mapping(PerceptualConfig, values["perceptual"], section="perceptual"),
-        ingest=from_mapping(IngestConfig, values["ingest"], section="ingest"),
-        pretrain=_training(values["pretrain"], where="pretrain"),
-        finetune=_training(values["finetune"], where="finetune"),
-        swap=_swap(values["swap"]),
-        distance=from_mapping(DistanceConfig, values["distance"], section="distance"),
-        inversion=from_mapping(InversionConfig, values["inversion"], section="inversion"),
-        translate=from_mapping(TranslateParams, values["translate"], section="translate"),
-        evaluation=from_mapping(Evaluation, values["evaluation"], section="evaluation"),
-        drift=from_mapping(Drift, values["drift"], section="drift"),
-        drawn={name: parse_entry(Drawn, entry, where) for name, entry, where in _entries(values, "drawn")},
-        datasets={name: _dataset(entry, where) for name, entry, where in _entries(values, "datasets")},
-        bases={name: _base(entry, where) for name, entry, where in _entries(values, "bases")},
-        imported={name: _imported(entry, where) for name, entry, where in _entries(values, "imported")},
-        domains={name: _domain(entry, where) for name, entry, where in _entries(values, "domains")},
-        truth={name: parse_truth(entry, where) for name, entry, where in _entries(values, "truth")},
-        encoders={name: parse_encoder(entry, where) for name, entry, where in _entries(values, "encoders")},
-        inversions=_comparisons(InversionContest, values, "inversions"),
-        pairs=_comparisons(DomainPair, values, "pairs"),
-        judged=_comparisons(Judged, values, "judged"),
-        baselines=_comparisons(Baseline, values, "baselines"),
-        tables=parse_tables(values["tables"]),
-        figures={name: parse_figures(entry, where) for name, entry, where in _entries(values, "figures")},
-    )
-    _check_references(params)
-    _check_resolutions(params)
-    check_truth(params)
-    check_encoders(params)
-    check_figures(params)
-    check_comparisons(params)
+    values = _parse_yaml(text)
+    if not isinstance(values, Mapping):
+        raise ConfigError(f"{PARAMS_FILE} is {values!r}, expected settings by name; write them")
+    types = {experiment.name: experiment.sections() for experiment in installed_experiments() if experiment.sections}
+    names = {key: _field_names(each) for key, each in {"": Params, **types}.items()}
+    names[""].remove("experiments")
+    known = [name for group in names.values() for name in group]
+    for name in values:
+        if name not in known:
+            raise ConfigError(f"{PARAMS_FILE} {unknown_name(name, known)}")
+    given = {key: {name: values[name] for name in group if name in values} for key, group in names.items()}
+    params = from_mapping(Params, given[""], source=PARAMS_FILE)
+    made = {key: from_mapping(each, given[key], source=PARAMS_FILE) for key, each in types.items()}
+    params = dataclasses.replace(params, experiments=made)
+    for problem in _contradictions(params):
+        raise ConfigError(problem)
     _check_overrides(params)
+    for sections in made.values():
+        sections.check(params)
     return params
+
+
+def all_sections(params: Params) -> dict[str, Any]:
+    """Return all sections as plain values, those of experiments among them."""
+    sections = to_mapping(params)
+    del sections["experiments"]
+    return sections | {key: value for each in params.experiments.values() for key, value in to_mapping(each).items()}
 
 
 def training_config(params: Params, name: str, mode: str) -> TrainingConfig:
     """Return the settings of one training.
 
-    A base takes the section `pretrain`, a domain the section `finetune`; each with its own overrides. A domain trained
-    from scratch gets a seed of its own: models that begin with the same weights stay related.
+    A base takes the section `pretrain`, a domain the section `finetune`; each with its own overrides.
 
     Args:
         name: a base (its only mode is scratch) or a domain.
@@ -224,33 +216,29 @@ def training_config(params: Params, name: str, mode: str) -> TrainingConfig:
     Raises:
         ConfigError: there is no such base or domain, or no such mode.
     """
-    _check_mode(mode, where=name)
+    checked = check_mode(mode, where=name)
     if name in params.bases:
         if mode != "scratch":
             raise ConfigError(f"{name} is a base, expected the mode scratch, got {mode}; name a domain to fine-tune")
-        return _override(params.pretrain, params.bases[name].pretrain, where=f"bases.{name}.pretrain")
+        return _override(params.pretrain, params.bases[name].pretrain, section=f"bases.{name}.pretrain")
     domain = find_entry(params.domains, name, "domains")
-    config = _override(params.finetune, domain.finetune, where=f"domains.{name}.finetune")
-    if mode == "scratch":
+    config = _override(params.finetune, domain.finetune, section=f"domains.{name}.finetune")
+    if checked == "scratch":
         config = dataclasses.replace(config, seed=config.seed + scratch_seed(name))
-        return _override(config, domain.scratch, where=f"domains.{name}.scratch")
-    return _frozen_as(mode, config, params.ingest.img_resolution)
+        return _override(config, domain.scratch, section=f"domains.{name}.scratch")
+    return config_of_mode(config, checked, params.ingest.img_resolution)
 
 
-def scratch_seed(domain: str) -> int:
-    """Return what a domain's name adds to the seed of its training from scratch, at least 1."""
-    return 1 + zlib.crc32(domain.encode()) % 1_000_000
+def check_mode(mode: str, *, where: str) -> Mode:
+    """Return the mode.
 
-
-def _frozen_as(mode: str, config: TrainingConfig, img_resolution: int) -> TrainingConfig:
-    """Return the settings with what a mode of fine-tuning freezes; by default FreezeD from half the resolution up."""
-    if mode == "FreezeD":
-        resolution = config.freeze_discriminator_resolution or img_resolution // 2
-        return dataclasses.replace(config, freeze_discriminator_resolution=resolution)
-    if mode == "FreezeG":
-        resolution = config.freeze_generator_resolution or FREEZE_G_RESOLUTION
-        return dataclasses.replace(config, freeze_generator_resolution=resolution)
-    return dataclasses.replace(config, freeze_mapping=mode == "FC-FT")
+    Raises:
+        ConfigError: there is no such mode.
+    """
+    for known in MODES:
+        if mode == known:
+            return known
+    raise ConfigError(f"{where} has the unknown mode {mode!r}, expected one of {', '.join(MODES)}; correct it")
 
 
 def find_entry(section: Mapping[str, _T], name: str, section_name: str) -> _T:
@@ -267,144 +255,23 @@ def find_entry(section: Mapping[str, _T], name: str, section_name: str) -> _T:
     return section[name]
 
 
-def check_name(name: Any, *, where: str) -> None:
-    """Raise ConfigError unless `name` may name a dataset, base or domain, for every tool that reads `params.yaml`."""
-    check_key(name, where=where)
-    if not is_text_in_yaml(name):
-        raise ConfigError(
-            f"{where} has the name {name}, which YAML takes for a number, a date or a word such as true, expected a "
-            f"name in letters; rename it, for example to {name}-images"
-        )
+def _parse_yaml(text: str) -> Any:
+    try:
+        return YAML(typ="safe", pure=True).load(text)
+    except MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        problem = " ".join(str(error.problem).split())
+        raise ConfigError(f"{PARAMS_FILE} line {line}: {problem}, expected valid YAML; correct it") from error
+    except (YAMLError, ValueError) as error:  # ValueError: a number of thousands of digits, a day that does not exist
+        raise ConfigError(f"{PARAMS_FILE} cannot be read ({error}), expected valid YAML; correct it") from error
 
 
-def check_key(name: Any, *, where: str) -> None:
-    """Raise ConfigError unless `name` is safe as a part of a path and of a command."""
-    if not (isinstance(name, str) and _NAME.fullmatch(name)):
-        raise ConfigError(
-            f"{where} has the name {repr(name)[:200]}, expected lower-case letters, digits and dashes, not "
-            f"beginning with a dash, at most {MAX_NAME_LENGTH}; rename it"
-        )
+def _field_names(config_type: Any) -> list[str]:
+    return [field.name for field in dataclasses.fields(config_type)]
 
 
-def check_path(path: Any, *, where: str) -> None:
-    """Raise ConfigError unless `path` is a path inside the project as `params.yaml` writes it."""
-    inside = isinstance(path, str) and path not in ("", ".") and "\\" not in path
-    parts = PurePosixPath(path).parts if inside else ()
-    if not inside or path.startswith("/") or ".." in parts or PureWindowsPath(path).drive:
-        raise ConfigError(
-            f"{where} is {path!r}, expected a path inside the project, relative to it, with forward slashes; "
-            "copy the files into data/ and name them there"
-        )
-
-
-def _entries(values: Mapping[str, Mapping[str, Any]], section: str) -> Iterable[tuple[str, Mapping[str, Any], str]]:
-    for name, entry in values[section].items():
-        check_name(name, where=section)
-        where = f"{section}.{name}"
-        yield name, as_mapping(entry, where=where), where
-
-
-def _comparisons(entry_type: type[_T], values: Mapping[str, Mapping[str, Any]], section: str) -> dict[str, _T]:
-    return {name: parse_entry(entry_type, entry, where) for name, entry, where in _entries(values, section)}
-
-
-def _dataset(values: Mapping[str, Any], where: str) -> Dataset:
-    dataset = parse_entry(Dataset, values, where)
-    check_path(dataset.images, where=f"{where}.images")
-    return dataset
-
-
-def _imported(values: Mapping[str, Any], where: str) -> Imported:
-    imported = parse_entry(Imported, values, where)
-    check_path(imported.checkpoint, where=f"{where}.checkpoint")
-    return imported
-
-
-def _base(values: Mapping[str, Any], where: str) -> Base:
-    check_keys(values, ["pretrain"], where=where)
-    return Base(pretrain=_overrides(values, "pretrain", where))
-
-
-def _domain(values: Mapping[str, Any], where: str) -> Domain:
-    check_keys(values, [field.name for field in dataclasses.fields(Domain)], where=where)
-    if not isinstance(values.get("base"), str):
-        raise ConfigError(f"{where}.base is {values.get('base')!r}, expected the name of a base; add it")
-    modes = as_list(values.get("modes", ["FC-FT"]), str, where=f"{where}.modes")
-    for mode in modes:
-        _check_mode(mode, where=f"{where}.modes")
-    return Domain(
-        base=values["base"],
-        modes=modes,
-        finetune=_overrides(values, "finetune", where),
-        scratch=_overrides(values, "scratch", where),
-    )
-
-
-def _swap(values: Mapping[str, Any]) -> SwapParams:
-    plain = {key: value for key, value in values.items() if key != "resolutions"}
-    swap = from_mapping(SwapParams, plain, section="swap")
-    if "resolutions" not in values:
-        return swap
-    return dataclasses.replace(swap, resolutions=as_list(values["resolutions"], int, where="swap.resolutions"))
-
-
-def _check_resolutions(params: Params) -> None:
-    """Refuse blocks that no model has: every model has the resolution of the prepared images."""
-    most = params.ingest.img_resolution
-    allowed = [2**power for power in range(2, most.bit_length()) if 2**power <= most]
-    for resolution in params.swap.resolutions if params.domains else ():
-        if resolution not in allowed:
-            raise ConfigError(
-                f"swap.resolutions has {resolution}, expected some of {', '.join(map(str, allowed))}: models have "
-                f"{most} pixels as ingest.img_resolution; correct it in {PARAMS_FILE}"
-            )
-
-
-def _check_mode(mode: str, *, where: str) -> None:
-    if mode not in MODES:
-        raise ConfigError(f"{where} has the unknown mode {mode!r}, expected one of {', '.join(MODES)}; correct it")
-
-
-def _training(values: Mapping[str, Any], *, where: str) -> TrainingConfig:
-    _check_freeze(values, where=where)
-    return from_mapping(TrainingConfig, values, section=where)
-
-
-def _overrides(values: Mapping[str, Any], key: str, where: str) -> Mapping[str, Any]:
-    overrides = as_mapping(values.get(key, {}), where=f"{where}.{key}")
-    _check_freeze(overrides, where=f"{where}.{key}")
-    return dict(overrides)
-
-
-def _check_freeze(values: Mapping[str, Any], *, where: str) -> None:
-    if "freeze_mapping" in values:
-        raise ConfigError(f"{where}.freeze_mapping is set, expected the mode to decide it (FC-FT freezes); remove it")
-
-
-def _override(config: TrainingConfig, overrides: Mapping[str, Any], *, where: str) -> TrainingConfig:
-    return from_mapping(TrainingConfig, to_mapping(config) | dict(overrides), section=where)
-
-
-def _check_references(params: Params) -> None:
-    """Refuse names that mean two models, and entries that refer to nothing."""
-    models = [*params.bases, *params.imported, *params.domains]
-    for name in models:
-        if models.count(name) > 1:
-            raise ConfigError(
-                f"{name} is named twice among bases, imported and domains, expected one model a name; rename one"
-            )
-        if name not in params.datasets:
-            raise ConfigError(
-                f"{name} has no images, expected datasets.{name} in {PARAMS_FILE}; "
-                f"add {name}: {{images: data/raw/{name}}} there"
-            )
-    for name, domain in params.domains.items():
-        if domain.base not in params.bases and domain.base not in params.imported:
-            known = ", ".join([*params.bases, *params.imported]) or "none"
-            raise ConfigError(
-                f"domains.{name}.base is {domain.base!r}, expected one of bases or imported ({known}); add it there or "
-                "correct it"
-            )
+def _override(config: TrainingConfig, overrides: Mapping[str, Any], *, section: str) -> TrainingConfig:
+    return from_mapping(TrainingConfig, to_mapping(config) | dict(overrides), section=section, source=PARAMS_FILE)
 
 
 def _check_overrides(params: Params) -> None:
@@ -413,3 +280,35 @@ def _check_overrides(params: Params) -> None:
     for name, domain in params.domains.items():
         for mode in {*domain.modes, "scratch"}:
             training_config(params, name, mode)
+
+
+def _contradictions(params: Params) -> Iterator[str]:
+    """Say where sections do not fit each other: names of two models, entries that refer to nothing, absent blocks."""
+    bases = [*params.bases, *params.imported]
+    models = [*bases, *params.domains]
+    known = ", ".join(bases) or "none"
+    for name in models:
+        if models.count(name) > 1:
+            yield f"{name} is named twice among bases, imported and domains, expected one model a name; rename one"
+        if name not in params.datasets:
+            yield (
+                f"{name} has no images, expected datasets.{name} in {PARAMS_FILE}; "
+                f"add {name}: {{images: data/raw/{name}}} there"
+            )
+    for name, domain in params.domains.items():
+        if domain.base not in bases:
+            yield (
+                f"domains.{name}.base is {domain.base!r}, expected one of bases or imported ({known}); add it there or "
+                "correct it"
+            )
+    for name in params.encoders:  # a base's domains share its codes, and need no encoder of their own
+        if name not in bases:
+            yield (f"encoders.{name} names no base, expected one of bases or imported ({known}); correct or remove it")
+    most = params.ingest.img_resolution
+    allowed = [2**power for power in range(2, most.bit_length()) if 2**power <= most]
+    for resolution in params.swap.resolutions if params.domains else ():
+        if resolution not in allowed:
+            yield (
+                f"swap.resolutions has {resolution}, expected some of {', '.join(map(str, allowed))}: models have "
+                f"{most} pixels as ingest.img_resolution; correct it in {PARAMS_FILE}"
+            )

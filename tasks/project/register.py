@@ -13,7 +13,8 @@ from filelock import FileLock
 from ruamel.yaml import YAML
 from ruamel.yaml.nodes import CollectionNode, MappingNode, Node
 
-from tasks.project.params import Params, check_name, check_path, load_params, parse_params
+from tasks.project.names import check_name, check_path
+from tasks.project.params import Params, load_params, parse_params
 from tasks.project.paths import PARAMS_FILE, Project
 from ui2i.errors import ConfigError
 from ui2i.files import write_text

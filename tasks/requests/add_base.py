@@ -13,11 +13,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tasks.project.params import check_name, load_params
+from tasks.project.names import check_name
+from tasks.project.params import load_params
 from tasks.project.paths import PARAMS_FILE, Project
 from tasks.project.register import register_imported
 from tasks.requests.raw_images import add_raw, not_copied
 from tasks.running.dvc_command import check_trackable, ensure_dvc, run_dvc
+from tasks.running.dvc_stages import stages_of
 from ui2i.download import download, public_address
 from ui2i.errors import CheckpointError, ConfigError
 from ui2i.files import atomic_folder, sha256_file
@@ -86,11 +88,12 @@ def add_base_model(
     params = register_imported(project, name, folder, raw, replace=replace)
     if _is_address(source):
         file.unlink()
+    place = params.datasets[name].images
     return AddedBase(
         folder=folder,
         img_resolution=checkpoint.generator.config.img_resolution,
         has_discriminator=checkpoint.discriminator is not None,
-        has_images=(project.root / params.datasets[name].images).exists() or name in params.drawn,
+        has_images=(project.root / place).exists() or stages_of(project, params).maker_of(place) is not None,
         remarks=(*checkpoint.remarks, *([f"images: {left_out}"] if left_out else [])),
     )
 

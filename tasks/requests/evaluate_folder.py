@@ -17,10 +17,10 @@ from tasks.models.evaluation_rows import Row, evaluation_row, find_inception, ru
 from tasks.project.params import Params, load_params
 from tasks.project.paths import Project
 from tasks.running.stage_cli import default_device
-from ui2i.config import to_mapping
 from ui2i.errors import ConfigError, DataError
 from ui2i.files import sha256_file, sha256_listing
 from ui2i.progress import Progress, no_progress
+from ui2i.settings import to_mapping
 
 if TYPE_CHECKING:
     from ui2i.datasets.prepared import PreparedDataset

@@ -61,15 +61,17 @@ def add_raw(
     Raises:
         DataError: the source is missing, nothing that holds images, or without any; a list leaves its folder; or
             other images of that name are there.
-        ConfigError: images of that name are drawn.
+        ConfigError: a stage makes images of that name.
         DvcError: DVC cannot track them.
     """
     from tasks.project.params import load_params
+    from tasks.running.dvc_stages import stages_of
 
-    if name in load_params(project).drawn:
+    maker = stages_of(project, load_params(project)).maker_of(project.relative(project.raw(name)))
+    if maker is not None:
         raise ConfigError(
-            f"{PARAMS_FILE} draws the images of {name}, expected a name without drawn.{name}; choose another name or "
-            "remove that entry"
+            f"the stage {maker} makes the images of {name}, expected a name whose images no stage makes; choose "
+            f"another name or remove that entry from {PARAMS_FILE}"
         )
     source = Path(source).resolve()
     suffix = "" if _is_of_files(source) else archive_suffix(source) or ".zip"

@@ -10,9 +10,10 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from tasks.project.params import NAME_PATTERN, TranslateParams
-from ui2i.config import Framing, InversionConfig, InversionMethod, from_mapping, to_mapping
+from tasks.project.names import NAME_PATTERN
+from tasks.project.params import TranslateParams
 from ui2i.errors import ConfigError
+from ui2i.settings import Framing, InversionConfig, InversionMethod, from_mapping, to_mapping
 from ui2i.variants import SwapMode
 
 if typing.TYPE_CHECKING:

@@ -10,9 +10,9 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
-from tasks.project.params import Params, find_entry, load_params
 from tasks.project.paths import Project
 from tasks.running.dvc_command import DVC, dvc_environment, dvc_message, ensure_dvc, is_busy, is_cut_off
+from tasks.running.dvc_stages import list_stages
 from tasks.running.lock_file import keep_copy, mend
 from tasks.running.process_group import Ended, listen
 from tasks.running.stage_cli import RESTART_VARIABLE
@@ -143,68 +143,6 @@ def run_command(
     if ended.status != 0:
         raise _failure(name, ended)
     return StageOutcome(name, "ran", time.monotonic() - start, ended.lines)
-
-
-def list_stages(project: Project) -> list[str]:
-    """Return the names of all stages of a project in an order in which they can run.
-
-    Raises:
-        ConfigError: `params.yaml` is not valid.
-    """
-    params = load_params(project)
-    stages = [f"draw@{name}" for name in params.drawn]
-    stages += [f"ingest@{name}" for name in params.datasets]
-    stages += [f"import@{name}" for name in params.imported]
-    stages += [f"pretrain@{name}" for name in params.bases]
-    for name in params.domains:
-        stages += _own_stages(name)
-    stages += [f"truth@{name}" for name in params.truth]
-    stages += [f"encode@{name}" for name in params.encoders]
-    stages += [f"compare_inversions@{name}" for name in params.inversions]
-    stages += [f"pair@{name}" for name in params.pairs]
-    stages += [f"judge@{name}" for name in params.judged]
-    for name in params.baselines:
-        stages += [f"baseline@{name}", f"judge_baseline@{name}"]
-    stages += [f"table@{number}" for number in params.tables]
-    return [*stages, *(f"figures@{name}" for name in params.figures)]
-
-
-def base_stages(project: Project, name: str) -> list[str]:
-    """Return the stages that lead to a base's model and prepared images, in an order in which they can run.
-
-    Raises:
-        ConfigError: `params.yaml` is not valid or has no such base.
-    """
-    params = load_params(project)
-    if name not in params.imported:
-        find_entry(params.bases, name, "bases")
-    return _base_stages(params, project, name)
-
-
-def domain_stages(project: Project, name: str) -> list[str]:
-    """Return the stages that lead to a domain's models, table and translations, in an order in which they can run.
-
-    Raises:
-        ConfigError: `params.yaml` is not valid or has no such domain.
-    """
-    params = load_params(project)
-    base = find_entry(params.domains, name, "domains").base
-    return _base_stages(params, project, base) + _data_stages(params, project, name) + _own_stages(name)
-
-
-def _base_stages(params: Params, project: Project, name: str) -> list[str]:
-    kind = "import" if name in params.imported else "pretrain"
-    return [*_data_stages(params, project, name), f"{kind}@{name}"]
-
-
-def _data_stages(params: Params, project: Project, name: str) -> list[str]:
-    images = project.root / params.datasets[name].images
-    drawn = [f"draw@{drawn}" for drawn in params.drawn if project.raw(drawn) == images]
-    return [*drawn, f"ingest@{name}"]
-
-
-def _own_stages(domain: str) -> list[str]:
-    return [f"{kind}@{domain}" for kind in ("finetune", "swap", "distance", "evaluate", "translate")]
 
 
 def _check_stage(project: Project, stage: str) -> None:

@@ -1,17 +1,28 @@
-"""Which stages `dvc.yaml` defines and what they write, read from the file: DVC itself takes seconds to say so."""
+"""Which stages `dvc.yaml` defines, what they read and write, and so their order, read from the file.
+
+DVC itself takes seconds to say so. A stage needs those that write what it reads, such as `finetune@cartoon` the one
+that writes `data/checkpoints/face`. One that reads a folder of many outputs, such as `data/encoders`, takes whatever is
+in it: it runs after those that write there, and needs none of them.
+"""
 
 import dataclasses
+import functools
+import posixpath
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from tasks.project.params import Params, all_sections, find_entry, load_params
 from tasks.project.paths import DVC_FILE, PARAMS_FILE, Project
+from ui2i.errors import ConfigError
 
 _SECTION = re.compile(r"\$\{(\w+)\}")
+_VALUE = re.compile(r"\$\{(key|item\.(\w+))\}")
+_COMMAND = re.compile(r"python -m ([\w.]+)")
 _OUTPUT_KINDS = ("outs", "metrics", "plots")
 
 
@@ -31,15 +42,84 @@ class DefinedStages:
         return len(self._outputs(stage))
 
     def output_paths(self) -> Iterator[tuple[str, str]]:
-        """Yield stages and paths of their outputs, as far as the name of the stage gives them."""
-        for group, entry in self.groups.items():
-            keys: Sequence[str | None] | None = self._keys(entry["foreach"]) if "foreach" in entry else [None]
-            for key in keys or ():
-                stage = group if key is None else f"{group}@{key}"
-                for path in self._outputs(stage):
-                    path = path if key is None else path.replace("${key}", key)
-                    if "${" not in path:
-                        yield stage, path
+        """Yield stages and paths of their outputs, as far as `params.yaml` gives them."""
+        for stage in self._names:
+            for path in self._outputs(stage):
+                if "${" not in path:
+                    yield stage, path
+
+    @functools.cached_property
+    def order(self) -> list[str]:
+        """All stages, in the order of the file where that is one in which they can run."""
+        return self._closed(self._names, lambda stage: [*self._links[stage][0], *self._links[stage][1]])
+
+    def kinds_of(self, section: str) -> list[str]:
+        """Return the kinds of stages that are made for each entry of a section, such as `finetune` for `domains`."""
+        return [kind for kind, entry in self.groups.items() if entry.get("foreach") == f"${{{section}}}"]
+
+    def leading_to(self, stages: Iterable[str]) -> list[str]:
+        """Return stages after all that they need, each once, in an order in which they can run."""
+        return self._closed(stages, lambda stage: self._links[stage][0])
+
+    def waves(self, stages: Iterable[str]) -> list[list[str]]:
+        """Return stages as waves to be run one after another: what is together in one needs none of the others."""
+        waves: dict[str, int] = {}
+        once = list(dict.fromkeys(stages))
+        for stage in self.leading_to(once):
+            waves[stage] = 1 + max((waves[needed] for needed in self._links[stage][0]), default=-1)
+        levels = sorted({waves[stage] for stage in once})
+        return [[stage for stage in once if waves[stage] == level] for level in levels]
+
+    def maker_of(self, path: str) -> str | None:
+        """Return the stage that writes a path; None: no stage does."""
+        return next((stage for stage, made in self.output_paths() if _is_in(path, made)), None)
+
+    def module_of(self, stage: str) -> str | None:
+        """Return the module that a stage runs; None: it runs something else, or is not defined."""
+        command = _COMMAND.fullmatch(str((self._definition(stage) or {}).get("cmd")))
+        return command[1] if command else None
+
+    @functools.cached_property
+    def _names(self) -> list[str]:
+        names = []
+        for kind, entry in self.groups.items():
+            keys = self._keys(entry["foreach"]) or () if "foreach" in entry else None
+            names += [kind] if keys is None else [f"{kind}@{key}" for key in keys]
+        return names
+
+    @functools.cached_property
+    def _links(self) -> dict[str, tuple[list[str], list[str]]]:
+        """By stage, those that it needs, and those that write into a folder that it reads."""
+        made = list(self.output_paths())
+        links = {}
+        for stage in self._names:
+            read = [self._filled(stage, str(path)) for path in (self._definition(stage) or {}).get("deps") or ()]
+            needed = [maker for path in read for maker, output in made if _is_in(path, output)]
+            around = [maker for path in read for maker, output in made if _is_in(output, path) and maker != stage]
+            links[stage] = (list(dict.fromkeys(needed)), list(dict.fromkeys(around)))
+        return links
+
+    def _closed(self, stages: Iterable[str], parents: Callable[[str], Iterable[str]]) -> list[str]:
+        found: list[str] = []
+        begun: set[str] = set()
+
+        def visit(stage: str) -> None:
+            if stage not in begun:
+                begun.add(stage)
+                for parent in parents(stage):
+                    visit(parent)
+                found.append(stage)
+
+        for stage in stages:
+            visit(stage)
+        return found
+
+    def _filled(self, stage: str, text: str) -> str:
+        """Put the name of a stage and the values of its entry into a path of it."""
+        kind, _, key = stage.partition("@")
+        section = _SECTION.fullmatch(str(self.groups[kind].get("foreach")))
+        item = _mapping(_mapping(self.params.get(section[1]) if section else None).get(key))
+        return _VALUE.sub(lambda found: key if found[1] == "key" else str(item.get(found[2], found[0])), text)
 
     def _definition(self, stage: str) -> Mapping[str, Any] | None:
         group, at, key = stage.partition("@")
@@ -52,7 +132,8 @@ class DefinedStages:
     def _outputs(self, stage: str) -> list[str]:
         definition = self._definition(stage) or {}
         items = [item for kind in _OUTPUT_KINDS for item in definition.get(kind) or ()]
-        return [str(next(iter(item))) if isinstance(item, dict) and item else str(item) for item in items]
+        paths = [str(next(iter(item))) if isinstance(item, dict) and item else str(item) for item in items]
+        return [self._filled(stage, path) for path in paths]
 
     def _keys(self, foreach: Any) -> list[str] | None:
         """Return the keys that a group of stages is made for; None: only DVC can tell."""
@@ -64,11 +145,71 @@ class DefinedStages:
 def defined_stages(project: Project) -> DefinedStages | None:
     """Return the stages that a project defines; None: its files cannot be read, so nobody can tell."""
     try:
-        pipeline, params = (_load(project.root / name) for name in (DVC_FILE, PARAMS_FILE))
+        return read_stages(project.root / DVC_FILE, _load(project.root / PARAMS_FILE))
     except (OSError, ValueError, YAMLError):
         return None
-    groups = {str(name): _mapping(entry) for name, entry in _mapping(pipeline.get("stages")).items()}
+
+
+def read_stages(path: Path, params: Mapping[str, Any]) -> DefinedStages:
+    """Return the stages that a `dvc.yaml` defines for values of `params.yaml`.
+
+    Raises:
+        OSError, ValueError, YAMLError: the file cannot be read.
+    """
+    groups = {str(name): _mapping(entry) for name, entry in _mapping(_load(path).get("stages")).items()}
     return DefinedStages(groups=groups, params=params)
+
+
+def stages_of(project: Project, params: Params) -> DefinedStages:
+    """Return the stages of a project with valid params.
+
+    Raises:
+        ConfigError: its `dvc.yaml` cannot be read.
+    """
+    try:
+        return read_stages(project.root / DVC_FILE, all_sections(params))
+    except (OSError, ValueError, YAMLError) as error:
+        raise ConfigError(f"{project.root / DVC_FILE} cannot be read ({error}), expected stages; restore it") from error
+
+
+def list_stages(project: Project) -> list[str]:
+    """Return the names of all stages of a project in an order in which they can run.
+
+    Raises:
+        ConfigError: `params.yaml` is not valid.
+    """
+    return stages_of(project, load_params(project)).order
+
+
+def base_stages(project: Project, name: str) -> list[str]:
+    """Return the stages that lead to a base's model and prepared images, in an order in which they can run.
+
+    Raises:
+        ConfigError: `params.yaml` is not valid or has no such base.
+    """
+    params = load_params(project)
+    if name not in params.imported:
+        find_entry(params.bases, name, "bases")
+    stages = stages_of(project, params)
+    return stages.leading_to(_of_base(stages, params, name))
+
+
+def domain_stages(project: Project, name: str) -> list[str]:
+    """Return the stages that lead to a domain's models, table and translations, in an order in which they can run.
+
+    Raises:
+        ConfigError: `params.yaml` is not valid or has no such domain.
+    """
+    params = load_params(project)
+    base = find_entry(params.domains, name, "domains").base
+    stages = stages_of(project, params)
+    own = [f"{kind}@{name}" for kind in stages.kinds_of("domains")]
+    return stages.leading_to([*_of_base(stages, params, base), f"ingest@{name}", *own])
+
+
+def _of_base(stages: DefinedStages, params: Params, name: str) -> list[str]:
+    kinds = stages.kinds_of("imported" if name in params.imported else "bases")
+    return [f"ingest@{name}", *(f"{kind}@{name}" for kind in kinds)]
 
 
 def _load(path: Path) -> Mapping[str, Any]:
@@ -76,4 +217,9 @@ def _load(path: Path) -> Mapping[str, Any]:
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}
+    return value if isinstance(value, Mapping) else {}
+
+
+def _is_in(path: str, folder: str) -> bool:
+    path, folder = posixpath.normpath(path), posixpath.normpath(folder)
+    return path == folder or path.startswith(folder + "/")

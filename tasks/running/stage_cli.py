@@ -10,7 +10,8 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from tasks.project.params import Params, check_key, load_params
+from tasks.project.names import check_key
+from tasks.project.params import Params, load_params
 from tasks.project.paths import Project, find_project
 from tasks.running.command_line import USER_ERROR, print_error
 from tasks.running.costs import noted_cost
@@ -61,7 +62,10 @@ class Stage:
     option: str  # domain, base or dataset
     output: Callable[[Project, str], Path]  # what the stage writes, locked meanwhile
     work: Callable[[Job], None]
-    plan: Callable[[Job], str] | None = None  # of a stage that trains: what it would do, in lines
+    trains: bool = False  # only one stage that does runs at a time
+    plan: Callable[[Job], str] | None = (
+        None  # of a training that can be restarted and shared: what it would do, in lines
+    )
 
     @property
     def module(self) -> str:
@@ -71,8 +75,8 @@ class Stage:
         return module if spec is None else spec.name
 
     @property
-    def trains(self) -> bool:
-        """Whether it trains: it can be restarted, planned, and shared by several processes."""
+    def is_planned(self) -> bool:
+        """Whether it can be planned, restarted, and shared by several processes."""
         return self.plan is not None
 
 
@@ -81,7 +85,7 @@ def main(stage: Stage, arguments: Sequence[str] | None = None) -> int:
     options = _parser(stage).parse_args(arguments)
     keep_freed_memory()
     try:
-        if stage.trains and not options.dry_run:
+        if stage.is_planned and not options.dry_run:
             _share_among_processes(stage, sys.argv[1:] if arguments is None else arguments)
         with warnings_as_lines(), _stopped_by_signals(), _stopped_with_parent():
             _run(stage, options)
@@ -114,7 +118,7 @@ def _run(stage: Stage, options: argparse.Namespace) -> None:
         params=params,
         name=name,
         progress=no_progress,
-        restart=stage.trains and (options.restart or os.environ.get(RESTART_VARIABLE) == "1"),
+        restart=stage.is_planned and (options.restart or os.environ.get(RESTART_VARIABLE) == "1"),
     )
     if stage.plan is not None and options.dry_run:
         print(stage.plan(job))
@@ -178,7 +182,7 @@ def _parser(stage: Stage) -> argparse.ArgumentParser:
     parser.add_argument(
         "--project", metavar="FOLDER", help="the folder with params.yaml (default: this one or the nearest above)"
     )
-    if stage.trains:
+    if stage.is_planned:
         parser.add_argument(
             "--restart",
             action="store_true",

@@ -81,6 +81,7 @@ STAGE = Stage(
     option="base",
     output=Project.encoder_folder,
     work=work,
+    trains=True,
 )
 
 if __name__ == "__main__":

@@ -55,6 +55,7 @@ STAGE = Stage(
     output=Project.checkpoint,
     work=work,
     plan=plan,
+    trains=True,
 )
 
 if __name__ == "__main__":

@@ -35,6 +35,7 @@ STAGE = Stage(
     output=Project.checkpoint,
     work=work,
     plan=plan,
+    trains=True,
 )
 
 if __name__ == "__main__":

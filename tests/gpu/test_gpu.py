@@ -13,7 +13,6 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ui2i.config import IngestConfig, InversionConfig, NetworkConfig, PerceptualConfig, TrainingConfig
 from ui2i.datasets.ingest import ingest
 from ui2i.datasets.prepared import PreparedDataset
 from ui2i.devices import fast_arithmetic
@@ -23,6 +22,7 @@ from ui2i.networks.generator import Generator
 from ui2i.ops.activation import activate, scale_channels
 from ui2i.ops.resample import blur, downsample2x, upsample2x
 from ui2i.perceptual import load_perceptual
+from ui2i.settings import IngestConfig, InversionConfig, NetworkConfig, PerceptualConfig, TrainingConfig
 from ui2i.training.graphs import NUM_WARM_UPS, StepGraphs, suits_graphs
 from ui2i.training.loop import train
 from ui2i.training.sharding import Sharding

@@ -28,8 +28,8 @@ from ui2i.augmentation.ada import draw_ada
 from ui2i.augmentation.adaptive import update_probability
 from ui2i.augmentation.diffaugment import draw_diffaugment
 from ui2i.augmentation.draws import AugmentationDraws, Unchanged
-from ui2i.config import Augmentation
 from ui2i.errors import ConfigError
+from ui2i.settings import Augmentation
 
 __all__ = ["AugmentationDraws", "augment", "draw_augmentation", "update_probability"]
 

@@ -11,7 +11,6 @@ from typing import Any
 
 from torch import Tensor
 
-from ui2i.config import NetworkConfig
 from ui2i.converters.architecture import WHOLE_BATCH
 from ui2i.converters.foreign import normalized_filter
 from ui2i.converters.inert import Global
@@ -19,6 +18,7 @@ from ui2i.converters.pickle_writer import Call
 from ui2i.converters.torch_pickling import parameter, tensor
 from ui2i.networks.discriminator import Discriminator
 from ui2i.networks.generator import W_AVG_DECAY, Generator
+from ui2i.settings import NetworkConfig
 
 RECONSTRUCT = Global("torch_utils.persistence", "_reconstruct_persistent_obj")
 PERSISTENCE_VERSION = 6

@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ui2i.config import NetworkConfig
 from ui2i.converters.inert import RefusedError
 from ui2i.converters.note import Note
 from ui2i.converters.tensor_views import TensorView
@@ -19,6 +18,7 @@ from ui2i.errors import ConfigError
 from ui2i.networks.blank import blank_network
 from ui2i.networks.discriminator import Discriminator
 from ui2i.networks.generator import Generator
+from ui2i.settings import NetworkConfig
 from ui2i.untrusted import shown
 
 WHOLE_BATCH = 1 << 16  # mbstd_group_size that no batch exceeds: one group of all images

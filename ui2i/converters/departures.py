@@ -2,9 +2,9 @@
 
 import torch
 
-from ui2i.config import NetworkConfig
 from ui2i.networks.blank import blank_network
 from ui2i.networks.generator import Generator
+from ui2i.settings import NetworkConfig
 
 NUM_IMAGES, SEED = 4, 0
 

@@ -12,10 +12,10 @@ from typing import Any
 from torch import nn
 
 from ui2i.checkpoints import ModelCard, card_from_mapping
-from ui2i.config import NetworkConfig, from_mapping, to_mapping
 from ui2i.converters.inert import RefusedError
 from ui2i.converters.pickle_reader import check_expanded_size
 from ui2i.errors import ConfigError
+from ui2i.settings import NetworkConfig, from_mapping, to_mapping
 from ui2i.tensor_files import digest
 from ui2i.untrusted import shown
 

@@ -14,7 +14,6 @@ from typing import Any, BinaryIO, Literal
 import torch
 from torch import Tensor
 
-from ui2i.config import NetworkConfig
 from ui2i.converters.architecture import WHOLE_BATCH, build, check_discriminator, generator_config, mean_w
 from ui2i.converters.departures import departure
 from ui2i.converters.foreign import ForeignModel, check_filter, normalized_filter, random_noise, tensors, view_of, zeros
@@ -33,6 +32,7 @@ from ui2i.converters.state_dicts import Place, entry, places, unwrapped
 from ui2i.converters.tensor_views import TensorView, tensor_view
 from ui2i.networks.discriminator import Discriminator
 from ui2i.networks.generator import Generator
+from ui2i.settings import NetworkConfig
 from ui2i.untrusted import shown
 
 FORMAT: Literal["rosinality"] = "rosinality"

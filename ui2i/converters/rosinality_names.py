@@ -17,7 +17,7 @@ D final_conv, final_linear.0, .1           b4.conv, .fc, .out
 
 import dataclasses
 
-from ui2i.config import NetworkConfig
+from ui2i.settings import NetworkConfig
 
 
 @dataclasses.dataclass(frozen=True)

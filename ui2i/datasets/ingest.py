@@ -14,7 +14,6 @@ import dataclasses
 import os
 from pathlib import Path
 
-from ui2i.config import IngestConfig
 from ui2i.datasets.ingestion.builder import DatasetBuilder, recorded_settings
 from ui2i.datasets.ingestion.examine import Examined, Examiner, processing_record
 from ui2i.datasets.ingestion.reuse import EarlierDataset, open_earlier
@@ -26,6 +25,7 @@ from ui2i.images.landmarks import Detector, open_detector
 from ui2i.images.members import Member, Source
 from ui2i.images.sources import Images, check_destination, describe, open_source
 from ui2i.progress import Progress, no_progress
+from ui2i.settings import IngestConfig
 
 
 def ingest(

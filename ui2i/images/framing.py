@@ -13,12 +13,12 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
-from ui2i.config import Framing, IngestConfig, Resampling, from_mapping
 from ui2i.errors import ConfigError
 from ui2i.images.alignment import Point, Square, align
 from ui2i.images.arrays import Box, center_square, fit_square
 from ui2i.images.decoding import ImageError, decode
 from ui2i.images.landmarks import Detector, open_detector
+from ui2i.settings import Framing, IngestConfig, Resampling, from_mapping
 from ui2i.untrusted import shortened
 
 RECORDED = ("framing", "background", "resampling")

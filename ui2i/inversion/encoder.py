@@ -11,10 +11,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from ui2i.config import EncoderConfig, NetworkConfig
 from ui2i.errors import DataError
 from ui2i.networks.discriminator import DiscriminatorBlock
 from ui2i.networks.layers import FullyConnected
+from ui2i.settings import EncoderConfig, NetworkConfig
 
 
 class Encoder(nn.Module):

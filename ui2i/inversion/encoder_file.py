@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 
 from ui2i.checkpoints import stored_tensors
-from ui2i.config import EncoderConfig, NetworkConfig, from_mapping, to_mapping
 from ui2i.errors import CheckpointError, UI2IError
 from ui2i.inversion.encoder import Encoder
 from ui2i.networks.blank import blank_network
 from ui2i.provenance import provenance
+from ui2i.settings import EncoderConfig, NetworkConfig, from_mapping, to_mapping
 from ui2i.tensor_files import read_tensors, write_tensors
 
 FORMAT_VERSION = 1

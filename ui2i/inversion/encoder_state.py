@@ -5,8 +5,8 @@ from typing import Any
 
 import torch
 
-from ui2i.config import EncoderConfig, to_mapping
 from ui2i.files import atomic_file, is_whole_zip
+from ui2i.settings import EncoderConfig, to_mapping
 
 WITHOUT_EFFECT = ("snapshot_kimg", "num_held_out")
 """Settings that do not change what a step computes."""

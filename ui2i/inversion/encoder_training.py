@@ -15,7 +15,6 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from ui2i.config import EncoderConfig, InversionConfig
 from ui2i.datasets.prepared import BatchSampler, PreparedDataset
 from ui2i.errors import TrainingError
 from ui2i.images import to_tensor
@@ -27,6 +26,7 @@ from ui2i.networks.generator import Generator
 from ui2i.perceptual import Perceptual
 from ui2i.precision import DTYPES, choose_precision, warn_if_emulated
 from ui2i.progress import Progress, no_progress
+from ui2i.settings import EncoderConfig, InversionConfig
 
 WARMUP = 0.05  # share of the steps in which the rate rises; after it half a cosine falls
 HELD_OUT_SEED = 1 << 20  # added to the seed for the generated images that measure

@@ -17,7 +17,6 @@ import torch
 from jaxtyping import Float32, UInt8
 from torch import Tensor
 
-from ui2i.config import InversionConfig, NetworkConfig, to_mapping
 from ui2i.errors import DataError
 from ui2i.files import sha256_bytes
 from ui2i.images import to_tensor
@@ -26,6 +25,7 @@ from ui2i.inversion.optimize import InversionResult, invert
 from ui2i.networks.generator import Generator
 from ui2i.perceptual import Perceptual
 from ui2i.progress import Progress, no_progress
+from ui2i.settings import InversionConfig, NetworkConfig, to_mapping
 from ui2i.tables import read_table, write_table
 
 STORE_VERSION = 1  # raised when equal settings come to give other codes

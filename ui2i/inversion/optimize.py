@@ -13,7 +13,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ui2i.config import InversionConfig, InversionMethod
 from ui2i.devices import fast_arithmetic
 from ui2i.errors import ConfigError, DataError
 from ui2i.inversion.encoder import Encoder
@@ -23,6 +22,7 @@ from ui2i.inversion.target import Target
 from ui2i.networks.generator import Generator
 from ui2i.perceptual import Perceptual
 from ui2i.progress import Progress, no_progress
+from ui2i.settings import InversionConfig, InversionMethod
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ui2i.config import InversionConfig
 from ui2i.errors import TrainingError
 from ui2i.inversion.codes import code_spread
 from ui2i.inversion.encoder import Encoder
@@ -23,6 +22,7 @@ from ui2i.inversion.schedule import rate_scale
 from ui2i.inversion.spaces import LatentSpace
 from ui2i.inversion.target import Target
 from ui2i.networks.generator import Generator
+from ui2i.settings import InversionConfig
 
 # Adam's memory of gradients and of their squares. Shorter than usual (0.9, 0.999): in 50 to 200 steps the first
 # gradients, which are large, would otherwise keep later steps short (docs/results/inversion.md).

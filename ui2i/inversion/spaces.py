@@ -14,10 +14,10 @@ from collections.abc import Callable
 from jaxtyping import Float
 from torch import Tensor
 
-from ui2i.config import InversionMethod
 from ui2i.errors import ConfigError
 from ui2i.factorization import directions, gram, style_weights
 from ui2i.networks.generator import Generator
+from ui2i.settings import InversionMethod
 
 # Adam's rate at the top of the ramp, in units of the method's own coordinates: the smallest loss of a sweep in factors
 # of 2 over 8 held-out photographs, 200 steps, with a 64 px model (w_dim 96) after 48,000 images of training. The last

@@ -4,9 +4,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ui2i.config import InversionConfig
 from ui2i.metrics.ssim import ssim
 from ui2i.perceptual import Perceptual
+from ui2i.settings import InversionConfig
 
 _TINY = 1e-12  # under a root, whose slope at 0 is infinite
 

@@ -6,11 +6,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from ui2i.config import NoiseMode
 from ui2i.errors import ConfigError
 from ui2i.layer_swap.weights import check_resolution, check_same_synthesis
 from ui2i.networks.generator import Generator
 from ui2i.ops.resample import upsample2x
+from ui2i.settings import NoiseMode
 
 
 def synthesize_feature_swap(

@@ -6,9 +6,9 @@ import re
 
 import torch
 
-from ui2i.config import NetworkConfig
 from ui2i.errors import CheckpointError, ConfigError
 from ui2i.networks.generator import Generator
+from ui2i.settings import NetworkConfig
 from ui2i.variants import Side
 
 # What must agree for two synthesis networks to exchange layers; their mapping networks may differ.

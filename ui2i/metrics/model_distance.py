@@ -23,7 +23,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ui2i.config import DistanceConfig
 from ui2i.errors import CheckpointError, ConfigError
 from ui2i.metrics.moments import Moments
 from ui2i.metrics.unfinished import Pair as Pair
@@ -31,6 +30,7 @@ from ui2i.metrics.unfinished import Unfinished, fingerprint
 from ui2i.networks.generator import Generator
 from ui2i.perceptual import Perceptual
 from ui2i.progress import Progress, no_progress
+from ui2i.settings import DistanceConfig
 
 LatentSpace = Literal["z", "w"]
 _LATENT_STREAM, _NOISE_STREAM = 0, 1

@@ -16,10 +16,10 @@ from pathlib import Path
 import numpy as np
 from torch import nn
 
-from ui2i.config import DistanceConfig
 from ui2i.files import sha256_bytes, sha256_listing, write_bytes
 from ui2i.metrics.moments import Moments
 from ui2i.perceptual import Perceptual
+from ui2i.settings import DistanceConfig
 
 SAVE_INTERVAL_SECONDS = 20.0
 

@@ -5,9 +5,9 @@ import math
 import torch
 from torch import Tensor, nn
 
-from ui2i.config import NetworkConfig
 from ui2i.errors import ConfigError
 from ui2i.networks.layers import Convolution, FullyConnected, dtype_at
+from ui2i.settings import NetworkConfig
 
 
 class DiscriminatorBlock(nn.Module):

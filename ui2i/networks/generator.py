@@ -9,10 +9,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from ui2i.config import NetworkConfig, NoiseMode
 from ui2i.errors import ConfigError
 from ui2i.networks.layers import FullyConnected, SynthesisLayer, ToRGB, dtype_at
 from ui2i.ops.resample import upsample2x
+from ui2i.settings import NetworkConfig, NoiseMode
 
 W_AVG_DECAY = 0.995  # of the moving mean of w, stylegan2-ada-pytorch's value
 

@@ -12,11 +12,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ui2i.config import NoiseMode
 from ui2i.ops.activation import LRELU_SLOPE, activate, is_fused, scale_channels
 from ui2i.ops.convolution import conv2d, conv_transpose2d
 from ui2i.ops.modulation import demodulation, map_pixels
 from ui2i.ops.resample import blur, downsample2x
+from ui2i.settings import NoiseMode
 
 LRELU_GAIN = math.sqrt(2)
 

@@ -9,8 +9,8 @@ import dataclasses
 import torch
 from torch import Tensor
 
-from ui2i.config import NetworkConfig
 from ui2i.networks.generator import Generator
+from ui2i.settings import NetworkConfig
 
 
 @dataclasses.dataclass(frozen=True)

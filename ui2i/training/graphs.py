@@ -12,7 +12,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from ui2i.config import TrainingConfig
+from ui2i.settings import TrainingConfig
 from ui2i.training.draws import draw_cutoff
 from ui2i.training.sharding import Sharding
 from ui2i.training.state import TrainingState

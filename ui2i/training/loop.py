@@ -14,7 +14,6 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from ui2i.config import NetworkConfig, TrainingConfig
 from ui2i.datasets.loading import BatchLoader
 from ui2i.datasets.prepared import BatchSampler, PreparedDataset
 from ui2i.devices import fast_arithmetic
@@ -24,6 +23,7 @@ from ui2i.networks.discriminator import Discriminator
 from ui2i.networks.generator import Generator
 from ui2i.precision import choose_precision, warn_if_emulated
 from ui2i.progress import Progress, no_progress
+from ui2i.settings import NetworkConfig, TrainingConfig
 from ui2i.training.graphs import StepGraphs, suits_graphs
 from ui2i.training.memory import largest_fitting_batch, out_of_memory, stopped_by_memory
 from ui2i.training.processes import from_first_process, joined_processes, process_count, process_rank, wait_for_all

@@ -4,8 +4,8 @@ import gc
 
 import torch
 
-from ui2i.config import TrainingConfig
 from ui2i.errors import ConfigError, TrainingError
+from ui2i.settings import TrainingConfig
 from ui2i.training.sharding import Sharding
 from ui2i.training.state import TrainingState
 from ui2i.training.step import train_step

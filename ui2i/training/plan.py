@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 import torch
 
-from ui2i.config import NetworkConfig, TrainingConfig
 from ui2i.networks.discriminator import Discriminator
 from ui2i.networks.generator import Generator
 from ui2i.precision import warn_if_emulated
+from ui2i.settings import NetworkConfig, TrainingConfig
 from ui2i.training.state import TrainingState, initial_state, trainable_parameters
 from ui2i.training.step import train_step
 from ui2i.training.watching import GIB, duration, peak_memory_bytes

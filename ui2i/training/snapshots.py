@@ -15,10 +15,10 @@ from typing import Any
 
 import torch
 
-from ui2i.config import NetworkConfig, TrainingConfig, to_mapping
 from ui2i.datasets.prepared import PreparedDataset
 from ui2i.errors import TrainingError
 from ui2i.files import atomic_file, is_whole_zip
+from ui2i.settings import NetworkConfig, TrainingConfig, to_mapping
 from ui2i.training.processes import process_rank
 from ui2i.training.state import TrainingState, restore_state, state_to_dict
 

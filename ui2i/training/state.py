@@ -7,11 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ui2i.config import NetworkConfig, TrainingConfig
 from ui2i.errors import CheckpointError, ConfigError
 from ui2i.networks.discriminator import Discriminator
 from ui2i.networks.generator import Generator
 from ui2i.precision import choose_precision
+from ui2i.settings import NetworkConfig, TrainingConfig
 
 
 @dataclasses.dataclass(kw_only=True)

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from ui2i.augmentation import AugmentationDraws, augment, draw_augmentation, update_probability
-from ui2i.config import TrainingConfig
 from ui2i.errors import TrainingError
 from ui2i.losses import discriminator_loss, generator_loss, path_lengths, r1_penalty
 from ui2i.precision import DTYPES
+from ui2i.settings import TrainingConfig
 from ui2i.training.draws import LatentDraws, NoiseDraws, draw_latents, draw_noise
 from ui2i.training.sharding import Part, Sharding
 from ui2i.training.state import TrainingState, trainable_parameters

@@ -25,7 +25,6 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from ui2i.config import InversionConfig
 from ui2i.contact_sheet import Row, contact_sheet
 from ui2i.datasets.manifest import REJECT_SCHEMA, REJECTS_NAME
 from ui2i.files import atomic_folder
@@ -38,6 +37,7 @@ from ui2i.networks.generator import Generator
 from ui2i.perceptual import Perceptual
 from ui2i.progress import Progress, no_progress
 from ui2i.provenance import code_commit
+from ui2i.settings import InversionConfig
 from ui2i.tables import TRANSLATION_SCHEMA, write_table
 from ui2i.translation.inputs import Inputs, NamedImages, Reject, SourceImage, StemNamer, list_inputs, readable_batches
 from ui2i.translation.outputs import Output, TranslationConfig, plan_outputs

@@ -3,15 +3,17 @@
 import dataclasses
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from jaxtyping import Float
+from pydantic import Field
 from torch import Tensor
 
-from ui2i.bounds import Bounded, CountOrNone, Seed, Truncation
 from ui2i.errors import ConfigError
 from ui2i.networks.generator import Generator
+from ui2i.settings import dataclass
+from ui2i.settings.bounds import CountOrNone, Seed, Truncation, Whole
 from ui2i.translation.edits import semantic_step
 from ui2i.translation.family import check_family
 from ui2i.translation.styles import mix_styles, sample_style
@@ -19,21 +21,17 @@ from ui2i.translation.styles import mix_styles, sample_style
 RECONSTRUCTION = "reconstruction"
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class TranslationConfig(Bounded):
+@dataclass(frozen=True, kw_only=True)
+class TranslationConfig:
     """What is made of every image's code, beside its plain translation."""
 
     truncation_psi: Truncation = 1.0  # pulls the codes towards the targets' mean; not for reconstructions
     num_styles: CountOrNone = 0  # further versions with sampled appearance (paper, Eq. 10)
     num_style_layers: CountOrNone = 4  # style inputs that another appearance takes over, from the image's side
     style_seed: Seed | None = None  # the k-th sampled appearance, from 1, has this + k; None: the inversion's seed
-    directions: tuple[int, ...] = ()  # versions that are moved along semantic directions, 1 the strongest
-    strengths: tuple[float, ...] = (2.0,)  # of each of these, in standard deviations of w
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if any(not abs(strength) <= 100 for strength in self.strengths):
-            raise ConfigError(f"strengths are {list(self.strengths)}, expected -100 to 100 standard deviations")
+    directions: tuple[Whole, ...] = ()  # versions that are moved along semantic directions, 1 the strongest
+    # Of each of these, in standard deviations of w.
+    strengths: tuple[Annotated[float, Field(ge=-100, le=100)], ...] = (2.0,)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

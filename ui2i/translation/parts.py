@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from ui2i.config import InversionConfig
 from ui2i.images.framing import CENTERED, Framer
 from ui2i.inversion import Encoder, Inverter
 from ui2i.networks.generator import Generator
 from ui2i.perceptual import Perceptual
 from ui2i.progress import Progress, no_progress
+from ui2i.settings import InversionConfig
 from ui2i.translation.inputs import Inputs, list_inputs, readable_batches
 
 

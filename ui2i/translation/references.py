@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 
-from ui2i.config import InversionConfig
 from ui2i.errors import DataError
 from ui2i.files import sha256_bytes, sha256_listing
 from ui2i.images.framing import CENTERED, Framer
@@ -16,6 +15,7 @@ from ui2i.inversion import Inverter, stack_latents
 from ui2i.networks.generator import Generator
 from ui2i.perceptual import Perceptual
 from ui2i.progress import Progress, no_progress
+from ui2i.settings import InversionConfig
 from ui2i.translation.inputs import Inputs, Reject, SourceImage, list_inputs
 from ui2i.translation.outputs import Reference
 

@@ -4,10 +4,11 @@ import dataclasses
 import json
 from typing import TYPE_CHECKING, Any
 
+from experiments.paper.settings import Figures, sections_of
+from experiments.synthetic.settings import drawn_style
 from tasks.models.domain_models import Model, base_model, target_models
 from tasks.models.inversion_models import encoder_of, latent_store
-from tasks.project.figure_params import Figures
-from tasks.project.params import Params, find_entry
+from tasks.project.params import find_entry
 from tasks.running.progress import part_of
 from tasks.running.stage_cli import Job, default_device
 from ui2i.progress import Progress
@@ -50,7 +51,7 @@ def set_up(job: Job) -> Setup:
     from ui2i.perceptual import load_perceptual
     from ui2i.provenance import provenance
 
-    settings, device = find_entry(job.params.figures, job.name, "figures"), default_device()
+    settings, device = find_entry(sections_of(job.params).figures, job.name, "figures"), default_device()
     bases = settings.bases or tuple(dict.fromkeys(domain.base for domain in job.params.domains.values()))
     provenances = provenance(device)
     made = {
@@ -120,12 +121,6 @@ def readers(setup: Setup, family: "Family", progress: Progress) -> "dict[str, At
         )
         for place, (name, style) in enumerate(styles.items())
     }
-
-
-def drawn_style(params: Params, name: str) -> str | None:
-    """Return the style in which a dataset's images are drawn; None: they come from elsewhere."""
-    is_drawn = name in params.drawn and params.datasets[name].images == f"data/raw/{name}"
-    return params.drawn[name].style if is_drawn else None
 
 
 def _family(job: Job, base: str, device: str) -> "Family":

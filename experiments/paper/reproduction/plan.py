@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Mapping
 
-from tasks.project.comparison_params import pair_modes
+from experiments.paper.settings import pair_modes, sections_of
+from experiments.synthetic.settings import drawn_of
 from tasks.project.params import Params, training_config
 
 START_SECONDS = 6.0  # of DVC and of the stage's own process
@@ -24,11 +25,11 @@ def estimate_seconds(params: Params, stage: str) -> float:
 
 
 def _draw(params: Params, name: str) -> float:
-    return params.drawn[name].num_images / DRAWN
+    return drawn_of(params)[name].num_images / DRAWN
 
 
 def _ingest(params: Params, name: str) -> float:
-    return params.drawn[name].num_images / INGESTED if name in params.drawn else 0.0
+    return drawn_of(params)[name].num_images / INGESTED if name in drawn_of(params) else 0.0
 
 
 def _finetune(params: Params, name: str) -> float:
@@ -47,29 +48,30 @@ def _pair(params: Params, name: str) -> float:
 
 def _evaluate(params: Params, name: str) -> float:
     num_models = 1 + len(params.domains[name].modes) + len(params.swap.resolutions)
-    return num_models * params.evaluation.num_images / GENERATED + params.drawn[name].num_images / JUDGED
+    return num_models * params.evaluation.num_images / GENERATED + drawn_of(params)[name].num_images / JUDGED
 
 
 def _translate(params: Params, name: str) -> float:
-    first = next(domain for domain in params.judged if params.domains[domain].base == params.domains[name].base)
+    base, judged = params.domains[name].base, sections_of(params).judged
+    first = next(domain for domain in judged if params.domains[domain].base == base)
     searched = params.translate.num_images * params.inversion.num_steps / INVERSION_STEPS
     return searched if name == first else 0.0  # the others of a family find the codes at hand
 
 
 def _judge(params: Params, name: str) -> float:
     num_outputs = (1 + len(params.swap.resolutions)) * params.translate.num_images
-    return (num_outputs + params.drawn[name].num_images) / JUDGED
+    return (num_outputs + drawn_of(params)[name].num_images) / JUDGED
 
 
 def _truth(params: Params, name: str) -> float:
-    truth = params.truth[name]
+    truth = sections_of(params).truth[name]
     variants = 1 + len(params.swap.resolutions)
     readers = truth.regressor.num_drawings * (1 / DRAWN + truth.regressor.num_epochs / READ)
     return 1.5 * readers + params.translate.num_images * (variants + truth.num_draws) / JUDGED
 
 
 def _baseline(params: Params, name: str) -> float:
-    minutes = params.baselines[name].minutes
+    minutes = sections_of(params).baselines[name].minutes
     mode = params.domains[name].modes[0]
     return minutes * 60 if minutes else training_config(params, name, mode).total_kimg * 1000 / TRAINED
 
@@ -79,12 +81,12 @@ def _encode(params: Params, name: str) -> float:
 
 
 def _compare_inversions(params: Params, name: str) -> float:
-    contest = params.inversions[name]
+    contest = sections_of(params).inversions[name]
     return 2 * contest.num_images * contest.num_steps * SEARCHES / INVERSION_STEPS
 
 
 def _figures(params: Params, name: str) -> float:
-    return FIGURES_SECONDS * (1 if params.figures[name].quick else 4)
+    return FIGURES_SECONDS * (1 if sections_of(params).figures[name].quick else 4)
 
 
 _WORK: Mapping[str, Callable[[Params, str], float]] = {

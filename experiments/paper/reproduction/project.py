@@ -11,14 +11,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tasks.project.params import Params, load_params, parse_params
+from experiments.paper.settings import PaperSections, sections_of
+from tasks.project.params import Params, all_sections, load_params, parse_params
 from tasks.project.paths import DVC_FILE, Project
 from tasks.running.dvc_command import run_dvc
+from tasks.running.dvc_stages import read_stages
 from ui2i.errors import BackboneError, ConfigError
 from ui2i.files import atomic_folder, write_bytes, write_text
 
 if TYPE_CHECKING:
-    from ui2i.config import BackboneName
+    from ui2i.settings import BackboneName
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 EXPERIMENTS = REPOSITORY / "data" / "experiments"
@@ -111,13 +113,8 @@ def reproduction_stages(params: Params, only: Sequence[str] = ()) -> list[str]:
     Raises:
         ConfigError: one of them does not exist.
     """
-    stages = [*_models(params), *_inversions(params)]
-    for name in params.judged:
-        stages += [f"{kind}@{name}" for kind in ("evaluate", "translate", "judge")]
-        stages += [f"truth@{name}"] if name in params.truth else []
-        stages += [f"{kind}@{name}" for kind in ("baseline", "judge_baseline")] if name in params.baselines else []
-    stages += ["table@2"] if "2" in params.tables and params.judged else []
-    stages += [f"figures@{name}" for name in params.figures]
+    sections, defined = sections_of(params), read_stages(REPOSITORY / DVC_FILE, all_sections(params))
+    stages = [stage for stage in defined.order if _leads_to_results(sections, *stage.split("@"))]
     kinds = list(dict.fromkeys(stage.split("@")[0] for stage in stages))
     for wish in only:
         if wish not in stages and wish not in kinds:
@@ -128,23 +125,11 @@ def reproduction_stages(params: Params, only: Sequence[str] = ()) -> list[str]:
     return [stage for stage in stages if not only or stage in only or stage.split("@")[0] in only]
 
 
-def _models(params: Params) -> list[str]:
-    """Return what leads to the models, and to Table I."""
-    stages = [f"draw@{name}" for name in params.drawn]
-    stages += [f"ingest@{name}" for name in params.datasets]
-    stages += [f"import@{name}" for name in params.imported]
-    stages += [f"pretrain@{name}" for name in params.bases]
-    for name in params.domains:
-        stages += [f"{kind}@{name}" for kind in ("finetune", "swap", "distance")]
-    stages += [f"pair@{name}" for name in params.pairs]
-    return [*stages, "table@1"] if "1" in params.tables else stages
-
-
-def _inversions(params: Params) -> list[str]:
-    """Return what leads to Table III."""
-    stages = [f"encode@{name}" for name in params.encoders]
-    stages += [f"compare_inversions@{name}" for name in params.inversions]
-    return [*stages, "table@3"] if "3" in params.tables and params.inversions else stages
+def _leads_to_results(sections: PaperSections, kind: str, name: str) -> bool:
+    """Whether a stage is for the paper's tables and figures: only some domains' images are evaluated."""
+    if kind in ("evaluate", "translate", "truth"):
+        return name in sections.judged
+    return kind != "table" or bool({"1": True, "2": sections.judged, "3": sections.inversions}[name])
 
 
 def _place(out: Path | None, *, quick: bool) -> tuple[str, Project, Path]:
@@ -204,8 +189,8 @@ def _backbone_kind(path: Path) -> "BackboneName":
     Raises:
         BackboneError: none that is known, or it cannot be read.
     """
-    from ui2i.config import PerceptualConfig
     from ui2i.perceptual import load_perceptual
+    from ui2i.settings import PerceptualConfig
 
     for kind in _BACKBONES:
         try:

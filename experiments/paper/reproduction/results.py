@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from experiments.paper.reproduction.project import reproduction_stages
+from experiments.paper.settings import sections_of
 from tasks.project.params import Params, load_params
 from tasks.project.paths import Project
 from tasks.running.costs import Cost, read_cost
@@ -75,14 +76,15 @@ def read_results(project: Project) -> Results:
     evaluations = _if_measured(lambda: evaluations_of_all(project, params))
     cells = [] if distances is None else model_distance_table(distances).cells
     figures = project.figures
+    sections = sections_of(params)
     return Results(
         project=project,
         params=params,
         distances=[cell for cell in cells if cell.origin == "measured"],
         evaluations=None if evaluations is None else _last(evaluations),
-        truth=_tables({name: project.truth_table(name) for name in params.truth}, TRUTH_SCHEMA),
-        baseline_truth=_tables({name: project.baseline_truth(name) for name in params.baselines}, TRUTH_SCHEMA),
-        inversions=_tables({base: project.inverted_table(base) for base in params.inversions}, INVERTED_SCHEMA),
+        truth=_tables({name: project.truth_table(name) for name in sections.truth}, TRUTH_SCHEMA),
+        baseline_truth=_tables({name: project.baseline_truth(name) for name in sections.baselines}, TRUTH_SCHEMA),
+        inversions=_tables({base: project.inverted_table(base) for base in sections.inversions}, INVERTED_SCHEMA),
         agreement=_tables({"6": figures / "figure6.agreement.parquet"}, AGREEMENT_SCHEMA).get("6"),
         measures=_tables({number: figures / f"figure{number}.parquet" for number in ("7", "8")}, MEASURES_SCHEMA),
         costs=_costs(project, params),

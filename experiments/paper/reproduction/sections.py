@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from experiments.paper.reproduction.project import experiment_of
 from experiments.paper.reproduction.results import Results
+from experiments.paper.settings import sections_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -128,7 +129,7 @@ def _training_times(results: Results) -> str:
     from experiments.paper.stages.baseline import training_minutes
 
     times = []
-    for name, baseline in results.params.baselines.items():
+    for name, baseline in sections_of(results.params).baselines.items():
         domain = results.params.domains[name]
         ours = training_minutes(results.project, name, domain.modes[0])
         times.append(f"{baseline.minutes or ours:.1f} minutes ({domain.base}2{name}; {domain.modes[0]}: {ours:.1f})")

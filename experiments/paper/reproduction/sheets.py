@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from experiments.paper.reproduction.results import Results
+from experiments.synthetic.settings import drawn_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,9 +50,9 @@ def _counterparts(results: Results, domain: str, base: str, paths: list[str]) ->
     from experiments.paper.truth import draw_images
 
     drawn = _drawn(results.project.raw(base), paths)
-    style, resolution = results.params.drawn[domain].style, results.params.ingest.img_resolution
+    style, resolution = drawn_of(results.params)[domain].style, results.params.ingest.img_resolution
     people = [image.attributes for image in drawn]
-    return draw_images(people, style, resolution, drawn_resolution=results.params.drawn[base].resolution)
+    return draw_images(people, style, resolution, drawn_resolution=drawn_of(results.params)[base].resolution)
 
 
 def _drawn(folder: Path, paths: list[str]) -> "list[DrawnImage]":

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from experiments.paper.settings import sections_of
 from tasks.project.params import find_entry
 from tasks.project.paths import Project
 from tasks.running.stage_cli import RESTART_VARIABLE, Job, Stage, default_device, main
@@ -34,7 +35,7 @@ def work(job: Job) -> None:
     """Train the baseline and have it translate the images that `translate@` translates."""
     from ui2i.files import atomic_folder
 
-    settings = find_entry(job.params.baselines, job.name, "baselines")
+    settings = find_entry(sections_of(job.params).baselines, job.name, "baselines")
     minutes = settings.minutes or training_minutes(job.project, job.name, job.params.domains[job.name].modes[0])
     run_folder = job.project.baseline_run(job.name)
     if os.environ.get(RESTART_VARIABLE) == "1":
@@ -120,6 +121,7 @@ STAGE = Stage(
     option="domain",
     output=Project.baseline,
     work=work,
+    trains=True,
 )
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from experiments.paper.settings import sections_of
 from tasks.models.domain_models import named_model
 from tasks.models.inversion_models import encoder_path, find_encoder
 from tasks.project.params import Params, find_entry, load_params
@@ -18,12 +19,12 @@ from ui2i.progress import Progress, no_progress
 
 if TYPE_CHECKING:
     from experiments.paper.inversion_comparison import Contestant
-    from ui2i.config import InversionConfig
+    from ui2i.settings import InversionConfig
 
 
 def work(job: Job) -> None:
     """Compare all methods on a base's images (paper, Table III)."""
-    contest = find_entry(job.params.inversions, job.name, "inversions")
+    contest = find_entry(sections_of(job.params).inversions, job.name, "inversions")
     _compare(
         job.project,
         job.params,
@@ -129,7 +130,7 @@ def _configs(
     config: "InversionConfig", methods: Sequence[str], *, with_encoder: bool, encoder_steps: int
 ) -> "list[InversionConfig]":
     from experiments.paper.inversion_comparison import default_contest
-    from ui2i.config import from_mapping, to_mapping
+    from ui2i.settings import from_mapping, to_mapping
 
     if not methods:
         return default_contest(config, with_encoder=with_encoder, encoder_steps=encoder_steps)

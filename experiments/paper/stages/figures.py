@@ -4,7 +4,7 @@ import json
 import sys
 from pathlib import Path
 
-from tasks.project.figure_params import SET_NAME
+from experiments.paper.settings import FIGURE_SET
 from tasks.project.paths import Project
 from tasks.running.progress import part_of
 from tasks.running.stage_cli import Job, Stage, main
@@ -51,7 +51,7 @@ STAGE = Stage(
 def with_set(arguments: list[str]) -> list[str]:
     """Return a command line that names the only set there is, if it names none."""
     is_named = any(part == "--set" or part.startswith("--set=") for part in arguments)
-    return arguments if is_named else ["--set", SET_NAME, *arguments]
+    return arguments if is_named else ["--set", FIGURE_SET, *arguments]
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ be taken image by image.
 import dataclasses
 import sys
 
+from experiments.paper.settings import sections_of
 from tasks.project.params import find_entry
 from tasks.project.paths import Project
 from tasks.running.stage_cli import Job, Stage, main
@@ -22,7 +23,8 @@ def work(job: Job) -> None:
     from ui2i.files import sha256_file
     from ui2i.tables import EVALUATION_SCHEMA, write_table
 
-    settings, base = job.params.truth[job.name], find_entry(job.params.baselines, job.name, "baselines").base
+    sections = sections_of(job.params)
+    settings, base = sections.truth[job.name], find_entry(sections.baselines, job.name, "baselines").base
     folder = job.project.baseline(job.name)
     rows = judge_folder(
         job.project,

@@ -3,21 +3,22 @@
 import sys
 import time
 
+from experiments.paper.settings import sections_of
 from tasks.project.paths import Project
 from tasks.running.stage_cli import Job, Stage, default_device, main
 
 
 def work(job: Job) -> None:
     """Measure a pair of domains (paper, Eq. 1; Table I, cartoon2metface): FT with FT, FC-FT with FC-FT, and so on."""
+    from experiments.paper.settings import pair_modes
     from tasks.models.distance_rows import distance_rows
     from tasks.models.domain_models import named_model
-    from tasks.project.comparison_params import pair_modes
     from tasks.project.params import find_entry
     from ui2i.metrics.model_distance import model_distances
     from ui2i.perceptual import load_perceptual
     from ui2i.tables import DISTANCE_SCHEMA, append_rows
 
-    pair, device = find_entry(job.params.pairs, job.name, "pairs"), default_device()
+    pair, device = find_entry(sections_of(job.params).pairs, job.name, "pairs"), default_device()
     pairs = [(f"{pair.source}/{mode}", f"{pair.target}/{mode}") for mode in pair_modes(job.params, job.name)]
     models = {
         name: named_model(job.project, job.params, name, device=device)

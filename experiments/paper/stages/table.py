@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tasks.project.measurement_params import TABLE_SOURCES
+from experiments.paper.settings import TABLE_SOURCES, sections_of
 from tasks.project.params import Params
 from tasks.project.paths import Project
 from tasks.running.stage_cli import Job, Stage, main
@@ -61,7 +61,7 @@ def distances_of_all(project: Project, params: Params) -> "pd.DataFrame":
     from ui2i.tables import DISTANCE_SCHEMA
 
     paths = [project.distance_table(domain) for domain in params.domains]
-    paths += [project.pair_table(pair) for pair in params.pairs]
+    paths += [project.pair_table(pair) for pair in sections_of(params).pairs]
     return _concat([*paths, project.measured_distances], DISTANCE_SCHEMA, "1")
 
 
@@ -74,8 +74,8 @@ def evaluations_of_all(project: Project, params: Params) -> "pd.DataFrame":
     from ui2i.tables import EVALUATION_SCHEMA
 
     paths = [project.evaluation_table(domain) for domain in params.domains]
-    paths += [project.image_evaluation(domain) for domain in params.judged]
-    paths += [project.baseline_evaluation(domain) for domain in params.baselines]
+    paths += [project.image_evaluation(domain) for domain in sections_of(params).judged]
+    paths += [project.baseline_evaluation(domain) for domain in sections_of(params).baselines]
     measured = sorted(project.measured_evaluations("*").parent.glob(project.measured_evaluations("*").name))
     return _concat([*paths, *measured], EVALUATION_SCHEMA, "2")
 

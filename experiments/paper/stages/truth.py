@@ -7,9 +7,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from experiments.paper.settings import Truth, sections_of
+from experiments.synthetic.settings import drawn_of
 from tasks.project.params import find_entry
 from tasks.project.paths import Project
-from tasks.project.truth_params import Truth
 from tasks.running.progress import part_of
 from tasks.running.stage_cli import Job, Stage, default_device, main
 
@@ -26,7 +27,7 @@ NUM_SHEET_ROWS = 16
 
 def work(job: Job) -> None:
     """Score the images of data/translations/<domain>, and read which attributes they kept."""
-    settings = find_entry(job.params.truth, job.name, "truth")
+    settings = find_entry(sections_of(job.params).truth, job.name, "truth")
     write_truth(job, load(job, settings), settings, job.project.truth_table(job.name))
 
 
@@ -50,7 +51,7 @@ def write_truth(job: Job, cases: "Cases", settings: Truth, path: Path) -> None:
         seed=settings.seed,
         progress=part_of(job.progress, 0, 3, ""),
     )
-    style = job.params.drawn[job.name].style
+    style = drawn_of(job.params)[job.name].style
     regressors = _regressors(job, settings, (style, cases.drawn[0].style), resolution=cases.inputs.shape[1])
     kept = _kept(cases, settings, *regressors)
     kept_rows = [row for variant in kept for row in _kept_rows(job, cases, variant, kept[variant], regressors)]
@@ -118,7 +119,7 @@ def _score_rows(
     shared = {
         "domain": job.name,
         "style": style,
-        "seed": job.params.truth[job.name].seed,
+        "seed": sections_of(job.params).truth[job.name].seed,
         "backbone": perceptual.name,
         "backbone_hash": perceptual.weights_hash,
         "commit": code_commit(),

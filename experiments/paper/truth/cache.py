@@ -11,15 +11,16 @@ from typing import Any
 
 import torch
 
+from experiments.paper.settings import RegressorConfig
 from experiments.paper.truth.columns import Column
 from experiments.paper.truth.regressor import AttributeRegressor, HeldOut
 from experiments.paper.truth.regressor_training import drawing_sample, train_regressor
-from ui2i.config import RegressorConfig, from_mapping, to_mapping
 from ui2i.errors import CheckpointError, UI2IError
 from ui2i.files import sha256_bytes
 from ui2i.precision import choose_precision
 from ui2i.progress import Progress, no_progress
 from ui2i.provenance import provenance
+from ui2i.settings import from_mapping, to_mapping
 from ui2i.tensor_files import read_tensors, write_tensors
 
 FORMAT_VERSION = 1

@@ -16,8 +16,8 @@ import torch.nn.functional as F
 from jaxtyping import Float, Float64
 from torch import Tensor, nn
 
+from experiments.paper.settings import RegressorConfig
 from experiments.paper.truth.columns import Column
-from ui2i.config import RegressorConfig
 from ui2i.errors import DataError
 
 MAX_READ_RESOLUTION = 64

@@ -13,13 +13,13 @@ import numpy as np
 import torch
 from jaxtyping import UInt8
 
+from experiments.paper.settings import RegressorConfig
 from experiments.paper.truth.columns import attribute_columns, held_out_score
 from experiments.paper.truth.loss import Targets
 from experiments.paper.truth.pairs import draw_images
 from experiments.paper.truth.regressor import MAX_READ_RESOLUTION, AttributeRegressor, HeldOut, shrink
 from experiments.synthetic.drawing.registry import subject_of
 from experiments.synthetic.drawing.subjects import Attributes
-from ui2i.config import RegressorConfig
 from ui2i.errors import TrainingError
 from ui2i.images import to_tensor, to_uint8
 from ui2i.precision import choose_precision, warn_if_emulated

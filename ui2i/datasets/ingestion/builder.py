@@ -15,7 +15,6 @@ from typing import Any, NamedTuple, TypeVar
 import pyarrow as pa
 
 from ui2i import __version__
-from ui2i.config import IngestConfig, to_mapping
 from ui2i.datasets.ingestion import sheets
 from ui2i.datasets.ingestion.duplicates import NearDuplicates, hash_bytes
 from ui2i.datasets.ingestion.examine import Examined, PreparedImage
@@ -36,6 +35,7 @@ from ui2i.datasets.manifest import (
 )
 from ui2i.files import sha256_bytes, sha256_file
 from ui2i.images import save_png
+from ui2i.settings import IngestConfig, to_mapping
 
 _T = TypeVar("_T", bound=tuple[Any, ...])
 

@@ -13,7 +13,6 @@ import numpy as np
 from PIL import Image, features
 from PIL import __version__ as pillow_version
 
-from ui2i.config import IngestConfig
 from ui2i.datasets.ingestion.duplicates import perceptual_hash
 from ui2i.files import sha256_bytes
 from ui2i.images import Box, encode_png
@@ -21,6 +20,7 @@ from ui2i.images.alignment import Point
 from ui2i.images.decoding import Decoded, ImageError, decode
 from ui2i.images.framing import Framed, Framer
 from ui2i.images.landmarks import Detector
+from ui2i.settings import IngestConfig
 
 EXAMINATION_VERSION = 2  # to be raised when equal bytes and settings give another image or another reason
 

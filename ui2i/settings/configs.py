@@ -1,25 +1,14 @@
-"""Every setting of the library, as frozen dataclasses. The defaults are the paper's, or StyleGAN2's where it is silent.
+"""The settings of each part of the library. The defaults are the paper's, or StyleGAN2's where it is silent."""
 
-Experiments keep their numbers in `params.yaml`; `from_mapping` turns a section of it into one of these and refuses
-keys that do not exist.
-"""
-
-import dataclasses
-import difflib
-import math
-import sys
-import types
-import typing
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from PIL import ImageColor
+from pydantic import AfterValidator, Field
 
-from ui2i.bounds import (
-    Bounded,
-    Bounds,
+from ui2i.settings.bounds import (
     Count,
     CountOrNone,
+    ImageResolution,
     Positive,
     Resolution,
     Sample,
@@ -28,10 +17,9 @@ from ui2i.bounds import (
     ShareBelowOne,
     Truncation,
     Weight,
-    bounds_of,
-    check_bounds,
+    Whole,
 )
-from ui2i.errors import ConfigError
+from ui2i.settings.validation import Expected, dataclass
 
 NoiseMode = Literal["const", "random", "none"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
@@ -40,19 +28,27 @@ BackboneName = Literal["alex", "vgg", "squeeze", "random"]
 InversionMethod = Literal["closed_form", "directions", "w", "w_plus", "closed_form_plus", "encoder", "in_domain"]
 Framing = Literal["center", "fit", "face"]
 Resampling = Literal["lanczos", "bicubic", "box"]
-ConfigT = typing.TypeVar("ConfigT")
-
-_LARGEST = sys.float_info.max
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class NetworkConfig(Bounded):
+def _check_colour(name: str) -> str:
+    try:
+        ImageColor.getrgb(name)
+    except ValueError:
+        raise Expected('a colour such as white or "#808080"; correct it') from None
+    return name
+
+
+Colour = Annotated[str, AfterValidator(_check_colour)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkConfig:
     """Architecture of a StyleGAN2 generator and its discriminator (config F by default).
 
     Layers at resolution r have `min(channel_base // r, channel_max)` channels.
     """
 
-    img_resolution: Annotated[int, Bounds(low=32, high=1024, is_power_of_two=True)] = 256  # pixels
+    img_resolution: ImageResolution = 256  # pixels
     z_dim: Count = 512
     w_dim: Count = 512
     num_mapping_layers: Count = 8
@@ -78,8 +74,8 @@ class NetworkConfig(Bounded):
         return 2 * len(self.block_resolutions)
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class TrainingConfig(Bounded):
+@dataclass(frozen=True, kw_only=True)
+class TrainingConfig:
     """Settings of StyleGAN2 training and fine-tuning (paper, section IV-B)."""
 
     total_kimg: Positive = 192.0  # thousands of real images shown; the paper's 12 000 iterations of 16
@@ -102,7 +98,7 @@ class TrainingConfig(Bounded):
     freeze_discriminator_resolution: Resolution | None = None
     mirror: bool = True  # show each image and its mirror image
     augment: Augmentation = "none"  # of what the discriminator sees (arXiv 2006.06676, 2006.10738)
-    ada_target: Annotated[float, Bounds(low=-1, high=1)] = 0.6  # of r_t, the mean sign of the logits of real images
+    ada_target: Annotated[float, Field(ge=-1, le=1)] = 0.6  # of r_t, the mean sign of the logits of real images
     ada_speed_kimg: Positive = 500.0  # in which the probability can go from 0 to 1
     ada_interval: Count = 4  # steps between adjustments of the probability
     precision: Precision = "auto"  # of activations; auto: bf16 where the device computes it natively, else fp32
@@ -114,14 +110,13 @@ class TrainingConfig(Bounded):
     seed: Seed = 0
 
     def __post_init__(self) -> None:
-        super().__post_init__()
         if self.patience is not None and self.evaluation_kimg is None:
-            raise ConfigError(
-                f"patience is {self.patience} without evaluation_kimg, expected measurements to wait for; set both"
+            raise Expected(
+                "measurements to wait for; set both", came=f"patience is {self.patience} without evaluation_kimg"
             )
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class PerceptualConfig:
     """Which LPIPS network measures distances, and where its backbone comes from."""
 
@@ -130,8 +125,8 @@ class PerceptualConfig:
     name: str | None = None  # the backbone's name in tables; None: made from `backbone` or from the file's name
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class DistanceConfig(Bounded):
+@dataclass(frozen=True, kw_only=True)
+class DistanceConfig:
     """Protocol of the model distance (paper, Eq. 1)."""
 
     num_latents: Sample = 2000
@@ -141,8 +136,8 @@ class DistanceConfig(Bounded):
     seed: Seed = 0
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class InversionConfig(Bounded):
+@dataclass(frozen=True, kw_only=True)
+class InversionConfig:
     """Latent optimisation (paper, Eq. 5 to 9)."""
 
     method: InversionMethod = "closed_form"
@@ -167,8 +162,8 @@ class InversionConfig(Bounded):
         return self.method in ("encoder", "in_domain") or self.start == "encoder"
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class EncoderConfig(Bounded):
+@dataclass(frozen=True, kw_only=True)
+class EncoderConfig:
     """The network that reads codes from images, and its training."""
 
     total_kimg: Positive = 400.0  # thousands of images shown, generated and real ones together
@@ -187,23 +182,8 @@ class EncoderConfig(Bounded):
     seed: Seed = 0
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class RegressorConfig(Bounded):
-    """A network that reads the attributes of drawn images, and the drawings it is trained on."""
-
-    num_drawings: Sample = 12_000
-    num_held_out: Sample = 1000  # further drawings, which say how well each attribute is read
-    num_epochs: Count = 10
-    batch_size: Sample = 64
-    learning_rate: Positive = 0.002
-    width: Count = 32  # channels of the first layer
-    noise: Weight = 0.1  # the most that is added to an image in [-1, 1], as a standard deviation
-    precision: Literal["auto", "fp32", "bf16"] = "auto"  # of training, as TrainingConfig's; reading is fp32
-    seed: Seed = 1_000_000  # of the drawings and the training; no images that are judged may have it
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class IngestConfig(Bounded):
+@dataclass(frozen=True, kw_only=True)
+class IngestConfig:
     """How images become a prepared dataset."""
 
     img_resolution: Count = 256
@@ -211,80 +191,15 @@ class IngestConfig(Bounded):
     face_landmarks: str | None = None  # for the framing face: a model of MediaPipe (.task) or a table (.csv, .parquet)
     max_faces: Count = 1  # images to make of one with several faces, the largest first
     resampling: Resampling = "lanczos"  # filter of resizing; box is that of the published 256 px FFHQ
-    background: str = "white"  # under transparent pixels and beside padded images: a name or "#rrggbb"
+    background: Annotated[str, AfterValidator(_check_colour)] = (
+        "white"  # under transparent pixels and beside padded images: a name or "#rrggbb"
+    )
     max_images: Count | None = None  # None: all
     max_upscale: Positive = 2.0  # an image that would have to be enlarged more is too small
     # An image longer than this times its width, or the reverse, is rejected.
-    max_aspect: Annotated[float, Bounds(low=1)] = 3.0
+    max_aspect: Annotated[float, Field(ge=1)] = 3.0
     min_contrast: Weight = 2.0  # standard deviation, in levels of 255, of the liveliest channel; below: near-uniform
     # Of 256 bits of the perceptual hash, how many may differ between near duplicates; None: these are kept.
-    near_duplicate_bits: Annotated[int, Bounds(low=0, high=32)] | None = 16
+    near_duplicate_bits: Annotated[Whole, Field(ge=0, le=32)] | None = 16
     test_share: ShareBelowOne = 0.1  # share of images kept from training, chosen by their hash
     max_reject_share: Share = 0.2  # a larger share of unusable images stops the stage
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        try:
-            ImageColor.getrgb(self.background)
-        except ValueError as error:
-            raise ConfigError(
-                f'background is {self.background!r}, expected a colour such as white or "#808080"; correct it'
-            ) from error
-
-
-def from_mapping(config_type: type[ConfigT], values: Mapping[str, Any], *, section: str) -> ConfigT:
-    """Build a config from a section of `params.yaml`.
-
-    Args:
-        section: the section's name, for error messages.
-
-    Raises:
-        ConfigError: a key does not exist in `config_type`, or a value has the wrong type or lies outside its bounds.
-    """
-    if not isinstance(values, Mapping):
-        raise ConfigError(f"{section} is {values!r}, expected settings as key: value; write {{}} for the defaults")
-    hints = typing.get_type_hints(config_type)
-    known = {field.name: hints[field.name] for field in dataclasses.fields(config_type)}  # type: ignore[arg-type]
-    bounds = bounds_of(config_type)
-    kwargs: dict[str, Any] = {}
-    for key, value in values.items():
-        if key not in known:
-            close = difflib.get_close_matches(str(key), known, n=1)
-            hint = f"did you mean {close[0]!r}?" if close else f"known keys: {', '.join(sorted(known))}"
-            raise ConfigError(f"{section} has the unknown key {key!r}, expected one of {len(known)} settings; {hint}")
-        kwargs[key] = _coerce(value, known[key], where=f"{section}.{key}")
-        if key in bounds:
-            check_bounds(kwargs[key], bounds[key], where=f"{section}.{key}")
-    return config_type(**kwargs)
-
-
-def to_mapping(config: Any) -> dict[str, Any]:
-    """Return the config's fields as plain values, ready for JSON."""
-    return dataclasses.asdict(config)
-
-
-def _coerce(value: Any, hint: Any, *, where: str) -> Any:
-    """Check `value` against a type hint made of bool, int, float, str, None and Literal."""
-    origin = typing.get_origin(hint)
-    options = typing.get_args(hint) if origin in (typing.Union, types.UnionType) else (hint,)
-    for option in options:
-        if typing.get_origin(option) is Literal:
-            if value in typing.get_args(option):
-                return value
-        elif option is type(None):
-            if value is None:
-                return None
-        elif option is float and type(value) in (int, float):
-            return float(value) if not abs(value) > _LARGEST else math.inf  # YAML's whole numbers have no end
-        elif option is int and type(value) is float and value.is_integer():  # as YAML reads 1e3
-            return int(value)
-        elif type(value) is option:
-            return value
-    expected = " or ".join(_describe(option) for option in options)
-    raise ConfigError(f"{where} is {value!r}, expected {expected}; correct it in params.yaml")
-
-
-def _describe(hint: Any) -> str:
-    if typing.get_origin(hint) is Literal:
-        return "one of " + ", ".join(map(str, typing.get_args(hint)))
-    return "null" if hint is type(None) else hint.__name__
