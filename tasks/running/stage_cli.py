@@ -68,6 +68,7 @@ class Stage:
     option: str  # domain, base or dataset
     output: Callable[[Project, str], Path]  # what the stage writes, locked meanwhile
     work: Callable[[Job], None]
+    computes: bool = True  # with networks, for which freed memory is kept (`ui2i.allocator`)
     plan: Callable[[Job], str] | None = None  # of a stage that trains: what it would do, in lines
 
     @property
@@ -86,7 +87,8 @@ class Stage:
 def main(stage: Stage, arguments: Sequence[str] | None = None) -> int:
     """Run a stage and return its exit status: 0, or 2 after printing one line `error: ...`."""
     options = _parser(stage).parse_args(arguments)
-    keep_freed_memory()
+    if stage.computes:
+        keep_freed_memory()
     try:
         if stage.trains and not options.dry_run:
             _share_among_processes(stage, sys.argv[1:] if arguments is None else arguments)
