@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 
 from tasks.project.params import Params, check_key, load_params
 from tasks.project.paths import Project, find_project
-from tasks.running.command_line import USER_ERROR, print_error
+from tasks.running.command_line import USER_ERROR, memory_error, print_error
 from tasks.running.costs import noted_cost
 from tasks.running.progress import report_progress
 from tasks.running.stop_signals import raise_on
@@ -96,6 +96,11 @@ def main(stage: Stage, arguments: Sequence[str] | None = None) -> int:
             _run(stage, options)
     except (UI2IError, OSError) as error:
         print_error(error)
+        return USER_ERROR
+    except (MemoryError, RuntimeError) as error:
+        if (told := memory_error(error)) is None:
+            raise
+        print_error(told)
         return USER_ERROR
     return 0
 
