@@ -19,6 +19,7 @@ from tasks.project.paths import Project, find_project
 from tasks.running.command_line import USER_ERROR, memory_error, print_error
 from tasks.running.costs import noted_cost
 from tasks.running.progress import report_progress
+from tasks.running.steady_inputs import steady_inputs
 from tasks.running.stop_signals import raise_on
 from tasks.running.warning_lines import warnings_as_lines
 from ui2i.allocator import keep_freed_memory
@@ -145,9 +146,16 @@ def hold(project: Project, output: Path) -> Iterator[None]:
 def _run(stage: Stage, options: argparse.Namespace) -> None:
     project = find_project(options.project)
     os.chdir(project.root)  # paths in params.yaml count from there
-    params = load_params(project)
     name = _stage_name(stage) if options.name is None else options.name
     check_key(name, where=f"--{stage.option}")  # a table is named by its number
+    with (
+        contextlib.nullcontext() if stage.trains and options.dry_run else steady_inputs(project, f"{stage.name}@{name}")
+    ):
+        _work(stage, options, project, name)
+
+
+def _work(stage: Stage, options: argparse.Namespace, project: Project, name: str) -> None:
+    params = load_params(project)
     job = Job(
         project=project,
         params=params,
