@@ -2,8 +2,8 @@
 
 DVC records settings and inputs when a stage has ended, as they are then. Edited in the meantime, they would count as
 those that the output was made with, and nothing would make it anew. What people edit is looked at before and after:
-the values in `params.yaml` that `dvc.yaml` names for the stage, and its inputs that `params.yaml` names (raw pictures, a
-checkpoint). What other stages write is theirs to keep steady.
+the values in `params.yaml` that `dvc.yaml` names for the stage, and its inputs that `params.yaml` names (raw pictures,
+a checkpoint). What other stages write is theirs to keep steady.
 """
 
 import contextlib
@@ -36,7 +36,8 @@ def steady_inputs(project: Project, stage: str) -> Iterator[None]:
     if changed:
         named = ", ".join(changed[:_MAX_NAMED]) + (" and others" if len(changed) > _MAX_NAMED else "")
         raise DataError(
-            f"{named} changed while {stage} ran, expected what it is made from to stay; run it again, which makes it anew"
+            f"{named} changed while {stage} ran, expected what it is made from to stay; run it again, which makes it "
+            "anew"
         )
 
 
@@ -69,9 +70,8 @@ def _state(path: Path) -> Any:
     """Return what differs when a file, or a file below a folder, is written, added or removed."""
     if path.is_file():
         return _stamp(path)
-    return {
-        str(file): _stamp(file) for folder, _, names in os.walk(path) for file in (Path(folder, name) for name in names)
-    }
+    files = (Path(folder, name) for folder, _, names in os.walk(path) for name in names)
+    return {str(file): _stamp(file) for file in files}
 
 
 def _stamp(file: Path) -> tuple[int, int] | None:
