@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -93,6 +94,18 @@ def test_an_exported_zip_can_be_ingested_again(dataset: Path, tmp_path: Path) ->
     assert [row["png"] for row in rows(tmp_path / "again", None)] == [row["png"] for row in rows(dataset, None)]
 
 
+@pytest.mark.parametrize("to", ["folder", "zip"])
+def test_a_flipped_bit_is_not_handed_on(dataset: Path, tmp_path: Path, to: Layout) -> None:
+    shutil.copytree(dataset, tmp_path / "set")
+    shard = tmp_path / "set" / "images-00001.parquet"
+    data = bytearray(shard.read_bytes())
+    data[data.index(b"IDAT") + 20] ^= 1  # in a picture, where Parquet takes anything
+    shard.write_bytes(data)
+    with pytest.raises(DataError, match=r"images-00001\.parquet has changed, expected the SHA-256"):
+        export(tmp_path / "set", tmp_path / "out", to=to)
+    assert not (tmp_path / "out").exists()
+
+
 def test_nothing_is_overwritten(dataset: Path, tmp_path: Path) -> None:
     (tmp_path / "set.zip").write_bytes(b"years of work")
     (tmp_path / "empty").mkdir()
@@ -112,6 +125,6 @@ def test_what_cannot_be_exported(tmp_path: Path, dataset: Path) -> None:
         export(tmp_path / "train", tmp_path / "out", to="zip", split="test")
     (tmp_path / "train" / "images-00000.parquet").write_bytes(b"PAR1")
     for to in ("zip", "folder"):
-        with pytest.raises(DataError, match=r"images-00000\.parquet cannot be read"):
+        with pytest.raises(DataError, match=r"images-00000\.parquet has changed"):
             export(tmp_path / "train", tmp_path / "out", to=to)  # type: ignore[arg-type]
     assert [path.name for path in tmp_path.iterdir()] == ["train"]

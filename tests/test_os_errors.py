@@ -14,8 +14,11 @@ from safetensors.torch import save_file
 from tiny_project import files_below, make_project, write_base
 
 from cli import app
+from tasks.project.paths import Project
 from tasks.running.command_line import one_line
 from tasks.running.locks import hold_output
+from tasks.running.stage_cli import Stage
+from tasks.running.stage_cli import main as run_stage
 from tasks.running.warning_lines import warnings_as_lines
 from ui2i.errors import ConfigError, UI2IWarning
 from ui2i.files import atomic_file
@@ -165,3 +168,27 @@ def test_warnings_of_the_library_are_lines(capsys):
     with warnings_as_lines():
         warnings.warn("the commit is unknown", UI2IWarning, stacklevel=1)
     assert capsys.readouterr().err == "warning: the commit is unknown\n"
+
+
+@pytest.mark.parametrize(
+    "allocate", [lambda _: bytearray(1 << 62), lambda _: torch.empty(1 << 58)], ids=["python", "torch"]
+)
+def test_memory_that_does_not_suffice_is_one_line(project, capsys, monkeypatch, allocate):
+    monkeypatch.chdir(project.root)
+    stage = Stage(name="ingest", summary="", option="dataset", output=Project.prepared, work=allocate)
+    assert run_stage(stage, ["--dataset", "face"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: the memory does not suffice (") and "lower batch_size" in line
+    assert not project.prepared("face").exists()
+
+
+def test_another_error_stays_a_crash(project, monkeypatch):
+    def work(_):
+        raise RuntimeError("a bug")
+
+    monkeypatch.chdir(project.root)
+    with pytest.raises(RuntimeError, match="a bug"):
+        run_stage(
+            Stage(name="ingest", summary="", option="dataset", output=Project.prepared, work=work),
+            ["--dataset", "face"],
+        )

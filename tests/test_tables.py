@@ -189,6 +189,23 @@ def test_damaged_file_is_refused_and_stays(tmp_path: Path) -> None:
     assert path.read_bytes() == b"PAR1 and then nothing"
 
 
+@pytest.mark.parametrize("schema", [DISTANCE_SCHEMA, TRANSLATION_SCHEMA], ids=["distance", "translation"])
+def test_a_flipped_bit_anywhere_is_found_or_changes_nothing(tmp_path: Path, schema: pa.Schema) -> None:
+    path = tmp_path / "table.parquet"
+    write_table(path, [row(schema, index) for index in range(40)], schema)
+    whole, rows = path.read_bytes(), read_rows(path, schema)
+    found = 0
+    for place in np.random.default_rng(0).integers(0, 8 * len(whole), 300):
+        damaged = bytearray(whole)
+        damaged[place // 8] ^= 1 << (place % 8)
+        path.write_bytes(damaged)
+        try:
+            assert read_rows(path, schema) == rows, place
+        except DataError:
+            found += 1
+    assert found > 100
+
+
 def test_missing_file(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"absent\.parquet does not exist, expected a distance table"):
         read_table(tmp_path / "absent.parquet", DISTANCE_SCHEMA)
@@ -198,7 +215,7 @@ def test_failed_write_keeps_the_old_table(tmp_path: Path, monkeypatch: pytest.Mo
     path = tmp_path / "table.parquet"
     append_rows(path, [row(TRAINING_SCHEMA)], TRAINING_SCHEMA)
 
-    def fail(table: pa.Table, where: Path) -> None:
+    def fail(table: pa.Table, where: Path, **_: object) -> None:
         where.write_bytes(b"half a ta")
         raise OSError("no space left on device")
 

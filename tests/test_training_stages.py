@@ -59,12 +59,23 @@ def test_a_slow_precision_is_said_in_one_line(prepared, capfd, monkeypatch):
     assert line.startswith("warning: precision is bf16, which ")
 
 
-def test_a_stage_keeps_freed_memory(tmp_path, monkeypatch):
-    calls = []
-    monkeypatch.setattr(stage_cli, "keep_freed_memory", lambda: calls.append(True))
-    write_images((project := make_project(tmp_path / "project")).raw("face"))
-    assert run(project, "ingest", "--dataset", "face") == 0
-    assert calls == [True]
+@pytest.mark.parametrize(
+    ("arguments", "calls"),
+    # Pictures that are read, sent to another process and forgotten would leave 10 KB each in the holes between.
+    [
+        (("draw", "--dataset", "cartoon"), []),
+        (("ingest", "--dataset", "face"), []),
+        (("import_base", "--base", "face"), [1]),
+    ],
+    ids=["draw", "ingest", "import"],
+)
+def test_a_stage_that_computes_keeps_freed_memory_and_no_other(tmp_path, monkeypatch, arguments, calls):
+    kept = []
+    monkeypatch.setattr(stage_cli, "keep_freed_memory", lambda: kept.append(1))
+    write_base(project := make_project(tmp_path / "project"))
+    write_images(project.raw("face"))
+    assert run(project, *arguments) == 0
+    assert kept == calls
 
 
 def test_the_plan_knows_a_base_that_is_not_imported_yet(tmp_path):

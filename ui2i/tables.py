@@ -161,17 +161,36 @@ def _to_array(values: list[Any], field: pa.Field, schema: pa.Schema) -> pa.Array
 
 def _write(path: str | os.PathLike[str], table: pa.Table) -> None:
     with atomic_file(path) as temporary:
-        pq.write_table(table, temporary)
+        pq.write_table(table, temporary, write_page_checksum=True)
+
+
+def read_parquet(path: str | os.PathLike[str], what: str = "Parquet table") -> pa.Table:
+    """Return a Parquet file's rows, whatever its columns are.
+
+    Tables that were written here carry checksums, which are compared; texts and lists of all are checked.
+
+    Args:
+        what: was expected, for the message.
+
+    Raises:
+        DataError: the file cannot be read or is damaged.
+    """
+    try:
+        # As one file: read_table would take its folder's name for a partition.
+        table = pq.ParquetFile(path, page_checksum_verification=True).read()
+        table.validate(full=True)
+        for name in table.schema.names:  # what is no UTF-8 shows on being asked for
+            table.schema.field(name)
+        _identity(table.schema)
+    except (pa.ArrowException, OSError, UnicodeDecodeError, KeyError) as error:
+        raise DataError(
+            f"{path} cannot be read ({error}), expected a {what}; delete it or fetch it again with dvc"
+        ) from error
+    return table
 
 
 def _read(path: str | os.PathLike[str], schema: pa.Schema) -> pa.Table:
-    try:
-        # As one file: read_table would take its folder's name for a partition.
-        table = pq.ParquetFile(path).read()
-    except (pa.ArrowException, OSError) as error:
-        raise DataError(
-            f"{path} cannot be read ({error}), expected a {_title(schema)}; delete it or fetch it again with dvc"
-        ) from error
+    table = read_parquet(path, _title(schema))
     migrate = MIGRATIONS.get(_identity(table.schema))
     if migrate is not None and _identity(table.schema)[0] == _identity(schema)[0]:
         table = migrate(table, schema)

@@ -31,6 +31,7 @@ STAGE = Stage(
     option="dataset",
     output=Project.raw,
     work=work,
+    computes=False,
 )
 
 if __name__ == "__main__":

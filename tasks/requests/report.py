@@ -1,6 +1,7 @@
 """Everything that was measured in a project -> one HTML page."""
 
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from ui2i.report import Section
 
 CONTACT_SHEET_NAME = "contact_sheet.png"
+
+_Read = Callable[..., "pd.DataFrame"]  # `ui2i.tables.read_table`
+_HISTORY = ["run_id", "measured_at", "source", "target", "mean", "sem"]
 
 
 def write_report(project: Project, path: Path) -> None:
@@ -38,21 +42,23 @@ def write_report(project: Project, path: Path) -> None:
 
 def _sections(project: Project, params: Params) -> "Iterator[Section]":
     from ui2i.report import Section
+    from ui2i.tables import read_table
 
+    read = functools.cache(read_table)
     for experiment in installed_experiments():
         if experiment.report_sections is not None:
             yield from (Section(title, tuple(parts)) for title, parts in experiment.report_sections(project, params))
     for domain in params.domains:
-        yield Section(f"Domain {domain}", tuple(_domain_parts(project, domain)))
-    yield Section("Provenance", tuple(_provenance(project, params)))
+        yield Section(f"Domain {domain}", tuple(_domain_parts(project, domain, read)))
+    yield Section("Provenance", tuple(_provenance(project, params, read)))
 
 
-def _domain_parts(project: Project, domain: str) -> Iterator[str]:
+def _domain_parts(project: Project, domain: str, read: _Read) -> Iterator[str]:
     from ui2i.report import curves, heat_map, image, paragraph
-    from ui2i.tables import DISTANCE_SCHEMA, read_table
+    from ui2i.tables import DISTANCE_SCHEMA
 
     if project.distance_table(domain).is_file():
-        frame = read_table(project.distance_table(domain), DISTANCE_SCHEMA)
+        frame = read(project.distance_table(domain), DISTANCE_SCHEMA)
         last = frame[frame["run_id"] == frame["run_id"].iloc[-1]]
         first = last.iloc[0]
         names = list(dict.fromkeys([*last["source"], *last["target"]]))
@@ -78,6 +84,7 @@ def _domain_parts(project: Project, domain: str) -> Iterator[str]:
 
 def _history(frame: "pd.DataFrame", base: str) -> tuple[list[str], dict[str, list[tuple[int, float, float]]]]:
     """Return when each run was, and for each target its place, mean and standard error in every run."""
+    frame = frame[_HISTORY]  # of the twenty and more columns each step would copy all
     runs = frame.drop_duplicates("run_id")
     places = {run: place for place, run in enumerate(runs["run_id"])}
     lines: dict[str, list[tuple[int, float, float]]] = {}
@@ -86,14 +93,14 @@ def _history(frame: "pd.DataFrame", base: str) -> tuple[list[str], dict[str, lis
     return [f"{when:%m-%d %H:%M}" for when in runs["measured_at"]], lines
 
 
-def _provenance(project: Project, params: Params) -> Iterator[str]:
+def _provenance(project: Project, params: Params, read: _Read) -> Iterator[str]:
     from ui2i.report import table
-    from ui2i.tables import DISTANCE_SCHEMA, EVALUATION_SCHEMA, read_table
+    from ui2i.tables import DISTANCE_SCHEMA, EVALUATION_SCHEMA
 
     runs, models = [], []
     for domain in params.domains:
         if project.distance_table(domain).is_file():
-            frame = read_table(project.distance_table(domain), DISTANCE_SCHEMA)
+            frame = read(project.distance_table(domain), DISTANCE_SCHEMA)
             runs += [_run_line("distance", domain, row) for _, row in frame.drop_duplicates("run_id").iterrows()]
             last = frame[frame["run_id"] == frame["run_id"].iloc[-1]].drop_duplicates("target", keep="first")
             models += [
@@ -101,7 +108,7 @@ def _provenance(project: Project, params: Params) -> Iterator[str]:
                 for _, row in last.iterrows()
             ]
         if project.evaluation_table(domain).is_file():
-            frame = read_table(project.evaluation_table(domain), EVALUATION_SCHEMA)
+            frame = read(project.evaluation_table(domain), EVALUATION_SCHEMA)
             runs += [_run_line("evaluation", domain, row) for _, row in frame.drop_duplicates("run_id").iterrows()]
     if runs:
         header = (

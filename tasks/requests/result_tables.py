@@ -134,20 +134,16 @@ def diff_runs(frame: "pd.DataFrame", before: str | None = None, after: str | Non
 
 
 def _describe(path: Path, root: Path) -> TableFile:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
+    from ui2i.tables import read_parquet
 
-    try:
-        file = pq.ParquetFile(path)
-        runs = file.read(["run_id"])["run_id"].unique() if "run_id" in file.schema_arrow.names else None
-    except (pa.ArrowException, OSError) as error:
-        raise DataError(f"{path} cannot be read ({error}), expected a table; delete it or fetch it again") from error
-    metadata = file.schema_arrow.metadata or {}
+    table = read_parquet(path)
+    runs = table["run_id"].unique() if "run_id" in table.schema.names else None
+    metadata = table.schema.metadata or {}
     schema = " ".join(metadata.get(key, b"?").decode() for key in (b"table", b"schema_version"))
     return TableFile(
         name=path.relative_to(root).with_suffix("").as_posix(),
         path=path,
-        num_rows=file.metadata.num_rows,
+        num_rows=len(table),
         num_runs=None if runs is None else len(runs),
         schema=schema,
     )
@@ -156,9 +152,10 @@ def _describe(path: Path, root: Path) -> TableFile:
 def _to_pandas(path: Path) -> "pd.DataFrame":
     import pandas as pd
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
-    return pq.ParquetFile(path).read().to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
+    from ui2i.tables import read_parquet
+
+    return read_parquet(path).to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
 
 
 def _meets(values: "pd.Series", comparison: str, value: str, condition: str) -> "pd.Series":

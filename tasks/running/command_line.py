@@ -12,6 +12,8 @@ from ui2i.names import printable
 
 USER_ERROR = 2  # exit status
 
+_NO_MEMORY = ("DefaultCPUAllocator", "out of memory")  # in what PyTorch says on a CPU and on a GPU
+
 _REMEDIES = {
     errno.ENOSPC: "expected room for what is written; free some space and run the command again",
     errno.EDQUOT: "expected room for what is written; free some of the quota and run the command again",
@@ -24,6 +26,7 @@ _REMEDIES = {
     errno.EISDIR: "expected a file there; check the path",
     errno.EEXIST: "expected nothing there; move it away or choose another name",
     errno.ENAMETOOLONG: "expected a name of at most 255 bytes; shorten it",
+    errno.ENOMEM: "expected more free memory; end other programs, or run fewer things side by side",
     errno.EMFILE: "expected to open more files at once; raise the limit (ulimit -n)",
 }
 _OTHER = "expected the operating system to do it; mend that and run the command again"
@@ -33,6 +36,17 @@ def one_line(error: UI2IError | OSError) -> str:
     """Return what went wrong in one line without its prefix."""
     message = _os_error_message(error) if isinstance(error, OSError) else str(error)
     return printable(" ".join(message.split()))
+
+
+def memory_error(error: Exception) -> UI2IError | None:
+    """Return what to tell of an exception that means that the memory did not suffice; None: it means something else."""
+    if not isinstance(error, MemoryError) and not any(text in str(error) for text in _NO_MEMORY):
+        return None
+    said = (str(error).strip().splitlines() or ["an allocation was refused"])[0]
+    return UI2IError(
+        f"the memory does not suffice ({said}), expected room for one batch; lower batch_size in the section of "
+        "params.yaml that it is made with, or run fewer things side by side"
+    )
 
 
 def print_error(error: UI2IError | OSError) -> None:

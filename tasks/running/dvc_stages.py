@@ -41,6 +41,23 @@ class DefinedStages:
         """Return how many outputs a stage has; 0 if it is not defined."""
         return len(self._outputs(stage))
 
+    def param_keys(self, stage: str) -> list[str]:
+        """Return the keys of `params.yaml`, with dots between, that a stage depends on."""
+        key = stage.partition("@")[2]
+        names = (self._definition(stage) or {}).get("params") or ()
+        return [str(name).replace("${key}", key) for name in names]
+
+    def dependencies(self, stage: str) -> list[str]:
+        """Return the paths that a stage depends on as `dvc.yaml` has them, with `${key}` and `${item...}`."""
+        return [str(path) for path in (self._definition(stage) or {}).get("deps") or ()]
+
+    def item(self, stage: str) -> Any:
+        """Return what `${item}` is for a stage; None: nothing, or only DVC can tell."""
+        group, _, key = stage.partition("@")
+        foreach = self.groups.get(group, {}).get("foreach")
+        section = _SECTION.fullmatch(foreach) if isinstance(foreach, str) else None
+        return _mapping(self.params.get(section[1])).get(key) if section else None
+
     def output_paths(self) -> Iterator[tuple[str, str]]:
         """Yield stages and paths of their outputs, as far as `params.yaml` gives them."""
         for stage in self._names:

@@ -13,10 +13,11 @@ from pathlib import Path
 from tasks.project.names import check_key
 from tasks.project.params import Params, load_params
 from tasks.project.paths import Project, find_project
-from tasks.running.command_line import USER_ERROR, print_error
+from tasks.running.command_line import USER_ERROR, memory_error, print_error
 from tasks.running.costs import noted_cost
 from tasks.running.locks import hold_output
 from tasks.running.progress import report_progress
+from tasks.running.steady_inputs import steady_inputs
 from tasks.running.stop_signals import raise_on
 from tasks.running.warning_lines import warnings_as_lines
 from ui2i.allocator import keep_freed_memory
@@ -62,10 +63,10 @@ class Stage:
     option: str  # domain, base or dataset
     output: Callable[[Project, str], Path]  # what the stage writes, locked meanwhile
     work: Callable[[Job], None]
+    computes: bool = True  # with networks, for which freed memory is kept (`ui2i.allocator`)
     trains: bool = False  # only one stage that does runs at a time
-    plan: Callable[[Job], str] | None = (
-        None  # of a training that can be restarted and shared: what it would do, in lines
-    )
+    # Of a training that can be restarted and shared: what it would do, in lines.
+    plan: Callable[[Job], str] | None = None
 
     @property
     def module(self) -> str:
@@ -83,7 +84,8 @@ class Stage:
 def main(stage: Stage, arguments: Sequence[str] | None = None) -> int:
     """Run a stage and return its exit status: 0, or 2 after printing one line `error: ...`."""
     options = _parser(stage).parse_args(arguments)
-    keep_freed_memory()
+    if stage.computes:
+        keep_freed_memory()
     try:
         if stage.is_planned and not options.dry_run:
             _share_among_processes(stage, sys.argv[1:] if arguments is None else arguments)
@@ -91,6 +93,11 @@ def main(stage: Stage, arguments: Sequence[str] | None = None) -> int:
             _run(stage, options)
     except (UI2IError, OSError) as error:
         print_error(error)
+        return USER_ERROR
+    except (MemoryError, RuntimeError) as error:
+        if (told := memory_error(error)) is None:
+            raise
+        print_error(told)
         return USER_ERROR
     return 0
 
@@ -110,9 +117,16 @@ def default_device() -> str:
 def _run(stage: Stage, options: argparse.Namespace) -> None:
     project = find_project(options.project)
     os.chdir(project.root)  # paths in params.yaml count from there
-    params = load_params(project)
     name = _stage_name(stage) if options.name is None else options.name
     check_key(name, where=f"--{stage.option}")  # a table is named by its number
+    with (
+        contextlib.nullcontext() if stage.trains and options.dry_run else steady_inputs(project, f"{stage.name}@{name}")
+    ):
+        _work(stage, options, project, name)
+
+
+def _work(stage: Stage, options: argparse.Namespace, project: Project, name: str) -> None:
+    params = load_params(project)
     job = Job(
         project=project,
         params=params,

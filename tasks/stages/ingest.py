@@ -27,6 +27,7 @@ STAGE = Stage(
     option="dataset",
     output=Project.prepared,
     work=work,
+    computes=False,
 )
 
 if __name__ == "__main__":

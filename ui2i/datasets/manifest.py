@@ -21,7 +21,7 @@ from typing import Any
 import pyarrow as pa
 
 from ui2i.errors import DataError
-from ui2i.files import sha256_bytes, write_text
+from ui2i.files import sha256_bytes, sha256_file, write_text
 
 SCHEMA_VERSION = 2
 READABLE_VERSIONS = (1, 2)
@@ -84,6 +84,8 @@ SHARD_OPTIONS = {"compression": "none", "use_dictionary": False, "write_statisti
 """How shards are written: PNGs as they are, one after the other, so that `PngStore` finds each of them. They are
 compressed already, and dictionaries and statistics of distinct bytes only cost."""
 
+_MEND = "fetch the dataset or ingest it again"
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Shard:
@@ -124,6 +126,30 @@ class Manifest:
 def dataset_hash(shards: Sequence[Shard]) -> str:
     """Return the SHA-256 over the shards' hashes, one a line."""
     return sha256_bytes("".join(f"{shard.sha256}\n" for shard in shards).encode())
+
+
+def check_shard(folder: Path, shard: Shard) -> Path:
+    """Return a shard's file, whose bytes are those of the manifest; a gigabyte takes a second or so.
+
+    Raises:
+        DataError: it is missing, or a byte of it has changed.
+    """
+    path = existing_shard(folder, shard)
+    if sha256_file(path) != shard.sha256:
+        raise DataError(f"{path} has changed, expected the SHA-256 {shard.sha256[:12]}... of its manifest; {_MEND}")
+    return path
+
+
+def existing_shard(folder: Path, shard: Shard) -> Path:
+    """Return a shard's file.
+
+    Raises:
+        DataError: it is missing.
+    """
+    path = folder / shard.name
+    if not path.is_file():
+        raise DataError(f"{path} is missing, expected the {shard.num_images} images its manifest lists; {_MEND}")
+    return path
 
 
 def read_manifest(folder: Path) -> Manifest:

@@ -14,10 +14,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from jaxtyping import Bool, Int64, UInt8
 
-from ui2i.datasets.manifest import Manifest, Shard, read_manifest
+from ui2i.datasets.manifest import Manifest, Shard, check_shard, existing_shard, read_manifest
 from ui2i.datasets.png_store import PngStore
 from ui2i.errors import ConfigError, DataError
-from ui2i.files import sha256_file
 
 Split = Literal["train", "test"]
 
@@ -136,16 +135,13 @@ class PreparedDataset:
         return images
 
     def _open(self, shard: Shard, verify: bool) -> pq.ParquetFile:
-        path = self.path / shard.name
-        mend = "fetch the dataset or ingest it again"
-        if not path.is_file():
-            raise DataError(f"{path} is missing, expected the {shard.num_images} images its manifest lists; {mend}")
-        if verify and sha256_file(path) != shard.sha256:
-            raise DataError(f"{path} has changed, expected the SHA-256 {shard.sha256[:12]}... of its manifest; {mend}")
+        path = check_shard(self.path, shard) if verify else existing_shard(self.path, shard)
         try:
             return pq.ParquetFile(path)
-        except (pa.ArrowInvalid, OSError) as error:
-            raise DataError(f"{path} cannot be read ({error}), expected a Parquet file; {mend}") from error
+        except (pa.ArrowException, OSError) as error:
+            raise DataError(
+                f"{path} cannot be read ({error}), expected a Parquet file; fetch the dataset or ingest it again"
+            ) from error
 
 
 class BatchSampler:

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ui2i.datasets.ingestion.table_writer import TableWriter
-from ui2i.datasets.manifest import ROW_GROUP_SIZE, SHARD_OPTIONS, SHARD_SCHEMA, Manifest, Shard
+from ui2i.datasets.manifest import ROW_GROUP_SIZE, SHARD_OPTIONS, SHARD_SCHEMA, Manifest, Shard, check_shard
 from ui2i.errors import DataError
 from ui2i.files import sha256_file
 
@@ -64,15 +64,16 @@ def read_rows(folder: Path, manifest: Manifest, columns: Sequence[str]) -> Itera
     """Yield every image of a dataset, in the order of ids, a few in memory at a time.
 
     Raises:
-        DataError: a shard is missing or damaged.
+        DataError: a shard is missing, or is not what the manifest says byte for byte.
     """
     for shard in manifest.shards:
+        path = check_shard(folder, shard)  # Parquet itself would hand on a picture with a flipped bit
         try:
-            with pq.ParquetFile(folder / shard.name) as file:
+            with pq.ParquetFile(path) as file:
                 for group in range(file.num_row_groups):
                     yield from file.read_row_group(group, columns=list(columns)).to_pylist()
         except (OSError, pa.ArrowException) as error:
             raise DataError(
-                f"{folder / shard.name} cannot be read ({error}), expected {shard.num_images} images; fetch the "
+                f"{path} cannot be read ({error}), expected {shard.num_images} images; fetch the "
                 "dataset or ingest it again"
             ) from error
