@@ -39,7 +39,7 @@ class Operator:
         if "server" not in up:
             services.start_server(self.project, port=self.port)
             self.counts["servers started again"] += 1
-        wait_for_server(url, timeout_seconds=600)
+        wait_for_server(url, password=services.server_password(self.project), timeout_seconds=600)
         if "worker" not in up:
             services.start_worker(self.project, url, deploying.POOL, limit=2)
             self.counts["workers started again"] += 1
