@@ -68,7 +68,8 @@ class Operator:
         self.counts["runs closed by repair"] += len(repaired.closed)
         self.counts["files put back"] += len(repaired.files)
         self.counts["slots freed"] += repaired.freed_slots
-        assert half_written(self.project) == []
+        cut = half_written(self.project)
+        assert cut == [], cut
         commands = [" ".join(command_of(process)) for process in run_processes(self.project)]
         tethers = [command for command in commands if "tasks.running.tether" in command and "repro" in command]
         assert len(tethers) <= 1, tethers
@@ -96,7 +97,8 @@ class Operator:
         Raises:
             AssertionError: they differ.
         """
-        assert differences(self.project, quiet) == []
+        found = differences(self.project, quiet)
+        assert found == [], found
         self.seen |= self.completed()
         self.counts["rows measured twice"] += num_rows(self.project, self.domain) - num_rows(quiet, self.domain)
         return num_files(self.project)
