@@ -6,7 +6,7 @@ import torch
 from fault_plan import CHOICES, Record, make_plan
 from outputs_compare import differences
 
-from tasks.project import Project
+from tasks.project.paths import Project
 from ui2i.checkpoints import ModelCard, save_generator
 
 
