@@ -39,7 +39,7 @@ class Operator:
         if "server" not in up:
             services.start_server(self.project, port=self.port)
             self.counts["servers started again"] += 1
-        wait_for_server(url, timeout_seconds=600)
+        wait_for_server(url, password=services.server_password(self.project), timeout_seconds=600)
         if "worker" not in up:
             services.start_worker(self.project, url, deploying.POOL, limit=2)
             self.counts["workers started again"] += 1
@@ -68,7 +68,8 @@ class Operator:
         self.counts["runs closed by repair"] += len(repaired.closed)
         self.counts["files put back"] += len(repaired.files)
         self.counts["slots freed"] += repaired.freed_slots
-        assert half_written(self.project) == []
+        cut = half_written(self.project)
+        assert cut == [], cut
         commands = [" ".join(command_of(process)) for process in run_processes(self.project)]
         tethers = [command for command in commands if "tasks.running.tether" in command and "repro" in command]
         assert len(tethers) <= 1, tethers
@@ -96,7 +97,8 @@ class Operator:
         Raises:
             AssertionError: they differ.
         """
-        assert differences(self.project, quiet) == []
+        found = differences(self.project, quiet)
+        assert found == [], found
         self.seen |= self.completed()
         self.counts["rows measured twice"] += num_rows(self.project, self.domain) - num_rows(quiet, self.domain)
         return num_files(self.project)

@@ -3,10 +3,12 @@
 import base64
 import contextlib
 import dataclasses
+import ssl
 import threading
 import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 
@@ -25,6 +27,7 @@ class Site:
     shift: int = 0  # by which a range is wrong
     extra: bytes = b""  # sent behind the announced length
     location: str | None = None  # to redirect to
+    certificate: Path | None = None  # with its key, in one file: https
     credentials: str | None = None  # that it asks for, "user:password"
     drip: bool = False  # a byte at a time, for as long as somebody listens
     drip_header: bool = False  # the same within the header
@@ -47,9 +50,14 @@ def serving(site: Site) -> Iterator[Site]:
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    if site.certificate is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(site.certificate)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
-    site.url = f"http://127.0.0.1:{server.server_address[1]}/models/model.pt"
+    scheme = "http" if site.certificate is None else "https"
+    site.url = f"{scheme}://127.0.0.1:{server.server_address[1]}/models/model.pt"
     try:
         yield site
     finally:

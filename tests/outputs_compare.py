@@ -14,7 +14,7 @@ from tasks.project.paths import Project
 SECOND_LOOK_SECONDS = 2.0
 OUTPUTS = ("raw", "prepared", "checkpoints", "variants", "tables", "translations")
 
-# A checkpoint's header has the time at which it was made, and so its hash, which others name.
+# A checkpoint's header has the time at which it was made, and so its digest and its hash, which others name.
 TIMES = {"created", "seconds", "data_seconds", "seconds_per_image", "images_per_second", "memory_gib", "measured_at"}
 NAMED_BY_TIME = {"run_id", "commit", "provenance"}
 
@@ -105,4 +105,4 @@ def _timeless(value: Any) -> Any:
 
 
 def _is_volatile(name: str) -> bool:
-    return name in TIMES or name in NAMED_BY_TIME or name.endswith(("_hash", "sha256"))
+    return name in TIMES or name in NAMED_BY_TIME or name.endswith(("_hash", "sha256", "digest"))

@@ -2,10 +2,16 @@
 
 import hashlib
 import json
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 from loopback_server import Site, serving
 
 from ui2i import download as module
@@ -185,6 +191,47 @@ def test_redirections_lead_to_no_other_protocol(tmp_path: Path, target: str) -> 
     with serving(Site(CONTENT, location=target)) as site, refused:
         fetch(site, tmp_path / "m.pt")
     assert not (tmp_path / "m.pt").exists() and len(site.requests) == 1
+
+
+@pytest.fixture
+def certificate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file with a key and a certificate of this machine's own that clients trust."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "loopback")])
+    now = datetime.now(UTC)
+    signed = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    path = tmp_path / "loopback.pem"
+    form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    path.write_bytes(key.private_bytes(*form) + signed.public_bytes(serialization.Encoding.PEM))
+    monkeypatch.setenv("SSL_CERT_FILE", str(path))
+    return path
+
+
+def test_a_redirection_never_leaves_an_encrypted_connection(tmp_path: Path, certificate: Path) -> None:
+    refused = pytest.raises(DownloadError, match=r"redirects to an address of 'http', expected https; ask")
+    with serving(Site(CONTENT)) as end, serving(Site(b"", location=end.url, certificate=certificate)) as site, refused:
+        fetch(site, tmp_path / "m.pt")
+    assert not (tmp_path / "m.pt").exists() and len(site.requests) == 1 and not end.requests
+
+
+@pytest.mark.parametrize("first_is_open", [True, False])
+def test_a_redirection_into_an_encrypted_connection(tmp_path: Path, certificate: Path, first_is_open: bool) -> None:
+    end = Site(CONTENT, certificate=certificate)
+    first = None if first_is_open else certificate
+    with serving(end), serving(Site(b"", location=end.url, certificate=first)) as site:
+        fetch(site, tmp_path / "m.pt")
+    assert (tmp_path / "m.pt").read_bytes() == CONTENT
 
 
 def test_a_byte_at_a_time_is_given_up(tmp_path: Path) -> None:

@@ -248,6 +248,15 @@ time.sleep(600)
 """
 
 
+def test_an_empty_data_folder_gets_what_git_keeps_in_a_clone(project):
+    """Translations depend on whatever is in the folder of encoders; DVC would find nothing to depend on."""
+    shutil.rmtree(project.data_dir)
+    with pytest.raises(StageFailed) as caught:
+        run_stage("translate@cartoon", project=project)
+    assert "encoders" not in str(caught.value)
+    assert project.encoders.is_dir()
+
+
 @pytest.fixture
 def sleeper(project):
     """A project whose drawing sleeps, with a child that sleeps too."""

@@ -2,7 +2,12 @@
 
 import collections
 
+import torch
 from fault_plan import CHOICES, Record, make_plan
+from outputs_compare import differences
+
+from tasks.project.paths import Project
+from ui2i.checkpoints import ModelCard, save_generator
 
 
 def test_every_victim_signal_and_stage_has_its_share():
@@ -30,3 +35,15 @@ def test_an_interrupted_suite_goes_on_where_it_was(tmp_path):
     summary = Record(tmp_path / "report.json", 0).summary()
     assert summary.startswith("2 faults, 1 rounds compared")
     assert '"draw": 1' in summary and '"swap": 1' in summary
+
+
+def test_models_compare_by_their_weights_and_not_by_when_they_were_made(tmp_path, generator):
+    one, two = (Project(tmp_path / name) for name in ("one", "two"))
+    for project, created in ((one, "2026-01-01"), (two, "2026-01-02")):
+        card = ModelCard(domain="face", mode="scratch", provenance={"created": created})
+        save_generator(project.data_dir / "checkpoints" / "face" / "generator.safetensors", generator, card)
+    assert differences(one, two) == []
+    with torch.no_grad():
+        generator.mapping.w_avg[0] += 1e-3
+    save_generator(two.data_dir / "checkpoints" / "face" / "generator.safetensors", generator, card)
+    assert differences(one, two) == ["checkpoints/face/generator.safetensors differs"]

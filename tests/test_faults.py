@@ -33,11 +33,12 @@ from fault_injection import (
 from fault_operator import Operator
 from fault_plan import Record, make_plan
 from prefect.client.orchestration import get_client
-from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
 from tiny_project import REPOSITORY, make_project, set_param, write_base
 
 from flows.services import daemons as services
 from flows.services import deploying, operations
+from flows.services.password import CLIENT_VARIABLE
 from flows.services.runs import open_runs
 from flows.services.verdicts import judge
 from tasks.project.paths import Project
@@ -92,8 +93,11 @@ def operated(projects, monkeypatch):
     monkeypatch.setenv("DO_NOT_TRACK", "1")
     monkeypatch.setenv("PREFECT_WORKER_QUERY_SECONDS", "2")
     ui2i(project, "up", "--port", "0")
+    password = services.server_password(project)
+    monkeypatch.setenv(CLIENT_VARIABLE, password)  # for the workers that the operator starts
+    settings = {PREFECT_API_URL: services.running_server(project), PREFECT_API_AUTH_STRING: password}
     try:
-        with temporary_settings({PREFECT_API_URL: services.running_server(project)}):
+        with temporary_settings(settings):
             yield project
     finally:
         operations.bring_down(project, say=lambda text: None)

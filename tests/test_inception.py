@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from ui2i.errors import BackboneError
+from ui2i.files import sha256_file
 from ui2i.images import to_tensor
 from ui2i.metrics import inception as inception_module
 from ui2i.metrics.evaluation import embed_set, evaluate
@@ -53,7 +54,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
             state[name] = torch.ones(shape) * 0.9
         else:
             state[name] = torch.randn(shape, generator=random) * (2 / max(1, shape[1:].numel())) ** 0.5
-    path = tmp_path_factory.mktemp("weights") / WEIGHTS_NAME
+    path = tmp_path_factory.mktemp("weights") / "random.pth"
     torch.save(state, path)
     return path
 
@@ -132,16 +133,29 @@ def test_weights_that_are_named_must_be_there(tmp_path: Path) -> None:
         load_inception(tmp_path / "absent.pth")
 
 
-@pytest.mark.parametrize("content", ["garbage", "other network", "code"])
-def test_a_file_of_something_else(tmp_path: Path, content: str) -> None:
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"no weights", "cannot be read as weights"),
+        (Path("/"), "cannot be read as weights"),
+        ({"x": torch.zeros(3)}, "does not fit Inception"),
+        ({"x": {}}, "not a flat state dict"),
+        ({"x": torch.tensor([1.0, torch.nan])}, "has values in x that are not finite"),
+    ],
+)
+def test_a_file_of_something_else(tmp_path: Path, content: Any, message: str) -> None:
+    path = tmp_path / "inception.pth"
+    torch.save(content, path)
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    with pytest.raises(BackboneError, match=message):
+        load_inception(path)
+
+
+def test_a_file_of_the_published_name_must_be_the_published_one(tmp_path: Path, weights: Path) -> None:
     path = tmp_path / WEIGHTS_NAME
-    if content == "garbage":
-        path.write_bytes(b"no weights")
-    elif content == "other network":
-        torch.save({"x": torch.zeros(3)}, path)
-    else:
-        torch.save(Path("/"), path)
-    with pytest.raises(BackboneError, match="cannot be read as Inception's weights"):
+    path.symlink_to(weights)
+    with pytest.raises(BackboneError, match=rf"has the SHA-256 {sha256_file(weights)}, expected 6726825d.*fetch"):
         load_inception(path)
 
 

@@ -15,7 +15,7 @@ import torch
 from foreign_files import CARD, native_header, rosinality_content, save_torch, set_value, tiny_checkpoint
 from safetensors.torch import load_file, save_file
 
-from ui2i.checkpoints import load_discriminator, load_generator, save_discriminator, save_generator
+from ui2i.checkpoints import file_hash, load_discriminator, load_generator, save_discriminator, save_generator
 from ui2i.converters.formats import read_checkpoint, write_checkpoint
 from ui2i.errors import CheckpointError
 from ui2i.inversion import load_encoder, save_encoder
@@ -25,6 +25,7 @@ from ui2i.settings import EncoderConfig
 from ui2i.tensor_files import UnrecordedDigestWarning, digest, is_finite
 
 GENERATOR, DISCRIMINATOR = "generator.safetensors", "discriminator.safetensors"
+BASES = sorted(path.parent for path in (Path(__file__).parents[1] / "data" / "base").glob(f"*/{GENERATOR}"))
 
 
 @pytest.fixture
@@ -138,6 +139,18 @@ def test_files_of_before_there_were_digests_are_read_with_a_note(folder: Path) -
         assert read_checkpoint(folder).remarks == (
             "records no digest, so whether it changed since it was written cannot be told",
         )
+
+
+@pytest.mark.parametrize("base", BASES, ids=lambda path: path.name)
+def test_the_bases_of_the_repository_record_their_digests(base: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        load_generator(base / GENERATOR)
+        load_discriminator(base / DISCRIMINATOR)
+        if (base / "encoder.safetensors").exists():
+            load_encoder(base / "encoder.safetensors", base_hash=file_hash(base / GENERATOR))
+    assert read_checkpoint(base).remarks == ()
+    assert json.loads((base / "card.json").read_text())["generator_sha256"] == file_hash(base / GENERATOR)
 
 
 def test_encoders_are_under_a_digest_too(tmp_path: Path) -> None:

@@ -12,8 +12,12 @@ import torchvision
 from torch import Tensor, nn
 from torch.autograd import gradcheck
 
+from ui2i import perceptual as perceptual_module
 from ui2i.errors import BackboneError, ConfigError, DataError
+from ui2i.files import sha256_file
+from ui2i.metrics.inception import WEIGHTS_NAME
 from ui2i.perceptual import Perceptual, load_perceptual
+from ui2i.published_weights import SHA256
 from ui2i.settings import BackboneName, PerceptualConfig
 
 # lpips itself asks torchvision in a deprecated way.
@@ -68,6 +72,17 @@ def images(num_images: int, height: int, width: int, *, seed: int) -> Tensor:
     return torch.rand(num_images, 3, height, width, generator=torch.Generator().manual_seed(seed)) * 2 - 1
 
 
+@pytest.fixture
+def published(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], Path]:
+    """Take a file for the one that was published under its name."""
+
+    def take(path: Path) -> Path:
+        monkeypatch.setitem(SHA256, path.name, sha256_file(path))
+        return path
+
+    return take
+
+
 def save_squeezenet(path: Path) -> Path:
     """A full state dict, classifier and all, of a random torchvision network."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -117,11 +132,14 @@ def test_equals_lpips_with_real_weights(shared: Path) -> None:
 
 
 def test_torchvisions_cache_is_used(
-    hub: Path, capsys: pytest.CaptureFixture[str], recwarn: pytest.WarningsRecorder
+    hub: Path,
+    capsys: pytest.CaptureFixture[str],
+    recwarn: pytest.WarningsRecorder,
+    published: Callable[[Path], Path],
 ) -> None:
     import lpips
 
-    save_squeezenet(hub / "squeezenet1_1-b8a52dc0.pth")
+    published(save_squeezenet(hub / "squeezenet1_1-b8a52dc0.pth"))
     perceptual = load_perceptual(PerceptualConfig(backbone="squeeze"))
     assert not recwarn.list
     assert capsys.readouterr().out == ""
@@ -131,12 +149,14 @@ def test_torchvisions_cache_is_used(
     torch.testing.assert_close(perceptual.distance(x, y), reference(x, y).flatten(), atol=1e-6, rtol=0)
 
 
-def test_missing_weights_are_downloaded_to_the_cache(hub: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_weights_are_downloaded_to_the_cache(
+    hub: Path, monkeypatch: pytest.MonkeyPatch, published: Callable[[Path], Path]
+) -> None:
     calls = []
 
     def download(url: str, dst: str, hash_prefix: str, progress: bool) -> None:
         calls.append((url, hash_prefix))
-        save_squeezenet(Path(dst))
+        published(save_squeezenet(Path(dst)))
 
     monkeypatch.setattr(torch.hub, "download_url_to_file", download)
     first, second = (load_perceptual(PerceptualConfig(backbone="squeeze")) for _ in range(2))
@@ -216,6 +236,34 @@ def test_file_without_a_state_dict(tmp_path: Path) -> None:
     path = tmp_path / "nested.pth"
     torch.save({"state_dict": {}}, path)
     with pytest.raises(BackboneError, match=r"not a flat state dict"):
+        load_perceptual(PerceptualConfig(backbone="squeeze", weights=str(path)))
+
+
+@pytest.mark.parametrize("place", ["cache", "setting"])
+def test_a_file_of_a_published_name_must_be_the_published_one(hub: Path, tmp_path: Path, place: str) -> None:
+    folder = hub if place == "cache" else tmp_path
+    path = save_squeezenet(folder / "squeezenet1_1-b8a52dc0.pth")
+    config = PerceptualConfig(backbone="squeeze", weights=None if place == "cache" else str(path))
+    with pytest.raises(
+        BackboneError, match=rf"has the SHA-256 {sha256_file(path)}, expected b8a52dc0.*; it is damaged"
+    ):
+        load_perceptual(config)
+
+
+def test_recorded_hashes_are_those_that_the_names_begin() -> None:
+    assert all(len(value) == 64 and value.startswith(Path(name).stem[-8:]) for name, value in SHA256.items())
+    names = {architecture.file_name for architecture in perceptual_module._ARCHITECTURES.values()}
+    assert names | {WEIGHTS_NAME} == set(SHA256)
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+@pytest.mark.parametrize("name", ["features.0.bias", "classifier.1.bias"])
+def test_weights_that_are_not_finite(tmp_path: Path, name: str, value: float) -> None:
+    path = save_squeezenet(tmp_path / "other.pth")
+    state = torch.load(path, weights_only=True)
+    state[name][0] = value
+    torch.save(state, path)
+    with pytest.raises(BackboneError, match=rf"other\.pth has values in {name} that are not finite"):
         load_perceptual(PerceptualConfig(backbone="squeeze", weights=str(path)))
 
 

@@ -18,7 +18,6 @@ from typing import Any
 
 from ui2i.errors import UI2IError
 
-_SCHEMES = ("http", "https")
 _BUSY = (408, 425, 429)  # statuses below 500 that pass
 _LASTING = (socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME))
 
@@ -104,14 +103,11 @@ def _request(url: str, headers: Mapping[str, str]) -> urllib.request.Request:
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):
-    """Redirections to http and https; the others will not come right by trying again."""
+    """Redirections to http and https, never from https to http; the others will not come right by trying again."""
 
     def redirect_request(
         self, req: urllib.request.Request, fp: Any, code: int, msg: str, headers: Any, newurl: str
     ) -> urllib.request.Request | None:
-        parts = urllib.parse.urlsplit(newurl)
-        if parts.scheme not in _SCHEMES:
-            raise _refused_redirection(req.full_url, parts.scheme)
         new = super().redirect_request(req, fp, code, msg, headers, newurl)
         if new is None:
             return None
@@ -122,20 +118,23 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
 
     def http_error_302(self, req: urllib.request.Request, fp: Any, code: int, msg: str, headers: Any) -> Any:
         """Look at the address before urllib does, which takes ftp for usable."""
-        target = headers.get("Location") or headers.get("URI") or ""
-        scheme = urllib.parse.urlsplit(urllib.parse.urljoin(req.full_url, target)).scheme
-        if target and scheme not in _SCHEMES:
-            raise _refused_redirection(req.full_url, scheme)
+        target = headers.get("Location") or headers.get("URI")
+        if target:
+            _check_redirection(req.full_url, urllib.parse.urljoin(req.full_url, target))
         return super().http_error_302(req, fp, code, msg, headers)
 
     http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302
 
 
-def _refused_redirection(url: str, scheme: str) -> DownloadError:
-    return DownloadError(
-        f"{public_address(url)} redirects to an address of {scheme!r}, expected http or https; ask its publisher for "
-        "another address"
-    )
+def _check_redirection(url: str, target: str) -> None:
+    """Refuse what leads to another protocol than the web's, or out of an encrypted connection into an open one."""
+    scheme = urllib.parse.urlsplit(target).scheme
+    expected = "https" if urllib.parse.urlsplit(url).scheme == "https" else "http or https"
+    if scheme not in expected.split(" or "):
+        raise DownloadError(
+            f"{public_address(url)} redirects to an address of {scheme!r}, expected {expected}; ask its publisher for "
+            "another address"
+        )
 
 
 def _origin(url: str) -> tuple[str, str | None, int | None]:

@@ -24,6 +24,7 @@ from ui2i.errors import BackboneError, ConfigError, DataError
 from ui2i.files import sha256_bytes, sha256_listing
 from ui2i.networks import backbones
 from ui2i.networks.blank import blank_network
+from ui2i.published_weights import read_published
 from ui2i.settings import BackboneName, PerceptualConfig
 
 RANDOM_BACKBONE_SEED = 0
@@ -152,7 +153,8 @@ def load_perceptual(config: PerceptualConfig, device: torch.device | str = "cpu"
 
     Raises:
         ConfigError: `config.weights` is set although the backbone is random.
-        BackboneError: the backbone's weights are missing, cannot be downloaded, or belong to another network.
+        BackboneError: the backbone's weights are missing, cannot be downloaded, belong to another network, are not
+            what was published under the file's name, or are not finite.
     """
     if config.backbone == "random" and config.weights is not None:
         raise ConfigError(
@@ -186,7 +188,7 @@ def _read_heads(architecture: _Architecture) -> list[Tensor]:
     assert package is not None
     assert package.origin is not None
     path = Path(package.origin).parent / "weights" / "v0.1" / f"{architecture.heads}.pth"
-    weights = torch.load(path, map_location="cpu", weights_only=True)
+    weights = read_published(path, what="the heads of lpips", way_out="install the package lpips again")
     return [weights[f"lin{index}.model.1.weight"].flatten() for index in range(len(weights))]  # [1, C, 1, 1] -> [C]
 
 
@@ -210,7 +212,8 @@ def _trained_backbone(config: PerceptualConfig, shapes: Mapping[str, torch.Size]
             f"the {config.backbone} backbone's weights are not at {path}, where perceptual.weights says, expected a "
             f"file; {_ways_out(config.backbone)}"
         )
-    return _fit(_read_state_dict(path, config.backbone), shapes, path, config.backbone)
+    state = read_published(path, what="a state dict saved by torch", way_out=_ways_out(config.backbone))
+    return _fit(state, shapes, path, config.backbone)
 
 
 def _torchvision_file(backbone: BackboneName) -> Path:
@@ -244,23 +247,6 @@ def _url(backbone: BackboneName) -> str:
 
 def _cache_path(url: str) -> Path:
     return Path(torch.hub.get_dir()) / "checkpoints" / url.rsplit("/", 1)[1]
-
-
-def _read_state_dict(path: Path, backbone: BackboneName) -> dict[str, Tensor]:
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # the bytes of a damaged file can make the unpickler raise nearly anything
-        first_line = (str(error).splitlines() or [type(error).__name__])[0]
-        raise BackboneError(
-            f"{path} cannot be read as weights ({first_line}), expected a state dict saved by torch; "
-            f"{_ways_out(backbone)}"
-        ) from error
-    if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise BackboneError(
-            f"{path} holds a {type(state).__name__} that is not a flat state dict, expected names and tensors; "
-            f"save the network's state_dict(), or {_ways_out(backbone)}"
-        )
-    return dict(state)
 
 
 def _fit(

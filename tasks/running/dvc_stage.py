@@ -91,6 +91,7 @@ def run_stage(
     """
     _check_stage(project, stage)
     ensure_dvc(project.root)
+    project.encoders.mkdir(parents=True, exist_ok=True)  # git keeps it in a clone; who empties `data` does not
     command = [*DVC, "repro", "--single-item", *(["--force"] if force else []), stage]
     environment = dvc_environment() | ({RESTART_VARIABLE: "1"} if force else {})
     if num_threads is not None:

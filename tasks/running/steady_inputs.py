@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from tasks.running.dvc_stages import DefinedStages, defined_stages
 from tasks.project.paths import PARAMS_FILE, Project
+from tasks.running.dvc_stages import DefinedStages, defined_stages
 from ui2i.errors import DataError
 
 _MAX_NAMED = 5

@@ -17,6 +17,7 @@ from torch import Tensor
 from ui2i.errors import BackboneError
 from ui2i.files import sha256_file
 from ui2i.images import to_uint8
+from ui2i.published_weights import read_published
 
 WEIGHTS_NAME = "weights-inception-2015-12-05-6726825d.pth"
 NUM_FEATURES = 2048
@@ -50,7 +51,8 @@ def load_inception(weights: Path | None = None, device: torch.device | str = "cp
         weights: file of weights; None: the one in torch hub's cache, if there is one.
 
     Raises:
-        BackboneError: a file is named and is missing, damaged or of another network; or the package is not installed.
+        BackboneError: a file is named and is missing, damaged, not finite or of another network; or the package is not
+            installed.
     """
     path = cached_weights() if weights is None else weights
     if weights is None and not path.is_file():
@@ -69,17 +71,18 @@ def load_inception(weights: Path | None = None, device: torch.device | str = "cp
             f"Inception's weights are not at {path}, where evaluation.inception_weights says, expected "
             f"torch-fidelity's {WEIGHTS_NAME}; put a copy there, or remove the setting to do without FID"
         )
+    way_out = f"fetch torch-fidelity's {WEIGHTS_NAME} again"
+    # The package itself would run code that a file brings along.
+    read_published(path, what="Inception's weights", way_out=way_out)
     try:
-        torch.load(path, map_location="cpu", weights_only=True)  # the package would run code that a file brings along
         with contextlib.redirect_stdout(io.StringIO()):
             network = FeatureExtractorInceptionV3(
                 "inception-v3-compat", [str(NUM_FEATURES)], feature_extractor_weights_path=str(path)
             )
-    except Exception as error:  # what torch makes of other bytes can be nearly anything
+    except Exception as error:  # what the package makes of another network's weights can be nearly anything
         first_line = (str(error).splitlines() or [type(error).__name__])[0]
         raise BackboneError(
-            f"{path} cannot be read as Inception's weights ({first_line}), expected torch-fidelity's {WEIGHTS_NAME}; "
-            "fetch it again"
+            f"{path} does not fit Inception ({first_line}), expected torch-fidelity's {WEIGHTS_NAME}; {way_out}"
         ) from error
     name = f"torch-fidelity {version('torch-fidelity')}"
     return Inception(network.eval().to(device), name=name, weights_hash=sha256_file(path))
