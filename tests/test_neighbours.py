@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from experiments.synthetic.neighbours import nearest_neighbours, pairwise_distances
 from experiments.synthetic.procedural import draw, sample_attributes, style_names
 from ui2i.config import PerceptualConfig
-from ui2i.metrics.neighbours import nearest_neighbours, pairwise_distances
 from ui2i.perceptual import Perceptual, load_perceptual
 
 WEIGHTS = Path(__file__).resolve().parents[2] / "shared/weights/squeezenet1_1-caffe-features.pth"
