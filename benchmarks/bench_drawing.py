@@ -29,9 +29,9 @@ import numpy as np
 import torch
 
 from experiments.synthetic.drawing.files import draw_files
+from experiments.synthetic.neighbours import nearest_neighbours, pairwise_distances
 from experiments.synthetic.procedural import draw, draw_dataset, sample_attributes, style_names
 from ui2i.files import sha256_folder
-from ui2i.metrics.neighbours import nearest_neighbours, pairwise_distances
 from ui2i.perceptual import Perceptual, load_perceptual
 from ui2i.settings import PerceptualConfig
 

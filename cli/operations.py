@@ -1,4 +1,4 @@
-"""`ui2i up`, `down`, `status`, `trigger` and `gc`: what an operator does."""
+"""`ui2i up`, `down`, `status`, `trigger`, `gc` and `upgrade`: what an operator does."""
 
 import contextlib
 import json
@@ -35,6 +35,7 @@ def register(app: typer.Typer) -> None:
         )
     )(trigger)
     app.command(epilog=examples("ui2i gc --dry-run", "ui2i gc"))(gc)
+    app.command(epilog=examples("ui2i upgrade --dry-run", "ui2i upgrade"))(upgrade)
 
 
 def up(
@@ -268,3 +269,14 @@ def _say(text: str) -> None:
 
 def _megabytes(num_bytes: int) -> str:
     return f"{num_bytes / 1e6:,.1f}"
+
+
+def upgrade(
+    context: typer.Context,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would change; change nothing.")] = False,
+) -> None:
+    """Give a project of an older version the names of this one, so that nothing is made again."""
+    from tasks.running.upgrade import upgrade as upgrade_project
+
+    changes = upgrade_project(context.obj.project, dry_run=dry_run)
+    print("\n".join(changes) or "nothing to do: the project has the names of this version")

@@ -538,7 +538,9 @@ def test_the_stage_writes_its_tables(project: Project) -> None:
     assert len(scores) == 6 * 2 * len(METRICS)
     drawn = read_drawn(project.raw("face"))
     for _, row in scores.iterrows():
-        assert drawn[row["input_path"]] == DrawnImage(style="face", seed=row["drawn_seed"], index=row["drawn_index"])
+        assert drawn[row["input_path"]] == DrawnImage(
+            style="face", seed=row["synthetic_seed"], index=row["synthetic_index"]
+        )
         assert row["score"] == 1 - row["distance"] / row["chance_distance"]
     assert set(zip(scores["variant"], scores["checkpoint_hash"], strict=True)) == {
         ("FC-FT", "first"),

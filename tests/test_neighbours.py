@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from experiments.synthetic.neighbours import nearest_neighbours, pairwise_distances
 from experiments.synthetic.procedural import draw, sample_attributes, style_names
-from ui2i.metrics.neighbours import nearest_neighbours, pairwise_distances
 from ui2i.perceptual import Perceptual, load_perceptual
 from ui2i.settings import PerceptualConfig
 

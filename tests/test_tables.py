@@ -1,6 +1,7 @@
 """Result tables: nothing is lost, overwritten or silently converted."""
 
 import hashlib
+from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +22,7 @@ from ui2i.tables import (
     KEPT_SCHEMA,
     LATENT_DISTANCE_SCHEMA,
     PAPER_TABLE_SCHEMA,
+    RENAMED_COLUMNS,
     SWAP_CHOICE_SCHEMA,
     TRAINING_SCHEMA,
     TRANSLATION_SCHEMA,
@@ -44,6 +46,19 @@ SCHEMAS = {
 }
 # Of names, types and nullability. A schema that changes needs another version, and then another line here.
 FINGERPRINTS = {
+    ("distance", 3): "e3d6628d8414511b",
+    ("translation", 3): "63b74cd68e7c3f3a",
+    ("truth", 2): "2f740a8219562fec",
+    ("kept", 2): "1b714b6ba6c990a0",
+    ("training", 2): "8dabf700af57114c",
+    ("latent-distance", 1): "0f19c74b36b34239",
+    ("evaluation", 2): "0de7f6fcda639794",
+    ("swap-choice", 2): "020970552dbcc3be",
+    ("paper-table", 1): "d4c54b2f5b866292",
+}
+
+# As version 0.1 wrote them, with the names that columns had then.
+OLD_FINGERPRINTS = {
     ("distance", 2): "82fa380089d19f1b",
     ("translation", 2): "085e6a95faa8ac42",
     ("truth", 1): "aac5083b118fbe7c",
@@ -258,11 +273,40 @@ def test_schema_changes_with_its_version() -> None:
 # Older versions
 
 
+def as_of_old(schema: pa.Schema, version: int, left_out: Collection[str] = ()) -> pa.Schema:
+    """Return a schema with the names and the version that files of old have."""
+    names = {new: old for old, new in RENAMED_COLUMNS.items()}
+    fields = [field.with_name(names.get(field.name, field.name)) for field in schema if field.name not in left_out]
+    table = schema.metadata[b"table"].decode()
+    return pa.schema(fields, metadata={"table": table, "schema_version": str(version)})
+
+
 def first_distance_schema() -> pa.Schema:
     """Version 1 of the distance table, as files of it have it."""
     added = {"source_mode", "swap_mode", "source_dataset_hash", "device_name", "num_models"}
-    fields = [field for field in DISTANCE_SCHEMA if field.name not in added]
-    return pa.schema(fields, metadata={"table": "distance", "schema_version": "1"})
+    return as_of_old(DISTANCE_SCHEMA, 1, added)
+
+
+OLD = [(name, version) for name, version in OLD_FINGERPRINTS if (name, version) not in FINGERPRINTS]
+
+
+@pytest.mark.parametrize(("name", "version"), OLD)
+def test_tables_with_the_names_of_old_are_read(tmp_path: Path, name: str, version: int) -> None:
+    path, schema = tmp_path / "table.parquet", SCHEMAS[name]
+    old = as_of_old(schema, version)
+    assert fingerprint(old) == OLD_FINGERPRINTS[name, version]
+    write_table(path, [row(old)], old)
+    frame = read_table(path, schema)
+    assert list(frame.columns) == schema.names
+    assert list(frame.iloc[0]) == list(row(old).values())
+    append_rows(path, [row(schema, 1)], schema)
+    assert pq.read_schema(path) == schema
+
+
+def test_the_kind_of_inputs_has_its_new_name(tmp_path: Path) -> None:
+    path, old = tmp_path / "table.parquet", as_of_old(EVALUATION_SCHEMA, 1)
+    write_table(path, [row(old, inputs="pictures"), row(old, inputs="generated")], old)
+    assert read_table(path, EVALUATION_SCHEMA)["inputs"].tolist() == ["images", "generated"]
 
 
 def test_an_older_table_is_read_and_appended_to_without_losing_a_value(tmp_path: Path) -> None:
@@ -273,12 +317,15 @@ def test_an_older_table_is_read_and_appended_to_without_losing_a_value(tmp_path:
     frame = read_table(path, DISTANCE_SCHEMA)
     assert path.read_bytes() == before, "reading changes no file"
     assert list(frame.columns) == DISTANCE_SCHEMA.names
-    assert frame[old.names].to_dict("records") == [row(old, index) for index in range(2)]
+    names = [RENAMED_COLUMNS.get(name, name) for name in old.names]
+    assert [list(values) for values in frame[names].to_numpy()] == [
+        list(row(old, index).values()) for index in range(2)
+    ]
     assert frame["source_mode"].isna().all() and frame["num_models"].isna().all()
     append_rows(path, [row(DISTANCE_SCHEMA, 2)], DISTANCE_SCHEMA)
-    assert pq.read_schema(path).metadata[b"schema_version"] == b"2"
+    assert pq.read_schema(path).metadata == DISTANCE_SCHEMA.metadata
     after = read_table(path, DISTANCE_SCHEMA)
-    assert after[old.names].iloc[:2].equals(frame[old.names])
+    assert after[names].iloc[:2].equals(frame[names])
     assert after.iloc[2].to_dict() == row(DISTANCE_SCHEMA, 2)
 
 

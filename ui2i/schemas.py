@@ -1,7 +1,7 @@
 """The columns of every Parquet table of results: one definition each, with name and version in its metadata.
 
 Raise the version with every change; where older files can still be read as the new version, say how in
-`ui2i.tables.MIGRATIONS`.
+`ui2i.tables.READABLE_VERSIONS`.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ def _schema(table: str, version: int, fields: Sequence[pa.Field]) -> pa.Schema:
 
 DISTANCE_SCHEMA = _schema(
     "distance",
-    2,
+    3,
     [
         _required("run_id", _TEXT),
         _required("measured_at", pa.timestamp("us", tz="UTC")),
@@ -75,7 +75,7 @@ LATENT_DISTANCE_SCHEMA = _schema(
 
 EVALUATION_SCHEMA = _schema(
     "evaluation",
-    1,
+    2,
     [
         _required("run_id", _TEXT),
         _required("measured_at", pa.timestamp("us", tz="UTC")),
@@ -116,7 +116,7 @@ EVALUATION_SCHEMA = _schema(
 
 SWAP_CHOICE_SCHEMA = _schema(
     "swap-choice",
-    1,
+    2,
     [
         _required("domain", _TEXT),
         _required("variant", _TEXT),  # FC-FT, FC-FT-LS8-weights, ...
@@ -157,7 +157,7 @@ PAPER_TABLE_SCHEMA = _schema(
 
 TRANSLATION_SCHEMA = _schema(
     "translation",
-    2,
+    3,
     [
         _required("index", _INT),  # of the image in the dataset or folder
         _required("input_path", _TEXT),
@@ -214,13 +214,13 @@ _INVERTED_WITH = [
 
 INVERTED_SCHEMA = _schema(
     "inverted",
-    1,
+    2,
     [
         _required("image", _TEXT),  # path in the dataset, or number of the generated image
         _required("ssim", _FLOAT),  # between image and reconstruction
         _required("lpips", _FLOAT),
         _required("l2", _FLOAT),  # mean squared difference of images in [-1, 1]
-        pa.field("code_error", _FLOAT),  # mean squared difference from the known code, in variances of w
+        pa.field("latent_error", _FLOAT),  # mean squared difference from the known latent code, in variances of w
         _required("loss", _FLOAT),
         _required("seconds_per_image", _FLOAT),  # of its batch
         *_INVERTED_WITH,
@@ -229,13 +229,15 @@ INVERTED_SCHEMA = _schema(
 
 INVERSION_SCHEMA = _schema(
     "inversion",
-    1,
+    2,
     [
         *_INVERTED_WITH,
         _required("num_images", _INT),
         *(
-            pa.field(f"{measure}{part}", _FLOAT, nullable=measure == "code_error")  # code_error: null for real images
-            for measure in ("ssim", "lpips", "l2", "code_error")
+            pa.field(
+                f"{measure}{part}", _FLOAT, nullable=measure == "latent_error"
+            )  # latent_error: null for real images
+            for measure in ("ssim", "lpips", "l2", "latent_error")
             for part in ("", "_ci95_low", "_ci95_high")  # mean, and its 95 % interval (Student's t)
         ),
         _required("seconds_per_image", _FLOAT),
@@ -244,7 +246,7 @@ INVERSION_SCHEMA = _schema(
 
 STYLE_LAYERS_SCHEMA = _schema(
     "style-layers",
-    1,
+    2,
     [
         _required("domain", _TEXT),
         _required("variant", _TEXT),
@@ -270,7 +272,7 @@ STYLE_LAYERS_SCHEMA = _schema(
 
 TRUTH_SCHEMA = _schema(
     "truth",
-    1,
+    2,
     [
         _required("index", _INT),  # as in the translations' table, likewise up to checkpoint_hash
         _required("input_path", _TEXT),
@@ -278,8 +280,8 @@ TRUTH_SCHEMA = _schema(
         _required("variant", _TEXT),
         _required("checkpoint_hash", _TEXT),
         _required("style", _TEXT),  # in which the counterpart was drawn, from
-        _required("drawn_seed", _INT),
-        _required("drawn_index", _INT),
+        _required("synthetic_seed", _INT),
+        _required("synthetic_index", _INT),
         _required("metric", _TEXT),  # lpips; ssim: distances are 1 - SSIM; rmse: of images in [-1, 1]
         _required("distance", _FLOAT),  # of the translation to its true counterpart
         _required("copy_distance", _FLOAT),  # of the input to it
@@ -296,7 +298,7 @@ TRUTH_SCHEMA = _schema(
 
 KEPT_SCHEMA = _schema(
     "kept",
-    1,
+    2,
     [
         _required("domain", _TEXT),
         _required("variant", _TEXT),

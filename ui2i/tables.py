@@ -1,13 +1,13 @@
 """The Parquet tables of results: written atomically, appended to without losing a row. Columns: `ui2i.schemas`.
 
-A file of an older version is read as the current one where `MIGRATIONS` says how, which it does for columns that were
-added and may be null. Any other version is refused, never converted or replaced on the way, because a column that
+A file of an older version in `READABLE_VERSIONS` is read as the current one: its columns have older names, or some that
+may be null are missing. Any other version is refused, never converted or replaced on the way, because a column that
 changed its meaning is worse than a missing one.
 """
 
 import operator
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,22 +38,51 @@ LOCK_TIMEOUT_SECONDS = 60.0
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def _add_columns(table: pa.Table, schema: pa.Schema) -> pa.Table:
-    """Give a table the columns that it lacks, without values; return it as it is if that does not make it one."""
+RENAMED_COLUMNS = {
+    "trunk": "backbone",
+    "trunk_hash": "backbone_hash",
+    "picture": "image",
+    "num_pictures": "num_images",
+    "drawn_seed": "synthetic_seed",
+    "drawn_index": "synthetic_index",
+    "code_error": "latent_error",
+    **{f"code_error_{part}": f"latent_error_{part}" for part in ("ci95_low", "ci95_high")},
+}
+"""Columns of version 0.1 by their names of today."""
+
+_RENAMED_INPUTS = {"pictures": "images"}  # values of the column `inputs`
+
+
+def _modernize(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """Give a table the names of today and the columns that it lacks, without values.
+
+    Returned as it is if that does not make it a table of the schema.
+    """
+    names = [RENAMED_COLUMNS.get(name, name) for name in table.column_names]
+    table = table.rename_columns(names).replace_schema_metadata(table.schema.metadata)
+    if "inputs" in table.column_names and "inputs" in schema.names:
+        values = [_RENAMED_INPUTS.get(value, value) for value in table["inputs"].to_pylist()]
+        place = table.column_names.index("inputs")
+        table = table.set_column(place, table.schema.field(place), pa.array(values, table.schema.field(place).type))
     fits = all(field in list(schema) for field in table.schema)
-    if not fits or any(field.name not in table.schema.names and not field.nullable for field in schema):
+    if not fits or any(field.name not in table.column_names and not field.nullable for field in schema):
         return table
     arrays = [
-        table[field.name] if field.name in table.schema.names else pa.nulls(len(table), field.type) for field in schema
+        table[field.name] if field.name in table.column_names else pa.nulls(len(table), field.type) for field in schema
     ]
     return pa.Table.from_arrays(arrays, schema=schema)
 
 
-MIGRATIONS: dict[tuple[str, str], Callable[[pa.Table, pa.Schema], pa.Table]] = {
-    ("distance", "1"): _add_columns,  # version 2 says more of the source, the swap and the machine
-    ("translation", "1"): _add_columns,  # version 2 says more of the code and of what was done with it
+READABLE_VERSIONS = {
+    "distance": ("1", "2"),  # version 2 says more of the source, the swap and the machine
+    "translation": ("1", "2"),  # version 2 says more of the latent code and of what was done with it
+    "latents": ("2",),
+    "figure-measures": ("1",),
+    **dict.fromkeys(
+        ("evaluation", "swap-choice", "inverted", "inversion", "style-layers", "truth", "kept"), ("1",)
+    ),  # these, and the last of the others, have older names of columns alone
 }
-"""How a table of an older version, by name and version, becomes one of the current schema."""
+"""Older versions of each table that are read as the current one."""
 
 
 def write_table(path: str | os.PathLike[str], rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> None:
@@ -191,9 +220,9 @@ def read_parquet(path: str | os.PathLike[str], what: str = "Parquet table") -> p
 
 def _read(path: str | os.PathLike[str], schema: pa.Schema) -> pa.Table:
     table = read_parquet(path, _title(schema))
-    migrate = MIGRATIONS.get(_identity(table.schema))
-    if migrate is not None and _identity(table.schema)[0] == _identity(schema)[0]:
-        table = migrate(table, schema)
+    name, version = _identity(table.schema)
+    if name == _identity(schema)[0] and version in READABLE_VERSIONS.get(name, ()):
+        table = _modernize(table, schema)
     if not table.schema.equals(schema, check_metadata=True):
         raise DataError(
             f"{path} is a {_title(table.schema)}, expected a {_title(schema)}"

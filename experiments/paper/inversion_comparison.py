@@ -19,7 +19,7 @@ from ui2i.perceptual import Perceptual
 from ui2i.progress import Progress, no_progress
 from ui2i.settings import InversionConfig, InversionMethod
 
-MEASURES = ("ssim", "lpips", "l2", "code_error")
+MEASURES = ("ssim", "lpips", "l2", "latent_error")
 MEASURED = (*MEASURES, "loss", "seconds_per_image", "image")
 """Columns of a row that differ from image to image; the others say how it was inverted."""
 
@@ -151,7 +151,7 @@ def _measure(contestant: Contestant, generator: Generator, result: InversionResu
             "ssim": result.ssim[place].item(),
             "lpips": result.lpips[place].item(),
             "l2": l2[place],
-            "code_error": errors[place],
+            "latent_error": errors[place],
             "loss": result.loss[place].item(),
             "seconds_per_image": result.seconds / len(images),
         }

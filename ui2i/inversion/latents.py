@@ -58,7 +58,7 @@ LATENTS_SCHEMA = pa.schema(
         pa.field("ws", _list(pa.float32()), nullable=False),  # num_ws * w_dim values, layer by layer
         pa.field("noise", _list(pa.float32())),  # maps, lowest resolution first; null: the generator's own
     ],
-    metadata={"table": "latents", "schema_version": "2"},
+    metadata={"table": "latents", "schema_version": "3"},
 )
 
 

@@ -68,7 +68,7 @@ AGREEMENT_SCHEMA = _schema(
 
 MEASURES_SCHEMA = _schema(
     "figure-measures",
-    1,
+    2,
     {
         "figure": _TEXT,  # 7 or 8
         **_MODEL,

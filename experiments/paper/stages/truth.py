@@ -131,7 +131,7 @@ def _score_rows(
         drawn = cases.drawn[place]
         values |= {"score": score.score, "copy_score": score.copy_score}
         values |= {"index": cases.indices[place], "input_path": cases.input_paths[place]}
-        values |= {"drawn_seed": drawn.seed, "drawn_index": drawn.index}
+        values |= {"synthetic_seed": drawn.seed, "synthetic_index": drawn.index}
         rows.append(values | shared | {"checkpoint_hash": cases.checkpoint_hashes[score.variant]})
     return rows
 

@@ -53,14 +53,6 @@ class Canvas:
             draw.line((path * image.width).ravel().tolist(), fill=255, width=thickness, joint="curve")
         return self._coverage(image)
 
-    def ring(self, outer: list[Points], inner: list[Points]) -> Mask:
-        """Coverage [R, R] of the outer outlines without the inner ones."""
-        image, draw = self._blank()
-        for outlines, value in ((outer, 255), (inner, 0)):
-            for outline in outlines:
-                draw.polygon((outline * image.width).ravel().tolist(), fill=value)
-        return self._coverage(image)
-
     def paint(self, mask: Mask, colour: Colour | tuple[float, float, float], opacity: float = 1.0) -> None:
         """Composite a colour [3] or an image [R, R, 3] over the canvas where `mask` covers it."""
         window = _covered(mask)
