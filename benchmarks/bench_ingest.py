@@ -4,7 +4,7 @@ The literal form is one loop with Pillow: open, turn upright, crop the centered 
 nothing, hashes nothing, finds no duplicates and keeps no list. Both write the same images, and that is checked; they
 compress them unequally, Pillow as it does by itself and ingestion as `ui2i.images.PNG_LEVEL` says, so the loop is timed
 at that level too. Ratios of wall-clock time mean something on a quiet machine only, so processor time is printed too.
-Drawn noise stands for photographs; real ones come from archives, each with the side to which they are brought.
+SyntheticSet noise stands for photographs; real ones come from archives, each with the side to which they are brought.
 Run: python benchmarks/bench_ingest.py [speed [ARCHIVE=SIDE ...] | memory]
 """
 

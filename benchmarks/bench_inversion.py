@@ -1,7 +1,7 @@
 """How much faster do several images advance together than one by one, and what does that take in memory?
 
-The shipped model of drawn faces at 64 px; the method `w` with L1 and LPIPS (squeeze). All forms take the same steps on
-the same images, in turns in one process: `together`, `one by one` with the same code, and `literal`, one by one as
+The shipped model of synthetic faces at 64 px; the method `w` with L1 and LPIPS (squeeze). All forms take the same steps
+on the same images, in turns in one process: `together`, `one by one` with the same code, and `literal`, one by one as
 projectors are usually written, with the generator of `literal.py` and the target's features made anew in each step. On
 a GPU `--resolution 256` says what an image costs on average in a model of the paper's size that is untrained, which
 makes no difference to the time.

@@ -1,8 +1,8 @@
 """How far does low precision move images, losses and gradients from those of single precision?
 
-The networks of `bench_training.py`, fresh, and the shipped model of drawn faces, trained. Errors are root mean squares
-relative to the root mean square of the value in fp32, over all images, or over all parameters of a network for a
-gradient; the worst of several seeds counts. `top 4` keeps single precision below the four top resolutions.
+The networks of `bench_training.py`, fresh, and the shipped model of synthetic faces, trained. Errors are root mean
+squares relative to the root mean square of the value in fp32, over all images, or over all parameters of a network for
+a gradient; the worst of several seeds counts. `top 4` keeps single precision below the four top resolutions.
 
     python benchmarks/bench_precision.py --json docs/results/bench_precision.json
 """

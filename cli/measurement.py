@@ -74,11 +74,11 @@ def evaluate(
     """Judge any folder of outputs and put it into Table II."""
     from cli.report import print_paths, print_table
     from flows.display import working
-    from tasks.requests.evaluate_folder import judge_folder, keep_rows
+    from tasks.requests.evaluate_folder import evaluate_folder, keep_rows
 
     project = context.obj.project
     with working("evaluate") as progress:
-        rows = judge_folder(
+        rows = evaluate_folder(
             project, outputs, target, name=name, inputs=inputs, domain=domain, framing=framing, progress=progress
         )
         keep_rows(project, rows)

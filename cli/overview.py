@@ -19,7 +19,7 @@ from prefect.exceptions import ObjectNotFound
 from flows.limits import TRAINING_LIMIT
 from flows.services.deploying import POOL
 from flows.services.runs import Run, open_runs
-from flows.services.verdicts import Verdict, judge
+from flows.services.verdicts import Verdict, verdict_of
 from tasks.project.paths import Project
 
 if TYPE_CHECKING:
@@ -44,14 +44,14 @@ class Overview:
 
 
 def overview(project: Project, *, is_own_server: bool) -> Overview:
-    """Ask the server; `is_own_server` as for `flows.services.verdicts.judge`."""
+    """Ask the server; `is_own_server` as for `flows.services.verdicts.verdict_of`."""
     with get_client(sync_client=True) as client:
         scheduled = _flow_runs(client, [StateType.SCHEDULED], FlowRunSort.NEXT_SCHEDULED_START_TIME_ASC)
         failed = _flow_runs(client, FAILED, FlowRunSort.END_TIME_DESC, since=timedelta(days=FAILED_DAYS))
         limits = tuple(_limits(client))
     return Overview(
         limits=limits,
-        running=tuple((run, judge(project, run, is_own_server=is_own_server)) for run in open_runs()),
+        running=tuple((run, verdict_of(project, run, is_own_server=is_own_server)) for run in open_runs()),
         scheduled=tuple((run.name, when(run.next_scheduled_start_time)) for run in scheduled),
         failed=tuple((run.name, run.state_name or "", when(run.end_time), reason(run)) for run in failed),
     )

@@ -16,7 +16,7 @@ from flows.services import daemons as services
 from flows.services import deploying
 from flows.services.runs import open_runs
 from flows.services.server import wait_for_server
-from flows.services.verdicts import judge, repair
+from flows.services.verdicts import repair, verdict_of
 from tasks.project.paths import Project
 
 LOOK_AGAIN_SECONDS = 2.0
@@ -77,7 +77,7 @@ class Operator:
     def is_under_way(self) -> bool:
         """Whether a run's process lives, as far as anybody can tell, or a run waits for the worker."""
         self.restart()
-        if any(judge(self.project, run, is_own_server=True) == "alive" for run in open_runs()):
+        if any(verdict_of(self.project, run, is_own_server=True) == "alive" for run in open_runs()):
             return True
         return any(run.state is not None and run.state.is_scheduled() for run in self.runs())
 

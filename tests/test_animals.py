@@ -1,4 +1,4 @@
-"""Drawn animals: one animal in three styles, each attribute visible, the look that base models are trained on."""
+"""Synthetic animals: one animal in three styles, each attribute visible, the look that base models are trained on."""
 
 from dataclasses import asdict, fields, replace
 from pathlib import Path

@@ -9,8 +9,8 @@ import pytest
 from pydantic import Field
 from tiny_project import PARAMS
 
-from experiments.paper.settings import Baseline, DomainPair, Judged, PaperSections, PaperTable, Truth
-from experiments.synthetic.settings import Drawn, SyntheticSections
+from experiments.paper.settings import Baseline, DomainPair, Evaluated, PaperSections, PaperTable, Truth
+from experiments.synthetic.settings import SyntheticSections, SyntheticSet
 from tasks.project.experiment import installed_experiments
 from tasks.project.params import Dataset, Domain, Imported, Params, parse_params
 from ui2i.errors import ConfigError
@@ -23,8 +23,8 @@ NEEDED = {
     Imported: {"checkpoint": "x"},
     DomainPair: {"source": "x", "target": "x"},
     PaperTable: {"source": "x"},
-    Drawn: {"style": "face", "num_images": 2, "seed": 0},
-} | {config: {"base": "x"} for config in (Baseline, Domain, Judged, Truth)}
+    SyntheticSet: {"style": "face", "num_images": 2, "seed": 0},
+} | {config: {"base": "x"} for config in (Baseline, Domain, Evaluated, Truth)}
 
 
 def members(hint):

@@ -271,7 +271,7 @@ def test_distances_prints_the_last_measurement_largest_first(ui2i, project):
 
 
 def test_data_draw(ui2i, tmp_path):
-    out_dir = tmp_path / "drawn"
+    out_dir = tmp_path / "synthetic"
     status, out, _ = ui2i("data", "draw", "face", "--num", 2, "--out", out_dir, "--resolution", 32)
     assert status == 0
     assert {"000000.png", "000001.png"} < files_below(out_dir)

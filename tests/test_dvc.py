@@ -108,7 +108,7 @@ def test_a_second_repro_runs_nothing(built):
         ("swap.torgb_from", "source", "swap distance evaluate translate truth"),
         ("finetune.learning_rate", 0.001, "finetune swap distance evaluate translate truth"),
         ("domains.cartoon.modes", ["FC-FT"], "finetune swap distance evaluate translate truth"),
-        ("drawn.cartoon.seed", 9, "draw ingest finetune swap distance evaluate translate truth"),
+        ("synthetic.cartoon.seed", 9, "draw ingest finetune swap distance evaluate translate truth"),
         ("ingest.test_share", 0.2, "ingest finetune swap distance evaluate translate truth"),
         ("pretrain.total_kimg", 1, ""),
         ("network.w_dim", 9, ""),
@@ -205,7 +205,7 @@ def test_the_stages_of_a_domain_are_in_order(project):
 
 def test_a_domain_of_own_images_from_a_trained_base_needs_no_drawing(project):
     set_param(project, "truth", {})
-    set_param(project, "drawn", {})
+    set_param(project, "synthetic", {})
     set_param(project, "imported", {})
     set_param(project, "bases.face", {})
     assert domain_stages(project, "cartoon")[:3] == ["ingest@face", "pretrain@face", "ingest@cartoon"]
@@ -261,7 +261,7 @@ def test_an_empty_data_folder_gets_what_git_keeps_in_a_clone(project):
 def sleeper(project):
     """A project whose drawing sleeps, with a child that sleeps too."""
     (project.root / "sleeper.py").write_text(SLEEPER)
-    stages = {"draw": {"foreach": "${drawn}", "do": {"cmd": "python sleeper.py", "outs": ["data/raw/${key}"]}}}
+    stages = {"draw": {"foreach": "${synthetic}", "do": {"cmd": "python sleeper.py", "outs": ["data/raw/${key}"]}}}
     (project.root / "dvc.yaml").write_text(json.dumps({"stages": stages}))
     project.raw("face").parent.mkdir(parents=True)
     return project
@@ -436,8 +436,8 @@ def test_stages_find_this_interpreter_first(monkeypatch):
 @pytest.mark.parametrize(
     ("section", "name"),
     [
-        ("drawn", "x; touch PWNED #"),
-        ("drawn", "x' && touch PWNED && '"),
+        ("synthetic", "x; touch PWNED #"),
+        ("synthetic", "x' && touch PWNED && '"),
         ("datasets", "$(touch PWNED)"),
         ("datasets", "x\ntouch PWNED"),
         ("figures", "`touch PWNED`"),
@@ -445,7 +445,7 @@ def test_stages_find_this_interpreter_first(monkeypatch):
     ],
 )
 def test_no_name_reaches_the_shell(project, section, name):
-    set_param(project, "drawn", {})  # so that the stage in question comes first
+    set_param(project, "synthetic", {})  # so that the stage in question comes first
     set_param(project, "datasets", {})
     yaml = YAML(typ="safe", pure=True)
     values = yaml.load(project.params_path.read_text())
@@ -464,7 +464,7 @@ def test_no_name_reaches_the_shell(project, section, name):
 def test_a_name_that_leads_elsewhere_deletes_nothing(project, tmp_path):
     precious = tmp_path / "precious"
     write_images(precious, count=1)
-    set_param(project, "drawn", {"../../../precious": {"style": "face", "num_images": 1, "seed": 1}})
+    set_param(project, "synthetic", {"../../../precious": {"style": "face", "num_images": 1, "seed": 1}})
     ensure_dvc(project.root)
     with pytest.raises(DvcError):
         run_dvc(project.root, "repro", "draw@../../../precious")
@@ -477,7 +477,7 @@ def test_a_stage_takes_its_name_from_dvc_and_from_nothing_else(project, monkeypa
         ("", "--dataset is missing"),
         ("ingest@face", "DVC_STAGE is 'ingest@face'"),
         ("draw@face@cartoon", "has the name 'face@cartoon'"),
-        ("draw@gone", "has no drawn.gone"),
+        ("draw@gone", "has no synthetic.gone"),
     ):
         monkeypatch.setenv("DVC_STAGE", said)
         assert draw.main(draw.STAGE, []) == 2

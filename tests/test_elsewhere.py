@@ -71,7 +71,7 @@ def prefect(tmp_path, monkeypatch):
 def trained(tmp_path):
     """A project with the models of two domains, which nobody trained."""
     project = make_project(tmp_path / "threads")
-    for section in ("truth", "drawn"):
+    for section in ("truth", "synthetic"):
         set_param(project, section, {})
     set_param(project, "domains", {"cartoon": {"base": "face"}, "anime": {"base": "face"}})
     set_param(project, "datasets.anime", {"images": "data/raw/cartoon"})

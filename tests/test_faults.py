@@ -40,7 +40,7 @@ from flows.services import daemons as services
 from flows.services import deploying, operations
 from flows.services.password import CLIENT_VARIABLE
 from flows.services.runs import open_runs
-from flows.services.verdicts import judge
+from flows.services.verdicts import verdict_of
 from tasks.project.paths import Project
 from tasks.running.dvc_stage import run_stage
 from tasks.running.dvc_stages import domain_stages
@@ -163,7 +163,7 @@ def test_faults_at_random_moments_change_no_output(projects, operated):
         record.add_round(faults=len(mine) - len(missed), identical_files=operator.finish_round(quiet))
         tell(record.summary())
         operator.begin_anew()
-    assert [run for run in open_runs() if judge(operated, run, is_own_server=True) != "alive"] == []
+    assert [run for run in open_runs() if verdict_of(operated, run, is_own_server=True) != "alive"] == []
 
 
 def play_round(operator, record, waiting, seconds, started):
@@ -189,7 +189,7 @@ def test_a_run_killed_with_its_worker_is_found_and_closed(operated):
         find(operated, victim).send_signal(signal.SIGKILL)
     wait_for(operated, lambda: not run_processes(operated), "the end of the stage, whose flow is gone")
     (run,) = open_runs()
-    assert (run.id, judge(operated, run, is_own_server=False)) == (run_id, "gone")
+    assert (run.id, verdict_of(operated, run, is_own_server=False)) == (run_id, "gone")
     assert "new-domain cartoon: its process is gone, now crashed" in ui2i(operated, "status", "--repair")
     assert open_runs() == []
     with get_client(sync_client=True) as client:

@@ -513,7 +513,7 @@ def test_the_stage_writes_images_tables_and_numbers(project, monkeypatch):
 
 def test_images_that_nobody_drew_are_shown_and_their_attributes_not_measured(project):
     set_param(project, "truth", {})
-    set_param(project, "drawn", {})
+    set_param(project, "synthetic", {})
     assert run(project, "figures", "paper") == 0
     assert project.figure("6").is_file()
     assert len(read_table(project.figure("6").with_suffix(".parquet"), CHANGES_SCHEMA)) == 0

@@ -105,7 +105,7 @@ def made(tmp_path_factory, _stages_here):
     """A project in which flows have made a base and a domain, and the two flows' states."""
     root = tmp_path_factory.mktemp("flows")
     project = make_project(root / "project")
-    for section in ("truth", "drawn", "datasets", "imported", "domains"):
+    for section in ("truth", "synthetic", "datasets", "imported", "domains"):
         set_param(project, section, {})
     for seed, name in enumerate(("blob", "cat")):
         write_images(root / name, seed=seed)

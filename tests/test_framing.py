@@ -14,7 +14,7 @@ from tasks.models.framing import choose_framer, framing_of
 from tasks.project.params import load_params
 from tasks.project.paths import Project
 from tasks.requests import translate_folder
-from tasks.requests.evaluate_folder import judge_folder
+from tasks.requests.evaluate_folder import evaluate_folder
 from tasks.requests.translation_request import TranslationRequest
 from ui2i.checkpoints import ModelCard, save_generator
 from ui2i.datasets.ingest import ingest
@@ -185,13 +185,13 @@ def test_evaluations_are_framed_as_the_base(project: Project, folder: Path, tabl
             assert isinstance(entry, SourceImage)
             save_png(outputs / entry.path, entry.image)
         own, centered = (
-            judge_folder(project, outputs, "cartoon", name="x", inputs=folder, framing=asked)[0]
+            evaluate_folder(project, outputs, "cartoon", name="x", inputs=folder, framing=asked)[0]
             for asked in (None, "center")
         )
         assert own["lpips_s"] == 0 < centered["lpips_s"]
         assert (own["resizer"], centered["resizer"]) == (f"bicubic {framing}", "bicubic")
     # Without files of inputs nothing looks for faces.
     set_param(project, "ingest.face_landmarks", None)
-    assert judge_folder(project, tmp_path / "face", "cartoon", name="x")[0]["num_outputs"] == 4
+    assert evaluate_folder(project, tmp_path / "face", "cartoon", name="x")[0]["num_outputs"] == 4
     with pytest.raises(ConfigError, match="no face_landmarks"):
-        judge_folder(project, tmp_path / "face", "cartoon", name="x", inputs=folder)
+        evaluate_folder(project, tmp_path / "face", "cartoon", name="x", inputs=folder)

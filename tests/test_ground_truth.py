@@ -45,7 +45,7 @@ from experiments.paper.truth.columns import Kind, agreement, held_out_score
 from experiments.paper.truth.loss import Targets
 from experiments.synthetic.drawing.subjects import Attributes
 from experiments.synthetic.procedural import draw, draw_dataset, sample_attributes
-from experiments.synthetic.settings import drawn_of
+from experiments.synthetic.settings import synthetic_of
 from tasks.project.params import load_params, parse_params
 from tasks.project.paths import Project
 from ui2i.datasets.prepared import PreparedDataset
@@ -142,7 +142,7 @@ def test_no_seed_of_the_project_s_own_data_makes_pairs() -> None:
     params = load_params(Project(REPOSITORY))
     assert sections_of(params).truth
     for name, settings in sections_of(params).truth.items():
-        seeds = [drawn_of(params)[name].seed, drawn_of(params)[settings.base].seed, settings.regressor.seed]
+        seeds = [synthetic_of(params)[name].seed, synthetic_of(params)[settings.base].seed, settings.regressor.seed]
         assert len(set(seeds)) == 3
 
 
@@ -500,7 +500,7 @@ def test_too_few_images_to_compare(tiny_regressor: AttributeRegressor, truth: np
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, perceptual: Perceptual) -> Iterator[Project]:
-    """A project in which 6 drawn faces were translated by models that were never trained."""
+    """A project in which 6 synthetic faces were translated by models that were never trained."""
     monkeypatch.chdir(tmp_path)
     project = make_project(tmp_path / "project")
     for name in ("face", "cartoon"):
@@ -600,7 +600,7 @@ def test_images_that_are_not_what_the_table_says_are_refused(
 
 def test_translations_of_other_images_are_refused(project: Project) -> None:
     dataset, folder = PreparedDataset(project.prepared("face"), None), project.translations("cartoon")
-    with pytest.raises(DataError, match="expected one of 0 drawn images"):
+    with pytest.raises(DataError, match="expected one of 0 synthetic images"):
         load_cases(folder, dataset, {}, "cartoon")
     with pytest.raises(DataError, match="does not exist, expected a translation table"):
         load_cases(folder.parent, dataset, read_drawn(project.raw("face")), "cartoon")

@@ -1,4 +1,4 @@
-"""Distances between all pairs against lpips one pair at a time, and how different drawn images are."""
+"""Distances between all pairs against lpips one pair at a time, and how different synthetic images are."""
 
 import math
 from dataclasses import replace

@@ -24,7 +24,7 @@ from flows.holding import run_lease
 from flows.parameters import Method
 from flows.services import verdicts
 from flows.services.runs import Run, open_runs
-from flows.services.verdicts import judge, repair
+from flows.services.verdicts import repair, verdict_of
 from tasks.running import leases
 from tasks.running.dvc_stage import StageFailed, StageOutcome
 from tasks.running.locks import hold_lease, new_holder
@@ -238,13 +238,13 @@ def killed_holder(project, run):
 
 def test_a_lease_tells_whether_a_run_lives(project):
     run, old = new_run(Running()), new_run(Running(), age=timedelta(minutes=5))
-    assert judge(project, run, is_own_server=True) == "alive", "it may not have had the time to tell"
-    assert judge(project, old, is_own_server=True) == "gone"
-    assert judge(project, old, is_own_server=False) == "unknown"
+    assert verdict_of(project, run, is_own_server=True) == "alive", "it may not have had the time to tell"
+    assert verdict_of(project, old, is_own_server=True) == "gone"
+    assert verdict_of(project, old, is_own_server=False) == "unknown"
     with hold_lease(project, run_lease(old.id), new_holder("x", old.id)):
-        assert judge(project, old, is_own_server=True) == "alive"
+        assert verdict_of(project, old, is_own_server=True) == "alive"
     killed_holder(project, run)
-    assert judge(project, run, is_own_server=False) == "gone"
+    assert verdict_of(project, run, is_own_server=False) == "gone"
 
 
 def test_repair_closes_the_dead_and_no_other(project, monkeypatch):

@@ -3,7 +3,7 @@ import dataclasses
 import pytest
 from tiny_project import PARAMS, REPOSITORY, make_project
 
-from experiments.synthetic.settings import drawn_of
+from experiments.synthetic.settings import synthetic_of
 from tasks.project.names import check_name
 from tasks.project.params import load_params, parse_params, training_config
 from tasks.project.paths import Project, find_project
@@ -26,9 +26,9 @@ def test_the_project_s_own_params_are_valid_and_consistent():
     params = load_params(Project(REPOSITORY))
     assert params.network.img_resolution == params.ingest.img_resolution
     assert set(params.domains) <= set(params.datasets)
-    for drawn in drawn_of(params).values():
+    for drawn in synthetic_of(params).values():
         assert drawn.resolution == params.network.img_resolution
-    seeds = [drawn.seed for drawn in drawn_of(params).values()]
+    seeds = [drawn.seed for drawn in synthetic_of(params).values()]
     assert len(set(seeds)) == len(seeds), "equal seeds would draw pairs"
 
 
@@ -47,7 +47,7 @@ def test_values_reach_their_classes():
     assert params.swap.resolutions == (8, 16)
     assert params.domains["cartoon"].modes == ("FC-FT", "FT")
     assert params.datasets["face"].images == "data/raw/face"
-    assert drawn_of(params)["cartoon"].seed == 2
+    assert synthetic_of(params)["cartoon"].seed == 2
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_values_reach_their_classes():
         ("images: data/raw/face", "image: data/raw/face", "datasets.face has the unknown key 'image'"),
         ("{images: data/raw/face}", "{}", "datasets.face lacks 'images', expected images; add it"),
         ("checkpoint: data/base/face", "checkpoint: 3", "imported.face.checkpoint"),
-        ("seed: 1, ", "", "drawn.face lacks 'seed'"),
+        ("seed: 1, ", "", "synthetic.face lacks 'seed'"),
         ("num_images: 2}", "num_images: 0}", "translate.num_images"),
         ("num_images: 4}", "num_images: 3}", "evaluation.num_images is 3"),
         ("drift: {}", "drift: {max_sems: 0}", "drift.max_sems is 0"),

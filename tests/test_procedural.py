@@ -1,4 +1,4 @@
-"""Drawn datasets: every style in the registry, the same bytes however they are drawn, folders that are whole or absent.
+"""Synthetic datasets: every style in the registry, the same bytes however drawn, folders that are whole or absent.
 
 What is particular to people and animals is tested in `test_people` and `test_animals`.
 """
@@ -50,7 +50,7 @@ def test_a_image_depends_on_its_seed_and_index_only() -> None:
 
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return draw_dataset("face", 6, 9, tmp_path_factory.mktemp("drawn") / "face", resolution=32)
+    return draw_dataset("face", 6, 9, tmp_path_factory.mktemp("synthetic") / "face", resolution=32)
 
 
 def test_workers_do_not_change_a_byte(dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -117,7 +117,7 @@ def test_a_failure_leaves_the_old_dataset(tmp_path: Path) -> None:
 def test_a_folder_of_somebody_else_is_refused(tmp_path: Path, names: list[str]) -> None:
     for name in names:
         (tmp_path / name).write_bytes(b"precious")
-    with pytest.raises(DataError, match="expected an empty folder or a drawn dataset; choose another"):
+    with pytest.raises(DataError, match="expected an empty folder or a synthetic dataset; choose another"):
         draw_dataset("face", 2, 0, tmp_path, resolution=32)
     assert all((tmp_path / name).read_bytes() == b"precious" for name in names)
 

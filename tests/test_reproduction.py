@@ -24,11 +24,11 @@ from experiments.paper.settings import sections_of
 from experiments.paper.stages import baseline
 from experiments.paper.tables import TABLE_1, TABLE_1_COLUMNS
 from experiments.paper.tables.paper_claims import PAPER_COLUMNS
-from experiments.synthetic.settings import drawn_of
+from experiments.synthetic.settings import synthetic_of
 from flows import stages
 from tasks.project.params import load_params, parse_params, training_config
 from tasks.project.paths import Project
-from tasks.requests.evaluate_folder import judge_folder
+from tasks.requests.evaluate_folder import evaluate_folder
 from tasks.running.costs import Cost, noted_cost, read_cost
 from tasks.running.dvc_stage import StageFailed, StageOutcome, run_stage
 from tasks.running.dvc_stages import list_stages
@@ -52,7 +52,7 @@ TINY = (
     + "  portrait: {base: face, modes: [FC-FT, FT, scratch]}\n"
     + "inversions: {face: {num_images: 2, num_steps: 2, encoder_steps: 2}}\n"
     + "pairs: {cartoon2portrait: {source: cartoon, target: portrait}}\n"
-    + "judged: {cartoon: {base: face}}\n"
+    + "evaluated: {cartoon: {base: face}}\n"
     + "baselines: {cartoon: {base: face}}\n"
 )
 
@@ -153,13 +153,13 @@ def test_the_experiments_are_valid_and_lead_to_all_tables_and_figures(quick):
     assert columns == set(PAPER_COLUMNS)
     assert all({"FC-FT", "FT", "scratch"} == set(domain.modes) for domain in params.domains.values())
     assert params.swap.resolutions == (8, 16, 32) and params.distance.num_latents == 2000
-    assert set(paper.judged) == set(paper.baselines) == set(paper.truth) and len(paper.judged) == 2
+    assert set(paper.evaluated) == set(paper.baselines) == set(paper.truth) and len(paper.evaluated) == 2
     assert set(paper.tables) == {"1", "2", "3"} and paper.inversions and paper.figures
-    seeds = [drawn.seed for drawn in drawn_of(params).values()]
+    seeds = [drawn.seed for drawn in synthetic_of(params).values()]
     assert len(set(seeds)) == len(seeds), "equal seeds would draw pairs"
     scratch = {training_config(params, name, "scratch").seed for name in params.domains}
     assert len(scratch) == len(params.domains), "models without fine-tuning must not start from equal weights"
-    assert params.translate.num_images <= 0.095 * drawn_of(params)["face"].num_images
+    assert params.translate.num_images <= 0.095 * synthetic_of(params)["face"].num_images
 
 
 def test_the_stages_are_those_of_dvc_in_an_order_in_which_they_can_run(tmp_path):
@@ -171,7 +171,8 @@ def test_the_stages_are_those_of_dvc_in_an_order_in_which_they_can_run(tmp_path)
     assert len(set(found)) == len(found)
     for earlier, later in (
         ("distance@wild", "pair@cartoon2portrait"), ("pair@cartoon2portrait", "table@1"), ("import@face", "table@3"),
-        ("translate@anime", "baseline@anime"), ("judge_baseline@anime", "table@2"), ("finetune@dog", "figures@paper"),
+        ("translate@anime", "baseline@anime"), ("evaluate_baseline@anime", "table@2"),
+        ("finetune@dog", "figures@paper"),
     ):  # fmt: skip
         assert found.index(earlier) < found.index(later)
     minutes = sum(estimate_seconds(params, stage) for stage in found) / 60
@@ -326,13 +327,13 @@ def test_inputs_may_be_files_or_a_prepared_dataset(made):
     project, _ = made
     dataset = PreparedDataset(project.prepared("face"), split=None)
     of_files, of_dataset = (
-        judge_folder(project, project.translations("cartoon"), "cartoon", inputs=inputs)
+        evaluate_folder(project, project.translations("cartoon"), "cartoon", inputs=inputs)
         for inputs in (project.raw("face"), dataset)
     )
     for first, second in zip(of_files, of_dataset, strict=True):
         assert first["lpips_s"] == second["lpips_s"] > 0 and first["source_domain"] == second["source_domain"] == "face"
     with pytest.raises(DataError, match="has no input"):
-        judge_folder(
+        evaluate_folder(
             project,
             project.translations("cartoon"),
             "cartoon",
@@ -392,7 +393,7 @@ def test_a_dry_run_lists_the_stages_and_writes_nothing(tmp_path, capsys):
 def test_a_page_of_nothing(repository, tmp_path, without_dvc):
     project = prepare(tmp_path / "out", quick=False).project
     page = write_page(project).read_text()
-    assert page.startswith("# The paper, reproduced on drawn domains\n")
+    assert page.startswith("# The paper, reproduced on synthetic domains\n")
     assert page.count("Not measured yet") == 5
     assert {claim["verdict"] for claim in read_claims(project)} == {"not measured"}
 

@@ -98,7 +98,7 @@ def test_draw(project):
 
 def test_ingest_of_a_zip(project):
     write_images(project.root / "images")
-    set_param(project, "truth", {})  # which is for drawn images alone
+    set_param(project, "truth", {})  # which is for synthetic images alone
     set_param(project, "datasets.face.images", "data/raw/face.zip")
     project.raw("face").parent.mkdir(parents=True)
     with zipfile.ZipFile(project.raw("face").with_name("face.zip"), "w") as archive:
@@ -278,7 +278,7 @@ def test_only_damaged_images(project, failure):
 
 
 def test_an_unknown_style(project, failure):
-    set_param(project, "drawn.face.style", "etching")
+    set_param(project, "synthetic.face.style", "etching")
     assert "etching" in failure("draw", "face")
 
 
@@ -393,7 +393,7 @@ def test_what_a_killed_one_left_is_removed(project):
 
 
 def test_asked_to_stop_it_leaves_nothing_half_written(project):
-    set_param(project, "drawn.face.num_images", 100_000)
+    set_param(project, "synthetic.face.num_images", 100_000)
     with started(project, "-m", "experiments.synthetic.draw", "--dataset", "face") as process:
         assert process.first_line.startswith(PREFIX)
         process.terminate()
@@ -402,7 +402,7 @@ def test_asked_to_stop_it_leaves_nothing_half_written(project):
 
 
 def test_under_dvc_it_ends_with_its_parent(project):
-    set_param(project, "drawn.face.num_images", 100_000)
+    set_param(project, "synthetic.face.num_images", 100_000)
     wrapper = "import subprocess, sys; subprocess.run([sys.executable, *sys.argv[1:]])"
     with started(
         project, "-c", wrapper, "-m", "experiments.synthetic.draw", "--dataset", "face", DVC_STAGE="draw@face"

@@ -30,7 +30,7 @@ inversion: {num_steps: 2}
 translate: {num_images: 2}
 evaluation: {num_images: 4}
 drift: {}
-drawn:
+synthetic:
   face: {style: face, num_images: 24, seed: 1, resolution: 32}
   cartoon: {style: cartoon, num_images: 24, seed: 2, resolution: 32}
 datasets:

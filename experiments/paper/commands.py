@@ -1,4 +1,4 @@
-"""`ui2i reproduce`: the whole paper on drawn domains, with one page at the end."""
+"""`ui2i reproduce`: the whole paper on synthetic domains, with one page at the end."""
 
 import sys
 from pathlib import Path
@@ -45,7 +45,7 @@ def reproduce(
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List the stages and what they will take.")] = False,
 ) -> None:
-    """Reproduce the paper's tables and figures on drawn domains.
+    """Reproduce the paper's tables and figures on synthetic domains.
 
     Stopped, the same command goes on. It ends with a page that sets our values beside the paper's and says what holds.
     """

@@ -36,7 +36,7 @@ FIGURE_SET = "paper"
 
 @dataclass(frozen=True, kw_only=True)
 class RegressorConfig:
-    """A network that reads the attributes of drawn images, and the drawings it is trained on."""
+    """A network that reads the attributes of synthetic images, and the drawings it is trained on."""
 
     num_drawings: Sample = 12_000
     num_held_out: Sample = 1000  # further drawings, which say how well each attribute is read
@@ -93,7 +93,7 @@ FigureSet = Annotated[str, BeforeValidator(_figure_set)]
 
 @dataclass(frozen=True, kw_only=True)
 class Truth:
-    """How a drawn domain's translations are compared with their true counterparts (`truth.<name>`)."""
+    """How a synthetic domain's translations are compared with their true counterparts (`truth.<name>`)."""
 
     base: str  # as in domains.<name>; DVC needs it here
     num_draws: Count = 8  # random images of the domain that stand for chance, for each translated image
@@ -121,8 +121,8 @@ class DomainPair:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Judged:
-    """A domain whose translations of its base's images, a raw folder, are evaluated (`judged.<domain>`)."""
+class Evaluated:
+    """A domain whose translations of its base's images, a raw folder, are evaluated (`evaluated.<domain>`)."""
 
     base: str  # as in domains.<name>; DVC needs it here
 
@@ -184,7 +184,7 @@ class PaperSections:
     tables: Annotated[Mapping[str, PaperTable], BeforeValidator(_known_tables)]
     inversions: Mapping[Name, InversionContest] = dataclasses.field(default_factory=dict)  # by base
     pairs: Mapping[Name, DomainPair] = dataclasses.field(default_factory=dict)
-    judged: Mapping[Name, Judged] = dataclasses.field(default_factory=dict)  # by domain
+    evaluated: Mapping[Name, Evaluated] = dataclasses.field(default_factory=dict)  # by domain
     baselines: Mapping[Name, Baseline] = dataclasses.field(default_factory=dict)  # by domain
     figures: Mapping[FigureSet, Annotated[Figures, BeforeValidator(_quick)]] = dataclasses.field(default_factory=dict)
 
@@ -217,7 +217,7 @@ def _pair_modes(params: Params, pair: DomainPair) -> list[str]:
 
 def _contradictions(sections: PaperSections, params: Params) -> Iterator[str]:
     """Say which entries do not fit the rest of `params.yaml`."""
-    for section in ("truth", "judged", "baselines"):
+    for section in ("truth", "evaluated", "baselines"):
         for name, entry in getattr(sections, section).items():
             expected = params.domains[name].base if name in params.domains else None
             if entry.base != expected:
@@ -229,7 +229,7 @@ def _contradictions(sections: PaperSections, params: Params) -> Iterator[str]:
         for side in (name, truth.base):
             if drawn_style(params, side) is None:
                 yield (
-                    f"truth.{name} needs the images of {side} to be drawn, expected drawn.{side} and "
+                    f"truth.{name} needs the images of {side} to be drawn, expected synthetic.{side} and "
                     f"datasets.{side}.images data/raw/{side}; add them or remove truth.{name}"
                 )
     for name in sections.baselines:

@@ -2,18 +2,18 @@
 
 import sys
 
-from experiments.synthetic.settings import drawn_of
+from experiments.synthetic.settings import synthetic_of
 from tasks.project.params import find_entry
 from tasks.project.paths import Project
 from tasks.running.stage_cli import Job, Stage, main
 
 
 def work(job: Job) -> None:
-    """Draw `drawn.<name>`."""
+    """Draw `synthetic.<name>`."""
     from experiments.synthetic.procedural import draw_dataset
     from ui2i.processors import usable_cores
 
-    drawn = find_entry(drawn_of(job.params), job.name, "drawn")
+    drawn = find_entry(synthetic_of(job.params), job.name, "synthetic")
     draw_dataset(
         drawn.style,
         drawn.num_images,

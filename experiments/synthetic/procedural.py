@@ -134,9 +134,9 @@ def _check_replaceable(out_dir: Path) -> None:
         return
     foreign = sorted(name for name in names if name != ATTRIBUTES_FILE and not re.fullmatch(r"\d{6,}\.png", name))
     if foreign or ATTRIBUTES_FILE not in names or not _is_ours(out_dir / ATTRIBUTES_FILE):
-        found = foreign[0] if foreign else f"no {ATTRIBUTES_FILE} of a drawn dataset"
+        found = foreign[0] if foreign else f"no {ATTRIBUTES_FILE} of a synthetic dataset"
         raise DataError(
-            f"{out_dir} is not empty and has {found}, expected an empty folder or a drawn dataset; "
+            f"{out_dir} is not empty and has {found}, expected an empty folder or a synthetic dataset; "
             "choose another out_dir or remove the folder"
         )
 

@@ -1,4 +1,4 @@
-"""The section `drawn` of `params.yaml`: which images are drawn."""
+"""The section `synthetic` of `params.yaml`: which images are drawn."""
 
 from collections.abc import Mapping
 
@@ -9,8 +9,8 @@ from ui2i.settings.bounds import Count, Seed
 
 
 @dataclass(frozen=True, kw_only=True)
-class Drawn:
-    """A set of drawn images (`drawn.<name>`)."""
+class SyntheticSet:
+    """A set of synthetic images (`synthetic.<name>`)."""
 
     style: str
     num_images: Count
@@ -22,20 +22,20 @@ class Drawn:
 class SyntheticSections:
     """The sections of the synthetic domains."""
 
-    drawn: Mapping[Name, Drawn]
+    synthetic: Mapping[Name, SyntheticSet]
 
     def check(self, params: Params) -> None:
         """Nothing: no other section has to fit them."""
 
 
-def drawn_of(params: Params) -> Mapping[str, Drawn]:
-    """Return the section `drawn`."""
+def synthetic_of(params: Params) -> Mapping[str, SyntheticSet]:
+    """Return the section `synthetic`."""
     sections: SyntheticSections = params.experiments["synthetic"]
-    return sections.drawn
+    return sections.synthetic
 
 
 def drawn_style(params: Params, name: str) -> str | None:
     """Return the style in which a dataset's images are drawn; None: they come from elsewhere."""
-    drawn = drawn_of(params).get(name)
+    drawn = synthetic_of(params).get(name)
     is_used = name in params.datasets and params.datasets[name].images == f"data/raw/{name}"
     return drawn.style if drawn is not None and is_used else None

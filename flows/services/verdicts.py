@@ -34,7 +34,7 @@ class Repair:
     freed_slots: int  # of trainings
 
 
-def judge(project: Project, run: Run, *, is_own_server: bool) -> Verdict:
+def verdict_of(project: Project, run: Run, *, is_own_server: bool) -> Verdict:
     """Say whether a run's process lives.
 
     A lease that is held says yes and one that is noted but free says no, at once. A run without a note has not come to
@@ -58,7 +58,7 @@ def repair(project: Project, *, is_own_server: bool) -> Repair:
 
     Outputs need no mending: each is whole or absent, and the next run of its stage removes what lies beside it.
     """
-    verdicts = [(run, judge(project, run, is_own_server=is_own_server)) for run in open_runs()]
+    verdicts = [(run, verdict_of(project, run, is_own_server=is_own_server)) for run in open_runs()]
     closed = []
     for run, verdict in verdicts:
         if verdict == "gone":

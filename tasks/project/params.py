@@ -17,6 +17,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from tasks.project.experiment import installed_experiments
 from tasks.project.names import InnerPath, Name
+from tasks.project.old_names import old_names
 from tasks.project.paths import PARAMS_FILE, Project
 from ui2i.errors import ConfigError
 from ui2i.settings import (
@@ -178,6 +179,11 @@ def parse_params(text: str) -> Params:
     values = _parse_yaml(text)
     if not isinstance(values, Mapping):
         raise ConfigError(f"{PARAMS_FILE} is {values!r}, expected settings by name; write them")
+    if found := old_names(values):
+        raise ConfigError(
+            f"{PARAMS_FILE} has names of version 0.1 ({', '.join(found)}), expected today's; run `ui2i upgrade`, which "
+            "keeps all that was made"
+        )
     types = {experiment.name: experiment.sections() for experiment in installed_experiments() if experiment.sections}
     names = {key: _field_names(each) for key, each in {"": Params, **types}.items()}
     names[""].remove("experiments")

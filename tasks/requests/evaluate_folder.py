@@ -34,7 +34,7 @@ RECONSTRUCTION = "reconstruction"
 Pairs = dict[Path, int]  # an output -> the place of its input, -1: not asked for
 
 
-def judge_folder(
+def evaluate_folder(
     project: Project,
     outputs: Path,
     target: str,

@@ -16,6 +16,7 @@ from tasks.running.dvc_stages import list_stages
 from tasks.running.lock_file import keep_copy, mend
 from tasks.running.process_group import Ended, listen
 from tasks.running.stage_cli import RESTART_VARIABLE
+from tasks.running.upgrade import require_upgraded
 from ui2i.errors import ConfigError, UI2IError
 from ui2i.progress import Progress
 
@@ -86,10 +87,11 @@ def run_stage(
 
     Raises:
         StageFailed: the stage or DVC failed, or another process kept the stage busy for too long.
-        ConfigError: `params.yaml` is not valid or there is no such stage.
+        ConfigError: `params.yaml` is not valid, there is no such stage, or the project is of an older version.
         DvcError: DVC cannot be set up in the project.
     """
     _check_stage(project, stage)
+    require_upgraded(project)
     ensure_dvc(project.root)
     project.encoders.mkdir(parents=True, exist_ok=True)  # git keeps it in a clone; who empties `data` does not
     command = [*DVC, "repro", "--single-item", *(["--force"] if force else []), stage]

@@ -19,6 +19,7 @@ from tasks.running.locks import hold_output
 from tasks.running.progress import report_progress
 from tasks.running.steady_inputs import steady_inputs
 from tasks.running.stop_signals import raise_on
+from tasks.running.upgrade import require_upgraded
 from tasks.running.warning_lines import warnings_as_lines
 from ui2i.allocator import keep_freed_memory
 from ui2i.errors import ConfigError, UI2IError
@@ -117,6 +118,7 @@ def default_device() -> str:
 def _run(stage: Stage, options: argparse.Namespace) -> None:
     project = find_project(options.project)
     os.chdir(project.root)  # paths in params.yaml count from there
+    require_upgraded(project)
     name = _stage_name(stage) if options.name is None else options.name
     check_key(name, where=f"--{stage.option}")  # a table is named by its number
     with (

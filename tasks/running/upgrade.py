@@ -11,6 +11,7 @@ from pathlib import Path
 from ruamel.yaml import YAML
 from ruamel.yaml.nodes import MappingNode, ScalarNode
 
+from tasks.project.old_names import KEYS, SECTIONS
 from tasks.project.paths import DVC_FILE, PARAMS_FILE, Project
 from tasks.running.dvc_locks import repository_lock
 from tasks.running.lock_file import LOCK_FILE, keep_copy
@@ -29,8 +30,6 @@ MODULES = {
 """What `python -m tasks.<name>` of version 0.1 is now."""
 
 STAGES = {"judge": "evaluate_images", "judge_baseline": "evaluate_baseline"}
-SECTIONS = {"drawn": "synthetic", "judged": "evaluated"}
-KEYS = {("perceptual", "trunk"): "backbone"}
 FILES = {
     "tables/evaluation/pictures.*.parquet": ("pictures.", "images."),
     "tables/inversion/*.pictures.parquet": (".pictures.", ".images."),
@@ -53,7 +52,7 @@ def require_upgraded(project: Project) -> None:
     match = None if text is None else _OLD_COMMAND.search(text)
     if match is not None and match["module"] in MODULES:
         raise ConfigError(
-            f"{LOCK_FILE} records commands of version 0.1 (python -m tasks.{match['module']}), expected those of today; "
+            f"{LOCK_FILE} records commands of version 0.1 (python -m tasks.{match['module']}), expected today's; "
             "run `ui2i upgrade`, which keeps all that was made"
         )
 

@@ -7,8 +7,8 @@ before it is sampled. Beyond its edges the image goes on as its mirror image.
 
 The paper (arXiv 2006.06676, appendix B.2) enlarges with a 12-tap wavelet, samples twice as densely as the result, and
 filters again on the way down. Dense sampling and its gradient would take 1.7 times as long and are left out. What that
-gives up: an image that shrinks unequally is blurred along both axes as much as along the shorter one, and the
-corners of the spectrum (diagonal detail finer than the pixel spacing) can alias when turned. On drawn faces of 64 px,
+gives up: an image that shrinks unequally is blurred along both axes as much as along the shorter one, and the corners
+of the spectrum (diagonal detail finer than the pixel spacing) can alias when turned. On synthetic faces of 64 px,
 turned and compared with the same turned at 512 px, it reaches 37 dB where plain bilinear sampling reaches 33 dB and the
 dense form 38 dB.
 """

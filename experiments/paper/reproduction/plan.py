@@ -3,14 +3,14 @@
 from collections.abc import Callable, Mapping
 
 from experiments.paper.settings import pair_modes, sections_of
-from experiments.synthetic.settings import drawn_of
+from experiments.synthetic.settings import synthetic_of
 from tasks.project.params import Params, training_config
 
 START_SECONDS = 6.0  # of DVC and of the stage's own process
 # Images a second on two cores of an AMD EPYC (AVX-512, bf16), 64 px, the shipped bases' widths.
 DRAWN, INGESTED, TRAINED, ENCODED = 330.0, 1300.0, 90.0, 130.0
 GENERATED = 650.0  # and looked at by the backbone
-JUDGED = 600.0  # read from files and looked at by the backbone
+EVALUATED = 600.0  # read from files and looked at by the backbone
 READ = 1200.0  # by a reader of attributes in training
 INVERSION_STEPS = 170.0  # image times step a second, a mean over methods
 SEARCHES = 6.2  # methods of Table III, in whole searches of one kind of images
@@ -25,11 +25,11 @@ def estimate_seconds(params: Params, stage: str) -> float:
 
 
 def _draw(params: Params, name: str) -> float:
-    return drawn_of(params)[name].num_images / DRAWN
+    return synthetic_of(params)[name].num_images / DRAWN
 
 
 def _ingest(params: Params, name: str) -> float:
-    return drawn_of(params)[name].num_images / INGESTED if name in drawn_of(params) else 0.0
+    return synthetic_of(params)[name].num_images / INGESTED if name in synthetic_of(params) else 0.0
 
 
 def _finetune(params: Params, name: str) -> float:
@@ -48,26 +48,26 @@ def _pair(params: Params, name: str) -> float:
 
 def _evaluate(params: Params, name: str) -> float:
     num_models = 1 + len(params.domains[name].modes) + len(params.swap.resolutions)
-    return num_models * params.evaluation.num_images / GENERATED + drawn_of(params)[name].num_images / JUDGED
+    return num_models * params.evaluation.num_images / GENERATED + synthetic_of(params)[name].num_images / EVALUATED
 
 
 def _translate(params: Params, name: str) -> float:
-    base, judged = params.domains[name].base, sections_of(params).judged
-    first = next(domain for domain in judged if params.domains[domain].base == base)
+    base, evaluated = params.domains[name].base, sections_of(params).evaluated
+    first = next(domain for domain in evaluated if params.domains[domain].base == base)
     searched = params.translate.num_images * params.inversion.num_steps / INVERSION_STEPS
     return searched if name == first else 0.0  # the others of a family find the codes at hand
 
 
-def _judge(params: Params, name: str) -> float:
+def _evaluate_images(params: Params, name: str) -> float:
     num_outputs = (1 + len(params.swap.resolutions)) * params.translate.num_images
-    return (num_outputs + drawn_of(params)[name].num_images) / JUDGED
+    return (num_outputs + synthetic_of(params)[name].num_images) / EVALUATED
 
 
 def _truth(params: Params, name: str) -> float:
     truth = sections_of(params).truth[name]
     variants = 1 + len(params.swap.resolutions)
     readers = truth.regressor.num_drawings * (1 / DRAWN + truth.regressor.num_epochs / READ)
-    return 1.5 * readers + params.translate.num_images * (variants + truth.num_draws) / JUDGED
+    return 1.5 * readers + params.translate.num_images * (variants + truth.num_draws) / EVALUATED
 
 
 def _baseline(params: Params, name: str) -> float:
@@ -97,8 +97,8 @@ _WORK: Mapping[str, Callable[[Params, str], float]] = {
     "pair": _pair,
     "evaluate": _evaluate,
     "translate": _translate,
-    "judge": _judge,
-    "judge_baseline": _judge,
+    "evaluate_images": _evaluate_images,
+    "evaluate_baseline": _evaluate_images,
     "truth": _truth,
     "baseline": _baseline,
     "encode": _encode,

@@ -128,8 +128,8 @@ def reproduction_stages(params: Params, only: Sequence[str] = ()) -> list[str]:
 def _leads_to_results(sections: PaperSections, kind: str, name: str) -> bool:
     """Whether a stage is for the paper's tables and figures: only some domains' images are evaluated."""
     if kind in ("evaluate", "translate", "truth"):
-        return name in sections.judged
-    return kind != "table" or bool({"1": True, "2": sections.judged, "3": sections.inversions}[name])
+        return name in sections.evaluated
+    return kind != "table" or bool({"1": True, "2": sections.evaluated, "3": sections.inversions}[name])
 
 
 def _place(out: Path | None, *, quick: bool) -> tuple[str, Project, Path]:

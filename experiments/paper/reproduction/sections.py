@@ -41,7 +41,7 @@ def head(results: Results) -> str:
         else f"the perceptual backbone `{Path(params.perceptual.weights or params.perceptual.backbone).stem}`"
     )
     return (
-        f"# The paper, reproduced on drawn domains{' (quick)' if quick else ''}\n\n"
+        f"# The paper, reproduced on synthetic domains{' (quick)' if quick else ''}\n\n"
         f"Made by `ui2i reproduce{' --quick' if quick else ''}`, {datetime.now(UTC):%Y-%m-%d}: Tables I to III and "
         "Figures 4 to 8 of Huang, Liao and Kwong (arXiv 2010.05713), with images that this project draws "
         f"({params.ingest.img_resolution} px), {len(params.imported)} bases that it trained on other drawings, "
@@ -97,7 +97,7 @@ def table_1(results: Results) -> str:
 
 
 def table_2(results: Results) -> str:
-    """Return how translations of images are judged, and how near the truth they are."""
+    """Return how translations of images are evaluated, and how near the truth they are."""
     from ui2i.markdown import markdown_table
 
     if results.evaluations is None:

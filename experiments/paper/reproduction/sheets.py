@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from experiments.paper.reproduction.results import Results
-from experiments.synthetic.settings import drawn_of
+from experiments.synthetic.settings import synthetic_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,9 +50,9 @@ def _counterparts(results: Results, domain: str, base: str, paths: list[str]) ->
     from experiments.paper.truth import draw_images
 
     drawn = _drawn(results.project.raw(base), paths)
-    style, resolution = drawn_of(results.params)[domain].style, results.params.ingest.img_resolution
+    style, resolution = synthetic_of(results.params)[domain].style, results.params.ingest.img_resolution
     people = [image.attributes for image in drawn]
-    return draw_images(people, style, resolution, drawn_resolution=drawn_of(results.params)[base].resolution)
+    return draw_images(people, style, resolution, drawn_resolution=synthetic_of(results.params)[base].resolution)
 
 
 def _drawn(folder: Path, paths: list[str]) -> "list[DrawnImage]":

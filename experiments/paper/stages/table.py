@@ -74,7 +74,7 @@ def evaluations_of_all(project: Project, params: Params) -> "pd.DataFrame":
     from ui2i.tables import EVALUATION_SCHEMA
 
     paths = [project.evaluation_table(domain) for domain in params.domains]
-    paths += [project.image_evaluation(domain) for domain in sections_of(params).judged]
+    paths += [project.image_evaluation(domain) for domain in sections_of(params).evaluated]
     paths += [project.baseline_evaluation(domain) for domain in sections_of(params).baselines]
     measured = sorted(project.measured_evaluations("*").parent.glob(project.measured_evaluations("*").name))
     return _concat([*paths, *measured], EVALUATION_SCHEMA, "2")

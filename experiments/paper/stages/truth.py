@@ -1,4 +1,4 @@
-"""Stage truth@: a drawn domain's translations against the truth -> data/tables/truth/<domain>.*."""
+"""Stage truth@: a synthetic domain's translations against the truth -> data/tables/truth/<domain>.*."""
 
 import dataclasses
 import json
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from experiments.paper.settings import Truth, sections_of
-from experiments.synthetic.settings import drawn_of
+from experiments.synthetic.settings import synthetic_of
 from tasks.project.params import find_entry
 from tasks.project.paths import Project
 from tasks.running.progress import part_of
@@ -51,8 +51,8 @@ def write_truth(job: Job, cases: "Cases", settings: Truth, path: Path) -> None:
         seed=settings.seed,
         progress=part_of(job.progress, 0, 3, ""),
     )
-    style = drawn_of(job.params)[job.name].style
-    regressors = _regressors(job, settings, (style, cases.drawn[0].style), resolution=cases.inputs.shape[1])
+    style = synthetic_of(job.params)[job.name].style
+    regressors = _regressors(job, settings, (style, cases.synthetic[0].style), resolution=cases.inputs.shape[1])
     kept = _kept(cases, settings, *regressors)
     kept_rows = [row for variant in kept for row in _kept_rows(job, cases, variant, kept[variant], regressors)]
     write_table(path, _score_rows(job, cases, style, scores, perceptual), TRUTH_SCHEMA)
@@ -72,8 +72,8 @@ def load(job: Job, settings: Truth) -> "Cases":
     style = next(iter(target.values())).style
     dataset = PreparedDataset(job.project.prepared(settings.base), split=None)
     cases = load_cases(job.project.translations(job.name), dataset, drawn, style)
-    check_unpaired(cases.drawn, target)
-    if settings.regressor.seed in {image.seed for image in cases.drawn}:
+    check_unpaired(cases.synthetic, target)
+    if settings.regressor.seed in {image.seed for image in cases.synthetic}:
         raise ConfigError(
             f"truth.{job.name}.regressor.seed is {settings.regressor.seed}, that of the images which it is to judge, "
             "expected another; change it"
@@ -128,7 +128,7 @@ def _score_rows(
     for score in scores:
         values = dataclasses.asdict(score)
         place = values.pop("image")
-        drawn = cases.drawn[place]
+        drawn = cases.synthetic[place]
         values |= {"score": score.score, "copy_score": score.copy_score}
         values |= {"index": cases.indices[place], "input_path": cases.input_paths[place]}
         values |= {"synthetic_seed": drawn.seed, "synthetic_index": drawn.index}
@@ -204,8 +204,8 @@ def _sheet(cases: "Cases", style: str) -> "np.ndarray":
 
 STAGE = Stage(
     name="truth",
-    summary="Compare the translations to the drawn domain NAME with the same people drawn in its style, and read which "
-    "attributes they kept.",
+    summary="Compare the translations to the synthetic domain NAME with the same people drawn in its style, and read "
+    "which attributes they kept.",
     option="domain",
     output=Project.truth_table,
     work=work,

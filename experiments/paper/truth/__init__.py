@@ -1,6 +1,6 @@
-"""Ground truth of translations between drawn domains, which no training ever sees.
+"""Ground truth of translations between synthetic domains, which no training ever sees.
 
-The same person drawn in two styles is a pair. `pairs` knows who is in a drawn image and draws its true counterpart,
+The same person drawn in two styles is a pair. `pairs` knows who is in a synthetic image and draws its true counterpart,
 `cases` matches a folder of translations with these, `scores` says how near each comes to the truth, and `kept`, with a
 `regressor` that reads attributes from images, which attributes it kept. Nothing here is used in training.
 """

@@ -29,7 +29,7 @@ class Cases:
 
     indices: list[int]  # in the translations' table
     input_paths: list[str]
-    drawn: list[DrawnImage]
+    synthetic: list[DrawnImage]
     people: list[Attributes]
     inputs: Images
     counterparts: Images  # the same people in the target's style
@@ -45,7 +45,7 @@ def load_cases(
 
     Args:
         dataset: the prepared images of the source domain, both splits or the one that was translated.
-        drawn: what each of its source files was drawn from (`read_drawn`).
+        synthetic: what each of its source files was drawn from (`read_drawn`).
         target_style: of the counterparts.
 
     Raises:
@@ -67,7 +67,7 @@ def load_cases(
     return Cases(
         indices=[int(index) for index in listed["index"]],
         input_paths=paths,
-        drawn=images,
+        synthetic=images,
         people=people,
         inputs=inputs,
         counterparts=draw_images(people, target_style, dataset.resolution, drawn_resolution=drawn_resolution),
@@ -95,7 +95,9 @@ def _find_inputs(dataset: PreparedDataset, paths: Sequence[str], hashes: Sequenc
 
 def _drawn_as(path: str, drawn: Mapping[str, DrawnImage]) -> DrawnImage:
     if path not in drawn:
-        raise DataError(f"{path} was translated, expected one of {len(drawn)} drawn images; translate drawn images")
+        raise DataError(
+            f"{path} was translated, expected one of {len(drawn)} synthetic images; translate synthetic images"
+        )
     return drawn[path]
 
 

@@ -1,4 +1,4 @@
-"""Attributes of drawn images as columns, and how a column that was read is compared with the true one.
+"""Attributes of synthetic images as columns, and how a column that was read is compared with the true one.
 
 A column is a number (a length, a factor, an angle of pose: these stay far from a full turn), a hue, which is circular,
 or a category. In arrays a number is itself, a hue is in turns, and a category is the place of its class, -1 for one

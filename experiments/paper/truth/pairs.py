@@ -1,7 +1,7 @@
-"""True pairs: who is in a drawn image, and the same person or animal drawn in another style.
+"""True pairs: who is in a synthetic image, and the same person or animal drawn in another style.
 
-A folder of drawn images says in its table which style, seed and index each file has, and repeats the attributes. The
-counterpart is drawn from these when it is asked for; it lies in no dataset, so no training can have seen it, and
+A folder of synthetic images says in its table which style, seed and index each file has, and repeats the attributes.
+The counterpart is drawn from these when it is asked for; it lies in no dataset, so no training can have seen it, and
 `check_unpaired` refuses training images that would be such counterparts.
 """
 
@@ -28,7 +28,7 @@ MAX_MEAN_DIFFERENCE = 1.0
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DrawnImage:
-    """What a drawn image was made from."""
+    """What a synthetic image was made from."""
 
     style: str
     seed: int
@@ -41,10 +41,10 @@ class DrawnImage:
 
 
 def read_drawn(folder: Path) -> dict[str, DrawnImage]:
-    """Return what each file of a folder of drawn images was made from.
+    """Return what each file of a folder of synthetic images was made from.
 
     Raises:
-        DataError: the folder holds no drawn dataset, or one whose attributes this version would not sample again.
+        DataError: the folder holds no synthetic dataset, or one whose attributes this version would not sample again.
     """
     path = folder / ATTRIBUTES_FILE
     try:
@@ -53,7 +53,7 @@ def read_drawn(folder: Path) -> dict[str, DrawnImage]:
         images = {row["file"]: DrawnImage(**{name: row[name] for name in ("style", "seed", "index")}) for row in rows}
     except (OSError, pa.ArrowException, KeyError) as error:
         raise DataError(
-            f"{path} cannot be read ({error}), expected the table of a drawn dataset; draw the images again"
+            f"{path} cannot be read ({error}), expected the table of a synthetic dataset; draw the images again"
         ) from error
     for row in rows:
         _check_attributes(row, images[row["file"]], path)

@@ -1,4 +1,4 @@
-"""Stage judge_baseline@: a baseline's outputs -> its row of Table II, and how near it comes to the truth.
+"""Stage evaluate_baseline@: a baseline's outputs -> its row of Table II, and how near it comes to the truth.
 
 Both as for the domain's own models and on the same images, so that a row stands beside the others and differences can
 be taken image by image.
@@ -17,7 +17,7 @@ def work(job: Job) -> None:
     """Judge what a baseline made of the translated images (paper, Table II)."""
     from experiments.paper.stages.baseline import CARD_FILE, IMAGES_FOLDER, SYSTEM, baseline_images
     from experiments.paper.stages.truth import load, write_truth
-    from tasks.requests.evaluate_folder import judge_folder
+    from tasks.requests.evaluate_folder import evaluate_folder
     from tasks.running.progress import part_of
     from ui2i.datasets.prepared import PreparedDataset
     from ui2i.files import sha256_file
@@ -26,7 +26,7 @@ def work(job: Job) -> None:
     sections = sections_of(job.params)
     settings, base = sections.truth[job.name], find_entry(sections.baselines, job.name, "baselines").base
     folder = job.project.baseline(job.name)
-    rows = judge_folder(
+    rows = evaluate_folder(
         job.project,
         folder / IMAGES_FOLDER,
         job.name,
@@ -46,7 +46,7 @@ def work(job: Job) -> None:
 
 
 STAGE = Stage(
-    name="judge_baseline",
+    name="evaluate_baseline",
     summary="Judge what the baseline of the domain NAME makes of images: its row of Table II, and the truth.",
     option="domain",
     output=Project.baseline_evaluation,

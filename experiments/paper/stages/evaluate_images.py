@@ -1,4 +1,4 @@
-"""Stage judge@: translations of images -> rows of Table II in data/tables/evaluation/images.<domain>.parquet.
+"""Stage evaluate_images@: translations of images -> rows of Table II in data/tables/evaluation/images.<domain>.parquet.
 
 As `evaluate@`, but what is judged are the images of data/translations, which were inverted first: the paper's
 protocol, and the one by which other systems can be compared.
@@ -13,12 +13,12 @@ from tasks.running.stage_cli import Job, Stage, main
 def work(job: Job) -> None:
     """Judge every variant's translations (paper, Table II)."""
     from tasks.project.params import find_entry
-    from tasks.requests.evaluate_folder import judge_folder
+    from tasks.requests.evaluate_folder import evaluate_folder
     from ui2i.datasets.prepared import PreparedDataset
     from ui2i.tables import EVALUATION_SCHEMA, write_table
 
     base = find_entry(job.params.domains, job.name, "domains").base
-    rows = judge_folder(
+    rows = evaluate_folder(
         job.project,
         job.project.translations(job.name),
         job.name,
@@ -29,7 +29,7 @@ def work(job: Job) -> None:
 
 
 STAGE = Stage(
-    name="judge",
+    name="evaluate_images",
     summary="Judge the translations of images to the domain NAME: fidelity, diversity, similarity to the input.",
     option="domain",
     output=Project.image_evaluation,
