@@ -166,6 +166,7 @@ def test_the_stages_are_those_of_dvc_in_an_order_in_which_they_can_run(tmp_path)
     _, params = planned(tmp_path / "new", quick=True)
     project = Project(tmp_path)
     project.params_path.write_bytes((REPOSITORY / "data/experiments/reproduction-quick.yaml").read_bytes())
+    (tmp_path / "dvc.yaml").write_bytes((REPOSITORY / "dvc.yaml").read_bytes())
     found = reproduction_stages(params)
     assert set(found) <= {*list_stages(project), *(f"figures@{name}" for name in sections_of(params).figures)}
     assert len(set(found)) == len(found)
