@@ -21,7 +21,6 @@ from cli.overview import overview, reason
 from flows import pipeline, stages
 from flows.artifacts import artifact_key, show_revision
 from flows.holding import run_lease
-from flows.parameters import Method
 from flows.services import verdicts
 from flows.services.runs import Run, open_runs
 from flows.services.verdicts import repair, verdict_of
@@ -307,7 +306,10 @@ def test_a_server_knows_what_parameters_a_flow_takes():
     assert overrides["additionalProperties"] is False
     assert "total_kimg" in overrides["properties"]
     assert "freeze_mapping" not in overrides["properties"]
-    assert typing.get_args(InversionMethod) == tuple(Method.__metadata__[0].json_schema["enum"])
+    request = parameter_schema(pipeline.translate).model_dump()["definitions"]["TranslationRequest"]["properties"]
+    (method,) = [option for option in request["method"]["anyOf"] if "enum" in option]
+    assert tuple(method["enum"]) == typing.get_args(InversionMethod)
+    assert request["domain"]["pattern"] == properties["name"]["pattern"]
 
 
 def test_times_are_in_utc():
