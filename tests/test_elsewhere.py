@@ -129,6 +129,7 @@ for process in psutil.Process().children(recursive=True):
 print("GCS", ray.get_runtime_context().gcs_address)
 input()
 """
+RAY_TRIES_ONCE = {"RAY_gcs_server_port_wait_time_s": "1", "RAY_NUM_REDIS_GET_RETRIES": "1"}  # not for minutes
 RAY_STRANGER = "import ray, sys; ray.init(address=sys.argv[1], log_to_driver=False)"
 
 
@@ -141,7 +142,7 @@ def test_a_local_ray_cluster_listens_to_its_own_process_alone(tmp_path):
         assert listeners
         assert {ip.strip().removeprefix("::ffff:") for ip in listeners} == {"127.0.0.1"}
         for mode in ("token", "disabled"):
-            environment = os.environ | {"HOME": str(tmp_path), "RAY_AUTH_MODE": mode}
+            environment = os.environ | RAY_TRIES_ONCE | {"HOME": str(tmp_path), "RAY_AUTH_MODE": mode}
             stranger = [sys.executable, "-c", RAY_STRANGER, last.split()[1]]
             refused = subprocess.run(stranger, env=environment, **pipes)
             assert refused.returncode != 0
