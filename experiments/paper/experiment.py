@@ -8,6 +8,7 @@ from ui2i.errors import DataError
 
 if TYPE_CHECKING:
     import typer
+    from markupsafe import Markup
 
     from experiments.paper.settings import PaperSections
     from tasks.project.params import Params
@@ -21,7 +22,7 @@ def _add_commands(app: "typer.Typer") -> None:
     commands.register(app)
 
 
-def _report_sections(project: "Project", params: "Params") -> Iterator[tuple[str, list[str]]]:
+def _report_sections(project: "Project", params: "Params") -> "Iterator[tuple[str, list[Markup]]]":
     from experiments.paper.settings import TABLE_SOURCES
     from experiments.paper.stages.table import build_table
     from experiments.paper.tables.html import paper_table

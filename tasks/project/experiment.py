@@ -33,7 +33,7 @@ class Experiment:
     add_commands: Callable[[Any], None] | None = None  # gets the Typer app of `ui2i`; imports nothing heavy
     sections: Callable[[], type[Sections]] | None = None  # an instance is in `Params.experiments`, by `name`
     # Further sections of the HTML report of a Project with Params, as title and pieces of HTML.
-    report_sections: Callable[[Any, Any], Iterator[tuple[str, list[str]]]] | None = None
+    report_sections: Callable[[Any, Any], Iterator[tuple[str, list[Markup]]]] | None = None
 
 
 @functools.cache

@@ -13,6 +13,7 @@ from ui2i.errors import DataError
 
 if TYPE_CHECKING:
     import pandas as pd
+    from markupsafe import Markup
 
     from ui2i.report import Section
 
@@ -53,7 +54,7 @@ def _sections(project: Project, params: Params) -> "Iterator[Section]":
     yield Section("Provenance", tuple(_provenance(project, params, read)))
 
 
-def _domain_parts(project: Project, domain: str, read: _Read) -> Iterator[str]:
+def _domain_parts(project: Project, domain: str, read: _Read) -> "Iterator[Markup]":
     from ui2i.report import curves, heat_map, image, paragraph
     from ui2i.tables import DISTANCE_SCHEMA
 
@@ -93,7 +94,7 @@ def _history(frame: "pd.DataFrame", base: str) -> tuple[list[str], dict[str, lis
     return [f"{when:%m-%d %H:%M}" for when in runs["measured_at"]], lines
 
 
-def _provenance(project: Project, params: Params, read: _Read) -> Iterator[str]:
+def _provenance(project: Project, params: Params, read: _Read) -> "Iterator[Markup]":
     from ui2i.report import table
     from ui2i.tables import DISTANCE_SCHEMA, EVALUATION_SCHEMA
 

@@ -1,89 +1,71 @@
-"""Pieces of the page as HTML: tables, heat maps, images. All text that comes in is escaped."""
+"""Pieces of the page: tables, heat maps, images."""
 
 import base64
 import io
 import re
 from collections.abc import Mapping, Sequence
-from html import escape
 from pathlib import Path
 
+from markupsafe import Markup
 from PIL import Image
+
+from ui2i.report.page import render_part
 
 MAX_IMAGE_WIDTH = 1600  # pixels; wider ones are made smaller
 MAX_PNG_BYTES = 1_500_000  # larger ones become JPEG
 
 
-def paragraph(text: str) -> str:
+def paragraph(text: str) -> Markup:
     """Return a paragraph of plain text."""
-    return f"<p>{escape(text)}</p>"
+    return render_part("paragraph", text)
 
 
 def table(
     title: str, header: Sequence[str], rows: Sequence[Sequence[str]], *, reference_columns: Sequence[int] = ()
-) -> str:
+) -> Markup:
     """Return a table whose columns sort by a click on their heading.
 
     Args:
         rows: plain text; a cell that begins with a number sorts by it.
         reference_columns: places of columns that are somebody else's values, set apart by their look.
     """
-    heads = "".join(
-        f'<th scope="col"{_reference(place, reference_columns)}><button type="button">{escape(name)}</button></th>'
-        for place, name in enumerate(header)
-    )
-    body = "".join(
-        "<tr>" + "".join(_cell(text, place in reference_columns) for place, text in enumerate(row)) + "</tr>"
-        for row in rows
-    )
-    heading = f"<h3>{escape(title)}</h3>" if title else ""
-    return (
-        f'{heading}<div class="scroll"><table class="sortable"><thead><tr>{heads}</tr></thead><tbody>{body}</tbody>'
-        "</table></div>"
-    )
+    cells = [[_cell(text, place in reference_columns) for place, text in enumerate(row)] for row in rows]
+    return render_part("table", title, header, cells, reference_columns)
 
 
-def heat_map(title: str, names: Sequence[str], values: Mapping[tuple[str, str], float]) -> str:
+def heat_map(title: str, names: Sequence[str], values: Mapping[tuple[str, str], float]) -> Markup:
     """Return a square of numbers, the darker the larger; both (a, b) and (b, a) may hold a pair's value."""
     largest = max(values.values(), default=0.0) or 1.0
-    heads = "".join(f'<th scope="col">{escape(name)}</th>' for name in names)
-    rows = []
-    for row in names:
-        cells = [values.get((row, column), values.get((column, row))) for column in names]
-        rows.append(f'<tr><th scope="row">{escape(row)}</th>{"".join(_heat(value, largest) for value in cells)}</tr>')
-    return (
-        f'<h3>{escape(title)}</h3><div class="scroll"><table class="heat"><thead><tr><td></td>{heads}</tr></thead>'
-        f"<tbody>{''.join(rows)}</tbody></table></div>"
-    )
+    rows = [
+        (row, [_heat(values.get((row, name), values.get((name, row))), largest) for name in names]) for row in names
+    ]
+    return render_part("heat_map", title, names, rows)
 
 
-def image(path: Path, caption: str) -> str:
+def image(path: Path, caption: str) -> Markup:
     """Return an image as part of the page, made smaller where it is very large."""
-    data, kind = _image_bytes(path)
-    source = f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
-    text = escape(caption, quote=True)
-    return f'<figure><img src="{source}" alt="{text}"><figcaption>{text}</figcaption></figure>'
+    return figure("", *_image_bytes(path), caption)
 
 
-def _reference(place: int, reference_columns: Sequence[int]) -> str:
-    return ' class="reference"' if place in reference_columns else ""
+def figure(title: str, data: bytes, kind: str, caption: str) -> Markup:
+    """Return an encoded image (`kind` is png, jpeg or svg+xml) as part of the page."""
+    return render_part("figure", title, f"data:image/{kind};base64,{base64.b64encode(data).decode()}", caption)
 
 
-def _cell(text: str, is_reference: bool) -> str:
+def _cell(text: str, is_reference: bool) -> dict[str, str]:
     number = re.match(r"-?[\d,]*\.?\d+(e-?\d+)?(?=$|\s)", text)
-    value = number[0].replace(",", "") if number else text
     kinds = [kind for kind, applies in (("number", number), ("reference", is_reference)) if applies]
-    kind = f' class="{" ".join(kinds)}"' if kinds else ""
-    return f'<td{kind} data-value="{escape(value, quote=True)}">{escape(text)}</td>'
+    return {"text": text, "value": number[0].replace(",", "") if number else text, "kinds": " ".join(kinds)}
 
 
-def _heat(value: float | None, largest: float) -> str:
+def _heat(value: float | None, largest: float) -> dict[str, str] | None:
+    """Return a cell's look: from white to a dark blue, on which the text is white."""
     if value is None:
-        return "<td></td>"
+        return None
     share = min(1.0, max(0.0, value / largest))
-    # From white to a dark blue, in which the text turns white.
     red, green, blue = (round(255 + (end - 255) * share**0.8) for end in (24, 70, 130))
     ink = "#fff" if share > 0.55 else "#1d2530"
-    return f'<td style="background:rgb({red},{green},{blue});color:{ink}">{value:.4f}</td>'
+    return {"text": f"{value:.4f}", "background": f"rgb({red},{green},{blue})", "ink": ink}
 
 
 def _image_bytes(path: Path) -> tuple[bytes, str]:
