@@ -10,7 +10,10 @@ import dataclasses
 import functools
 from collections.abc import Callable, Iterator
 from importlib.metadata import entry_points
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
 
 ENTRY_POINTS = "ui2i.experiments"
 
@@ -33,7 +36,7 @@ class Experiment:
     add_commands: Callable[[Any], None] | None = None  # gets the Typer app of `ui2i`; imports nothing heavy
     sections: Callable[[], type[Sections]] | None = None  # an instance is in `Params.experiments`, by `name`
     # Further sections of the HTML report of a Project with Params, as title and pieces of HTML.
-    report_sections: Callable[[Any, Any], Iterator[tuple[str, list[Markup]]]] | None = None
+    report_sections: "Callable[[Any, Any], Iterator[tuple[str, list[Markup]]]] | None" = None
 
 
 @functools.cache
