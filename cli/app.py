@@ -1,4 +1,4 @@
-"""The `ui2i` command. Nothing heavy is imported before a command needs it, so that help comes at once."""
+"""The `ui2i` command. Heavy imports wait until a command needs them, so that help appears at once."""
 
 import dataclasses
 import signal
@@ -52,14 +52,14 @@ for _experiment in installed_experiments():
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """What stands before the subcommand."""
+    """Options given before the subcommand."""
 
     project_dir: Path | None
     verbose: bool
 
     @property
     def project(self) -> "Project":
-        """The project that the command works on."""
+        """The project the command works on."""
         from tasks.project.paths import find_project
 
         return find_project(self.project_dir)
@@ -75,11 +75,11 @@ def main() -> None:
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run a command line and return its exit status.
 
-    That is 2, after one line, for what the user or the machine's owner can mend; 1 if a stage crashed; 130 after
-    Ctrl-C. Other errors pass. With --verbose an error of the operating system comes with where it was.
+    The status is 2, after a one-line message, for what the user or the machine's owner can fix; 1 if a stage crashed;
+    130 after Ctrl-C. Other errors propagate. With --verbose, an error of the operating system includes its traceback.
 
     Args:
-        arguments: None: the process's.
+        arguments: None: those of the process.
     """
     try:
         with warnings_as_lines():
@@ -103,15 +103,15 @@ _Images = Annotated[
     typer.Option(metavar="PATH", help="Folder, .zip, .tar, .parquet or list (.txt) of images; copied to data/raw."),
 ]
 _Kimg = Annotated[
-    float | None, typer.Option(metavar="N", help="Thousands of images to show in training. Default: params.yaml's.")
+    float | None, typer.Option(metavar="N", help="Training length in thousands of images. Default: from params.yaml.")
 ]
 _FollowLinks = Annotated[
-    bool, typer.Option("--follow-links", help="Also copy what links, or a list, lead to outside of PATH.")
+    bool, typer.Option("--follow-links", help="Also copy files outside PATH that a link or list points to.")
 ]
 _DryRun = Annotated[
-    bool, typer.Option("--dry-run", help="Print images, steps, parameters, time and memory; change nothing.")
+    bool, typer.Option("--dry-run", help="Print the images, steps, parameters, time and memory; change nothing.")
 ]
-_Replace = Annotated[bool, typer.Option("--replace", help="Take the place of other images or settings of this name.")]
+_Replace = Annotated[bool, typer.Option("--replace", help="Replace existing images and settings of this name.")]
 
 
 @app.callback(epilog=_examples("ui2i demo", "ui2i new-domain cat --images ~/cats --base face", "ui2i distances cat"))
@@ -119,9 +119,9 @@ def _options(
     context: typer.Context,
     project: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="The folder with params.yaml. Default: this one or the nearest above."),
+        typer.Option(metavar="DIR", help="Folder with params.yaml. Default: this folder or the nearest parent."),
     ] = None,
-    verbose: Annotated[bool, typer.Option("--verbose", help="Show the output of stages, and Prefect's log.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Show the stages' output and Prefect's log.")] = False,
 ) -> None:
     context.obj = Options(project, verbose)
 
@@ -164,12 +164,14 @@ def new_domain(
     context: typer.Context,
     name: _Name,
     images: _Images,
-    base: Annotated[str, typer.Option(metavar="BASE", help="Model to fine-tune: a base or imported in params.yaml.")],
+    base: Annotated[
+        str, typer.Option(metavar="BASE", help="Model to fine-tune, from bases or imported in params.yaml.")
+    ],
     mode: Annotated[
         list[str] | None,
         typer.Option(
             metavar="MODE",
-            help="FC-FT, FT, FreezeD, FreezeG or scratch, any of them. Variants are made from the first.",
+            help="FC-FT, FT, FreezeD, FreezeG or scratch; repeatable. Variants are made from the first.",
         ),
     ] = None,
     kimg: _Kimg = None,
@@ -177,9 +179,9 @@ def new_domain(
     follow_links: _FollowLinks = False,
     dry_run: _DryRun = False,
 ) -> None:
-    """Take your images to a translator of their own.
+    """Train a translator for your own images.
 
-    Fine-tunes a base to them, swaps layers, measures distances and translates.
+    Fine-tunes a base on them, swaps layers, measures model distances and translates test images.
     """
     from cli.report import print_outcomes, print_results
     from flows.registration import DEFAULT_MODES, add_domain, plan_domain
@@ -201,9 +203,9 @@ def new_domain(
 
 @app.command(epilog=_examples("ui2i re-evaluate", "ui2i re-evaluate cartoon anime"))
 def re_evaluate(context: typer.Context, names: _Names = None) -> None:
-    """Measure distances and translate anew.
+    """Measure model distances and translate test images again.
 
-    New rows are added to the tables.
+    New rows are appended to the tables.
     """
     from cli.report import print_outcomes, print_results
 
@@ -221,11 +223,9 @@ def re_evaluate(context: typer.Context, names: _Names = None) -> None:
 @app.command(epilog=_examples("ui2i distances", "ui2i distances cartoon"))
 def distances(
     context: typer.Context,
-    name: Annotated[
-        str | None, typer.Argument(metavar="[NAME]", help="Domain. Default: all that are measured.")
-    ] = None,
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Domain. Default: every measured one.")] = None,
 ) -> None:
-    """Print the model distances that were measured last."""
+    """Print the most recently measured model distances."""
     from cli.report import print_distances
 
     project = context.obj.project
@@ -240,13 +240,13 @@ def distances(
 
 
 @app.command(
-    epilog=_examples("ui2i demo", "ui2i demo --all", "make demo      the first, in an environment made for it")
+    epilog=_examples("ui2i demo", "ui2i demo --all", "make demo      the first domain, in a fresh environment")
 )
 def demo(
     context: typer.Context,
-    every: Annotated[bool, typer.Option("--all", help="Every domain of params.yaml, side by side.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="Run every domain in params.yaml, side by side.")] = False,
 ) -> None:
-    """Run the first domain of params.yaml, from images to translations; show the results."""
+    """Run the first domain in params.yaml, from images to translations, and show the results."""
     from cli.expectation import expected_duration
     from cli.report import print_outcomes, print_results
 
@@ -266,12 +266,13 @@ def demo(
 def mark_crashed(
     context: typer.Context,
     runs: Annotated[
-        list[str] | None, typer.Argument(metavar="[RUN]...", help="Default: list the running ones.")
+        list[str] | None,
+        typer.Argument(metavar="[RUN]...", help="Run ids. Default: only list the runs marked Running."),
     ] = None,
 ) -> None:
-    """Free runs that only seem to be running.
+    """Mark runs as crashed whose process has died.
 
-    After kill -9 or a power failure Prefect takes a run for running for ever.
+    After kill -9 or a power failure, Prefect keeps showing such runs as Running.
     """
     from cli.report import print_runs
 
@@ -295,7 +296,7 @@ def _domains(project: "Project", names: list[str] | None) -> list[str]:
 
 
 def _tell(left_out: str | None) -> None:
-    """Print what of the images was not copied."""
+    """Print which images were not copied."""
     if left_out is not None:
         print(f"images: {left_out}", file=sys.stderr)
 
@@ -305,7 +306,7 @@ def _overrides(kimg: float | None) -> dict[str, float] | None:
 
 
 def _report_error(error: UI2IError) -> int:
-    """Print an error in one line, after what a stage that crashed said last, and return the exit status."""
+    """Print an error in one line, after the last output of a crashed stage, and return the exit status."""
     from tasks.running.dvc_stage import StageFailed
 
     if isinstance(error, StageFailed) and not error.is_user_error:

@@ -1,4 +1,4 @@
-"""`ui2i checkpoint` and `ui2i base`: everybody's checkpoints in and out."""
+"""`ui2i checkpoint` and `ui2i base`: importing and exporting checkpoints of any tool."""
 
 import dataclasses
 from collections.abc import Iterable, Sequence
@@ -17,30 +17,31 @@ if TYPE_CHECKING:
     from ui2i.converters.formats import Checkpoint
 
 checkpoint_app = typer.Typer(
-    help="Look at checkpoints, convert them, check them.", no_args_is_help=True, rich_markup_mode=None
+    help="Inspect, convert and verify checkpoints.", no_args_is_help=True, rich_markup_mode=None
 )
-base_app = typer.Typer(help="Bring models into the project to fine-tune.", no_args_is_help=True, rich_markup_mode=None)
+base_app = typer.Typer(
+    help="Add models to the project as bases to fine-tune.", no_args_is_help=True, rich_markup_mode=None
+)
 
 
 MAX_VALUE_LENGTH = 2000  # characters of a value in a file's header that are printed
 
 _Path = Annotated[
-    Path, typer.Argument(metavar="PATH", help="A .pt, .pkl or .safetensors, or a folder of this project.")
+    Path,
+    typer.Argument(metavar="PATH", help="A .pt, .pkl or .safetensors file, or a checkpoint folder of this project."),
 ]
-_GeneratorOnly = Annotated[bool, typer.Option("--generator-only", help="Leave the discriminator out.")]
-_License = Annotated[
-    str | None, typer.Option("--license", metavar="TEXT", help="That the model is under, for its card.")
-]
-_Replace = Annotated[bool, typer.Option("--replace", help="Take the place of what is there.")]
+_GeneratorOnly = Annotated[bool, typer.Option("--generator-only", help="Leave out the discriminator.")]
+_License = Annotated[str | None, typer.Option("--license", metavar="TEXT", help="The model's licence, for its card.")]
+_Replace = Annotated[bool, typer.Option("--replace", help="Replace what exists.")]
 _FollowLinks = Annotated[
-    bool, typer.Option("--follow-links", help="Also copy images that links, or a list, lead to outside of --images.")
+    bool, typer.Option("--follow-links", help="Also copy images outside --images that a link or list points to.")
 ]
-_Sha256 = Annotated[str | None, typer.Option(metavar="HEX", help="That the file must have.")]
+_Sha256 = Annotated[str | None, typer.Option(metavar="HEX", help="The file's expected SHA-256.")]
 
 
 @checkpoint_app.command(epilog=examples("ui2i checkpoint show ffhq.pkl", "ui2i checkpoint show data/checkpoints/face"))
 def show(path: _Path) -> None:
-    """Print what a checkpoint is: architecture, card, what would be left out."""
+    """Print a checkpoint's architecture and card, and what a conversion would leave out."""
     from ui2i.converters.formats import read_checkpoint
 
     _print_rows(str(path), [*_network_rows(read_checkpoint(path)), *_file_rows(path)])
@@ -48,25 +49,25 @@ def show(path: _Path) -> None:
 
 @checkpoint_app.command(
     epilog=examples(
-        "ui2i checkpoint convert ffhq.pkl ffhq.pt            for rosinality's tools and all that follow them",
-        "ui2i checkpoint convert data/checkpoints/face face.pkl   for NVIDIA's",
-        "ui2i checkpoint convert 550000.pt ffhq-256          a folder of this project's",
+        "ui2i checkpoint convert ffhq.pkl ffhq.pt            for rosinality's code and tools based on it",
+        "ui2i checkpoint convert data/checkpoints/face face.pkl   for NVIDIA's code",
+        "ui2i checkpoint convert 550000.pt ffhq-256          a checkpoint folder of this project",
     )
 )
 def convert(
     source: _Path,
     destination: Annotated[
         Path,
-        typer.Argument(metavar="NEW", help="Ending .pt: rosinality; .pkl: stylegan2-ada-pytorch; else this project."),
+        typer.Argument(metavar="NEW", help="By suffix: .pt rosinality, .pkl stylegan2-ada-pytorch, else this project."),
     ],
     generator_only: _GeneratorOnly = False,
-    name: Annotated[str | None, typer.Option(metavar="NAME", help="Domain, for its card.")] = None,
+    name: Annotated[str | None, typer.Option(metavar="NAME", help="Domain, for the card.")] = None,
     license_: _License = None,
     replace: _Replace = False,
 ) -> None:
     """Write a checkpoint in another format.
 
-    The new file is read again and compared bit for bit before it takes its place.
+    The new file is read back and compared bit for bit before it is moved into place.
     """
     from cli.report import print_paths
     from ui2i.converters.formats import format_of, read_checkpoint, write_checkpoint
@@ -91,11 +92,11 @@ def convert(
 def verify(
     path: _Path,
     against: Annotated[
-        Path | None, typer.Option(metavar="PATH", help="Another one, of any format, that must be the same model.")
+        Path | None, typer.Option(metavar="PATH", help="Checkpoint, in any format, that must be the same model.")
     ] = None,
     sha256: _Sha256 = None,
 ) -> None:
-    """Read a checkpoint, look at every value, and make two images with it."""
+    """Read a checkpoint, check every value and generate two images with it."""
     from ui2i.converters.verification import verify_checkpoint
 
     if sha256 is not None:
@@ -114,19 +115,19 @@ def verify(
 def add(
     context: typer.Context,
     name: Annotated[str, typer.Argument(metavar="NAME", help="Lower-case letters, digits and dashes.")],
-    source: Annotated[str, typer.Argument(metavar="PATH|URL", help="A .pt, .pkl, .safetensors or folder.")],
+    source: Annotated[str, typer.Argument(metavar="PATH|URL", help="A .pt, .pkl or .safetensors file, or a folder.")],
     sha256: _Sha256 = None,
     images: Annotated[
-        Path | None, typer.Option(metavar="PATH", help="Folder or .zip of images like those that it makes.")
+        Path | None, typer.Option(metavar="PATH", help="Folder or .zip of images like the model's own.")
     ] = None,
     license_: _License = None,
     generator_only: _GeneratorOnly = False,
     replace: _Replace = False,
     follow_links: _FollowLinks = False,
 ) -> None:
-    """Add somebody's checkpoint to the project as a base to fine-tune.
+    """Add a checkpoint to the project as a base to fine-tune.
 
-    A download that broke off goes on when the same command is given again.
+    If a download is interrupted, rerun the command to resume.
     """
     from flows.display import working
     from tasks.requests.add_base import add_base_model
@@ -154,11 +155,11 @@ def add(
 def pack(
     context: typer.Context,
     name: Annotated[str, typer.Argument(metavar="NAME", help="A base of the project.")],
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="New.")],
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder to create.")],
 ) -> None:
-    """Put a base and its encoder into one folder to hand on.
+    """Pack a base and its encoder into one folder to share.
 
-    The discriminator and the encoder are kept in half precision.
+    The discriminator and the encoder are stored in half precision.
     """
     from cli.report import print_paths
     from tasks.requests.pack_base import pack_base
@@ -185,7 +186,7 @@ def _print_added(project: "Project", name: str, added: "AddedBase") -> None:
 
 
 def _print_rows(title: str, rows: Sequence[tuple[str, str]]) -> None:
-    """Print a table of what a file contains; a value stands on one line, as far as it prints."""
+    """Print a table of what a file contains, one escaped and shortened value a line."""
     from cli.report import print_table
 
     print_table(printable(title), ("", ""), [(printable(name), _short(text)) for name, text in rows])

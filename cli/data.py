@@ -1,4 +1,4 @@
-"""`ui2i data`: look at prepared images, hand them to other trainers."""
+"""`ui2i data`: show prepared images, and export them for other trainers."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 data_app = typer.Typer(help="Show and export images.", no_args_is_help=True, rich_markup_mode=None)
 
-_Name = Annotated[str, typer.Argument(metavar="NAME", help="A dataset that was prepared (datasets in params.yaml).")]
+_Name = Annotated[str, typer.Argument(metavar="NAME", help="A prepared dataset (datasets in params.yaml).")]
 
 
 @data_app.command(epilog=examples("ui2i data show cartoon"))
 def show(context: typer.Context, name: _Name) -> None:
-    """Print what a prepared dataset holds, and what was rejected, and why."""
+    """Print what a prepared dataset contains, and which files were rejected and why."""
     from cli.report import print_paths, print_table
     from ui2i.datasets.manifest import REJECTS_NAME, REJECTS_SHEET_NAME, SAMPLES_NAME, read_manifest
 
@@ -43,13 +43,14 @@ def show(context: typer.Context, name: _Name) -> None:
 def export(
     context: typer.Context,
     name: _Name,
-    to: Annotated[Literal["folder", "zip"], typer.Option(help="A folder of PNGs, or a zip of the same.")],
+    to: Annotated[Literal["folder", "zip"], typer.Option(help="A folder of PNGs, or a zip of one.")],
     out: Annotated[
-        Path | None, typer.Option(metavar="PATH", help="What to make. Default: NAME or NAME.zip in this folder.")
+        Path | None,
+        typer.Option(metavar="PATH", help="Folder or zip to create. Default: NAME or NAME.zip in this folder."),
     ] = None,
     split: Annotated[Literal["train", "test", "all"], typer.Option(help="Which images.")] = "train",
 ) -> None:
-    """Write a prepared dataset as stylegan2-ada-pytorch and its kin read it."""
+    """Export a prepared dataset in the format of stylegan2-ada-pytorch and stylegan3."""
     from cli.report import print_paths
     from flows.display import working
     from ui2i.datasets import export as exporting

@@ -1,18 +1,18 @@
-"""How long the demo will take on this machine, said before it begins."""
+"""An estimate, printed before the demo begins, of how long it takes on this machine."""
 
 from pathlib import Path
 
 from ui2i.processors import usable_cores
 
 NATIVE_FLAGS = {"avx512_bf16", "amx_bf16"}
-"""Of x86 processors that multiply in bf16, as Linux names them."""
+"""Linux's names for x86 features that multiply in bf16."""
 
 # Of one domain on two cores, without the environment's set-up: docs/results/benchmarks.md.
 MINUTES_BF16, MINUTES_FP32 = 3.5, 5.0
 
 
 def expected_duration(num_domains: int) -> str:
-    """Return a line that says what to expect of the demo here."""
+    """Return a line with the expected duration of the demo on this machine."""
     is_native, cores = computes_bf16(), usable_cores()
     minutes = (MINUTES_BF16 if is_native else MINUTES_FP32) * num_domains * 2 / min(cores, 2)
     kind = "computes in bf16" if is_native else "has no bf16 instructions: fp32"
@@ -23,7 +23,7 @@ def expected_duration(num_domains: int) -> str:
 
 
 def computes_bf16(cpu_info: Path = Path("/proc/cpuinfo")) -> bool:
-    """Whether the processor says that it multiplies in bf16; False where it cannot be asked."""
+    """Whether the processor reports that it multiplies in bf16; False if that is unknown."""
     try:
         lines = cpu_info.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:

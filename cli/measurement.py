@@ -1,4 +1,4 @@
-"""`ui2i measure`, `evaluate` and `report`: what is measured on request, and how it is shown."""
+"""`ui2i measure`, `evaluate` and `report`: measurements on request, and the report."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -23,17 +23,19 @@ def measure(
     models: Annotated[
         list[str],
         typer.Argument(
-            metavar="MODEL...", help="As tables name them (face, cartoon/FC-FT-LS8), or .safetensors files."
+            metavar="MODEL...", help="Model names as in the tables (face, cartoon/FC-FT-LS8), or .safetensors files."
         ),
     ],
-    latents: Annotated[int | None, typer.Option(metavar="N", help="Default: distance.num_latents.")] = None,
+    latents: Annotated[
+        int | None, typer.Option(metavar="N", help="Number of latents. Default: distance.num_latents.")
+    ] = None,
     values: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Parquet file to make with the distance of every latent.")
+        Path | None, typer.Option(metavar="FILE", help="Parquet file to write the distance of every latent to.")
     ] = None,
 ) -> None:
-    """Measure the distance between any models, every pair.
+    """Measure the distance between every pair of the given models.
 
-    Rows are added to a table of their own. Stopped, the same command goes on.
+    Rows are appended to a separate table. If interrupted, rerun the command to resume.
     """
     from cli.report import print_paths, print_table
     from flows.display import working
@@ -58,20 +60,26 @@ def measure(
 )
 def evaluate(
     context: typer.Context,
-    outputs: Annotated[Path, typer.Option(metavar="DIR", help="Any system's images; or what ui2i translate made.")],
-    target: Annotated[str, typer.Option(metavar="NAME|DIR", help="What they should look like: a dataset or a folder.")],
+    outputs: Annotated[
+        Path, typer.Option(metavar="DIR", help="Any system's output images, or a folder that `ui2i translate` wrote.")
+    ],
+    target: Annotated[
+        str, typer.Option(metavar="NAME|DIR", help="Target domain: a prepared dataset or a folder of images.")
+    ],
     inputs: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="What was translated, under the same names. Default: unknown.")
+        Path | None, typer.Option(metavar="DIR", help="Input images, under the outputs' names. Default: unknown.")
     ] = None,
-    name: Annotated[str | None, typer.Option(metavar="NAME", help="Of the system, for its row of Table II.")] = None,
+    name: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The system's name, for its row in Table II.")
+    ] = None,
     domain: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Column of Table II. Default: the target's name.")
+        str | None, typer.Option(metavar="NAME", help="Its column in Table II. Default: the target's name.")
     ] = None,
     framing: Annotated[
-        str | None, typer.Option(metavar="FRAMING", help="center, fit or face; default: as the base's images.")
+        str | None, typer.Option(metavar="FRAMING", help="center, fit or face. Default: that of the base's images.")
     ] = None,
 ) -> None:
-    """Judge any folder of outputs and put it into Table II."""
+    """Evaluate any folder of output images and add the result to Table II."""
     from cli.report import print_paths, print_table
     from flows.display import working
     from tasks.requests.evaluate_folder import evaluate_folder, keep_rows
@@ -90,10 +98,10 @@ def evaluate(
 def report(
     context: typer.Context,
     out: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Page to make. Default: data/tables/report.html.")
+        Path | None, typer.Option(metavar="FILE", help="HTML file to write. Default: data/tables/report.html.")
     ] = None,
 ) -> None:
-    """Write everything that was measured into one page that needs no network."""
+    """Write all measurements to one self-contained HTML page."""
     from cli.report import print_paths
     from tasks.requests.report import write_report
 

@@ -1,4 +1,4 @@
-"""`ui2i up`, `down`, `status`, `trigger`, `gc` and `upgrade`: what an operator does."""
+"""`ui2i up`, `down`, `status`, `trigger`, `gc` and `upgrade`: the operator's commands."""
 
 import contextlib
 import json
@@ -41,20 +41,22 @@ def register(app: typer.Typer) -> None:
 def up(
     context: typer.Context,
     host: Annotated[
-        str, typer.Option(metavar="ADDRESS", help="To listen on. Other machines need the password, too.")
+        str, typer.Option(metavar="ADDRESS", help="Address to listen on. Other machines need the password too.")
     ] = "127.0.0.1",
     port: Annotated[
-        int, typer.Option(metavar="N", envvar="PREFECT_SERVER_API_PORT", help="0: any that is free.")
+        int, typer.Option(metavar="N", envvar="PREFECT_SERVER_API_PORT", help="Port to listen on; 0: any free one.")
     ] = 4200,
     name: Annotated[
         list[str] | None,
-        typer.Option(metavar="HOST", help="Further host name by which the server is reached, e.g. through a proxy."),
+        typer.Option(metavar="HOST", help="Another host name of the server, for example that of a proxy; repeatable."),
     ] = None,
-    limit: Annotated[int, typer.Option(metavar="N", min=1, help="Flows at a time; trainings have a limit of 1.")] = 2,
+    limit: Annotated[
+        int, typer.Option(metavar="N", min=1, help="Flows to run at a time; only one of them trains.")
+    ] = 2,
 ) -> None:
-    """Start a Prefect server and a worker that stay, and deploy prefect.yaml.
+    """Start a Prefect server and a worker in the background, and deploy prefect.yaml.
 
-    A server that PREFECT_API_URL names is used instead of starting one. May be said again: what runs is left alone.
+    If PREFECT_API_URL names a server, that one is used instead. Running it again starts whatever is missing.
     """
     from flows.services.loopback import is_loopback_url
     from flows.services.operations import bring_up
@@ -71,9 +73,9 @@ def up(
 
 
 def down(context: typer.Context) -> None:
-    """Stop the server and the worker that `ui2i up` started, with the runs that this worker has.
+    """Stop the server and the worker that `ui2i up` started, and the worker's runs.
 
-    These go on where they stopped when they are run again.
+    Rerun a stopped run to resume it.
     """
     from flows.services.operations import bring_down
 
@@ -84,11 +86,11 @@ def down(context: typer.Context) -> None:
 def status(
     context: typer.Context,
     repair: Annotated[
-        bool, typer.Option("--repair", help="Close runs whose process is gone; mend what a kill left.")
+        bool, typer.Option("--repair", help="Close runs whose process has died, and repair what a kill left behind.")
     ] = False,
-    url: Annotated[bool, typer.Option("--url", help="Print the address of the API, for PREFECT_API_URL.")] = False,
+    url: Annotated[bool, typer.Option("--url", help="Print only the API's address, for PREFECT_API_URL.")] = False,
 ) -> None:
-    """Print what runs, what will, and what failed and why."""
+    """Print what is running, what is scheduled, and what failed and why."""
     from flows.display import PlainDisplay, shown
     from flows.services.daemons import read_services
     from flows.services.session import prefect_session
@@ -116,11 +118,11 @@ def trigger(
     deployment: Annotated[str, typer.Argument(metavar="DEPLOYMENT", help="new-domain, re-evaluate or translate.")],
     parameters: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[NAME=VALUE]...", help="Of the flow; values as JSON, or plain text."),
+        typer.Argument(metavar="[NAME=VALUE]...", help="Flow parameters; values are JSON or plain text."),
     ] = None,
-    wait: Annotated[bool, typer.Option("--wait", help="Until the run has ended; exit status 1 if it failed.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until the run ends; exit status 1 if it failed.")] = False,
 ) -> None:
-    """Have a worker run a deployment. Parameters are checked before there is a run."""
+    """Have a worker run a deployment. Parameters are checked before the run is created."""
     from flows.display import Display, shown
     from flows.services.session import prefect_session
 
@@ -140,18 +142,18 @@ def trigger(
 
 def gc(
     context: typer.Context,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print it.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be removed; remove nothing.")] = False,
     shared_cache_is_mine: Annotated[
         bool,
         typer.Option(
-            "--shared-cache-is-mine", help="Look through a DVC cache outside the project: nobody else uses it."
+            "--shared-cache-is-mine", help="Also clean a DVC cache outside the project, because no one else uses it."
         ),
     ] = False,
 ) -> None:
-    """Remove what nothing refers to: old training states, models, variants and entries of DVC's cache.
+    """Remove training states, models, variants and DVC cache entries that nothing refers to.
 
-    What params.yaml, dvc.lock, any commit or any row of a table refers to stays. If one of them cannot be read, nothing
-    is removed.
+    Whatever params.yaml, dvc.lock, any commit or any table row refers to is kept. If one of these cannot be read,
+    nothing is removed.
     """
     from tasks.requests.garbage import collect, idle_dvc, remove
 
@@ -273,9 +275,9 @@ def _megabytes(num_bytes: int) -> str:
 
 def upgrade(
     context: typer.Context,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would change; change nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would change; change nothing.")] = False,
 ) -> None:
-    """Give a project of an older version the names of this one, so that nothing is made again."""
+    """Upgrade a project of an older version to this one's names, so that nothing has to run again."""
     from tasks.running.upgrade import upgrade as upgrade_project
 
     changes = upgrade_project(context.obj.project, dry_run=dry_run)

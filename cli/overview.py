@@ -1,4 +1,4 @@
-"""What runs, what will run, what failed and why, as `ui2i status` shows it."""
+"""What is running, what is scheduled, and what failed and why, for `ui2i status`."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -63,7 +63,7 @@ def when(time: datetime | None) -> str:
 
 
 def reason(run: "FlowRun") -> str:
-    """Return why a run failed: what its state says, in one line, of which begin and end say most."""
+    """Return why a run failed: its state's message in one line, with the middle of a long one left out."""
     message = " ".join((run.state.message if run.state and run.state.message else "").split())
     if len(message) <= REASON_BEGIN + REASON_END:
         return message

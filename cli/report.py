@@ -1,4 +1,4 @@
-"""What commands print when they are done: tables, and where things lie."""
+"""What commands print at the end: tables, and the paths of their results."""
 
 import sys
 from collections.abc import Iterable, Sequence
@@ -17,14 +17,14 @@ PIPE_WIDTH = 200  # characters; no terminal wraps there
 
 
 def print_outcomes(outcomes: "Iterable[StageOutcome]") -> None:
-    """Print what each stage took."""
+    """Print how long each stage took."""
     results = {"ran": "done", "skipped": "up to date"}
     rows = [(outcome.stage, results[outcome.status], duration(outcome.seconds)) for outcome in outcomes]
     print_table("Stages", ("stage", "result", "time"), rows)
 
 
 def print_results(project: "Project", domain: str) -> None:
-    """Print a domain's distances and where its results lie."""
+    """Print a domain's distances and the paths of its results."""
     print_distances(project, domain)
     print_paths(
         {
@@ -38,7 +38,7 @@ def print_results(project: "Project", domain: str) -> None:
 
 
 def print_distances(project: "Project", domain: str) -> None:
-    """Print the distances of a domain that were measured last.
+    """Print a domain's most recently measured distances.
 
     Raises:
         DataError: the domain was not measured yet.
@@ -63,7 +63,7 @@ def print_paths(paths: dict[str, Path]) -> None:
 
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print a table. What is in it may come from a stranger's file: it neither steers the terminal nor is it markup."""
+    """Print a table. Values may come from a stranger's file, so control characters and markup in them are escaped."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -79,7 +79,7 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]
 
 
 def print_left_out(translations: Path) -> None:
-    """Print what a translation left out of its folder of images, if anything."""
+    """Print which images of its folder a translation left out, if any."""
     import pyarrow.parquet as pq
 
     from ui2i.images.left_out import read_left_out

@@ -1,4 +1,4 @@
-"""`ui2i tables`: the Parquet tables of results, in the terminal."""
+"""`ui2i tables`: the Parquet result tables, in the terminal."""
 
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,20 +10,20 @@ if TYPE_CHECKING:
     import pandas as pd
 
 tables_app = typer.Typer(
-    help="List, filter and compare the tables of results.", no_args_is_help=True, rich_markup_mode=None
+    help="List, filter and compare the result tables.", no_args_is_help=True, rich_markup_mode=None
 )
 
-_Name = Annotated[str, typer.Argument(metavar="TABLE", help="As `ui2i tables list` names it: distance/cartoon.")]
+_Name = Annotated[str, typer.Argument(metavar="TABLE", help="Name from `ui2i tables list`, such as distance/cartoon.")]
 _Where = Annotated[
     list[str] | None,
-    typer.Option("--where", metavar="CONDITION", help="column=value; also !=, <, <=, >, >=; ~: a part of a text."),
+    typer.Option("--where", metavar="CONDITION", help="column=value; also !=, <, <=, >, >=, and ~ for part of a text."),
 ]
 SHORT_HASH = 12  # characters
 
 
 @tables_app.command(name="list", epilog=examples("ui2i tables list"))
 def list_(context: typer.Context) -> None:
-    """List all tables with their rows, runs and schema."""
+    """List all tables with their number of rows and runs, and their schema."""
     from cli.report import print_table
     from tasks.requests.result_tables import list_tables
 
@@ -46,10 +46,12 @@ def show(
     context: typer.Context,
     table: _Name,
     where: _Where = None,
-    columns: Annotated[str | None, typer.Option(metavar="A,B,...", help="Default: all.")] = None,
-    last: Annotated[bool, typer.Option("--last", help="Only the run that was appended last.")] = False,
-    sort: Annotated[str | None, typer.Option(metavar="COLUMN", help="Smallest first; -COLUMN: largest.")] = None,
-    csv: Annotated[bool, typer.Option("--csv", help="As CSV, with whole hashes.")] = False,
+    columns: Annotated[str | None, typer.Option(metavar="A,B,...", help="Columns to show. Default: all.")] = None,
+    last: Annotated[bool, typer.Option("--last", help="Only the most recent run.")] = False,
+    sort: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="Sort in ascending order; -COLUMN: descending.")
+    ] = None,
+    csv: Annotated[bool, typer.Option("--csv", help="Print CSV, with full hashes.")] = False,
 ) -> None:
     """Print a table's rows."""
     from cli.report import print_table
@@ -74,12 +76,14 @@ def diff(
     context: typer.Context,
     table: _Name,
     before: Annotated[
-        str | None, typer.Option(metavar="RUN", help="Its id, or how it begins. Default: last but one.")
+        str | None, typer.Option(metavar="RUN", help="Run id, or its beginning. Default: the last but one.")
     ] = None,
-    after: Annotated[str | None, typer.Option(metavar="RUN", help="Default: the last.")] = None,
+    after: Annotated[
+        str | None, typer.Option(metavar="RUN", help="Run id, or its beginning. Default: the last.")
+    ] = None,
     where: _Where = None,
 ) -> None:
-    """Print what differs between two runs of a table."""
+    """Print the differences between two runs in a table."""
     from cli.report import print_table
     from tasks.requests.result_tables import diff_runs, filter_rows, read_rows
 

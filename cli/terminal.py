@@ -1,4 +1,4 @@
-"""What commands that run flows have in common: a Prefect session, on display."""
+"""The Prefect session, with its progress shown, of every command that runs flows."""
 
 import contextlib
 import sys
@@ -10,16 +10,16 @@ if TYPE_CHECKING:
 
 
 class Verbosity(Protocol):
-    """What stood before the subcommand."""
+    """Options given before the subcommand."""
 
     @property
     def verbose(self) -> bool:
-        """Whether to show the output of stages and Prefect's log."""
+        """Whether to show the stages' output and Prefect's log."""
 
 
 @contextlib.contextmanager
 def session(options: Verbosity, project: "Project") -> Iterator[None]:
-    """Let flows run inside, on display."""
+    """Let flows run inside, and show their progress."""
     from flows.display import shown, terminal_display
     from flows.services.session import prefect_session
 
@@ -27,5 +27,5 @@ def session(options: Verbosity, project: "Project") -> Iterator[None]:
         with shown(terminal_display(verbose=options.verbose)), prefect_session(project, verbose=options.verbose):
             yield
     except KeyboardInterrupt:
-        print("stopped; the same command goes on from the last saved state", file=sys.stderr)
+        print("stopped; rerun the command to resume from the last saved state", file=sys.stderr)
         raise

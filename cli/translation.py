@@ -1,4 +1,4 @@
-"""`ui2i translate` and `train-encoder`: from images to codes and to images."""
+"""`ui2i translate` and `train-encoder`: from images to latent codes and back to images."""
 
 from pathlib import Path
 from typing import Annotated
@@ -29,12 +29,14 @@ def register(app: typer.Typer) -> None:
 
 def translate(
     context: typer.Context,
-    images: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of images like those of the domain's base.")],
-    domain: Annotated[str, typer.Option(metavar="NAME", help="A domain that has been trained.")],
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder to make.")],
+    images: Annotated[
+        Path, typer.Argument(metavar="DIR", help="Folder of images like those of the domain's base model.")
+    ],
+    domain: Annotated[str, typer.Option(metavar="NAME", help="Target domain, already trained.")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder to create.")],
     source: Annotated[
         str | None,
-        typer.Option("--from", metavar="NAME", help="Domain of the images, any of the family. Default: the base."),
+        typer.Option("--from", metavar="NAME", help="Source domain: any of the same family. Default: the base."),
     ] = None,
     variant: Annotated[
         list[str] | None,
@@ -42,38 +44,45 @@ def translate(
     ] = None,
     swap_resolution: Annotated[
         list[int] | None,
-        typer.Option(metavar="PX", help="Make a variant now, with the base's layers up to this resolution."),
+        typer.Option(metavar="PX", help="Create a variant with the base's layers up to this resolution; repeatable."),
     ] = None,
     swap_mode: Annotated[
-        str | None, typer.Option(metavar="MODE", help="Of it: weights, features or blend. Default: params.yaml's.")
+        str | None,
+        typer.Option(metavar="MODE", help="How to swap: weights, features or blend. Default: from params.yaml."),
     ] = None,
-    psi: Annotated[float | None, typer.Option(metavar="PSI", help="Below 1: nearer to the models' mean.")] = None,
-    styles: Annotated[int | None, typer.Option(metavar="N", help="Further versions with sampled appearance.")] = None,
-    seed: Annotated[int | None, typer.Option(metavar="N", help="The k-th of these has seed N + k.")] = None,
+    psi: Annotated[
+        float | None, typer.Option(metavar="PSI", help="Truncation; below 1: nearer to the models' mean.")
+    ] = None,
+    styles: Annotated[
+        int | None, typer.Option(metavar="N", help="Additional versions with a sampled appearance.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(metavar="N", help="Seed of the styles: the k-th has seed N + k.")] = None,
     reference: Annotated[
         list[Path] | None,
-        typer.Option(metavar="FILE", help="Image of the domain; a further version takes on its appearance."),
+        typer.Option(
+            metavar="FILE", help="Image of the target domain whose appearance an additional version takes on."
+        ),
     ] = None,
     style_layers: Annotated[
-        int | None, typer.Option(metavar="N", help="Style inputs that another appearance takes over.")
+        int | None, typer.Option(metavar="N", help="Number of style inputs that another appearance replaces.")
     ] = None,
     direction: Annotated[
-        list[int] | None, typer.Option(metavar="N", help="Semantic direction to move along; 1 is the strongest.")
+        list[int] | None, typer.Option(metavar="N", help="Semantic direction to edit along; 1 is the strongest.")
     ] = None,
     strength: Annotated[
-        list[float] | None, typer.Option(metavar="X", help="How far, in standard deviations. Default: 2.")
+        list[float] | None, typer.Option(metavar="X", help="Strength of the edit, in standard deviations. Default: 2.")
     ] = None,
-    method: Annotated[str | None, typer.Option(metavar="METHOD", help=f"Of inversion: {METHODS}.")] = None,
-    steps: Annotated[int | None, typer.Option(metavar="N", help="Of inversion.")] = None,
-    start: Annotated[str | None, typer.Option(metavar="START", help="Of inversion: mean or encoder.")] = None,
+    method: Annotated[str | None, typer.Option(metavar="METHOD", help=f"Inversion method: {METHODS}.")] = None,
+    steps: Annotated[int | None, typer.Option(metavar="N", help="Number of inversion steps.")] = None,
+    start: Annotated[str | None, typer.Option(metavar="START", help="Where inversion starts: mean or encoder.")] = None,
     framing: Annotated[
-        str | None, typer.Option(metavar="FRAMING", help="center, fit or face; default: as the base's images.")
+        str | None, typer.Option(metavar="FRAMING", help="center, fit or face. Default: that of the base's images.")
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Translate between models of two families.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Allow models of two different families.")] = False,
 ) -> None:
-    """Translate a folder of your images. What is not given is taken from params.yaml.
+    """Translate a folder of your images. Defaults come from params.yaml.
 
-    Stopped, the same command goes on: codes that were found are kept.
+    If interrupted, rerun the command to resume: latent codes that were already found are kept.
     """
     from cli.report import print_left_out, print_outcomes, print_paths
     from tasks.project.params import find_entry, load_params
@@ -117,15 +126,16 @@ def translate(
 
 def train_encoder(
     context: typer.Context,
-    base: Annotated[str, typer.Argument(metavar="BASE", help="A base that has been trained or added.")],
-    kimg: Annotated[float | None, typer.Option(metavar="N", help="Thousands of images to show in training.")] = None,
-    replace: Annotated[
-        bool, typer.Option("--replace", help="Take the place of other settings of this encoder.")
-    ] = False,
+    base: Annotated[str, typer.Argument(metavar="BASE", help="A base model that has been trained or added.")],
+    kimg: Annotated[
+        float | None,
+        typer.Option(metavar="N", help="Training length in thousands of images. Default: from params.yaml."),
+    ] = None,
+    replace: Annotated[bool, typer.Option("--replace", help="Replace this encoder's existing settings.")] = False,
 ) -> None:
-    """Train what reads codes from a base's images in one pass, and gives searches a start.
+    """Train an encoder that predicts latent codes for a base model.
 
-    Stopped, the same command goes on.
+    If interrupted, rerun the command to resume.
     """
     from cli.report import print_outcomes, print_paths
     from tasks.project.params import load_params
@@ -140,4 +150,4 @@ def train_encoder(
         outcomes = pipeline.train_encoder(base, project=str(project.root))
     print_outcomes(outcomes)
     folder = project.encoder_folder(base)
-    print_paths({"encoder": project.encoder(base), "what it reads": folder / "reconstructions.png"})
+    print_paths({"encoder": project.encoder(base), "reconstructions": folder / "reconstructions.png"})

@@ -16,6 +16,8 @@ from ruamel.yaml import YAML
 from tiny_project import REPOSITORY, files_below, make_project, set_param, write_base, write_images
 
 from experiments.synthetic import draw
+from tasks.project.params import all_sections, load_params
+from tasks.project.paths import Project
 from tasks.requests.raw_images import add_raw
 from tasks.running import dvc_stage, process_group
 from tasks.running.dvc_command import DVC, DvcError, dvc_environment, ensure_dvc, run_dvc
@@ -60,6 +62,14 @@ def changed_stages(project):
     changed = {name.rsplit(":")[-1] for name in repo.status()}  # dvc.yaml's path comes first when it is elsewhere
     graph = repo.index.graph  # from each stage to those it needs
     return {stage.name for stage in graph if changed & {it.name for it in (stage, *networkx.descendants(graph, stage))}}
+
+
+def test_every_setting_that_a_stage_names_is_in_a_section():
+    sections = all_sections(load_params(Project(REPOSITORY)))
+    named = set()
+    for stage in YAML(typ="safe").load((REPOSITORY / "dvc.yaml").read_text())["stages"].values():
+        named |= {name.partition(".")[0] for name in stage.get("do", stage).get("params", [])}
+    assert named <= set(sections)
 
 
 # The pipeline, on one project

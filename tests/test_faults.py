@@ -193,5 +193,5 @@ def test_a_run_killed_with_its_worker_is_found_and_closed(operated):
     assert "new-domain cartoon: its process is gone, now crashed" in ui2i(operated, "status", "--repair")
     assert open_runs() == []
     with get_client(sync_client=True) as client:
-        assert "goes on where it stopped" in client.read_flow_run(uuid.UUID(run_id)).state.message
+        assert "rerun it to resume" in client.read_flow_run(uuid.UUID(run_id)).state.message
     assert "nothing to repair" in ui2i(operated, "status", "--repair")

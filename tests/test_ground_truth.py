@@ -582,7 +582,7 @@ def test_paired_domains_are_refused(project: Project, capsys: pytest.CaptureFixt
 
 def test_a_regressor_trained_on_what_it_judges_is_refused(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
     set_param(project, "truth.cartoon.regressor.seed", 1)
-    assert "truth.cartoon.regressor.seed is 1, that of the images which it is to judge" in refusal(project, capsys)
+    assert "truth.cartoon.regressor.seed is 1, that of the images it would evaluate" in refusal(project, capsys)
 
 
 def test_images_that_are_not_what_the_table_says_are_refused(

@@ -256,7 +256,7 @@ def test_repair_closes_the_dead_and_no_other(project, monkeypatch):
     assert closed == {dead.id: "Crashed", waiting.id: "Scheduled", stopping.id: "Cancelled"}
     assert state_of(living).is_running()
     assert state_of(dead).type is StateType.CRASHED
-    assert "goes on where it stopped" in state_of(dead).message
+    assert "rerun it to resume" in state_of(dead).message
     assert repair(project, is_own_server=False).closed == ()
 
 

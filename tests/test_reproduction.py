@@ -375,7 +375,7 @@ def test_a_stage_that_fails_is_named_and_the_rest_waits(made, repository, monkey
     monkeypatch.setattr("experiments.paper.commands.session", lambda *_: contextlib.nullcontext())
     assert app.run(["reproduce", "--quick", "--out", str(project.root)]) == 2
     err = capsys.readouterr().err
-    assert err.splitlines()[0].startswith("stopped in ingest@portrait; once that is mended, the same command goes on")
+    assert err.splitlines()[0].startswith("stopped in ingest@portrait; fix it and rerun the command")
     assert err.splitlines()[-1] == "error: no images, expected some; add them"
     assert calls == ["draw@face", "draw@portrait", "draw@cartoon", "ingest@portrait"]
 

@@ -64,6 +64,12 @@ def test_what_was_made_is_read(old: Project) -> None:
         assert len(read_table(path, schema)) > 0
 
 
+def test_no_stage_names_a_section_of_old(old: Project) -> None:
+    upgrade(old)
+    stages = (old.root / "dvc.yaml").read_text()
+    assert "- synthetic\n" in stages and "- drawn" not in stages
+
+
 def test_a_dry_run_changes_nothing(old: Project, capsys: pytest.CaptureFixture[str]) -> None:
     before = contents(old)
     assert run(["--project", str(old.root), "upgrade", "--dry-run"]) == 0

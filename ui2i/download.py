@@ -107,7 +107,7 @@ def download(
             if failures == ATTEMPTS:
                 raise DownloadError(
                     f"{public_address(url)} could not be fetched in {ATTEMPTS} attempts ({error}), expected a whole "
-                    f"file; check the address and try again: the same command goes on at {_size(part.path):,} bytes"
+                    f"file; check the address and rerun the command to resume at {_size(part.path):,} bytes"
                 ) from error
             time.sleep(pause_seconds * 2 ** max(0, failures - 1))
     _check_hash(part, sha256)

@@ -105,7 +105,7 @@ EVALUATION_SCHEMA = _schema(
         pa.field("inception_hash", _TEXT),
         pa.field("checkpoint_hash", _TEXT),  # of the generator; null: files
         pa.field("base_hash", _TEXT),
-        _required("outputs_hash", _TEXT),  # of the images that were judged
+        _required("outputs_hash", _TEXT),  # of the evaluated images
         pa.field("dataset_hash", _TEXT),  # of the target images
         _required("commit", _TEXT),
         _required("device", _TEXT),

@@ -81,7 +81,7 @@ def main(arguments: list[str] | None = None) -> None:
             raise _TimeIsUpError
 
     try:
-        evaluator = None if config.evaluation_kimg is None else judge(args, dataset, device)
+        evaluator = None if config.evaluation_kimg is None else training_evaluator(args, dataset, device)
         train(dataset, run_dir, network, config, device=device, evaluator=evaluator, progress=report)
     except _TimeIsUpError:
         pass
@@ -120,7 +120,7 @@ def prepare(images: Path, folder: Path, resolution: int) -> PreparedDataset:
     return PreparedDataset(folder)
 
 
-def judge(args: argparse.Namespace, dataset: PreparedDataset, device: str) -> HeldOutEvaluator:
+def training_evaluator(args: argparse.Namespace, dataset: PreparedDataset, device: str) -> HeldOutEvaluator:
     """Return what measures samples against the held-out images."""
     backbone = (
         {"backbone": "random"} if args.backbone is None else {"backbone": "squeeze", "weights": str(args.backbone)}

@@ -1,4 +1,4 @@
-"""`ui2i reproduce`: the whole paper on synthetic domains, with one page at the end."""
+"""`ui2i reproduce`: the whole paper on synthetic domains, with a summary page at the end."""
 
 import sys
 from pathlib import Path
@@ -27,7 +27,9 @@ def register(app: typer.Typer) -> None:
 
 def reproduce(
     context: typer.Context,
-    quick: Annotated[bool, typer.Option("--quick", help="Smaller: less than an hour on two cores.")] = False,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="A smaller version that takes less than an hour on two cores.")
+    ] = False,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -41,13 +43,15 @@ def reproduce(
         ),
     ] = None,
     only: Annotated[
-        list[str] | None, typer.Option(metavar="STAGE", help="Stages, or kinds of stages. Default: all.")
+        list[str] | None,
+        typer.Option(metavar="STAGE", help="Stage, or kind of stage, to run; repeatable. Default: all."),
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="List the stages and what they will take.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="List the stages and how long each should take.")] = False,
 ) -> None:
     """Reproduce the paper's tables and figures on synthetic domains.
 
-    Stopped, the same command goes on. It ends with a page that sets our values beside the paper's and says what holds.
+    It ends with a page that compares our values with the paper's and says which claims hold. If interrupted, rerun the
+    command to resume.
     """
     from cli.report import print_outcomes, print_paths
     from experiments.paper.reproduction.page import PAGE_FILE
@@ -70,7 +74,7 @@ def reproduce(
         try:
             outcomes = reproduction.reproduce(str(project.root), only)
         except StageFailed as error:
-            print(f"stopped in {error.stage}; once that is mended, the same command goes on there", file=sys.stderr)
+            print(f"stopped in {error.stage}; fix it and rerun the command to resume there", file=sys.stderr)
             raise
     print_outcomes(outcomes)
     _print_claims(project)
@@ -78,7 +82,7 @@ def reproduce(
 
 
 def _print_plan(project: "Project", params: "Params", stages: list[str]) -> None:
-    """Print the stages, what each will take on two cores, and what it took if it has run."""
+    """Print the stages, how long each should take on two cores, and how long it took if it has run."""
     from cli.report import print_table
     from experiments.paper.reproduction.plan import estimate_seconds
     from flows.display import duration

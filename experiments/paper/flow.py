@@ -24,7 +24,7 @@ NAME = "reproduction"
 def reproduce(project: str, only: list[str] | None = None) -> list[StageOutcome]:
     """Make the paper's tables and figures, and the page that sets them beside the paper's own.
 
-    What is up to date is passed over, so that a run that was stopped goes on. The page is made from what is there.
+    Stages that are up to date are skipped, so that an interrupted run resumes. The page is made from what exists.
 
     Args:
         project: folder of a reproduction.

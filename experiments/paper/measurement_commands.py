@@ -32,10 +32,11 @@ def table(
     context: typer.Context,
     number: Annotated[str, typer.Argument(metavar="1|2|3", help="1: model distance; 2: translation; 3: inversion.")],
     out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Folder for table<number>.md, .parquet and .csv. Default: none.")
+        Path | None,
+        typer.Option(metavar="DIR", help="Folder to write table<number>.md, .parquet and .csv to. Default: none."),
     ] = None,
 ) -> None:
-    """Print a table of the paper from what was measured in all domains, with the paper's own values beside it."""
+    """Print a table of the paper, measured over all domains, next to the paper's own values."""
     from cli.report import print_paths
     from experiments.paper.stages.table import build_table, write_paper_table
     from tasks.project.params import load_params
@@ -53,13 +54,17 @@ def choose_swap(
     context: typer.Context,
     domain: Annotated[str, typer.Argument(metavar="NAME", help="A domain that has been trained.")],
     num: Annotated[
-        int | None, typer.Option(metavar="N", help="Outputs of each variant. Default: params.yaml's.")
+        int | None, typer.Option(metavar="N", help="Number of outputs per variant. Default: from params.yaml.")
     ] = None,
     mode: Annotated[
-        list[str] | None, typer.Option(metavar="MODE", help="weights, features or blend. Default: all three.")
+        list[str] | None,
+        typer.Option(metavar="MODE", help="How to swap: weights, features or blend; repeatable. Default: all."),
     ] = None,
 ) -> None:
-    """Say how many layers to swap: fidelity against similarity over resolution and mode, and what to take."""
+    """Recommend how many layers to swap.
+
+    Measures fidelity against similarity to the input over resolutions and modes.
+    """
     from cli.report import print_paths, print_table
     from experiments.paper.requests.choose_swap import MODES, choose
     from flows.display import working
@@ -75,16 +80,18 @@ def choose_swap(
 
 def compare_inversions(
     context: typer.Context,
-    base: Annotated[str, typer.Argument(metavar="BASE", help="A base whose model inverts.")],
-    num: Annotated[int, typer.Option(metavar="N", help="Images of each kind: generated and real.")] = 16,
-    steps: Annotated[int | None, typer.Option(metavar="N", help="Of each search. Default: params.yaml's.")] = None,
+    base: Annotated[str, typer.Argument(metavar="BASE", help="Base model to invert with.")],
+    num: Annotated[int, typer.Option(metavar="N", help="Number of images of each kind, generated and real.")] = 16,
+    steps: Annotated[
+        int | None, typer.Option(metavar="N", help="Steps of each search. Default: from params.yaml.")
+    ] = None,
     method: Annotated[list[str] | None, typer.Option(metavar="METHOD", help=f"{METHODS}. Default: all.")] = None,
     encoder_steps: Annotated[
-        int, typer.Option(metavar="N", help="Of the search in w that starts at the encoder's code.")
+        int, typer.Option(metavar="N", help="Steps of the search in w that starts from the encoder's latent code.")
     ] = 150,
-    seed: Annotated[int, typer.Option(metavar="N", help="Of the generated images and the search's noise.")] = 0,
+    seed: Annotated[int, typer.Option(metavar="N", help="Seed of the generated images and of the search's noise.")] = 0,
 ) -> None:
-    """Invert the same images by every method, and say how well and how fast (Table III of the paper)."""
+    """Invert the same images with every method, and measure quality and speed (Table III of the paper)."""
     from cli.report import print_paths, print_table
     from experiments.paper.stages.compare_inversions import compare
     from flows.display import working
@@ -109,14 +116,14 @@ def compare_inversions(
 def style_layers(
     context: typer.Context,
     domain: Annotated[str, typer.Argument(metavar="NAME", help="A domain that has been trained.")],
-    num: Annotated[int, typer.Option(metavar="N", help="Images to translate.")] = 16,
-    styles: Annotated[int, typer.Option(metavar="N", help="Sampled appearances of each.")] = 4,
+    num: Annotated[int, typer.Option(metavar="N", help="Number of images to translate.")] = 16,
+    styles: Annotated[int, typer.Option(metavar="N", help="Number of sampled appearances per image.")] = 4,
     variant: Annotated[
         list[str] | None, typer.Option(metavar="VARIANT", help="FC-FT, FC-FT-LS8, ... Default: the first mode's.")
     ] = None,
-    seed: Annotated[int, typer.Option(metavar="N", help="Of the appearances.")] = 0,
+    seed: Annotated[int, typer.Option(metavar="N", help="Seed of the appearances.")] = 0,
 ) -> None:
-    """Measure how diversity and likeness to the input grow with the layers that another appearance takes over."""
+    """Measure diversity and similarity to the input for every number of layers that another appearance replaces."""
     from cli.report import print_paths, print_table
     from experiments.paper.requests.style_layers import measure
     from flows.display import working

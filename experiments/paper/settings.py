@@ -46,7 +46,7 @@ class RegressorConfig:
     width: Count = 32  # channels of the first layer
     noise: Weight = 0.1  # the most that is added to an image in [-1, 1], as a standard deviation
     precision: Literal["auto", "fp32", "bf16"] = "auto"  # of training, as TrainingConfig's; reading is fp32
-    seed: Seed = 1_000_000  # of the drawings and the training; no images that are judged may have it
+    seed: Seed = 1_000_000  # of the drawings and the training; no evaluated images may have it
 
 
 INVERSION = InversionConfig(method="w_plus", num_steps=150)
@@ -235,7 +235,7 @@ def _contradictions(sections: PaperSections, params: Params) -> Iterator[str]:
     for name in sections.baselines:
         if name not in sections.truth:
             yield (
-                f"baselines.{name} has no truth.{name} beside it, expected one, by which it is judged; add it or "
+                f"baselines.{name} has no truth.{name} beside it, expected one to evaluate it by; add it or "
                 f"remove baselines.{name}"
             )
     for name in sections.inversions:

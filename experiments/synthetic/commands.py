@@ -1,4 +1,4 @@
-"""`ui2i data draw`: images of people and animals that do not exist."""
+"""`ui2i data draw`: synthetic images of people and animals."""
 
 from pathlib import Path
 from typing import Annotated
@@ -15,13 +15,15 @@ def register(app: typer.Typer) -> None:
 
 def draw(
     style: Annotated[str, typer.Argument(metavar="STYLE", help="face, cartoon, cat, dog, ...")],
-    num: Annotated[int, typer.Option(metavar="N", help="How many images.")],
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder to make.")],
-    seed: Annotated[int, typer.Option(metavar="N", help="The same seed draws the same faces in every style.")] = 0,
+    num: Annotated[int, typer.Option(metavar="N", help="Number of images.")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder to create.")],
+    seed: Annotated[int, typer.Option(metavar="N", help="Equal seeds draw the same faces in every style.")] = 0,
     resolution: Annotated[int, typer.Option(metavar="N", help="Side in pixels, at least 32.")] = 64,
-    workers: Annotated[int | None, typer.Option(metavar="N", help="Processes. Default: one a core.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(metavar="N", help="Number of processes. Default: one per core.")
+    ] = None,
 ) -> None:
-    """Draw faces of people or animals that do not exist, in a style."""
+    """Draw synthetic faces of people or animals in a given style."""
     from cli.report import print_paths
     from experiments.synthetic.procedural import draw_dataset
     from flows.display import working

@@ -27,7 +27,7 @@ def work(job: Job) -> None:
 
 STAGE = Stage(
     name="draw",
-    summary="Draw images of parametric faces into data/raw/NAME, as drawn.NAME in params.yaml says.",
+    summary="Draw images of parametric faces into data/raw/NAME, as set by synthetic.NAME in params.yaml.",
     option="dataset",
     output=Project.raw,
     work=work,

@@ -26,7 +26,7 @@ from prefect.states import Cancelled, Crashed, Scheduled
 from ui2i.errors import ConfigError
 
 OPEN = (StateType.RUNNING, StateType.PENDING, StateType.CANCELLING)
-GONE = "its process is gone; run it again, and it goes on where it stopped"
+GONE = "its process has died; rerun it to resume where it stopped"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

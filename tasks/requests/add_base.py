@@ -1,6 +1,6 @@
 """Brings somebody's checkpoint into a project as a base to fine-tune: fetched, checked, converted, tracked, registered.
 
-Each step is atomic and is not done twice: the same command goes on where it was stopped.
+Each step is atomic and is not done twice: rerunning an interrupted command resumes it.
 """
 
 import contextlib

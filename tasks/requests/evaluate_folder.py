@@ -45,7 +45,7 @@ def evaluate_folder(
     framing: str | None = None,
     progress: Progress = no_progress,
 ) -> list[Row]:
-    """Judge outputs and return their rows of `EVALUATION_SCHEMA` (paper, Table II).
+    """Evaluate outputs and return their rows of `EVALUATION_SCHEMA` (paper, Table II).
 
     Args:
         target: a domain of the project, or a folder of images.
@@ -104,7 +104,7 @@ def evaluate_folder(
 
 
 def keep_rows(project: Project, rows: Sequence[Row]) -> None:
-    """Append what was judged of one folder to the table of what somebody had evaluated."""
+    """Append the rows of one folder to the table of evaluations on request."""
     from ui2i.tables import EVALUATION_SCHEMA, append_rows
 
     append_rows(project.measured_evaluations(rows[0]["domain"]), rows, EVALUATION_SCHEMA)

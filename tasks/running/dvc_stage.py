@@ -161,7 +161,7 @@ def _check_stage(project: Project, stage: str) -> None:
 def _failure(stage: str, ended: Ended) -> StageFailed:
     lines = ended.lines
     if ended.was_stopped:
-        said = f"{stage} was stopped with its run; the same command goes on"
+        said = f"{stage} was stopped with its run; rerun the command to resume"
         return StageFailed(said, stage=stage, lines=lines, is_user_error=True)
     own = [line.removeprefix(_STAGE_ERROR) for line in lines if line.startswith(_STAGE_ERROR)]
     if own:

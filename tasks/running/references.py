@@ -36,7 +36,7 @@ def referred_md5s(project: Project) -> set[str]:
 
 
 def require_record(project: Project) -> None:
-    """Refuse to judge what may go if nothing has recorded yet what is needed.
+    """Refuse to decide what may be removed before anything has recorded what is needed.
 
     Raises:
         DataError: there is no `dvc.lock`.

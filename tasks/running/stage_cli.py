@@ -187,25 +187,25 @@ def _parser(stage: Stage) -> argparse.ArgumentParser:
         description=stage.summary,
         epilog=f"example: python -m {stage.module} --{stage.option} "
         + ("cartoon" if stage.option == "domain" else "face")
-        + f"; through DVC, with what it needs: dvc repro {stage.name}@NAME",
+        + f"; with DVC, which first runs what it depends on: dvc repro {stage.name}@NAME",
     )
     parser.add_argument(
         f"--{stage.option}",
         dest="name",
         metavar="NAME",
-        help=f"the {stage.option} in params.yaml (default: what DVC runs the stage for)",
+        help=f"the {stage.option}'s name in params.yaml (default: the one DVC runs the stage for)",
     )
     parser.add_argument(
-        "--project", metavar="FOLDER", help="the folder with params.yaml (default: this one or the nearest above)"
+        "--project", metavar="FOLDER", help="folder with params.yaml (default: this folder or the nearest parent)"
     )
     if stage.is_planned:
         parser.add_argument(
             "--restart",
             action="store_true",
-            help=f"train anew instead of going on from the saved state (as {RESTART_VARIABLE}=1 does)",
+            help=f"train from the beginning instead of resuming (as {RESTART_VARIABLE}=1 does)",
         )
         parser.add_argument(
-            "--dry-run", action="store_true", help="print images, steps, parameters, time and memory, and train nothing"
+            "--dry-run", action="store_true", help="print the images, steps, parameters, time and memory; train nothing"
         )
     return parser
 

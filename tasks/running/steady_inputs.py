@@ -2,7 +2,7 @@
 
 DVC records settings and inputs when a stage has ended, as they are then. Edited in the meantime, they would count as
 those that the output was made with, and nothing would make it anew. What people edit is looked at before and after:
-the values in `params.yaml` that `dvc.yaml` names for the stage, and its inputs that `params.yaml` names (raw pictures,
+the values in `params.yaml` that `dvc.yaml` names for the stage, and its inputs that `params.yaml` names (raw images,
 a checkpoint). What other stages write is theirs to keep steady.
 """
 

@@ -37,7 +37,7 @@ FILES = {
 
 _OLD_COMMAND = re.compile(r"(?m)^(?P<key> +cmd: )python -m tasks\.(?P<module>\w+)(?: --\w+ \S+)?$")
 _OLD_STAGE = re.compile(rf"(?m)^  (?P<kind>{'|'.join(STAGES)})(?P<name>@[a-z0-9-]+)?:")
-_OLD_SECTION = re.compile(rf"(?P<before>\$\{{|- |(?m:^) +)(?P<section>{'|'.join(SECTIONS)})(?P<after>\.|:|\}})")
+_OLD_SECTION = re.compile(rf"(?P<before>\$\{{|- |(?m:^) +)(?P<section>{'|'.join(SECTIONS)})(?P<after>\.|:|\}}|(?m:$))")
 _OLD_KEY = re.compile(r"(?m)^( +perceptual:\n(?: {8,}.*\n)*? {8,})trunk:")
 _OLD_PATH = re.compile(r"(data/tables/(?:evaluation/|inversion/[^/\s]+\.))pictures\.")
 

@@ -1,1 +1,1 @@
-"""One module a stage of `dvc.yaml`, each run as `python -m tasks.stages.<module>`."""
+"""One module per stage of `dvc.yaml`, each run as `python -m tasks.stages.<module>`."""

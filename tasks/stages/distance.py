@@ -1,4 +1,4 @@
-"""Stage distance@: a domain's models -> rows in data/tables/distance/<domain>.parquet, a summary and a sheet beside."""
+"""Stage distance@: a domain's models -> rows in data/tables/distance/<domain>.parquet, a summary and a sheet."""
 
 import json
 import sys
@@ -66,7 +66,7 @@ def _summary(base_name: str, distances: "list[PairDistance]", perceptual: "Perce
 
 STAGE = Stage(
     name="distance",
-    summary="Measure the model distances of the domain NAME: its base, its modes and its variants, every pair.",
+    summary="Measure the model distance between every pair of the domain NAME's models: base, modes and variants.",
     option="domain",
     output=Project.distance_table,
     work=work,

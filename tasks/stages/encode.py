@@ -1,8 +1,8 @@
 """Stage encode@: a base and its images -> its encoder in data/encoders/<base>.
 
 encoder.safetensors   the encoder
-encoder.json          how its training went and how well it reads codes of images that it was not trained on
-reconstructions.png   some of these, and the images of their codes
+encoder.json          its training log, and how well it predicts the latent codes of images it was not trained on
+reconstructions.png   some of these images, and the encoder's reconstructions
 """
 
 import json
@@ -26,7 +26,7 @@ NUM_SHOWN = 12
 
 
 def work(job: Job) -> None:
-    """Train the encoder; a training that was stopped goes on."""
+    """Train the encoder. An interrupted training resumes."""
     from ui2i.checkpoints import file_hash, load_generator
     from ui2i.datasets.prepared import PreparedDataset
     from ui2i.files import atomic_folder, write_text
@@ -64,7 +64,7 @@ def work(job: Job) -> None:
 
 
 def _sheet(encoder: "Encoder", generator: "Generator", dataset: "PreparedDataset") -> "np.ndarray":
-    """Return held-out images and the images of the codes that were read from them."""
+    """Return held-out images and their reconstructions from the encoder's latent codes."""
     from ui2i.contact_sheet import Row, contact_sheet
     from ui2i.images import to_tensor, to_uint8
 
@@ -77,7 +77,7 @@ def _sheet(encoder: "Encoder", generator: "Generator", dataset: "PreparedDataset
 
 STAGE = Stage(
     name="encode",
-    summary="Train a network that reads codes of the base NAME from images.",
+    summary="Train an encoder that predicts latent codes of the base NAME from images.",
     option="base",
     output=Project.encoder_folder,
     work=work,

@@ -1,8 +1,8 @@
 """Stage evaluate@: what a domain's models make of the base's images -> data/tables/evaluation/<domain>.parquet.
 
-The inputs are images that the base generates from random latents, the outputs what each model generates from the same
-latents. So no inversion stands between the models and the numbers, and thousands of images take a minute. Outputs of
-real images, and those of other systems, are evaluated by `ui2i evaluate`.
+The inputs are images that the base generates from random latents; the outputs are what each model generates from the
+same latents. No inversion comes between the models and the numbers, and thousands of images take a minute. `ui2i
+evaluate` evaluates translations of real images, and those of other systems.
 """
 
 import json
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def work(job: Job) -> None:
-    """Judge every mode and every variant of a domain by its outputs (paper, Table II)."""
+    """Evaluate every mode and every variant of a domain by its outputs (paper, Table II)."""
     from tasks.models.domain_models import base_model, target_models
     from tasks.models.evaluation_rows import evaluation_row, find_inception, run_columns
     from tasks.running.progress import part_of
@@ -75,7 +75,7 @@ def work(job: Job) -> None:
 
 
 def sample_latents(seed: int, count: int, z_dim: int) -> "Tensor":
-    """Return standard normal codes [count, z_dim]; fewer are a prefix of more."""
+    """Return standard normal latent codes [count, z_dim]; fewer are a prefix of more."""
     import numpy as np
     import torch
 
@@ -83,7 +83,7 @@ def sample_latents(seed: int, count: int, z_dim: int) -> "Tensor":
 
 
 def outputs_of(generator: "Generator", z: "Tensor", truncation_psi: float, device: str) -> "ImageSet":
-    """Return what a generator makes of codes z, with the noise that is stored with it."""
+    """Return what a generator makes of latent codes z, with its stored noise maps."""
     from ui2i.metrics.image_sets import generated
 
     return generated(z, lambda codes: generator(codes, truncation_psi=truncation_psi, noise_mode="const"), device)
@@ -98,7 +98,7 @@ def _summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 STAGE = Stage(
     name="evaluate",
-    summary="Judge the models of the domain NAME by their outputs: fidelity to the domain's images, diversity, "
+    summary="Evaluate the outputs of the domain NAME's models: fidelity to the domain's images, diversity, "
     "similarity to the inputs.",
     option="domain",
     output=Project.evaluation_table,

@@ -1,4 +1,4 @@
-"""Stage finetune@: a base model and a prepared dataset -> one model a mode in data/checkpoints/<domain>/<mode>."""
+"""Stage finetune@: a base model and a prepared dataset -> one model per mode in data/checkpoints/<domain>/<mode>."""
 
 import sys
 
@@ -10,7 +10,7 @@ from tasks.running.stage_cli import Job, Stage, default_device, main
 
 
 def work(job: Job) -> None:
-    """Train every mode of `domains.<name>` (paper, section III-A); then write all of them at once."""
+    """Train every mode of `domains.<name>` (paper, section III-A), then write all models at once."""
     from tasks.models.model_folder import CURVES_FILE, GENERATOR_FILE, read_model, write_model
     from tasks.models.model_training import train_model
     from ui2i.checkpoints import file_hash
@@ -43,14 +43,14 @@ def work(job: Job) -> None:
 
 
 def plan(job: Job) -> str:
-    """Say what training every mode would do and cost."""
+    """Describe what training every mode would do and cost."""
     return describe_plan(job.project, job.params, job.name)
 
 
 STAGE = Stage(
     name="finetune",
-    summary="Fine-tune the base of domains.NAME on data/prepared/NAME, once for each of its modes; a stopped training "
-    "goes on where it was.",
+    summary="Fine-tune the base of domains.NAME on data/prepared/NAME, once for each of its modes. An interrupted "
+    "training resumes.",
     option="domain",
     output=Project.checkpoint,
     work=work,

@@ -36,7 +36,7 @@ def work(job: Job) -> None:
 
 
 def _check_encoder(source: Path) -> None:
-    """Refuse an encoder, which may lie beside a model, that is damaged or of another model."""
+    """Refuse an encoder beside the model that is damaged or belongs to another model."""
     from tasks.models.model_folder import GENERATOR_FILE
     from ui2i.checkpoints import file_hash
     from ui2i.inversion import load_encoder

@@ -24,13 +24,13 @@ def work(job: Job) -> None:
 
 
 def plan(job: Job) -> str:
-    """Say what the training would do and cost."""
+    """Describe what the training would do and cost."""
     return describe_plan(job.project, job.params, job.name)
 
 
 STAGE = Stage(
     name="pretrain",
-    summary="Train the base NAME from scratch on data/prepared/NAME; a stopped training goes on where it was.",
+    summary="Train the base NAME from scratch on data/prepared/NAME. An interrupted training resumes.",
     option="base",
     output=Project.checkpoint,
     work=work,

@@ -9,7 +9,7 @@ from tasks.running.stage_cli import Job, Stage, main
 
 
 def work(job: Job) -> None:
-    """Make one variant a resolution of `swap.resolutions` (paper, Eq. 3)."""
+    """Make one variant for each resolution in `swap.resolutions` (paper, Eq. 3)."""
     from tasks.models.model_folder import GENERATOR_FILE
     from ui2i.checkpoints import load_generator, save_generator
     from ui2i.files import atomic_folder
@@ -35,7 +35,7 @@ def work(job: Job) -> None:
 
 STAGE = Stage(
     name="swap",
-    summary="Put the base's coarse layers in front of the fine layers of the domain NAME, once for each resolution in "
+    summary="Combine the base's coarse layers with the fine layers of the domain NAME, once for each resolution in "
     "swap.resolutions.",
     option="domain",
     output=Project.variants,

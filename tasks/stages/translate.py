@@ -63,8 +63,8 @@ def first_images(dataset: "PreparedDataset", count: int) -> "NamedImages":
 
 STAGE = Stage(
     name="translate",
-    summary="Translate the first images of the base's test split to the domain NAME, with its first mode and its "
-    "layer-swapped variants.",
+    summary="Translate the first images of the base's test split to the domain NAME, with the model of its first mode "
+    "and its layer-swapped variants.",
     option="domain",
     output=Project.translations,
     work=work,

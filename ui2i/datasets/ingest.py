@@ -5,7 +5,7 @@ it is too large a share. The result depends on the images, the settings and the 
 byte of it on the number of workers, on the time, on the order in which a file system lists files, or on whether an
 earlier dataset in the same place was taken up.
 
-The parts are in `ui2i.datasets.ingestion`: `sources` lists files, `examine` judges one and frames it, `workers` does so
+The parts are in `ui2i.datasets.ingestion`: `sources` lists files, `examine` checks one and frames it, `workers` does so
 in several processes, `builder` finds duplicates and writes.
 """
 

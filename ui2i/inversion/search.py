@@ -52,7 +52,7 @@ def search(
 
     Args:
         space: where the search starts, and in which coordinates it goes on.
-        encoder: judges whether codes are in the domain, for the method in_domain.
+        encoder: tells whether latent codes are in the domain, for the method in_domain.
         report: told the number of steps done and the batch's mean loss.
 
     Raises:

@@ -2,7 +2,7 @@ r"""How near does CycleGAN come to the truth, trained on the same images for the
 
 A plain CycleGAN (Zhu et al. 2017, arXiv 1703.10593), written from the paper: the baseline of Table II. It trains two
 generators between two unpaired sets of images and writes what becomes of the test images to DIR/images under
-their names, for `ui2i evaluate`. Stopped, the same command goes on. See docs/baseline.md.
+their names, for `ui2i evaluate`. Rerun an interrupted command to resume. See docs/baseline.md.
 
     python -m experiments.paper.cyclegan --source data/prepared/face --target data/prepared/cartoon \
         --test data/prepared/face --out data/runs/cyclegan/cartoon --minutes 15
@@ -255,21 +255,37 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("--source", metavar="DIR", type=Path, required=True, help="images, or a prepared dataset: its training split")
-    add("--target", metavar="DIR", type=Path, required=True, help="likewise, of the other domain")
+    add("--target", metavar="DIR", type=Path, required=True, help="the same for the other domain")
     add(
         "--test",
         metavar="DIR",
         type=Path,
         required=True,
-        help="what to translate; of a prepared dataset its test split",
+        help="images to translate, or a prepared dataset: its test split",
     )
-    add("--out", metavar="DIR", type=Path, required=True, help="gets images/, sheet.png, card.json and state.pt")
-    add("--minutes", metavar="M", type=float, help="of training by the clock, interruptions left out")
-    add("--kimg", metavar="N", type=float, help="thousands of images of each domain; with --minutes either ends it")
+    add(
+        "--out",
+        metavar="DIR",
+        type=Path,
+        required=True,
+        help="output folder, for images/, sheet.png, card.json and state.pt",
+    )
+    add("--minutes", metavar="M", type=float, help="training time by the clock, without interruptions")
+    add(
+        "--kimg",
+        metavar="N",
+        type=float,
+        help="training length in thousands of images per domain; with --minutes, the first to end",
+    )
     add("--num-test", metavar="N", type=int, help="translate the first N test images (default: all)")
     add("--width", type=int, default=Settings.width, help="channels of the first layer; the paper has 64 (default: 32)")
-    add("--batch-size", type=int, default=Settings.batch_size, help="of each domain (default: 1, the paper's)")
-    add("--precision", choices=("auto", "bf16", "fp32"), default=Settings.precision, help="of training (default: auto)")
+    add("--batch-size", type=int, default=Settings.batch_size, help="batch size per domain (default: 1, the paper's)")
+    add(
+        "--precision",
+        choices=("auto", "bf16", "fp32"),
+        default=Settings.precision,
+        help="training precision (default: auto)",
+    )
     add("--device", default="auto", help="auto (default), cpu, cuda or mps")
     add("--seed", type=int, default=Settings.seed)
     return parser

@@ -1,7 +1,7 @@
 """The networks of CycleGAN, for images of 32 px and more (Zhu et al. 2017, arXiv 1703.10593, appendix 7.2).
 
 The generator keeps an image's size: two strided layers down, residual blocks at a quarter of the size, two layers up.
-The discriminator judges overlapping patches, not the whole image. Every normalisation is that of an instance, so a
+The discriminator classifies overlapping patches, not the whole image. Every normalisation is that of an instance, so a
 image's result does not depend on the others in its batch. Images are NCHW float32 in [-1, 1].
 """
 

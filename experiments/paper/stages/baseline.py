@@ -1,7 +1,7 @@
-"""Stage baseline@: a CycleGAN on a domain's own training images -> what it makes of the translated images.
+"""Stage baseline@: a CycleGAN trained on a domain's images -> its translations of the images of translate@.
 
-The network is `experiments.paper.cyclegan`, a program of its own. It keeps its state in data/runs/baselines, so that a
-stopped training goes on.
+The network is `experiments.paper.cyclegan`, a program of its own. Its state is in data/runs/baselines, from which an
+interrupted training resumes.
 """
 
 import os
@@ -117,7 +117,7 @@ def _run(command: Sequence[str]) -> None:
 
 STAGE = Stage(
     name="baseline",
-    summary="Train a CycleGAN on the images of the domain NAME and its base, and let it translate the test images.",
+    summary="Train a CycleGAN on the images of the domain NAME and its base, and translate the test images with it.",
     option="domain",
     output=Project.baseline,
     work=work,

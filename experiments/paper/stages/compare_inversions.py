@@ -152,7 +152,7 @@ def _contestants(project: Project, generator: Any, base: str, num_images: int, s
 
 STAGE = Stage(
     name="compare_inversions",
-    summary="Invert the same images of the base NAME by every method, and write how well each gives them back.",
+    summary="Invert the same images of the base NAME with every method, and write how well each reconstructs them.",
     option="base",
     output=Project.inversion_table,
     work=work,

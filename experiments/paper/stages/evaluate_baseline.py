@@ -14,7 +14,7 @@ from tasks.running.stage_cli import Job, Stage, main
 
 
 def work(job: Job) -> None:
-    """Judge what a baseline made of the translated images (paper, Table II)."""
+    """Evaluate a baseline's translations (paper, Table II, and the ground truth)."""
     from experiments.paper.stages.baseline import CARD_FILE, IMAGES_FOLDER, SYSTEM, baseline_images
     from experiments.paper.stages.truth import load, write_truth
     from tasks.requests.evaluate_folder import evaluate_folder
@@ -47,7 +47,7 @@ def work(job: Job) -> None:
 
 STAGE = Stage(
     name="evaluate_baseline",
-    summary="Judge what the baseline of the domain NAME makes of images: its row of Table II, and the truth.",
+    summary="Evaluate the translations of the domain NAME's baseline: its row of Table II, and the ground truth.",
     option="domain",
     output=Project.baseline_evaluation,
     work=work,

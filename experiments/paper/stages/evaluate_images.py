@@ -1,6 +1,6 @@
 """Stage evaluate_images@: translations of images -> rows of Table II in data/tables/evaluation/images.<domain>.parquet.
 
-As `evaluate@`, but what is judged are the images of data/translations, which were inverted first: the paper's
+Like `evaluate@`, but it evaluates the images in data/translations, which were inverted first: the paper's
 protocol, and the one by which other systems can be compared.
 """
 
@@ -11,7 +11,7 @@ from tasks.running.stage_cli import Job, Stage, main
 
 
 def work(job: Job) -> None:
-    """Judge every variant's translations (paper, Table II)."""
+    """Evaluate every variant's translations (paper, Table II)."""
     from tasks.project.params import find_entry
     from tasks.requests.evaluate_folder import evaluate_folder
     from ui2i.datasets.prepared import PreparedDataset
@@ -30,7 +30,7 @@ def work(job: Job) -> None:
 
 STAGE = Stage(
     name="evaluate_images",
-    summary="Judge the translations of images to the domain NAME: fidelity, diversity, similarity to the input.",
+    summary="Evaluate the translations of images to the domain NAME: fidelity, diversity, similarity to the input.",
     option="domain",
     output=Project.image_evaluation,
     work=work,

@@ -41,7 +41,7 @@ def output(project: Project, _name: str) -> Path:
 
 STAGE = Stage(
     name="figures",
-    summary="Make Figures 4 to 8 of the paper from the models of all families, and measure what they show.",
+    summary="Make Figures 4 to 8 of the paper from the models of all families, and their measurements.",
     option="set",
     output=output,
     work=work,

@@ -44,7 +44,7 @@ def work(job: Job) -> None:
 
 STAGE = Stage(
     name="pair",
-    summary="Measure the distances between the models of two domains in equal modes; pairs.NAME says of which.",
+    summary="Measure the distances between two domains' models of the same modes; pairs.NAME names the domains.",
     option="pair",
     output=Project.pair_table,
     work=work,

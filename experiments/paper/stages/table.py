@@ -120,7 +120,7 @@ def _nothing_yet(number: str) -> DataError:
 
 STAGE = Stage(
     name="table",
-    summary="Make table NAME (1, 2 or 3) of the paper from what was measured in all domains.",
+    summary="Make the paper's table NAME (1, 2 or 3) from the measurements of all domains.",
     option="table",
     output=Project.paper_table,
     work=work,

@@ -75,7 +75,7 @@ def load(job: Job, settings: Truth) -> "Cases":
     check_unpaired(cases.synthetic, target)
     if settings.regressor.seed in {image.seed for image in cases.synthetic}:
         raise ConfigError(
-            f"truth.{job.name}.regressor.seed is {settings.regressor.seed}, that of the images which it is to judge, "
+            f"truth.{job.name}.regressor.seed is {settings.regressor.seed}, that of the images it would evaluate, "
             "expected another; change it"
         )
     return cases
@@ -204,8 +204,8 @@ def _sheet(cases: "Cases", style: str) -> "np.ndarray":
 
 STAGE = Stage(
     name="truth",
-    summary="Compare the translations to the synthetic domain NAME with the same people drawn in its style, and read "
-    "which attributes they kept.",
+    summary="Compare the translations to the synthetic domain NAME with the same people drawn in its style, and report "
+    "which attributes are kept.",
     option="domain",
     output=Project.truth_table,
     work=work,

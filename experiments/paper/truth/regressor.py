@@ -1,6 +1,6 @@
 """A small convolutional network that reads attributes from drawings of one style.
 
-It judges images of that style alone: what it reads from another is not to be trusted, for it has seen none. Images
+It is for images of that style alone: its readings of another style, of which it has seen none, mean nothing. Images
 are NCHW float32 RGB in [-1, 1]; those larger than `MAX_READ_RESOLUTION` are averaged down to it first.
 
     width w:  5x5 /2 w - 3x3 /2 2w - 3x3 /2 4w - 3x3 4w - 3x3 /2 6w ... to 4 px - 256 - one output a number,

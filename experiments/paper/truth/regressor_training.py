@@ -1,8 +1,8 @@
 """How an `AttributeRegressor` is trained: on drawings made for it, of one style, from attributes known exactly.
 
-One style each, and for translations that of the target: a judge of several styles would have to share its capacity
+One style each, and for translations that of the target: a regressor of several styles would have to share its capacity
 among them, and would read an input that was passed on unchanged as well as a translation. The drawings have a seed of
-their own, so that it was trained on no image that it is to judge.
+their own, so that it was trained on no image that it evaluates.
 """
 
 import dataclasses

@@ -1,6 +1,6 @@
 """Gather what became of the files, in order, into the folder of a dataset.
 
-Here stand the decisions that no file can be judged on alone: what is a duplicate of what, and which images come onto
+Here are the decisions that take more than one file: what is a duplicate of what, and which images come onto
 the sheets. They depend on the order of the files, which is fixed, and on nothing else.
 """
 

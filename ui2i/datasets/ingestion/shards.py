@@ -67,7 +67,7 @@ def read_rows(folder: Path, manifest: Manifest, columns: Sequence[str]) -> Itera
         DataError: a shard is missing, or is not what the manifest says byte for byte.
     """
     for shard in manifest.shards:
-        path = check_shard(folder, shard)  # Parquet itself would hand on a picture with a flipped bit
+        path = check_shard(folder, shard)  # Parquet itself would pass on an image with a flipped bit
         try:
             with pq.ParquetFile(path) as file:
                 for group in range(file.num_row_groups):
