@@ -32,6 +32,7 @@ COMMANDS = [
     ["status"],
     ["trigger"],
     ["gc"],
+    ["upgrade"],
     ["data", "draw"],
     ["checkpoint", "show"],
     ["checkpoint", "convert"],
