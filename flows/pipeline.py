@@ -176,10 +176,10 @@ def _run_stages(project: Project, stages: list[str]) -> list[StageOutcome]:
 
 
 def _find_codes(domain: str, command: list[str], root: Path) -> None:
-    """Find the codes of a folder's images in as many parts as there are workers; the translation then has them."""
+    """Find the latent codes of a folder's images, for the translation, in as many parts as there are workers."""
     count = num_workers()
     parts = range(1, count + 1)
-    name = f"codes to {domain}, part"
+    name = f"latent codes to {domain}, part"
     runs = [command_task.submit(f"{name} {part}", [*command, f"--part={part}/{count}"], root) for part in parts]
     with ended_with_flow():
         for run in runs:

@@ -1,4 +1,4 @@
-"""The encoder: what it learns, its file, a training that was stopped, and the searches that start at its codes."""
+"""The encoder: what it learns, its file, an interrupted training, and searches that start at its latent codes."""
 
 import dataclasses
 import json

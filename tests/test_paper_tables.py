@@ -79,9 +79,9 @@ def test_order_faults() -> None:
     assert order_faults(cells(LS8=0.3, FC=0.4, FT=0.5, scratch=0.6, FreezeD=0.9)) == []
     (reversed_,) = order_faults(cells(scratch=0.6, FT=0.40, FC=0.45, LS8=0.3))
     assert (reversed_.farther, reversed_.nearer) == ("FT", "FC-FT")
-    assert reversed_.is_certain and "FT is below FC-FT (difference -0.0500" in str(reversed_)
+    assert reversed_.is_reversed and "FT is below FC-FT (difference -0.0500" in str(reversed_)
     (unsure,) = order_faults(cells(FT=0.452, FC=0.45))
-    assert not unsure.is_certain and "cannot be told from" in str(unsure)
+    assert not unsure.is_reversed and "cannot be told from" in str(unsure)
     assert unsure.sem == pytest.approx(0.003 * 2**0.5)
     (gap,) = order_faults(cells(scratch=0.3, FC=0.4))
     assert (gap.farther, gap.nearer) == ("w/o FT", "FC-FT"), "rows that are not there are passed over"

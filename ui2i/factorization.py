@@ -1,8 +1,8 @@
 """Semantic directions of a generator in closed form: SeFa (Shen and Zhou, arXiv 2007.06600; paper, Eq. 6 to 8).
 
-A stacks the matrices that turn a code w into the layers' styles, so a step of length alpha along n changes the styles
-by alpha A n (Eq. 6), whatever the image. The directions that change them most are the eigenvectors of A^T A (Eq. 8),
-which are A's right singular vectors; the inversion of Eq. 9 searches in the coordinates that V = A^T A spans.
+A stacks the matrices that turn a latent code w into the layers' styles, so a step of length alpha along n changes the
+styles by alpha A n (Eq. 6), whatever the image. The directions that change them most are the eigenvectors of A^T A (Eq.
+8), which are A's right singular vectors; the inversion of Eq. 9 searches in the coordinates that V = A^T A spans.
 """
 
 from typing import Literal

@@ -181,13 +181,13 @@ TRANSLATION_SCHEMA = _schema(
         pa.field("start", _TEXT),  # of the inversion: mean, encoder
         pa.field("encoder_hash", _TEXT),  # sha256 of the encoder; null: none was needed, likewise below
         pa.field("backbone_hash", _TEXT),
-        pa.field("latent_sha256", _TEXT),  # of the image's code, which latents.parquet holds
+        pa.field("latent_sha256", _TEXT),  # of the image's latent code, which latents.parquet holds
         pa.field("input_width", _INT),  # pixels, before the image was framed; null: it came in memory
         pa.field("input_height", _INT),
         pa.field("framing", _TEXT),  # center, fit, face
         pa.field("truncation_psi", _FLOAT),  # of the translation
-        pa.field("num_style_layers", _INT),  # that another code took over
-        pa.field("reference_path", _TEXT),  # image whose code that was; null: a sampled one, of `seed`
+        pa.field("num_style_layers", _INT),  # that another latent code took over
+        pa.field("reference_path", _TEXT),  # image whose latent code that was; null: a sampled one, of `seed`
         pa.field("reference_sha256", _TEXT),
         pa.field("direction", _INT),  # semantic direction, 1 the strongest
         pa.field("strength", _FLOAT),  # along it, in standard deviations of w
@@ -197,7 +197,7 @@ TRANSLATION_SCHEMA = _schema(
 _INVERTED_WITH = [
     _required("base", _TEXT),
     _required("base_hash", _TEXT),  # sha256 of the generator's checkpoint
-    _required("kind", _TEXT),  # of images: generated, whose codes are known; real
+    _required("kind", _TEXT),  # of images: generated, whose latent codes are known; real
     _required("method", _TEXT),  # of inversion
     _required("start", _TEXT),  # mean, encoder
     _required("steps", _INT),

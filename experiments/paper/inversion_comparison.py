@@ -1,4 +1,4 @@
-"""Table III: every method of inversion on the same images, generated ones, whose codes are known, and real ones."""
+"""Table III: every inversion method on the same images: generated ones, with known latent codes, and real ones."""
 
 import dataclasses
 import math
@@ -31,7 +31,7 @@ class Contestant:
     kind: str  # generated, real
     images: Float[Tensor, "n 3 r r"]  # in [-1, 1]
     names: Sequence[str]
-    w: Float[Tensor, "n w_dim"] | None = None  # their codes; None: not known
+    w: Float[Tensor, "n w_dim"] | None = None  # their latent codes; None: not known
 
 
 def compare_inversions(

@@ -1,4 +1,4 @@
-"""What an inversion needs beside a generator: its encoder, and the store of codes that were found before."""
+"""What an inversion needs beside a generator: its encoder, and the store of latent codes that were found before."""
 
 import os
 from pathlib import Path
@@ -43,5 +43,5 @@ def find_encoder(project: Project, base: str, base_hash: str, *, device: str) ->
 
 
 def latent_store(project: Project) -> Path | None:
-    """Return where codes are kept; None: the environment asks for new ones."""
+    """Return where latent codes are kept; None: the environment asks for new ones."""
     return None if os.environ.get(RESTART_VARIABLE) == "1" else project.latents

@@ -110,7 +110,7 @@ class TranslateParams:
     """Which images the stage translate@ translates (`translate`)."""
 
     num_images: Count = 12  # the first of the split; all if it has fewer
-    truncation_psi: Truncation = 1.0  # below 1 pulls the codes towards the targets' mean
+    truncation_psi: Truncation = 1.0  # below 1: latent codes nearer to the targets' mean
     num_styles: CountOrNone = 0  # further versions of each image with sampled appearance (paper, Eq. 10)
     num_style_layers: CountOrNone = 4  # style inputs that a sampled appearance takes over
 
@@ -307,7 +307,7 @@ def _contradictions(params: Params) -> Iterator[str]:
                 f"domains.{name}.base is {domain.base!r}, expected one of bases or imported ({known}); add it there or "
                 "correct it"
             )
-    for name in params.encoders:  # a base's domains share its codes, and need no encoder of their own
+    for name in params.encoders:  # a base's domains share its latent codes, and need no encoder of their own
         if name not in bases:
             yield (f"encoders.{name} names no base, expected one of bases or imported ({known}); correct or remove it")
     most = params.ingest.img_resolution

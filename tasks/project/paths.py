@@ -146,7 +146,7 @@ class Project:
 
     @property
     def latents(self) -> Path:
-        """Store of codes that were found, which all translations share; not tracked."""
+        """Store of latent codes, which all translations share; not tracked."""
         return self.data_dir / "runs" / "latents"
 
     def shared_samples(self, domain: str) -> Path:

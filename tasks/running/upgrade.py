@@ -1,4 +1,4 @@
-"""`ui2i upgrade`: a project of version 0.1 gets the names of today, so that nothing in it has to be made again.
+"""`ui2i upgrade`: gives a project of version 0.1 the names of today, so that nothing in it has to run again.
 
 Version 0.2 renamed modules, stages, sections and files. DVC compares the words of a command and of a setting with those
 in `dvc.lock`, so that every stage would run again. Here the words are replaced in both, and files are moved.

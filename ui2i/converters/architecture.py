@@ -22,7 +22,7 @@ from ui2i.settings import NetworkConfig
 from ui2i.untrusted import shown
 
 WHOLE_BATCH = 1 << 16  # mbstd_group_size that no batch exceeds: one group of all images
-MEAN_LATENTS, MEAN_SEED = 10_000, 123  # of the codes whose mean stylegan2-ada-pytorch's projector takes
+MEAN_LATENTS, MEAN_SEED = 10_000, 123  # of the latent codes whose mean stylegan2-ada-pytorch's projector takes
 
 _VISIBLE = ("img_resolution", "z_dim", "w_dim", "num_mapping_layers")  # in the shapes of tensors
 

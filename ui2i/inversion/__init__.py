@@ -1,4 +1,4 @@
-"""From images to codes, in the spaces that the paper compares and by an encoder (Eq. 5 and 9, Table III)."""
+"""From images to latent codes, in the spaces that the paper compares and by an encoder (Eq. 5 and 9, Table III)."""
 
 from ui2i.inversion.codes import CodeSpread, code_spread
 from ui2i.inversion.encoder import Encoder

@@ -1,4 +1,4 @@
-"""How the codes w of a generator are spread: the lengths in which noise, errors and edits of codes are measured."""
+"""The spread of a generator's latent codes w: the unit of length for their noise, errors and edits."""
 
 import dataclasses
 
@@ -13,7 +13,7 @@ NUM_SAMPLES = 4096  # of z, always the same
 
 @dataclasses.dataclass(frozen=True)
 class CodeSpread:
-    """Sampled codes relative to w_avg."""
+    """Sampled latent codes relative to w_avg."""
 
     deviations: Float[Tensor, "n w_dim"]
 
@@ -24,17 +24,17 @@ class CodeSpread:
 
     @property
     def length(self) -> float:
-        """Root mean square of the distance of a code from w_avg."""
+        """Root mean square of the distance of a latent code from w_avg."""
         return self.deviations.square().sum(dim=1).mean().sqrt().item()
 
     def std_along(self, direction: Float[Tensor, " w_dim"]) -> float:
-        """Standard deviation of the codes along a unit vector."""
+        """Standard deviation of the latent codes along a unit vector."""
         return (self.deviations @ direction).std().item()
 
 
 @torch.no_grad()
 def code_spread(generator: Generator, num_samples: int = NUM_SAMPLES) -> CodeSpread:
-    """Sample codes w = f(z); equal calls give equal ones, whatever the device."""
+    """Sample latent codes w = f(z); equal calls give equal ones, whatever the device."""
     random = torch.Generator().manual_seed(0)
     z = torch.randn(num_samples, generator.config.z_dim, generator=random).to(generator.w_avg.device)
     return CodeSpread(generator.mapping(z) - generator.w_avg)

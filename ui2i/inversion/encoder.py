@@ -1,7 +1,8 @@
-"""A network that reads a code from an image in one pass: E(I) = w, of the one generator that it was trained with.
+"""An encoder predicts an image's latent code in one pass, E(I) = w, for the one generator it was trained with.
 
-It is the discriminator's residual backbone without the minibatch statistics, which would let an image's code depend on
-its neighbours. One code of W comes out and not one a layer: codes of W are what the models of a family share.
+It is the discriminator's residual backbone without the minibatch statistics, which would let an image's latent code
+depend on its neighbours. The output is one latent code of W, not one per layer: latent codes of W are what the models
+of a family share.
 """
 
 import dataclasses
@@ -18,20 +19,20 @@ from ui2i.settings import EncoderConfig, NetworkConfig
 
 
 class Encoder(nn.Module):
-    """Image [N, 3, R, R] in [-1, 1] -> code w [N, w_dim].
+    """Image [N, 3, R, R] in [-1, 1] -> latent code w [N, w_dim].
 
     Attributes:
-        network: architecture of the generator whose codes are read.
+        network: architecture of the generator whose latent codes it predicts.
         config: what the encoder is and how it was trained.
         base_hash: SHA-256 of the generator's checkpoint; empty: not known.
-        held_out: how well codes are read from images that it was not trained on, by measure.
+        held_out: quality on images that it was not trained on, by measure.
     """
 
     w_mean: Tensor
     w_scale: Tensor
 
     def __init__(self, network: NetworkConfig, config: EncoderConfig, *, base_hash: str = "") -> None:
-        """Set up an untrained encoder, whose codes are to be scaled by `set_scale`."""
+        """Set up an untrained encoder, whose latent codes are to be scaled by `set_scale`."""
         super().__init__()
         self.network = network
         self.config = config
@@ -51,7 +52,7 @@ class Encoder(nn.Module):
         self.register_buffer("w_scale", torch.ones([]))
 
     def set_scale(self, w_mean: Float[Tensor, " w_dim"], w_scale: float) -> None:
-        """Make an output of mean 0 and variance 1 a code of this mean and standard deviation."""
+        """Make an output of mean 0 and variance 1 a latent code of this mean and standard deviation."""
         self.w_mean.copy_(w_mean)
         self.w_scale.fill_(w_scale)
 
@@ -61,7 +62,7 @@ class Encoder(nn.Module):
         """Read codes.
 
         Args:
-            dtype: of the activations; codes are float32.
+            dtype: of the activations; latent codes are float32.
 
         Raises:
             DataError: the images have another resolution than the generator.

@@ -1,4 +1,4 @@
-"""The state of an encoder's training that was stopped, from which it goes on."""
+"""The saved state of an encoder's training, from which it resumes."""
 
 from pathlib import Path
 from typing import Any

@@ -1,9 +1,9 @@
-"""How an `Encoder` is trained: on the generator's own images, whose codes are known, and on images of its domain.
+"""Training an `Encoder`: on the generator's own images, with known latent codes, and on images of its domain.
 
-The loss of a generated image is the squared error of its code, in variances of w; that of every image is the
-distance of the code's image from it, as in an inversion. Images whose codes are not known thus teach the encoder
-what the generator can make of them (after arXiv 2004.00049, which does so with a discriminator). What a step sees
-depends on its number and the seed alone, so a training that was stopped goes on from its state as if it had not been.
+The loss of a generated image is the squared error of its latent code, in variances of w; that of every image is the
+distance of the latent code's image from it, as in an inversion. Images whose latent codes are not known thus teach the
+encoder what the generator can make of them (after arXiv 2004.00049, which does so with a discriminator). What a step
+sees depends on its number and the seed alone, so a training that was stopped and resumed is bit-identical.
 """
 
 import dataclasses
@@ -57,7 +57,7 @@ def train_encoder(
 
     Args:
         dataset: images of the generator's domain, to train on.
-        held_out: further ones, which say how well codes are read.
+        held_out: further ones, on which the encoder is evaluated.
         perceptual: on the generator's device.
         base_hash: SHA-256 of the generator's checkpoint, which the encoder remembers.
         state_path: where the state of an unfinished training is kept; None: nowhere.
@@ -87,7 +87,7 @@ def train_encoder(
 def measure_encoder(
     encoder: Encoder, generator: Generator, held_out: PreparedDataset, perceptual: Perceptual
 ) -> dict[str, float]:
-    """Return SSIM and LPIPS between images and the images of their codes, and the error of known codes.
+    """Return SSIM and LPIPS between images and the images of their latent codes, and the error of known latent codes.
 
     `generated_code_error` is in variances of w: 1 is as good as always answering with the mean.
     """
@@ -222,7 +222,7 @@ class _Trainer:
 
 @torch.no_grad()
 def _generated(generator: Generator, config: EncoderConfig, count: int, seed: int) -> tuple[Tensor, Tensor]:
-    """Return sampled codes [N, w_dim] and their images as files would hold them, within [-1, 1]."""
+    """Return sampled latent codes [N, w_dim] and their images as files would hold them, within [-1, 1]."""
     random = torch.Generator().manual_seed(seed)
     z = torch.randn(count, generator.config.z_dim, generator=random).to(generator.w_avg.device)
     w = generator.truncate(generator.mapping(z), config.truncation_psi)

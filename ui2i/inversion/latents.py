@@ -1,8 +1,8 @@
 """Codes that were found, as rows of Parquet: beside a translation, and in a store from which they are taken again.
 
-A store is a folder with one small table an image, named by the hash of all that decides the code: the pixels, the
-generator, the settings of the inversion, the backbone of its loss and the encoder. So equal work is never done twice,
-by whichever run, a run that was killed goes on behind its last batch, and two runs can share a store.
+A store is a folder with one small table an image, named by the hash of all that decides the latent code: the pixels,
+the generator, the settings of the inversion, the backbone of its loss and the encoder. So equal work is never done
+twice, by whichever run, a run that was killed resumes after its last batch, and two runs can share a store.
 """
 
 import dataclasses
@@ -28,7 +28,7 @@ from ui2i.progress import Progress, no_progress
 from ui2i.settings import InversionConfig, NetworkConfig, to_mapping
 from ui2i.tables import read_table, write_table
 
-STORE_VERSION = 1  # raised when equal settings come to give other codes
+STORE_VERSION = 1  # raised when equal settings come to give other latent codes
 
 
 def _list(kind: pa.DataType) -> pa.DataType:
@@ -40,7 +40,7 @@ LATENTS_SCHEMA = pa.schema(
         pa.field("index", pa.int64(), nullable=False),  # of the image in the dataset or folder
         pa.field("input_path", pa.string(), nullable=False),
         pa.field("input_sha256", pa.string(), nullable=False),
-        pa.field("base_hash", pa.string(), nullable=False),  # of the generator whose code this is
+        pa.field("base_hash", pa.string(), nullable=False),  # of the generator whose latent code this is
         pa.field("method", pa.string(), nullable=False),  # of inversion
         pa.field("start", pa.string(), nullable=False),
         pa.field("settings", pa.string(), nullable=False),  # of it, all of them, as JSON
@@ -64,7 +64,7 @@ LATENTS_SCHEMA = pa.schema(
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Latent:
-    """The code of one image, how good it is and what it cost."""
+    """The latent code of one image, how good it is and what it cost."""
 
     ws: Float32[np.ndarray, "num_ws w_dim"]
     noise: Float32[np.ndarray, " values"] | None  # all maps, lowest resolution first; None: the generator's own
@@ -78,12 +78,12 @@ class Latent:
 
     @property
     def sha256(self) -> str:
-        """Hash of the code and the noise maps."""
+        """Hash of the latent code and the noise maps."""
         noise = b"" if self.noise is None else self.noise.tobytes()
         return sha256_bytes(self.ws.tobytes() + noise)
 
     def row(self) -> dict[str, Any]:
-        """Return the columns of the table that the code knows by itself."""
+        """Return the columns of the table that the latent code knows by itself."""
         values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         num_ws, w_dim = self.ws.shape
         return values | {"ws": self.ws.ravel(), "num_ws": num_ws, "w_dim": w_dim}
@@ -93,8 +93,8 @@ class Inverter:
     """Inverts images with one generator and one setting, and remembers what it found.
 
     Attributes:
-        columns: what the rows of all its codes have in common.
-        num_reused: images whose codes were taken from the store.
+        columns: what the rows of all its latent codes have in common.
+        num_reused: images whose latent codes were taken from the store.
     """
 
     def __init__(
@@ -113,7 +113,7 @@ class Inverter:
         Args:
             base_hash: SHA-256 of the generator's checkpoint.
             encoder_hash: of the encoder's, if there is one.
-            store: folder of codes found before, which is made; None: nothing is remembered.
+            store: folder of latent codes found before, which is made; None: nothing is remembered.
         """
         self._generator = generator
         self._perceptual = perceptual
@@ -133,7 +133,7 @@ class Inverter:
         }
 
     def find(self, images: UInt8[np.ndarray, "n r r 3"], *, progress: Progress = no_progress) -> list[Latent]:
-        """Return the codes of images, from the store where they are there, and remember the others.
+        """Return the latent codes of images, from the store where they are there, and remember the others.
 
         Args:
             progress: counts steps, as `invert` does.
@@ -185,14 +185,14 @@ class Inverter:
 
 
 def latent_from_row(row: Any, config: NetworkConfig) -> Latent:
-    """Return the code in a row of the table.
+    """Return the latent code in a row of the table.
 
     Args:
         row: by column, as pandas gives it.
-        config: of the generator whose code it is.
+        config: of the generator whose latent code it is.
 
     Raises:
-        DataError: the code does not fit the generator.
+        DataError: the latent code does not fit the generator.
     """
     ws = np.asarray(row["ws"], np.float32)
     if ws.size != config.num_ws * config.w_dim:
@@ -230,7 +230,7 @@ def split_result(result: InversionResult) -> list[Latent]:
 
 
 def stack_latents(latents: list[Latent], generator: Generator) -> tuple[Tensor, list[Tensor] | None]:
-    """Return codes [N, num_ws, w_dim] and noise maps [N, 1, r, r] (None: the generator's own), on its device.
+    """Return latent codes [N, num_ws, w_dim] and noise maps [N, 1, r, r] (None: the generator's own), on its device.
 
     Raises:
         DataError: noise maps do not fit the generator.

@@ -1,8 +1,9 @@
-"""Noise in the search for a code, as in StyleGAN2's projector (Karras et al., arXiv 1912.04958, appendix D).
+"""Noise in the search for a latent code, as in StyleGAN2's projector (Karras et al., arXiv 1912.04958, appendix D).
 
-Two things share the name. The generator's noise maps are searched for beside the code and kept white by a penalty, so
-that they cannot draw the image. And codes are jittered at first, less with every step, so that the search does not
-settle in the first hollow. The jitter is drawn once for all images of a search: none depends on its neighbours.
+Two things share the name. The generator's noise maps are searched for beside the latent code and kept white by a
+penalty, so that they cannot draw the image. And latent codes are jittered at first, less with every step, so that the
+search does not settle in the first hollow. The jitter is drawn once for all images of a search: none depends on its
+neighbours.
 """
 
 from collections.abc import Sequence
@@ -53,7 +54,7 @@ def whiteness_penalty(maps: Sequence[Float[Tensor, "n 1 r r"]]) -> Float[Tensor,
 
 
 class Jitter:
-    """The fading noise on codes: the same for every image, drawn anew for every step."""
+    """The fading noise on latent codes: the same for every image, drawn anew for every step."""
 
     def __init__(self, scale: float, num_steps: int, seed: int) -> None:
         """Take `scale`, the standard deviation of each component of w at the first step."""
@@ -62,7 +63,7 @@ class Jitter:
         self._random = torch.Generator().manual_seed(seed)
 
     def add(self, ws: Float[Tensor, "n num_codes w_dim"], step: int) -> Float[Tensor, "n num_codes w_dim"]:
-        """Return the codes with the noise of `step`; with none past the ramp."""
+        """Return the latent codes with the noise of `step`; with none past the ramp."""
         strength = self._scale * jitter_scale(step, self._num_steps)
         if strength == 0:
             return ws

@@ -1,8 +1,8 @@
-"""Inversion: the codes of images, by search or by an encoder (paper, Eq. 5 and 9, Table III).
+"""Inversion: the latent codes of images, by search or by an encoder (paper, Eq. 5 and 9, Table III).
 
-Images advance in batches for speed alone. Each has its own code, noise maps and loss; losses are summed over a batch,
-never averaged, and Adam works element by element, so an image's code does not depend on its neighbours. The
-generator's weights stay as they are.
+Images advance in batches for speed alone. Each has its own latent code, noise maps and loss; losses are summed over a
+batch, never averaged, and Adam works element by element, so an image's latent code does not depend on its neighbours.
+The generator's weights stay as they are.
 """
 
 import dataclasses
@@ -50,7 +50,7 @@ def invert(
     encoder: Encoder | None = None,
     progress: Progress = no_progress,
 ) -> InversionResult:
-    """Find the codes whose images come closest to the given ones: w = Inv(images, generator).
+    """Find the latent codes whose images come closest to the given ones: w = Inv(images, generator).
 
     The loss of an image is l1_weight mean|I - G(w)| + perceptual_weight d(I, G(w)). Nothing is random but the noise
     that `config.seed` draws: equal calls give equal codes.
@@ -117,7 +117,7 @@ def _find(
     encoder: Encoder | None,
     report: Callable[[int, float], None],
 ) -> Found:
-    """Return the codes of one batch."""
+    """Return the latent codes of one batch."""
     with torch.no_grad():
         w = encoder(target.images) if config.needs_encoder and encoder is not None else None
         if config.method == "encoder":

@@ -1,4 +1,4 @@
-"""The search for the codes of one batch: Adam in the coordinates of a method, beside it the noise maps."""
+"""The search for the latent codes of one batch: Adam in the coordinates of a method, beside it the noise maps."""
 
 import dataclasses
 from collections.abc import Callable
@@ -75,7 +75,7 @@ def search(
         best.update(losses[-1], ws.detach(), maps)
         if not is_last:
             penalty = config.noise_regularization * whiteness_penalty(maps) if maps else 0.0
-            # Gradients of the codes and maps alone: the network's own are neither computed nor touched.
+            # Gradients of the latent codes and maps alone: the network's own are neither computed nor touched.
             gradients = torch.autograd.grad((loss + penalty).sum(), variables)
             for variable, gradient in zip(variables, gradients, strict=True):
                 variable.grad = gradient
@@ -90,7 +90,7 @@ def search(
 
 
 class _Objective:
-    """The loss of each image: how far its image is from it and, for in_domain, its code from the encoder's."""
+    """The loss of each image: how far its image is from it and, for in_domain, its latent code from the encoder's."""
 
     def __init__(self, target: Target, generator: Generator, config: InversionConfig, encoder: Encoder | None) -> None:
         self._target = target
@@ -137,7 +137,7 @@ class _Best:
 
 
 def _jitter_strength(generator: Generator, config: InversionConfig) -> float:
-    """Return the standard deviation of the noise on each component of a code at the first step."""
+    """Return the standard deviation of the noise on each component of a latent code at the first step."""
     starts_at_encoder = config.start == "encoder" or config.method == "in_domain"
     share = config.latent_noise if config.latent_noise is not None else (0.0 if starts_at_encoder else JITTER)
     return 0.0 if share == 0 else share * code_spread(generator).length

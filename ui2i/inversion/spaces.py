@@ -1,9 +1,9 @@
-"""The coordinates in which a code is searched for. A method of inversion is one of these and a learning rate.
+"""The coordinates in which a latent code is searched for. A method of inversion is one of these and a learning rate.
 
-All of them reach the same images (those with one code a layer more of them): what differs is the geometry in which
-Adam, which is not rotation-invariant, takes its steps. A search starts at w_avg, or at an encoder's codes, and is kept
-as an offset u from there, w = w_avg + u V. Where v_0 V = w_avg, that is the optimisation of v = v_0 + u in w = v V, for
-Adam does not see where the origin lies; it needs no inverse of V.
+All of them reach the same images (those with one latent code per layer more of them): what differs is the geometry in
+which Adam, which is not rotation-invariant, takes its steps. A search starts at w_avg, or at an encoder's latent codes,
+and is kept as an offset u from there, w = w_avg + u V. Where v_0 V = w_avg, that is the optimisation of v = v_0 + u in
+w = v V, for Adam does not see where the origin lies; it needs no inverse of V.
 
 To add a method: one function here, its entry in `_SPACES` and in `DEFAULT_LEARNING_RATES`, its name in `config.py`.
 """
@@ -35,27 +35,27 @@ DEFAULT_LEARNING_RATES: dict[InversionMethod, float] = {
 
 @dataclasses.dataclass(frozen=True)
 class LatentSpace:
-    """Coordinates of codes: offsets u from `origin`, with w = origin + u basis."""
+    """Coordinates of latent codes: offsets u from `origin`, with w = origin + u basis."""
 
     origin: Float[Tensor, " w_dim"] | Float[Tensor, "n 1 w_dim"]  # one for all images or one each
     basis: Float[Tensor, "w_dim w_dim"] | None  # one coordinate a row; None: the coordinates of W itself
     num_ws: int  # style inputs of the synthesis network
-    per_layer: bool = False  # one code a style input instead of one code for all
+    per_layer: bool = False  # one latent code per style input instead of one latent code for all
 
     def start(self, num_images: int) -> Float[Tensor, "n num_codes w_dim"]:
         """Return the offsets at which a search starts, all zero; num_codes is num_ws or 1."""
         return self.origin.new_zeros(num_images, self.num_ws if self.per_layer else 1, self.origin.shape[-1])
 
     def at(self, w: Float[Tensor, "n w_dim"]) -> "LatentSpace":
-        """Return the same coordinates for a search that starts at these codes, one an image."""
+        """Return the same coordinates for a search that starts at these latent codes, one an image."""
         return dataclasses.replace(self, origin=w[:, None])
 
     def to_codes(self, offsets: Float[Tensor, "n num_codes w_dim"]) -> Float[Tensor, "n num_codes w_dim"]:
-        """Return the codes that are searched for, one an image or one a style input."""
+        """Return the latent codes that are searched for, one an image or one a style input."""
         return self.origin + (offsets if self.basis is None else offsets @ self.basis)
 
     def to_ws(self, offsets: Float[Tensor, "n num_codes w_dim"]) -> Float[Tensor, "n num_ws w_dim"]:
-        """Return the codes that the synthesis network takes."""
+        """Return the latent codes that the synthesis network takes."""
         return self.to_codes(offsets).expand(-1, self.num_ws, -1)
 
 
@@ -102,7 +102,7 @@ _SPACES: dict[InversionMethod, Callable[[Generator], LatentSpace]] = {
     "w": _w,
     "w_plus": _w_plus,
     "closed_form_plus": _closed_form_plus,
-    "in_domain": _w_plus,  # from the encoder's code, with a term that keeps it in the domain
+    "in_domain": _w_plus,  # from the encoder's latent code, with a term that keeps it in the domain
 }
 
 

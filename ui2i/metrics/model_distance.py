@@ -2,15 +2,16 @@
 
     d(G_i, G_j) = E_z LPIPS(G_i(z), G_j(z)),   z ~ N(0, I)
 
-The mean over `num_latents` codes (paper: 2000) estimates it. Both generators get the same z, the same noise maps and
-the same truncation psi. Codes and maps come from a stream of their own, one latent after the other, so that neither the
-batch size nor the number or order of the generators changes a value. One pass over the codes serves every pair: K
-generators cost K passes through the generator and the backbone, and memory holds one batch of features a generator.
+The mean over `num_latents` latent codes (paper: 2000) estimates it. Both generators get the same z, the same noise maps
+and the same truncation psi. Codes and maps come from a stream of their own, one latent after the other, so that neither
+the batch size nor the number or order of the generators changes a value. One pass over the latent codes serves every
+pair: K generators cost K passes through the generator and the backbone, and memory holds one batch of features a
+generator.
 
-With a `state_file` an interrupted measurement goes on where it stopped, bit for bit.
+With a `state_file`, a measurement that was interrupted and resumed is bit-identical.
 
-What is not done here: no table is written, no time measured. Standard error and interval describe the choice of codes,
-not what another training of the same model would give.
+What is not done here: no table is written, no time measured. Standard error and interval describe the choice of latent
+codes, not what another training of the same model would give.
 """
 
 import dataclasses
@@ -101,7 +102,7 @@ def model_distances(
 
 
 def latents(config: DistanceConfig, z_dim: int) -> Tensor:
-    """Return the codes that `model_distances` uses [num_latents, z_dim]; fewer latents are a prefix of more.
+    """Return the latent codes that `model_distances` uses [num_latents, z_dim]; fewer latents are a prefix of more.
 
     Raises:
         ConfigError: the seed is not a 32-bit number.

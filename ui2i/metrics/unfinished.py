@@ -1,4 +1,4 @@
-"""The state of a measurement of distances that was interrupted, so that it goes on where it stopped.
+"""The state of an interrupted measurement of distances, from which it resumes.
 
 The file belongs to one measurement: it holds a fingerprint of everything that decides its values (weights of generators
 and backbone, settings, pairs), and a file of another measurement is passed over. What is taken up continues bit for

@@ -135,7 +135,7 @@ class SynthesisNetwork(nn.Module):
             )
 
     def block_ws(self, ws: Tensor) -> dict[int, Tensor]:
-        """Split ws by block: each gets one code a convolution and one for ToRGB, which the next block reuses."""
+        """Split ws by block: each gets one latent code a convolution and one for ToRGB, which the next block reuses."""
         split, start = {}, 0
         for resolution in self.config.block_resolutions:
             num_convs = self.block(resolution).num_convs
@@ -205,11 +205,11 @@ class Generator(nn.Module):
         return self.mapping.w_avg
 
     def truncate(self, w: Tensor, truncation_psi: float) -> Tensor:
-        """Pull codes [..., w_dim] towards `w_avg`: psi 1 changes nothing, psi 0 gives the mean."""
+        """Pull latent codes [..., w_dim] towards `w_avg`: psi 1 changes nothing, psi 0 gives the mean."""
         return w if truncation_psi == 1 else self.w_avg.lerp(w, truncation_psi)
 
     def broadcast(self, w: Tensor) -> Tensor:
-        """Repeat one code an image [N, w_dim] for every layer: [N, num_ws, w_dim]."""
+        """Repeat one latent code an image [N, w_dim] for every layer: [N, num_ws, w_dim]."""
         return w[:, None].expand(-1, self.config.num_ws, -1)
 
     def forward(

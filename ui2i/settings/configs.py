@@ -143,14 +143,14 @@ class InversionConfig:
     method: InversionMethod = "closed_form"
     num_steps: Count = 1000  # the method encoder takes none
     learning_rate: Positive | None = None  # None: the method's own tuned rate
-    start: Literal["mean", "encoder"] = "mean"  # of the search; in_domain starts at the encoder's code anyway
+    start: Literal["mean", "encoder"] = "mean"  # of the search; in_domain starts at the encoder's latent code anyway
     batch_size: Count = 16
     l1_weight: Weight = 1.0
     perceptual_weight: Weight = 1.0
     # lpips, as the paper's code does; features: the backbone's without LPIPS' learned weights, as Eq. 5 has it.
     perceptual_loss: Literal["lpips", "features"] = "lpips"
-    domain_weight: Weight = 0.1  # of the method in_domain, on the way from the code to the encoder's of its own image
-    # Of the noise that is added to codes and fades, in lengths of w; None: 0.05 (StyleGAN2's) from the mean, else none.
+    domain_weight: Weight = 0.1  # of in_domain: on the distance of the latent code to the encoder's of its own image
+    # Fading noise that is added to latent codes, in lengths of w; None: 0.05 (StyleGAN2's) from the mean, else none.
     latent_noise: Weight | None = None
     optimize_noise: bool = True  # search for the noise maps too, where the generator has any
     noise_regularization: Weight = 1e5  # weight that keeps them white noise (arXiv 1912.04958, appendix D)
@@ -164,21 +164,21 @@ class InversionConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class EncoderConfig:
-    """The network that reads codes from images, and its training."""
+    """The encoder, which predicts latent codes from images, and its training."""
 
     total_kimg: Positive = 400.0  # thousands of images shown, generated and real ones together
     batch_size: Count = 16
-    real_share: ShareBelowOne = 0.5  # of a batch: images of the dataset, whose codes are not known
+    real_share: ShareBelowOne = 0.5  # of a batch: images of the dataset, whose latent codes are not known
     learning_rate: Positive = 0.002
     channel_base: Count | None = None  # as NetworkConfig's, of the encoder; None: the generator's
     channel_max: Count | None = None
-    latent_weight: Weight = 1.0  # on the squared error of the code, in variances of w
-    l1_weight: Weight = 1.0  # on the image of the code, as for the next
+    latent_weight: Weight = 1.0  # on the squared error of the latent code, in variances of w
+    l1_weight: Weight = 1.0  # on the image of the latent code, as for the next
     perceptual_weight: Weight = 1.0
     truncation_psi: Truncation = 1.0  # of the generated images
     precision: Literal["auto", "fp32", "bf16"] = "auto"  # of training, as TrainingConfig's; reading is fp32
     snapshot_kimg: Positive = 10.0  # thousands of images between saved states and rows of the log
-    num_held_out: Count = 64  # images of each kind that say how well codes are read
+    num_held_out: Count = 64  # images of each kind on which the encoder is evaluated
     seed: Seed = 0
 
 

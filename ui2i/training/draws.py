@@ -21,7 +21,7 @@ class LatentDraws:
     cutoff: int | Tensor  # num_ws: the second is not used; a tensor, on the device, where it is not to be looked at
 
     def map(self, generator: Generator, positions: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Return w [n, w_dim] of the first latents, and the mixed codes ws [n, num_ws, w_dim].
+        """Return w [n, w_dim] of the first latents, and the mixed latent codes ws [n, num_ws, w_dim].
 
         Args:
             positions: of the images that are wanted [n]; None: all.

@@ -25,7 +25,7 @@ from ui2i.precision import choose_precision, warn_if_emulated
 from ui2i.progress import Progress, no_progress
 from ui2i.settings import NetworkConfig, TrainingConfig
 from ui2i.training.graphs import StepGraphs, suits_graphs
-from ui2i.training.memory import largest_fitting_batch, out_of_memory, stopped_by_memory
+from ui2i.training.memory import fitting_num_micro_batches, out_of_memory, stopped_by_memory
 from ui2i.training.processes import from_first_process, joined_processes, process_count, process_rank, wait_for_all
 from ui2i.training.sharding import Sharding
 from ui2i.training.snapshots import STATE_FILE, restore_best, resume_state, run_identity, save_state, set_aside
@@ -111,7 +111,7 @@ def train(
         note = _with_base(run.resume(fresh_state), base)
         num_micro_batches = config.num_micro_batches or 1
         while not run.goes_on_to_the_end(num_micro_batches, note):
-            num_micro_batches = _smaller_parts(run, config, num_micro_batches)
+            num_micro_batches = _more_micro_batches(run, config, num_micro_batches)
             run.state = fresh_state()  # what the failed step left behind is not to be trusted
             note = f"{run.resume(fresh_state)}, in {num_micro_batches} micro-batches to fit the memory"
         if config.patience:
@@ -327,13 +327,13 @@ def _start_afresh(run_dir: Path) -> None:
     wait_for_all()
 
 
-def _smaller_parts(run: _Run, config: TrainingConfig, num_micro_batches: int) -> int:
-    """Return into how many more parts a batch must be divided to fit, if that is left to be chosen.
+def _more_micro_batches(run: _Run, config: TrainingConfig, num_micro_batches: int) -> int:
+    """Return the number of micro-batches in which a batch fits, if the settings leave it open.
 
     Raises:
-        TrainingError: it is not; or none would fit.
+        TrainingError: they do not, or no number fits.
     """
-    smaller = largest_fitting_batch(run.state, config, num_micro_batches)
-    if config.num_micro_batches or smaller is None:
-        raise out_of_memory(config, smaller)
-    return smaller
+    fitting = fitting_num_micro_batches(run.state, config, num_micro_batches)
+    if config.num_micro_batches or fitting is None:
+        raise out_of_memory(config, fitting)
+    return fitting

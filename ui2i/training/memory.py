@@ -20,10 +20,10 @@ def stopped_by_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and CPU_ALLOCATOR in str(error)
 
 
-def largest_fitting_batch(state: TrainingState, config: TrainingConfig, num_micro_batches: int) -> int | None:
-    """Return the smallest number of micro-batches above `num_micro_batches`, doubling, in which one whole step fits.
+def fitting_num_micro_batches(state: TrainingState, config: TrainingConfig, num_micro_batches: int) -> int | None:
+    """Double `num_micro_batches` until one whole step fits, and return that number.
 
-    The steps are tried for real, with every regulariser, on `state`, which is spoilt by it.
+    Real steps are run, with every regulariser, on `state`, which is unusable afterwards.
 
     Returns:
         None: not even one minibatch-stddev group at a time fits.
@@ -48,7 +48,7 @@ def largest_fitting_batch(state: TrainingState, config: TrainingConfig, num_micr
 
 
 def out_of_memory(config: TrainingConfig, num_micro_batches: int | None) -> TrainingError:
-    """Return the error of a batch that does not fit, and fits in so many micro-batches; None: in none."""
+    """Return the error of a batch that fits only in `num_micro_batches` micro-batches; None: in no number of them."""
     came = f"a batch of {config.batch_size} does not fit the memory"
     if num_micro_batches is None:
         return TrainingError(

@@ -15,12 +15,12 @@ from ui2i.networks.generator import Generator
 
 @torch.no_grad()
 def semantic_step(generator: Generator, direction: int, strength: float) -> Float[Tensor, " w_dim"]:
-    """Return what is to be added to codes: alpha n of Eq. 6.
+    """Return what is to be added to latent codes: alpha n of Eq. 6.
 
     Args:
         generator: the base of the family.
         direction: 1 for the one that changes the styles most, 2 for the next, up to w_dim.
-        strength: in standard deviations of the codes along it; the sign is the way to go.
+        strength: in standard deviations of the latent codes along it; the sign is the way to go.
 
     Raises:
         ConfigError: there is no such direction.

@@ -1,4 +1,4 @@
-"""Whether two models are of one family: only then does a code mean the same to both.
+"""Whether two models are of one family: only then does a latent code mean the same to both.
 
 Models of a family were fine-tuned from one base with its mapping network frozen, so that all of them have the same
 one (freeze-FC; paper, section III-A).
@@ -21,13 +21,13 @@ def share_mapping(first: Generator, second: Generator) -> bool:
 
 
 def check_family(source: Generator, targets: Mapping[str, Generator], *, force: bool = False) -> None:
-    """Refuse models whose codes do not mean the same.
+    """Refuse models whose latent codes do not mean the same.
 
     Args:
-        force: let other mapping networks pass; other shapes of codes never do.
+        force: let other mapping networks pass; other shapes of latent codes never do.
 
     Raises:
-        CheckpointError: a target takes codes of another shape than the source, or has another mapping network.
+        CheckpointError: a target takes latent codes of another shape than the source, or has another mapping network.
     """
     ours = source.config.num_ws, source.config.w_dim
     for variant, target in targets.items():

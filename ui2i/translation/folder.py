@@ -2,15 +2,15 @@
 
 The folder appears complete or not at all. It holds, for each image,
 
-    <stem>-reconstruction.png              G_s(Inv(D_s)): what the code kept of the image
+    <stem>-reconstruction.png              G_s(Inv(D_s)): what the latent code kept of the image
     <stem>-<variant>.png                   one a target
     <stem>-<variant>-style<k>.png          the same with sampled appearance k (Eq. 10)
     <stem>-<variant>-reference<k>.png      with the appearance of reference image k
     <stem>-<variant>-direction<d><+s>.png  moved by s along semantic direction d
 
-and for all of them `contact_sheet.png`, `manifest.parquet` (a row for each of these files), `latents.parquet` (the code
-of each image) and `rejects.parquet` (the files that could not be read, as in a prepared dataset). Where the folder of
-inputs had more that is left out, `left-out.json` says what.
+and for all of them `contact_sheet.png`, `manifest.parquet` (a row for each of these files), `latents.parquet` (the
+latent code of each image) and `rejects.parquet` (the files that could not be read, as in a prepared dataset). Where the
+folder of inputs had more that is left out, `left-out.json` says what.
 
 Nearly all time goes into codes. These are kept in a store as soon as they are found, so that a run that was killed goes
 on behind its last batch, and so that other targets, styles or edits of the same images need none of it again.
@@ -100,12 +100,12 @@ def translate_folder(
         source_hash: SHA-256 of the source's checkpoint.
         target_hashes: the same for each variant.
         source_domain: the source's name, for the manifest.
-        config: what is made of every code; None: the plain translation.
+        config: what is made of every latent code; None: the plain translation.
         framer: cuts the squares of `inputs` and `references`; those of the source's training (`ui2i.images.framing`).
         references: images of the target domain whose appearance further versions take on.
         reference_generator: model of the target domain in which they are inverted; None: the first target.
         encoder: of the source, for the settings of inversion that need one; with its file's hash.
-        store: folder of codes found before and now; None: codes are found anew.
+        store: folder of latent codes found before and now; None: latent codes are found anew.
         force: translate with models of another family.
         progress: counts images times inversion steps.
 
@@ -120,7 +120,7 @@ def translate_folder(
     """
     out_dir, config = Path(out_dir), config or TranslationConfig()
     check_destination(() if isinstance(inputs, NamedImages) else inputs, out_dir, MANIFEST_NAME, "translation")
-    # Whatever can be refused is refused before the first code is searched for.
+    # Whatever can be refused is refused before the first latent code is searched for.
     plan = {"source_hash": source_hash, "target_hashes": target_hashes, "config": config, "force": force}
     plan_outputs(source, targets, seed=inversion_config.seed, **plan)  # type: ignore[arg-type]
     listing = list_inputs(inputs, source.config.img_resolution, framer)
@@ -200,7 +200,7 @@ class _Writer:
         ws: Tensor,
         noise: Sequence[Tensor] | None,
     ) -> None:
-        """Write a batch, whose codes and noise maps are given once image by image and once together."""
+        """Write a batch, whose latent codes and noise maps are given once image by image and once together."""
         generated = [to_uint8(output.generate(ws, noise)) for output in self._outputs]
         for place, (source_image, latent) in enumerate(zip(source_images, latents, strict=True)):
             row = {**self._shared, **_columns(source_image, latent, self._framing)}

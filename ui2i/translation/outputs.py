@@ -23,9 +23,9 @@ RECONSTRUCTION = "reconstruction"
 
 @dataclass(frozen=True, kw_only=True)
 class TranslationConfig:
-    """What is made of every image's code, beside its plain translation."""
+    """What is made of every image's latent code, beside its plain translation."""
 
-    truncation_psi: Truncation = 1.0  # pulls the codes towards the targets' mean; not for reconstructions
+    truncation_psi: Truncation = 1.0  # pulls the latent codes towards the targets' mean; not for reconstructions
     num_styles: CountOrNone = 0  # further versions with sampled appearance (paper, Eq. 10)
     num_style_layers: CountOrNone = 4  # style inputs that another appearance takes over, from the image's side
     style_seed: Seed | None = None  # the k-th sampled appearance, from 1, has this + k; None: the inversion's seed
@@ -40,7 +40,7 @@ class Reference:
 
     path: str
     sha256: str
-    ws: Float[Tensor, "1 num_ws w_dim"]  # its code, found in a model of that domain
+    ws: Float[Tensor, "1 num_ws w_dim"]  # its latent code, found in a model of that domain
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -52,19 +52,19 @@ class Output:
     seed: int
     generator: Generator
     truncation_psi: float = 1.0
-    w_style: Tensor | None = None  # [1, w_dim] or [1, num_ws, w_dim]; None: the image's own code in all layers
+    w_style: Tensor | None = None  # [1, w_dim] or [1, num_ws, w_dim]; None: the image's own latent code in all layers
     num_style_layers: int = 0
-    reference: Reference | None = None  # whose code `w_style` is
-    step: Tensor | None = None  # [w_dim], added to all codes
+    reference: Reference | None = None  # whose latent code `w_style` is
+    step: Tensor | None = None  # [w_dim], added to all latent codes
     direction: int | None = None  # along which it goes
     strength: float | None = None
 
     @torch.no_grad()
     def generate(self, ws: Tensor, noise: Sequence[Tensor] | None = None) -> Tensor:
-        """Return images [N, 3, R, R] for the codes of the images [N, num_ws, w_dim].
+        """Return images [N, 3, R, R] for the latent codes of the images [N, num_ws, w_dim].
 
         Args:
-            noise: maps that were found with the codes; None: the generator's own.
+            noise: maps that were found with the latent codes; None: the generator's own.
         """
         ws = self.generator.truncate(ws, self.truncation_psi)
         if self.w_style is not None:
@@ -101,7 +101,7 @@ def plan_outputs(
 ) -> list[Output]:
     """Return the reconstruction, then for each target its translation and the other versions of that.
 
-    These have the appearance of sampled codes and of references, then follow semantic directions of the source.
+    These have the appearance of sampled latent codes and of references, then follow semantic directions of the source.
 
     Args:
         seed: of the inversion.

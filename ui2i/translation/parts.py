@@ -1,7 +1,7 @@
 """Codes of a part of a folder's images: several processes, on one machine or many, share the search.
 
-Nearly all time of a translation goes into codes, and `translate_folder` takes those that it finds in the store. Parts
-are whole batches of it, since the last bits of a code depend on the images that advance together.
+Nearly all time of a translation goes into latent codes, and `translate_folder` takes those that it finds in the store.
+Parts are whole batches of it, since the last bits of a latent code depend on the images that advance together.
 """
 
 from pathlib import Path
@@ -32,7 +32,7 @@ def find_codes(
     encoder_hash: str | None = None,
     progress: Progress = no_progress,
 ) -> int:
-    """Find the codes of one batch in `num_parts` and keep them in the store.
+    """Find the latent codes of one batch in `num_parts` and keep them in the store.
 
     Other arguments are those of `translate_folder`. All images are read, whosever they are.
 

@@ -1,6 +1,6 @@
-"""Reference images: the appearance of an image of the target domain, as a code of that domain's model.
+"""Reference images: the appearance of an image of the target domain, as a latent code of that domain's model.
 
-w_a = Inv(reference, G_t) (paper, section III-C): it is a code of W already and is not mapped again.
+w_a = Inv(reference, G_t) (paper, section III-C): it is a latent code of W already and is not mapped again.
 """
 
 import dataclasses
@@ -32,7 +32,7 @@ def find_references(
     store: Path | None = None,
     progress: Progress = no_progress,
 ) -> list[Reference]:
-    """Return the codes of reference images in the model of their domain.
+    """Return the latent codes of reference images in the model of their domain.
 
     There is no encoder of that model: settings that need one are replaced by a search from the mean, in at least
     `STEPS_FROM_MEAN` steps.

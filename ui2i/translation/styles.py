@@ -13,12 +13,13 @@ def mix_styles(
     w_style: Float[Tensor, "#n w_dim"] | Float[Tensor, "#n num_ws w_dim"],
     num_style_layers: int,
 ) -> Float[Tensor, "n num_ws w_dim"]:
-    """Return `ws` with the codes of its last layers replaced: w = (w_c, w_a) (Eq. 10).
+    """Return `ws` with the latent codes of its last layers replaced: w = (w_c, w_a) (Eq. 10).
 
-    `w_style` is a code of W already, sampled (`sample_style`) or inverted from a reference; it is not mapped again.
+    `w_style` is a latent code of W already, sampled (`sample_style`) or inverted from a reference; it is not mapped
+    again.
 
     Args:
-        w_style: one code for all images or one each, of W or with one code a style input.
+        w_style: one latent code for all images or one each, of W or with one latent code per style input.
         num_style_layers: style inputs replaced, 0 to num_ws, counted from the image's side; the last is that of the
             last ToRGB layer. More of them come closer to the reference and farther from the content.
 
@@ -36,7 +37,7 @@ def mix_styles(
 
 @torch.no_grad()
 def sample_style(generator: Generator, seed: int, *, truncation_psi: float = 1.0) -> Float[Tensor, "1 w_dim"]:
-    """Return an appearance code w_a = f(z_a), z_a ~ N(0, I) drawn from `seed` alone, whatever the device."""
+    """Return an appearance's latent code w_a = f(z_a), z_a ~ N(0, I) drawn from `seed` alone, whatever the device."""
     random = torch.Generator().manual_seed(seed)
     z = torch.randn(1, generator.config.z_dim, generator=random).to(generator.w_avg.device)
     return generator.truncate(generator.mapping(z), truncation_psi)

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from experiments.paper.figure_stage.setup import Setup, readers
+from experiments.paper.figure_stage.setup import Setup, regressors
 from tasks.running.progress import part_of
 from ui2i.progress import Progress, no_progress
 
@@ -113,7 +113,7 @@ def _measure_domain(
     from experiments.paper.figures.shared_latents import images_of, kept_traits, measure_images
 
     settings, family = setup.settings, ablation.family
-    found = readers(setup, family, no_progress) if domain in family.domains else {}
+    found = regressors(setup, family, no_progress) if domain in family.domains else {}
     target = _target_features(setup, domain)
     source = dataclasses.replace(family.base, domain=domain, mode=SOURCE)
     measured = ablation.measured.setdefault(domain, [])

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from experiments.paper.figure_stage.setup import Setup, readers
+from experiments.paper.figure_stage.setup import Setup, regressors
 from tasks.running.progress import part_of
 from ui2i.progress import Progress
 
@@ -65,7 +65,7 @@ def _move(setup: Setup, family: "Family", progress: Progress) -> list[Moved]:
     from experiments.paper.figures.traits import trait_reader
 
     settings = setup.settings
-    found = readers(setup, family, part_of(progress, 0, 2, ""))
+    found = regressors(setup, family, part_of(progress, 0, 2, ""))
     if not found:
         return []
     trait_readers = {name: trait_reader(regressor, settings.min_skill) for name, regressor in found.items()}

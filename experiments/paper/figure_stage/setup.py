@@ -1,4 +1,4 @@
-"""What all figures are made from: the families of `params.yaml`, their images and codes, readers of attributes."""
+"""What all figures are made from: model families, their images and latent codes, attribute regressors."""
 
 import dataclasses
 import json
@@ -34,7 +34,7 @@ class Setup:
     made: dict[str, Any]  # columns that all rows share
 
     def latents(self, count: int, z_dim: int) -> "Tensor":
-        """Return codes z [count, z_dim]; fewer are a prefix of more."""
+        """Return latent codes z [count, z_dim]; fewer are a prefix of more."""
         from tasks.stages.evaluate import sample_latents
 
         return sample_latents(self.settings.seed, count, z_dim)
@@ -80,7 +80,7 @@ def held_out_images(setup: Setup, name: str, count: int) -> "NamedImages":
 
 
 def invert_inputs(setup: Setup, family: "Family", count: int, progress: Progress) -> "tuple[NamedImages, Tensor]":
-    """Return the first test images of a family's base and their codes in it [count, num_ws, w_dim]."""
+    """Return the first test images of a family's base and their latent codes in it [count, num_ws, w_dim]."""
     from ui2i.inversion import Inverter, stack_latents
 
     inputs = held_out_images(setup, family.base.domain, count)
@@ -99,10 +99,10 @@ def invert_inputs(setup: Setup, family: "Family", count: int, progress: Progress
     return inputs, ws
 
 
-def readers(setup: Setup, family: "Family", progress: Progress) -> "dict[str, AttributeRegressor]":
-    """Return what reads the attributes of the images of a base and its domains, by name.
+def regressors(setup: Setup, family: "Family", progress: Progress) -> "dict[str, AttributeRegressor]":
+    """Return the attribute regressors of a base and its domains, by name.
 
-    Readers are trained where they are not there yet. There are none unless all these images are drawn.
+    Missing ones are trained. There are none unless all these domains are synthetic.
     """
     from experiments.paper.truth import cached_regressor
 

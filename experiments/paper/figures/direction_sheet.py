@@ -28,7 +28,7 @@ def moved_images(
     """Return, by name of the model's domain, one latent at `PLACES` along each direction, one direction after another.
 
     Args:
-        ws: its code, in the base.
+        ws: its latent code, in the base.
         directions: of the base, 1 the strongest.
         strength: in standard deviations of w.
     """

@@ -1,8 +1,8 @@
 """Figure 6: does a semantic direction of the base move the same attributes in every model of the family?
 
-The same latents are moved along a direction, forth and back, in each model, and a reader of its style says how traits
-change: by half the difference between both ways, in standard deviations. A model's changes along a direction are a
-vector over the traits; two models agree if their vectors point the same way, as the cosine between them says. Chance is
+The same latents are moved both ways in each model, and the attribute regressor of its style measures how traits change:
+by half the difference between the two ways, in standard deviations. A model's changes along a direction are a vector
+over the traits; two models agree if their vectors point the same way, as the cosine between them says. Chance is
 the cosine between one direction in the base and another in the model: signs and attributes of directions are arbitrary,
 so it is about 0 unless every direction does the same.
 """

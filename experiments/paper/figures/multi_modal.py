@@ -21,7 +21,7 @@ Images = UInt8[np.ndarray, "n r r 3"]
 def multi_modal_images(
     family: Family, ws: Float[Tensor, "n num_ws w_dim"], config: TranslationConfig, *, seed: int
 ) -> dict[str, Images]:
-    """Return what the inputs with these codes become, by variant.
+    """Return what the inputs with these latent codes become, by variant.
 
     These are `reconstruction`; each domain's name; and `<domain>-style<k>`, with the k-th sampled appearance.
     """
@@ -38,7 +38,7 @@ def multi_modal_images(
 
 
 def multi_modal_sheet(family: Family, inputs: Images, images: Mapping[str, Images], num_styles: int) -> Sheet:
-    """Return a sheet with a row for each input and domain: input, code, translation, styles.
+    """Return a sheet with a row for each input and domain: input, latent code, translation, styles.
 
     Args:
         images: as `multi_modal_images` returns them.
@@ -50,7 +50,7 @@ def multi_modal_sheet(family: Family, inputs: Images, images: Mapping[str, Image
             names = [domain, *(f"{domain}-style{number}" for number in range(1, num_styles + 1))]
             rows.append(Row(domain, np.stack([*source, *(images[name][place] for name in names)])))
             source = [white(image)] * 2
-    labels = ["input", "its code", "translated", *(f"style {number}" for number in range(1, num_styles + 1))]
+    labels = ["input", "reconstruction", "translated", *(f"style {number}" for number in range(1, num_styles + 1))]
     return contact_sheet(rows, labels)
 
 

@@ -93,8 +93,8 @@ def measure_images(images: Images, of_base: Images, target: Features, perceptual
 def kept_traits(
     of_base: Images,
     images: Images,
-    base_reader: AttributeRegressor,
-    reader: AttributeRegressor,
+    base_regressor: AttributeRegressor,
+    regressor: AttributeRegressor,
     *,
     min_skill: float,
     seed: int = 0,
@@ -102,22 +102,22 @@ def kept_traits(
     """Compare the attributes read from the base's images with those read from a model's of the same latents.
 
     (agreement - chance) / (1 - chance), where agreement is a correlation, a mean cosine or an accuracy, and chance the
-    same of shuffled readings. Both readers err, so that even a perfect translation stays below 1.
+    same of shuffled readings. Both regressors err, so that even a perfect translation stays below 1.
 
     Args:
-        base_reader: of the base's style.
-        reader: of the domain's.
+        base_regressor: of the base's style.
+        regressor: of the domain's.
         min_skill: attributes that either reads worse are left out.
         seed: of the resampling for intervals.
     """
-    unreadable = {*base_reader.unreadable(min_skill), *reader.unreadable(min_skill)}
-    known = {column.name for column in base_reader.columns} - unreadable
-    columns = [column for column in reader.columns if column.name in known]
-    read, read_base = reader.read(to_tensor(images)), base_reader.read(to_tensor(of_base))
+    unreadable = {*base_regressor.unreadable(min_skill), *regressor.unreadable(min_skill)}
+    known = {column.name for column in base_regressor.columns} - unreadable
+    columns = [column for column in regressor.columns if column.name in known]
+    read, read_base = regressor.read(to_tensor(images)), base_regressor.read(to_tensor(of_base))
     chosen = np.random.default_rng(seed).integers(len(images), size=(NUM_RESAMPLES, len(images)))
     values, resampled = [], []
     for column in columns:
-        true, seen = _same_classes(column, base_reader, read_base[column.name]), read[column.name]
+        true, seen = _same_classes(column, base_regressor, read_base[column.name]), read[column.name]
         values.append(_above_chance(column, true, seen))
         resampled.append(_above_chance(column, true[chosen], seen[chosen]))
     return KeptTraits(
@@ -128,12 +128,12 @@ def kept_traits(
 
 
 def _same_classes(
-    column: Column, base_reader: AttributeRegressor, values: Float64[np.ndarray, " n"]
+    column: Column, base_regressor: AttributeRegressor, values: Float64[np.ndarray, " n"]
 ) -> Float64[np.ndarray, " n"]:
     """Return the base's classes by their places in a column of another style, whose drawings may have had others."""
     if column.kind != "category":
         return values
-    own = next(other for other in base_reader.columns if other.name == column.name)
+    own = next(other for other in base_regressor.columns if other.name == column.name)
     places = [column.classes.index(name) if name in column.classes else -1 for name in own.classes]
     return np.array(places, np.float64)[values.astype(np.int64)]
 

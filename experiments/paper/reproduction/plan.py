@@ -11,7 +11,7 @@ START_SECONDS = 6.0  # of DVC and of the stage's own process
 DRAWN, INGESTED, TRAINED, ENCODED = 330.0, 1300.0, 90.0, 130.0
 GENERATED = 650.0  # and looked at by the backbone
 EVALUATED = 600.0  # read from files and looked at by the backbone
-READ = 1200.0  # by a reader of attributes in training
+READ = 1200.0  # by an attribute regressor in training
 INVERSION_STEPS = 170.0  # image times step a second, a mean over methods
 SEARCHES = 6.2  # methods of Table III, in whole searches of one kind of images
 FIGURES_SECONDS = 115.0
@@ -55,7 +55,7 @@ def _translate(params: Params, name: str) -> float:
     base, evaluated = params.domains[name].base, sections_of(params).evaluated
     first = next(domain for domain in evaluated if params.domains[domain].base == base)
     searched = params.translate.num_images * params.inversion.num_steps / INVERSION_STEPS
-    return searched if name == first else 0.0  # the others of a family find the codes at hand
+    return searched if name == first else 0.0  # the others of a family find the latent codes at hand
 
 
 def _evaluate_images(params: Params, name: str) -> float:

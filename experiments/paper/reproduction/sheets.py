@@ -40,7 +40,10 @@ def _columns(
     yield "input", [_read(project.raw(base) / path) for path in paths]
     for variant, rows in table.groupby("variant", sort=False):
         files = dict(zip(rows["input_path"], rows["output_file"], strict=True))
-        yield "code" if variant == RECONSTRUCTION else str(variant), [_read(folder / files[path]) for path in paths]
+        yield (
+            "reconstruction" if variant == RECONSTRUCTION else str(variant),
+            [_read(folder / files[path]) for path in paths],
+        )
     if project.baseline(domain).is_dir():
         yield SYSTEM, list(baseline_images(project.baseline(domain), paths))
     yield "truth", list(_counterparts(results, domain, base, paths))

@@ -63,7 +63,7 @@ def measure(
     images = first_images(PreparedDataset(project.prepared(source.domain), "test"), num_images).images
     path, num_parts = project.style_layers_table(domain), 1 + len(targets)
     with hold_output(project, path):
-        latents = inverter.find(images, progress=part_of(progress, 0, num_parts, "codes"))
+        latents = inverter.find(images, progress=part_of(progress, 0, num_parts, "latent codes"))
         ws, _ = stack_latents(latents, source.generator)
         shared = {
             "domain": domain,

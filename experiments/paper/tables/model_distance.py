@@ -35,12 +35,12 @@ class OrderFault:
     sem: float  # of the difference, as if the two were measured with different latents, which is cautious
 
     @property
-    def is_certain(self) -> bool:
+    def is_reversed(self) -> bool:
         """Whether the order is reversed, not merely uncertain."""
         return self.difference < -CERTAIN_SEMS * self.sem
 
     def __str__(self) -> str:
-        what = "is below" if self.is_certain else "cannot be told from"
+        what = "is below" if self.is_reversed else "cannot be told from"
         return f"{self.farther} {what} {self.nearer} (difference {self.difference:+.4f}, standard error {self.sem:.4f})"
 
 
