@@ -182,7 +182,7 @@ def _print_garbage(project: "Project", found: "Found") -> None:
     if found.left_alone is not None:
         print(
             f"DVC's cache {found.left_alone} lies outside the project, where others may need it: it was left alone; if "
-            "it is this project's alone, say --shared-cache-is-mine"
+            "it is this project's alone, pass --shared-cache-is-mine"
         )
 
 
@@ -206,7 +206,7 @@ def _require_server(project: "Project") -> str:
     is_embedded = prepare_environment(project.root)
     url = (None if is_embedded else users_server()) or running_server(project)
     if url is None:
-        raise ConfigError("no server is up, expected one with a worker; say `ui2i up` first, or set PREFECT_API_URL")
+        raise ConfigError("no server is up, expected one with a worker; run `ui2i up` first, or set PREFECT_API_URL")
     return url
 
 
@@ -256,7 +256,7 @@ def _print_repair(repaired: "Repair") -> None:
     for run, state in repaired.closed:
         print(f"{run.name}: its process is gone, now {state.lower()}")
     for run in repaired.unknown:
-        print(f"{run.name}: nobody here knows its process; if it is gone, say `ui2i mark-crashed {run.id}`")
+        print(f"{run.name}: nobody here knows its process; if it is gone, run `ui2i mark-crashed {run.id}`")
     for name in repaired.files:
         print(f"{name}: was cut off, put back")
     if repaired.freed_slots:

@@ -93,7 +93,7 @@ def translate(
     targets = params.domains if source is None else {**params.bases, **params.imported, **params.domains}
     find_entry(targets, domain, "domains")  # before a server is started
     if not images.is_dir():
-        raise DataError(f"{images} is no folder, expected one with images; check the path")
+        raise DataError(f"{images} is not a folder, expected one with images; check the path")
     request = TranslationRequest.checked(
         images=images,
         domain=domain,

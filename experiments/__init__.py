@@ -1,1 +1,1 @@
-"""Everything that serves one paper: domains drawn by a program, tables, figures, claims. The product needs none."""
+"""Everything for one paper: synthetic domains, tables, figures, claims. The product works without it."""

@@ -1,4 +1,4 @@
-"""What a person sees of running stages: bars on a terminal, plain lines elsewhere, nothing under a worker.
+"""How running stages are shown: bars on a terminal, plain lines elsewhere, nothing under a worker.
 
 Stages are run by Prefect tasks, which must not care who looks on. The command line puts up a display with `shown`,
 the tasks report to `current_display()`, several at a time where stages run side by side.

@@ -1,4 +1,4 @@
-"""What a re-evaluation has changed: an artifact for people, and a failure if it is more than chance explains."""
+"""What a re-evaluation has changed: an artifact, and a failure if a change is larger than chance explains."""
 
 from prefect.artifacts import create_markdown_artifact
 

@@ -1,4 +1,4 @@
-"""Where stages of several domains and parts of a folder run: one after another, or side by side, here or elsewhere.
+"""Where the stages of several domains, and parts of a folder, run: in sequence or side by side, here or elsewhere.
 
 `UI2I_TASK_RUNNER` says: nothing (one after another, in the flow's own process), `threads`, `dask` or `ray`. Each stage
 is a process of its own all the same; a runner only says how many there are at a time, and on which machine they start.

@@ -173,7 +173,7 @@ def test_help_imports_nothing_heavy():
         ("distances", "no domain has been measured"),
         ("re-evaluate cartoon carton", "did you mean 'cartoon'?"),
         ("translate {images} --domain face --out out", "no domains.face"),
-        ("translate nowhere --domain cartoon --out out", "nowhere is no folder"),
+        ("translate nowhere --domain cartoon --out out", "nowhere is not a folder"),
         ("new-domain cat --images {images} --base fac", "did you mean 'face'?"),
         ("new-domain cat --images nowhere --base face", "nowhere does not exist"),
         (

@@ -388,7 +388,7 @@ def test_bad_input_is_refused_in_a_line(
     empty = tmp_path / "empty"
     empty.mkdir()
     assert "no images" in refuse(gan, command_line(folders | {"target": empty}), capsys)
-    assert "is no folder" in refuse(gan, command_line(folders | {"test": tmp_path / "nowhere"}), capsys)
+    assert "is not a folder" in refuse(gan, command_line(folders | {"test": tmp_path / "nowhere"}), capsys)
     larger = write_folder(tmp_path / "larger", blobs(2, 3, size=36))
     assert "36 px and source 32 px, expected one size for all" in refuse(
         gan, command_line(folders | {"target": larger}), capsys

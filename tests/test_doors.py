@@ -202,7 +202,7 @@ def test_a_pool_that_let_runs_choose_gets_the_template_anew(up):
 
 
 def test_a_password_that_was_changed_is_one_line(up):
-    with pytest.raises(ServerError, match=r"refuses the password .*; say `ui2i down`, then `ui2i up`"):
+    with pytest.raises(ServerError, match=r"refuses the password .*; run `ui2i down`, then `ui2i up`"):
         wait_for_server(up.url, password="ui2i:another")
 
 

@@ -182,7 +182,7 @@ def test_what_a_folder_holds(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match="contains no images"):
         find_images(tmp_path / "empty")
-    with pytest.raises(DataError, match="is no folder"):
+    with pytest.raises(DataError, match="is not a folder"):
         find_images(tmp_path / "absent")
 
 

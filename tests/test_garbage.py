@@ -157,7 +157,7 @@ def test_nothing_goes_when_the_lock_file_is_missing_or_cut(project, left, has_co
         keep_copy(project)
     path = project.root / "dvc.lock"
     path.unlink() if left is None else path.write_text(left)
-    assert_refused(project, r"^dvc\.lock is (missing|cut off), expected .*; say `ui2i status --repair`")
+    assert_refused(project, r"^dvc\.lock is (missing|cut off), expected .*; run `ui2i status --repair`")
     if has_copy:
         assert mend(project) == ["dvc.lock"]
         assert found(project) == set()

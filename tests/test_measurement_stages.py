@@ -231,7 +231,7 @@ def test_outputs_are_matched_with_inputs_by_name(project, ui2i, folders):
     [
         ({"--name": None}, "expected --name of the system"),
         ({"--target": "anim"}, "the target is anim, expected a dataset of the project (face, cartoon) or a folder"),
-        ({"--outputs": "absent"}, "absent is no folder"),
+        ({"--outputs": "absent"}, "absent is not a folder"),
     ],
 )
 def test_folders_that_cannot_be_evaluated(ui2i, folders, change, message):

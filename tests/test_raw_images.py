@@ -154,7 +154,9 @@ def test_a_list_that_leaves_its_folder_is_refused(project, tmp_path, source):
     (source / "link.png").symlink_to(tmp_path / "secret.png")
     for line in (str(tmp_path / "secret.png"), "../secret.png", "link.png", "sub/../../secret.png", "nul\0.png"):
         (source / "list.txt").write_text(f"good.png\n{line}\n")
-        with pytest.raises(DataError, match=r"which lies elsewhere, expected .*; copy them there, or say --follow-lin"):
+        with pytest.raises(
+            DataError, match=r"which lies elsewhere, expected .*; copy them there, or pass --follow-lin"
+        ):
             add_raw(project, "anime", source / "list.txt")
     assert files_below(project.data_dir) == set()
     (source / "list.txt").write_text("good.png\n../secret.png\n")

@@ -282,7 +282,7 @@ def test_no_images_no_translation(run: Callable, pictures: Path, tmp_path: Path)
         DataError, match=r"empty contains no images \(1 file left out: 1 of \.txt\), expected files ending"
     ):
         run(tmp_path / "empty")
-    with pytest.raises(DataError, match="absent is no folder"):
+    with pytest.raises(DataError, match="absent is not a folder"):
         run(tmp_path / "absent")
     with pytest.raises(DataError, match="the list contains no images"):
         run([])

@@ -1,4 +1,4 @@
-"""How long work reports that it advances, without knowing who listens."""
+"""How long-running work reports progress, without knowing who listens."""
 
 from typing import Protocol, runtime_checkable
 

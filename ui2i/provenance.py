@@ -1,4 +1,4 @@
-"""What made a result: commit, versions, device, processor. Every table and card carries it.
+"""What made a result: commit, versions, device, processor. Every table and card records it.
 
 The commit is that of this code, wherever the command runs and whatever the project's folder is part of.
 """

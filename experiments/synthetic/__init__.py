@@ -1,1 +1,1 @@
-"""Domains drawn by a program, whose true counterparts are known."""
+"""Synthetic domains: images drawn by a program, so that their true counterparts are known."""

@@ -1,1 +1,1 @@
-"""What stays while flows come and go: a Prefect server, a worker, and the doors in front of them."""
+"""The background services: a Prefect server, a worker, and what protects them."""

@@ -1,4 +1,4 @@
-"""What a server needs to know before it can run anything: the work pool, the limits, the deployments.
+"""What a server needs before it can run anything: the work pool, the limits, the deployments.
 
 The deployments are those of the project's `prefect.yaml`. All of it may be done again at any time; limits that people
 have set stay.

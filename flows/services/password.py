@@ -78,12 +78,12 @@ def read_password(home: Path) -> str:
     except (OSError, UnicodeDecodeError) as error:
         raise PasswordError(
             f"{path} cannot be read ({error}), expected the password of the server that is up; run as the one who "
-            "started it, or say `ui2i down` and `ui2i up`"
+            "started it, or run `ui2i down` and `ui2i up`"
         ) from error
     if mode & 0o077 or ":" not in password:
         raise PasswordError(
             f"{path} has the mode {mode & 0o777:o} and {len(password)} characters, expected 600 and `user:password`; "
-            "others may know it: remove it, then say `ui2i down` and `ui2i up`"
+            "others may know it: remove it, then run `ui2i down` and `ui2i up`"
         )
     return password
 

@@ -130,7 +130,7 @@ def wait_for_server(url: str, *, password: str | None = None, timeout_seconds: f
             raise _no_answer(url, error) from error
         raise ServerError(
             f"the server at {url} refuses the password of .prefect/{PASSWORD_FILE}, expected the one that it was "
-            "started with; say `ui2i down`, then `ui2i up`"
+            "started with; run `ui2i down`, then `ui2i up`"
         ) from error
     except (OSError, ValueError, http.client.HTTPException) as error:
         raise _no_answer(url, error.reason if isinstance(error, urllib.error.URLError) else error) from error

@@ -1,4 +1,4 @@
-"""Whether the process of a run still lives, and what to do about those whose does not."""
+"""Whether the process of a run is still alive, and how runs are closed whose process has died."""
 
 import contextlib
 import dataclasses

@@ -1,4 +1,4 @@
-"""How images from outside are framed for a model of the project: as those of its training were."""
+"""How outside images are framed for a model of the project: like its training images."""
 
 import contextlib
 from collections.abc import Mapping

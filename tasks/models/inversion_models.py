@@ -1,4 +1,4 @@
-"""What an inversion needs beside a generator: its encoder, and the store of latent codes that were found before."""
+"""What an inversion needs besides a generator: its encoder, and the store of latent codes found earlier."""
 
 import os
 from pathlib import Path

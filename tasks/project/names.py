@@ -1,4 +1,4 @@
-"""What may be a name or a path in `params.yaml`: each becomes a part of files, locks, runs and commands."""
+"""Valid names and paths in `params.yaml`: each becomes part of files, locks, runs and commands."""
 
 import re
 from pathlib import PurePosixPath, PureWindowsPath

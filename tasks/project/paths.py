@@ -1,4 +1,4 @@
-"""Where everything of a project lies. A project is the folder with `params.yaml` and `dvc.yaml`.
+"""Where a project's files are. A project is a folder with `params.yaml` and `dvc.yaml`.
 
 Each path below `data/` is named here and in `dvc.yaml`, nowhere else.
 """

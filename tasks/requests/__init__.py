@@ -1,1 +1,1 @@
-"""What is done on request and is no stage: folders translated, models measured, reports, clean-ups."""
+"""Work on request that is not a stage: translating folders, measuring models, reports, clean-up."""

@@ -172,7 +172,7 @@ def _systems(outputs: Path, inputs: Mapping[str, int] | None, name: str | None) 
     if (outputs / MANIFEST_NAME).is_file():
         return _translations(outputs, inputs, name)
     if name is None:
-        raise ConfigError(f"{outputs} is no folder that ui2i translate made, expected --name of the system; add it")
+        raise ConfigError(f"{outputs} is not a folder that ui2i translate made, expected --name of the system; add it")
     return {name: {path: _input(inputs, key, path) for key, path in find_images(outputs).items()}}
 
 

@@ -1,4 +1,4 @@
-"""What of a project's data nothing refers to any more, and its removal.
+"""Finding and removing data of a project that nothing refers to any more.
 
 A file is referred to by `params.yaml` (its name is there), by DVC's records (`tasks.running.references`), and by the
 tables: a row names the models that it compares by their SHA-256, and the file with that hash stays wherever it lies.

@@ -163,7 +163,7 @@ def _find(source: Path, *, follow_links: bool) -> _Found:
         if member.fault is None and not _noted_fault(member, left_out):
             files[_free_name(member.path, files)] = member.key
     if not files:
-        raise no_images(str(source), left_out, mend="add some, or say --follow-links if it holds links to them")
+        raise no_images(str(source), left_out, mend="add some, or pass --follow-links if it holds links to them")
     return _Found(dict(sorted(files.items())), left_out)
 
 
@@ -175,7 +175,7 @@ def _open(source: Path, *, follow_links: bool) -> FileSource:
         if not follow_links and not ends_within(file, source.parent):
             raise DataError(
                 f"{source} lists {file}, which lies elsewhere, expected files below its own folder {source.parent}; "
-                "copy them there, or say --follow-links"
+                "copy them there, or pass --follow-links"
             )
     opened = list_source(listed)
     missing = next((member.path for member in opened.members if not os.path.lexists(member.key)), None)
@@ -199,7 +199,7 @@ def _check_in_place(project: Project, folder: Path) -> None:
     if outside is not None:
         raise DataError(
             f"{project.relative(folder)} has the link {outside.path} to elsewhere, expected images in the project; "
-            "copy what it leads to, or say --follow-links"
+            "copy what it leads to, or pass --follow-links"
         )
     if all(member.fault for member in opened.members):
         raise no_images(str(folder), opened.left_out)

@@ -1,4 +1,4 @@
-"""Everything that was measured in a project -> one HTML page."""
+"""All measurements of a project -> one HTML page."""
 
 import functools
 from collections.abc import Callable, Iterator

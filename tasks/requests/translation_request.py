@@ -1,4 +1,4 @@
-"""What `ui2i translate` is asked for: one value that the command, the flow and its child process hand on as JSON."""
+"""The request of `ui2i translate`: one value, which the command, the flow and its child process exchange as JSON."""
 
 import contextlib
 import dataclasses

@@ -1,4 +1,4 @@
-"""What every command has in common at its end: an error is one line on stderr, and the exit status.
+"""How every command ends: with an error as one line on stderr, and an exit status.
 
 An error of the operating system is the user's to mend, as `UI2IError`s are: a full disk, a folder that may not be
 written. So it is told in the same way: what came, what was expected, what to do.

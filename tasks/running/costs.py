@@ -1,4 +1,4 @@
-"""What running a stage took: seconds, processor seconds, peak memory. Kept beside the data, not tracked.
+"""The cost of running a stage: seconds, processor seconds, peak memory. Kept next to the data, not tracked.
 
 A stage that was stopped and went on has the sum of its runs; only a kill that leaves no time to write loses its part.
 Memory is that of the largest single process, and on a GPU what PyTorch reserved there.

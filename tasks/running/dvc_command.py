@@ -1,4 +1,4 @@
-"""How DVC is called: by this interpreter, and in a folder that may or may not be a git repository."""
+"""Calling DVC: with this interpreter, in a folder that may or may not be a git repository."""
 
 import configparser
 import os

@@ -1,4 +1,4 @@
-"""Who is at work: locks that a process holds for as long as it lives, with its name beside them.
+"""Who is at work: locks that a process holds as long as it lives, with its name next to them.
 
 The lock is the operating system's, so it ends with the process, however that ends. A name without its lock is what a
 killed process leaves; that is how killed runs are found. Locks are seen on this machine and wherever else the project's

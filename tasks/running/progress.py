@@ -1,4 +1,4 @@
-"""How a stage reports that it advances: a bar for people, lines for programs."""
+"""How a stage reports progress: a bar for people, lines for programs."""
 
 import contextlib
 import json

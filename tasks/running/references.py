@@ -20,7 +20,7 @@ from tasks.running.lock_file import LOCK_FILE, find_fault, read_copy, read_outpu
 from ui2i.errors import DataError
 
 _HASH = re.compile(r"\b[0-9a-f]{32}(?:\.dir)?\b")
-_WAY_OUT = "say `ui2i status --repair`, fetch it again with git, or `dvc repro`"
+_WAY_OUT = "run `ui2i status --repair`, fetch it again with git, or `dvc repro`"
 _RECORDS = (f":(top,glob)**/{LOCK_FILE}", ":(top,glob)**/*.dvc")
 _LEFT_OUT = ("node_modules", "venv")  # of folders in which no records are looked for, beside hidden ones
 

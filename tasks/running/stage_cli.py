@@ -160,7 +160,7 @@ def _stage_name(stage: Stage) -> str:
     if not at or group != stage.name:
         came = f"{STAGE_VARIABLE} is {said!r}" if said else f"--{stage.option} is missing"
         raise ConfigError(
-            f"{came}, expected the {stage.option} in params.yaml; say --{stage.option} NAME, or "
+            f"{came}, expected the {stage.option} in params.yaml; pass --{stage.option} NAME, or "
             f"`dvc repro {stage.name}@NAME`"
         )
     return name

@@ -1,4 +1,4 @@
-"""What a stage is made from has to stay as it is until the stage is done.
+"""A stage's inputs must not change until the stage is done.
 
 DVC records settings and inputs when a stage has ended, as they are then. Edited in the meantime, they would count as
 those that the output was made with, and nothing would make it anew. What people edit is looked at before and after:

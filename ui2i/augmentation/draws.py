@@ -1,4 +1,4 @@
-"""What was drawn for each image of a batch, apart from what is done with it."""
+"""The random draws for each image of a batch, apart from how they are applied."""
 
 import abc
 import dataclasses

@@ -1,4 +1,4 @@
-"""What reading one foreign file may cost, counted for the whole of it, with every stream that is embedded in it.
+"""The budget for reading one foreign file, counted for the whole file with every stream embedded in it.
 
 Bounds on single opcodes let a file multiply: a list that is made a set again and again, a text that is encoded again
 and again, a stream that is read again and again, each by a reference of two bytes. So everything that is made is

@@ -1,4 +1,4 @@
-"""How far images depart where another tool has no place for a setting: sampled, and said in a remark."""
+"""How much images change where another format cannot store a setting: sampled, and reported in a remark."""
 
 import torch
 

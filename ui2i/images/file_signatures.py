@@ -1,4 +1,4 @@
-"""What an image file says about itself before anything is decoded: its kind, and whether it is all there.
+"""What an image file's bytes say before anything is decoded: its type, and whether it is complete.
 
 Each format is known by its first bytes, and each but TIFF states its length or marks its end, so that a download that
 broke off can be told from a file that was spoilt. (A TIFF keeps its parts anywhere.)

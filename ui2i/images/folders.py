@@ -40,7 +40,7 @@ def folder_source(folder: Path, links: Links | None = None) -> FileSource:
         DataError: there is no such folder.
     """
     if not folder.is_dir():
-        raise DataError(f"{printable(os.fspath(folder))} is no folder, expected one with images; check the path")
+        raise DataError(f"{printable(os.fspath(folder))} is not a folder, expected one with images; check the path")
     noted = read_left_out(folder / LEFT_OUT_NAME)
     passed_over = noted.passed_over
     members = [Member(left.path, left.num_bytes, None, left.fault) for left in noted.files]

@@ -1,4 +1,4 @@
-"""Where the faces of an image are: asked of MediaPipe, or looked up in a table that anything may have made.
+"""Where the faces in an image are: from MediaPipe, or from a table that any tool may have made.
 
 A detector is any object with `find` and `identity` (the protocol below), so one of one's own, for cats or drawings, is
 a few lines. A table needs no code at all: a row a face, with the file's `path` in the source and the coordinates

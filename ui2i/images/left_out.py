@@ -1,4 +1,4 @@
-"""What a source holds beside the images that can be taken from it: one account, for everything that takes images.
+"""What a source contains besides usable images: one record, for everything that reads images.
 
 Where images are copied into a project, what stays behind is noted in a hidden file beside them; who reads the copy
 then reports the same as who reads the source.

@@ -1,4 +1,4 @@
-"""How much an archive may hold and unpack to. A few kilobytes can be made to unpack to all of a disk.
+"""How much an archive may contain and unpack to. A few kilobytes can be made to unpack to a whole disk.
 
 What an archive says of its sizes serves to refuse it early. What is really read is counted again.
 """

@@ -1,7 +1,7 @@
 """Images in the column of a Parquet file, as Hugging Face datasets store them: a struct of `bytes` and `path`.
 
 A column of plain bytes does as well. Rows keep their order; a row's path is its number, then the name it came with.
-Arrow's reader has no limits of its own: what the pages unpack to is looked at before it unpacks them.
+Arrow's reader has no limits of its own, so what the pages unpack to is checked before it unpacks them.
 """
 
 import bisect

@@ -1,4 +1,4 @@
-"""What a search is to reach: images, with their perceptual features, which are computed only once."""
+"""The target of a search: images, with their perceptual features, which are computed only once."""
 
 import torch
 from jaxtyping import Float

@@ -1,4 +1,4 @@
-"""How far two sets of images are apart as distributions: Frechet and kernel distance on an LPIPS backbone.
+"""The distance between two sets of images as distributions: Frechet and kernel distance on an LPIPS backbone.
 
 The formulas are those of FID (Heusel et al., arXiv 1706.08500, Eq. 6) and KID (Binkowski et al., arXiv 1801.01401,
 section 4); the features are the backbone's last maps, scaled to unit size as in LPIPS and averaged over the pixels, not

@@ -1,4 +1,4 @@
-"""What a setting may be, in words, read from the types of a config's fields."""
+"""A setting's allowed values in words, derived from the types of a config's fields."""
 
 import dataclasses
 import difflib

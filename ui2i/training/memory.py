@@ -1,4 +1,4 @@
-"""What to do when a batch does not fit the memory."""
+"""Dividing a batch that does not fit in memory into micro-batches."""
 
 import gc
 

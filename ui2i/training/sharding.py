@@ -1,4 +1,4 @@
-"""How one batch is cut: over processes, and one part after another within a process.
+"""How one batch is divided: over processes, and into micro-batches within a process.
 
 Every process draws the random numbers of the whole batch and takes its part of them, and images that the discriminator
 compares as a group stay together. So the cut changes which machine computes what, and nothing else: gradients, losses

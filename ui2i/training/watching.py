@@ -1,4 +1,4 @@
-"""What a run shows while it goes on: log rows, TensorBoard's events, sample grids, a film strip of them."""
+"""What a run shows while it is running: log rows, TensorBoard events, sample grids, and a film strip of them."""
 
 import math
 import resource

@@ -1,4 +1,4 @@
-"""What is to be translated: a folder of images, a list of files, or images in memory.
+"""The images to translate: a folder, a list of files, or images in memory.
 
 Folders are searched and files are read as ingestion does it, so that both take and leave out the same.
 """

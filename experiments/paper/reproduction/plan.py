@@ -1,4 +1,4 @@
-"""What the stages of a reproduction will take on two cores: estimates from rates that were measured once."""
+"""Estimates of how long the stages of a reproduction take on two cores, from rates that were measured once."""
 
 from collections.abc import Callable, Mapping
 

@@ -1,4 +1,4 @@
-"""How many layers an appearance takes over -> data/tables/styles/<domain>.parquet and .png. No stage of DVC."""
+"""How many layers an appearance takes over -> data/tables/styles/<domain>.parquet and .png. Not a DVC stage."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""What an earlier dataset in the same place already knows, so that only new images are examined.
+"""What an earlier dataset in the same folder already knows, so that only new images are examined.
 
 It is taken up only if it was made with the same settings by the same versions of the decoders, and if no byte of it
 has changed since; then a file of the same path and the same bytes would give the same result again. So a dataset that
