@@ -77,7 +77,7 @@ def show_contact_sheet(folder: Path, domain: str) -> None:
 
 
 def show_revision(project: Project, name: str, stages: Sequence[str]) -> None:
-    """Leave what leads from this run to its files for ever: the commit, and the hash by which DVC knows each output."""
+    """Record how to find this run's files later: the commit, and the hash by which DVC knows each output."""
     outputs = [output for output in read_outputs(project) if output.stage in stages]
     lines = [f"**{name}** at commit `{git_commit(project.root)}`, `{LOCK_FILE}` `{_lock_hash(project)}`", ""]
     lines += ["| stage | output | md5 | MB |", "| --- | --- | --- | --- |"]

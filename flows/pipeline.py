@@ -2,7 +2,7 @@
 
     pretrain       images -> a model trained from scratch
     new-domain     images -> fine-tuned models -> layer-swapped variants -> distances -> translations
-    re-evaluate    distances and translations anew; distances are appended to those measured before
+    re-evaluate    distances and translations again; distances are appended to the earlier ones
     translate      a folder of anybody's images -> their translations
 
 `project` is a folder in the project (None: the current folder) in all of them.
@@ -35,7 +35,7 @@ from ui2i.errors import UI2IError
 
 
 class ReEvaluationFailed(UI2IError):  # noqa: N818  # it says what happened, as the flow's state does
-    """Some domains could not be evaluated again; the others were."""
+    """Some domains could not be evaluated again; the others could."""
 
 
 @flow(name="pretrain", flow_run_name="pretrain {name}")
@@ -52,7 +52,7 @@ def pretrain(
     Args:
         images: folder or .zip of its images; None: the base is registered already.
         overrides: settings of its training that differ from the section `pretrain`.
-        replace: take the place of other images or settings of this name.
+        replace: replace existing images and settings of this name.
         follow_links: take images that links lead to outside `images` too.
     """
     found = find_project(project)
@@ -77,14 +77,14 @@ def new_domain(
     follow_links: bool = False,
     project: str | None = None,
 ) -> list[StageOutcome]:
-    """Take a domain from its images to translations, with its base where that is missing.
+    """Train, measure and translate a domain from its images, and its base if that is missing.
 
     Args:
         base: model to fine-tune; None: the domain is registered already.
         images: folder or .zip of the domain's images; None: its dataset is registered already.
         modes: how to fine-tune, by default FC-FT; variants are made from the first.
         overrides: settings of the fine-tuning that differ from the section `finetune`.
-        replace: take the place of other images or settings of this name.
+        replace: replace existing images and settings of this name.
         follow_links: take images that links lead to outside `images` too.
     """
     found = find_project(project)
@@ -102,9 +102,9 @@ def new_domain(
 
 @flow(name="re-evaluate", flow_run_name="re-evaluate", task_runner=chosen_task_runner())
 def re_evaluate(domains: list[Name] | None = None, project: str | None = None) -> list[StageOutcome]:
-    """Measure distances, evaluate and translate again; one domain's failure does not keep the others from it.
+    """Measure distances, evaluate and translate again. If one domain fails, the others still run.
 
-    A distance that has changed by more than chance explains is a failure too (`drift` in `params.yaml`).
+    A distance that has changed by more than chance explains is also a failure (`drift` in `params.yaml`).
 
     Args:
         domains: None: all of the project.

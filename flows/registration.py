@@ -28,7 +28,7 @@ def add_base(
     Args:
         images: folder or .zip, anywhere.
         overrides: of the section `pretrain`, for this base.
-        replace: take the place of other images or settings of this name.
+        replace: replace existing images and settings of this name.
         follow_links: take images that links lead to outside `images` too.
 
     Returns:
@@ -60,7 +60,7 @@ def add_domain(
     Args:
         images: folder or .zip, anywhere; None: the dataset of this name is registered.
         overrides: of the section `finetune`, for this domain.
-        replace: take the place of other images or settings of this name.
+        replace: replace existing images and settings of this name.
         follow_links: take images that links lead to outside `images` too.
 
     Returns:

@@ -1,6 +1,6 @@
 """Runs that Prefect takes for running although their process is gone.
 
-A run that is killed together with whoever watched it (kill -9, a power failure) stays "Running" for ever
+A run that is killed together with whoever watched it (kill -9, a power failure) stays "Running"
 (PrefectHQ/prefect#16746). It holds no slot for long, but it clutters every list.
 """
 

@@ -1,4 +1,4 @@
-"""Brings somebody's checkpoint into a project as a base to fine-tune: fetched, checked, converted, tracked, registered.
+"""Adds a checkpoint to a project as a base to fine-tune: fetched, checked, converted, tracked, registered.
 
 Each step is atomic and is not done twice: rerunning an interrupted command resumes it.
 """
@@ -63,7 +63,7 @@ def add_base_model(
         images: folder or .zip of images like those that the model makes; None: they come later, as `data/raw/<name>`.
         license_: that the model is under; None: what its own card says.
         generator_only: without its discriminator.
-        replace: take the place of another model of this name.
+        replace: replace an existing model of this name.
         follow_links: take images that links lead to outside `images` too.
         progress: told bytes of the download.
 

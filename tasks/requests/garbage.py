@@ -127,7 +127,7 @@ def table_hashes(project: Project) -> set[str]:
 
 
 def _training_states(project: Project, params: Params) -> Iterator[Garbage]:
-    """Yield states of trainings that params.yaml no longer has: they can be gone on with by nobody."""
+    """Yield states of trainings that params.yaml no longer has, and which nothing can resume."""
     modes = {name: {"scratch"} for name in params.bases}
     modes |= {name: {mode.lower() for mode in domain.modes} for name, domain in params.domains.items()}
     kept = {project.downloads, project.regressors, project.baseline_run("x").parent}

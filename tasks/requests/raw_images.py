@@ -52,7 +52,7 @@ def add_raw(
 
     Args:
         source: a folder, a .zip, .tar or .parquet, or a .txt that lists files; may be the place in the project itself.
-        replace: take the place of other images of this name instead of refusing.
+        replace: replace existing images of this name instead of refusing.
         follow_links: take what links lead to outside the source, linked folders too, and what a list names elsewhere.
 
     Returns:

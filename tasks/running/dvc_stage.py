@@ -80,7 +80,7 @@ def run_stage(
 
     Args:
         stage: e.g. `finetune@anime`.
-        force: run it even if nothing changed, and train anew instead of taking up a saved training state.
+        force: run it even if nothing changed, and train from scratch instead of resuming from a saved state.
         num_threads: that it computes with unless OMP_NUM_THREADS says otherwise; None: as many as it likes.
         on_progress: told in this thread how the stage advances.
         on_line: told in this thread every other line of output.

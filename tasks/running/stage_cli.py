@@ -47,7 +47,7 @@ class Job:
     params: Params
     name: str  # of the domain, base or dataset
     progress: Progress
-    restart: bool  # train anew, whatever state was saved
+    restart: bool  # train from scratch, whatever state was saved
 
     @property
     def is_writer(self) -> bool:

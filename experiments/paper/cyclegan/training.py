@@ -167,7 +167,7 @@ class LogWindow:
         if broken:
             raise TrainingError(
                 f"the loss {broken[0]} is {row[broken[0]]} at step {self._model.num_steps}, expected a finite number; "
-                "repeat the command to go on from the last state, or train anew with --precision fp32"
+                "rerun the command to resume from the last state, or train from scratch with --precision fp32"
             )
         size = self._settings.batch_size
         row["kimg"] = self._model.num_steps * size / 1000

@@ -1,4 +1,4 @@
-"""What a reproduction found -> DIR/report/reproduction.md, with images, tables and hashes in a folder beside it.
+"""The results of a reproduction -> DIR/report/reproduction.md, with images, tables and hashes in a folder next to it.
 
 Made from what is there; what has not been measured yet is said to be so.
 """

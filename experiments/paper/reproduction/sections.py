@@ -32,26 +32,26 @@ _CAPTIONS = {
 
 
 def head(results: Results) -> str:
-    """Return the title, and what was done with what."""
+    """Return the title, and a summary of the settings."""
     params = results.params
     quick = experiment_of(results.project).endswith("-quick")
     backbone = (
-        "an untrained perceptual network (`random`), whose distances compare with each other and with nothing else"
+        "an untrained perceptual network (`random`), whose distances are comparable only with one another"
         if params.perceptual.backbone == "random"
         else f"the perceptual backbone `{Path(params.perceptual.weights or params.perceptual.backbone).stem}`"
     )
     return (
         f"# The paper, reproduced on synthetic domains{' (quick)' if quick else ''}\n\n"
         f"Made by `ui2i reproduce{' --quick' if quick else ''}`, {datetime.now(UTC):%Y-%m-%d}: Tables I to III and "
-        "Figures 4 to 8 of Huang, Liao and Kwong (arXiv 2010.05713), with images that this project draws "
-        f"({params.ingest.img_resolution} px), {len(params.imported)} bases that it trained on other drawings, "
-        f"fine-tuning by {params.finetune.total_kimg * 1000:,.0f} images a model, and {backbone}. Because the images "
-        "are drawn, each has a true counterpart in every other style, which the paper's do not have.\n"
+        "Figures 4 to 8 of Huang, Liao and Kwong (arXiv 2010.05713), with synthetic images "
+        f"({params.ingest.img_resolution} px), {len(params.imported)} bases trained on other synthetic images, "
+        f"fine-tuning on {params.finetune.total_kimg * 1000:,.0f} images per model, and {backbone}. Because the images "
+        "are synthetic, each has a true counterpart in every other style, which the paper's images do not have.\n"
     )
 
 
 def verdicts(results: Results) -> str:
-    """Return what the paper says, one claim a line, with what was found."""
+    """Return the paper's claims, one per row, with what was found."""
     from ui2i.markdown import markdown_table
 
     claims = results.claims
@@ -69,7 +69,7 @@ def verdicts(results: Results) -> str:
 
 
 def table_1(results: Results) -> str:
-    """Return model distances beside the paper's."""
+    """Return model distances next to the paper's."""
     from experiments.paper.tables import TABLE_1, TABLE_1_COLUMNS
     from experiments.paper.tables.paper_claims import PAPER_COLUMNS
     from ui2i.markdown import markdown_table
@@ -87,17 +87,17 @@ def table_1(results: Results) -> str:
     return (
         f"{markdown_table(('', *columns), rows)}\n"
         f"Mean LPIPS over {results.distances[0].count:,} shared latents, ± half of the 95 % interval; in parentheses "
-        "the paper's value, of other models, images and network: compare orders, not sizes. Its LS1, LS3 and LS5 are "
-        "LS8, LS16 and LS32 (pixels) here. `w/o FT` are models trained from random weights for as many images as the "
-        "others were fine-tuned, so their distances say that an unfinished model is far away, and not more. "
-        "cartoon2portrait is between the two domains' models of equal modes; beside it stands the paper's "
-        "cartoon2metface, whose models were fine-tuned one from the other (for two that were made from the face model "
-        "the paper has 0.434).\n"
+        "the paper's value, for other models, images and backbone: compare orders, not sizes. Its LS1, LS3 and LS5 are "
+        "LS8, LS16 and LS32 (pixels) here. `w/o FT` are models trained from random weights on as many images as the "
+        "others were fine-tuned on, so their distances show only that an unfinished model is far away. "
+        "cartoon2portrait compares the two domains' models of the same modes. Next to it is the paper's "
+        "cartoon2metface, whose models were fine-tuned one from the other (for two models fine-tuned from the face "
+        "model, the paper has 0.434).\n"
     )
 
 
 def table_2(results: Results) -> str:
-    """Return how translations of images are evaluated, and how near the truth they are."""
+    """Return the evaluation of translations, and their distances to the ground truth."""
     from ui2i.markdown import markdown_table
 
     if results.evaluations is None:
@@ -116,16 +116,16 @@ def table_2(results: Results) -> str:
     inversion = results.params.inversion
     parts.append(
         f"`images`: {counts} test images, inverted by {inversion.method} ({inversion.num_steps} steps) and "
-        "translated; `generated`: what the models make of the same latents, with no inversion between. LPIPS with 95 % "
-        "intervals; fd is a Frechet distance on the backbone's features and no FID, is biased upwards by few outputs, "
-        "and has no interval. The truth is the same person drawn in the target's style, which no training saw; the "
-        f"score is 1 for it and 0 for a random image of the domain. {_training_times(results)}\n"
+        "translated; `generated`: images that the models generate from the same latents, without inversion. LPIPS with "
+        "95 % intervals; fd is a Frechet distance on the backbone's features, not an FID; it is biased upwards for few "
+        "outputs, and has no interval. The truth is the same person drawn in the target's style, which no "
+        f"training saw; its score is 1, that of a random image of the domain 0. {_training_times(results)}\n"
     )
     return "\n".join(parts)
 
 
 def _training_times(results: Results) -> str:
-    """Say for how long the baselines were trained, and the models beside them."""
+    """Return how long the baselines and our models were trained."""
     from experiments.paper.stages.baseline import training_minutes
 
     times = []
@@ -134,19 +134,21 @@ def _training_times(results: Results) -> str:
         ours = training_minutes(results.project, name, domain.modes[0])
         times.append(f"{baseline.minutes or ours:.1f} minutes ({domain.base}2{name}; {domain.modes[0]}: {ours:.1f})")
     return (
-        f"CycleGAN was trained on the same images for {' and '.join(times)}. The hours that the base took before are "
-        "not in it; one base serves all domains."
+        f"CycleGAN was trained on the same images for {' and '.join(times)}. The hours spent on training the base are "
+        "not included; one base serves all domains."
     )
 
 
 def translations(link: str) -> str:
     """Return a sheet of translations to a domain, whose name is the last part of the file's."""
     domain = Path(link).stem.removeprefix("translations-")
-    return f"The first test images, none chosen, to {domain}:\n\n![translations to {domain}]({link})\n"
+    return (
+        f"The first test images (not cherry-picked), translated to {domain}:\n\n![translations to {domain}]({link})\n"
+    )
 
 
 def table_3(results: Results) -> str:
-    """Return how well each method of inversion gives images back."""
+    """Return how well each inversion method reconstructs images."""
     from experiments.paper.tables import TABLE_3, inversion_label
     from ui2i.markdown import markdown_table
 
@@ -158,7 +160,7 @@ def table_3(results: Results) -> str:
         "SSIM, real ↑",
         "LPIPS, real ↓",
         "SSIM, generated ↑",
-        "seconds an image",
+        "seconds per image",
         "paper: SSIM",
     )
     parts = []
@@ -172,13 +174,14 @@ def table_3(results: Results) -> str:
         said = " and ".join(f"{count} {kind}" for kind, count in counts.items())
         parts.append(f"**{base}**\n\n{markdown_table(header, rows)}")
         parts.append(
-            f"{said} images, the same for all; each method at its own rate; 95 % intervals; the paper: 1000 steps.\n"
+            f"{said} images, the same for all methods; each method has its own learning rate; 95 % intervals. The "
+            "paper uses 1000 steps.\n"
         )
     return "\n".join(parts)
 
 
 def figures(links: Sequence[str]) -> str:
-    """Return the figures with what they are; what was measured stands among the claims.
+    """Return the figures with their captions; their measurements are among the claims.
 
     Args:
         links: files of the figures, as the page links to them.
@@ -191,7 +194,7 @@ def figures(links: Sequence[str]) -> str:
 
 
 def costs(results: Results) -> str:
-    """Return what each stage took."""
+    """Return what each stage cost."""
     from ui2i.markdown import markdown_table
 
     if not results.costs:
@@ -218,9 +221,9 @@ def costs(results: Results) -> str:
     header = ("stage", "minutes", "processor minutes", "peak GiB", "GPU GiB", "device", "commit", "runs")
     return (
         f"{markdown_table(header, [*rows, ('all', *totals, '', '', '', '')])}\n"
-        "Measured by the stages themselves: the clock, the processor time of all cores, and the resident memory of the "
-        "largest process; DVC's own seconds between stages are not in it. Energy was not measured. `runs` above 1: the "
-        "stage was stopped and went on.\n"
+        "Measured by the stages themselves: wall-clock time, processor time of all cores, and resident memory of the "
+        "largest process. DVC's own time between stages is not included, and energy was not measured. If `runs` is "
+        "above 1, the stage was interrupted and resumed.\n"
     )
 
 

@@ -18,7 +18,7 @@ NUM_ROWS = 5
 
 
 def translation_sheet(results: Results, domain: str) -> np.ndarray:
-    """Return the first images that were translated, none chosen, a row each."""
+    """Return the first translated images (not cherry-picked), one per row."""
     from ui2i.contact_sheet import Row, contact_sheet
     from ui2i.tables import TRANSLATION_SCHEMA, read_table
 

@@ -1,4 +1,4 @@
-"""Tables I, II and III of the paper, made from what was measured, with the paper's own values beside it."""
+"""Tables I, II and III of the paper, made from our measurements, next to the paper's own values."""
 
 from experiments.paper.tables.inversion import inversion_table
 from experiments.paper.tables.inversion import label as inversion_label

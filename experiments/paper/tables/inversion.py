@@ -1,4 +1,4 @@
-"""Table III of the paper: how well each method of inversion gives an image back."""
+"""Table III of the paper: how well each inversion method reconstructs an image."""
 
 from typing import TYPE_CHECKING
 
