@@ -129,7 +129,7 @@ class Evaluation:
 class Drift:
     """When a re-evaluation that differs from the one before is a failure (`drift`)."""
 
-    max_sems: Positive = 4.0  # change of a distance, in standard errors of the difference
+    max_sems: Positive = 4.0  # largest change of a distance, in standard errors of the difference
 
 
 @dataclass(frozen=True, kw_only=True)

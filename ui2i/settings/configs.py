@@ -91,22 +91,24 @@ class TrainingConfig:
     style_mixing_prob: Share = 0.9
     ema_half_life_kimg: Positive = 10.0
     ema_rampup: Positive | None = None  # cap the half-life at this share of the images seen; None: no cap
-    freeze_mapping: bool = False  # freeze-FC: the mapping network takes no update (paper, section III-A)
-    # Synthesis blocks from 4 px up to this resolution take no update (FreezeG); None: all do.
+    freeze_mapping: bool = False  # freeze-FC: freeze the mapping network (paper, section III-A)
+    # Freeze the synthesis blocks from 4 px up to this resolution (FreezeG); None: freeze none.
     freeze_generator_resolution: Resolution | None = None
-    # Discriminator blocks from the image down to this resolution take no update (FreezeD, arXiv 2002.10964).
+    # Freeze the discriminator blocks from the image down to this resolution (FreezeD, arXiv 2002.10964).
     freeze_discriminator_resolution: Resolution | None = None
     mirror: bool = True  # show each image and its mirror image
     augment: Augmentation = "none"  # of what the discriminator sees (arXiv 2006.06676, 2006.10738)
     ada_target: Annotated[float, Field(ge=-1, le=1)] = 0.6  # of r_t, the mean sign of the logits of real images
-    ada_speed_kimg: Positive = 500.0  # in which the probability can go from 0 to 1
+    ada_speed_kimg: Positive = 500.0  # thousands of images in which the probability can rise from 0 to 1
     ada_interval: Count = 4  # steps between adjustments of the probability
     precision: Precision = "auto"  # of activations; auto: bf16 where the device computes it natively, else fp32
-    num_micro_batches: CountOrNone = 1  # parts that a batch is worked off in, to save memory; 0: as few as fit
+    num_micro_batches: CountOrNone = 1  # micro-batches per batch, to save memory; 0: as few as fit
     snapshot_kimg: Positive = 4.0  # thousands of images between resumable states and sample grids
-    evaluation_kimg: Positive | None = None  # between measurements against held-out images; None: none
+    evaluation_kimg: Positive | None = (
+        None  # thousands of images between measurements against held-out images; None: never
+    )
     evaluation_images: Count = 2000  # generated for each measurement
-    patience: Count | None = None  # measurements without a better one before training stops and returns to the best
+    patience: Count | None = None  # measurements without improvement before training stops and returns to the best
     seed: Seed = 0
 
     def __post_init__(self) -> None:
@@ -122,7 +124,7 @@ class PerceptualConfig:
 
     backbone: BackboneName = "alex"  # random: an untrained squeeze backbone, named in every table it makes
     weights: str | None = None  # file with the backbone's weights; None: torchvision's cache, then its download
-    name: str | None = None  # the backbone's name in tables; None: made from `backbone` or from the file's name
+    name: str | None = None  # the backbone's name in tables; None: derived from `backbone` or the file's name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,7 +149,7 @@ class InversionConfig:
     batch_size: Count = 16
     l1_weight: Weight = 1.0
     perceptual_weight: Weight = 1.0
-    # lpips, as the paper's code does; features: the backbone's without LPIPS' learned weights, as Eq. 5 has it.
+    # lpips, as in the paper's code; features: the backbone's without LPIPS' learned weights, as in Eq. 5.
     perceptual_loss: Literal["lpips", "features"] = "lpips"
     domain_weight: Weight = 0.1  # of in_domain: on the distance of the latent code to the encoder's of its own image
     # Fading noise that is added to latent codes, in lengths of w; None: 0.05 (StyleGAN2's) from the mean, else none.
@@ -189,17 +191,17 @@ class IngestConfig:
     img_resolution: Count = 256
     framing: Framing = "center"  # the centered square; the whole image, padded; or each face, upright, as in FFHQ
     face_landmarks: str | None = None  # for the framing face: a model of MediaPipe (.task) or a table (.csv, .parquet)
-    max_faces: Count = 1  # images to make of one with several faces, the largest first
-    resampling: Resampling = "lanczos"  # filter of resizing; box is that of the published 256 px FFHQ
+    max_faces: Count = 1  # how many faces to take from one image, the largest first
+    resampling: Resampling = "lanczos"  # resizing filter; the published 256 px FFHQ used box
     background: Annotated[str, AfterValidator(_check_colour)] = (
         "white"  # under transparent pixels and beside padded images: a name or "#rrggbb"
     )
     max_images: Count | None = None  # None: all
     max_upscale: Positive = 2.0  # an image that would have to be enlarged more is too small
-    # An image longer than this times its width, or the reverse, is rejected.
+    # An image with a larger ratio of its sides is rejected.
     max_aspect: Annotated[float, Field(ge=1)] = 3.0
-    min_contrast: Weight = 2.0  # standard deviation, in levels of 255, of the liveliest channel; below: near-uniform
-    # Of 256 bits of the perceptual hash, how many may differ between near duplicates; None: these are kept.
+    min_contrast: Weight = 2.0  # levels of 255: smallest standard deviation of the most varied channel
+    # Largest difference between near duplicates, of the perceptual hash's 256 bits; None keeps near duplicates.
     near_duplicate_bits: Annotated[Whole, Field(ge=0, le=32)] | None = 16
     test_share: ShareBelowOne = 0.1  # share of images kept from training, chosen by their hash
-    max_reject_share: Share = 0.2  # a larger share of unusable images stops the stage
+    max_reject_share: Share = 0.2  # the stage fails if a larger share of the images is unusable
