@@ -17,7 +17,7 @@ from ui2i.devices import fast_arithmetic
 from ui2i.errors import ConfigError, DataError
 from ui2i.inversion.encoder import Encoder
 from ui2i.inversion.search import Found, search
-from ui2i.inversion.spaces import DEFAULT_LEARNING_RATES, latent_space
+from ui2i.inversion.spaces import SEARCHES, latent_space
 from ui2i.inversion.target import Target
 from ui2i.networks.generator import Generator
 from ui2i.perceptual import Perceptual
@@ -107,7 +107,7 @@ def learning_rate(config: InversionConfig) -> float:
         return 0.0
     if config.learning_rate is not None:
         return config.learning_rate
-    return DEFAULT_LEARNING_RATES[config.method]
+    return SEARCHES[config.method].learning_rate
 
 
 def _find(
