@@ -65,6 +65,9 @@ def to_tensor(images: np.ndarray, device: "torch.device | str" = "cpu") -> "torc
 
     Raises:
         DataError: another shape or another type.
+
+    >>> to_tensor(np.full((32, 32, 3), 255, np.uint8))[0, :, 0, 0]
+    tensor([1., 1., 1.])
     """
     import torch
 
@@ -86,6 +89,9 @@ def to_uint8(images: "torch.Tensor") -> UInt8[np.ndarray, "n h w 3"]:
 
     Raises:
         DataError: another shape.
+
+    >>> to_uint8(to_tensor(np.full((1, 32, 32, 3), 7, np.uint8)))[0, 0, 0].tolist()
+    [7, 7, 7]
     """
     import torch
 
