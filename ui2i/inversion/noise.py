@@ -28,7 +28,7 @@ def start_maps(generator: Generator, num_images: int) -> list[Float[Tensor, "n 1
 
 
 @torch.no_grad()
-def renormalize_(maps: Sequence[Tensor]) -> None:
+def renormalize_(maps: Sequence[Float[Tensor, "n 1 _ _"]]) -> None:
     """Give each map [N, 1, r, r] mean 0 and mean square 1, in place."""
     for noise in maps:
         noise.sub_(noise.mean(dim=(2, 3), keepdim=True))

@@ -21,6 +21,7 @@ from typing import Literal
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from ui2i.errors import CheckpointError, ConfigError
@@ -109,7 +110,7 @@ def model_distances(
     return [_summary(a, b, moments[a, b], _latent_space(used[a], used[b])) for a, b in pairs]
 
 
-def latents(config: DistanceConfig, z_dim: int) -> Tensor:
+def latents(config: DistanceConfig, z_dim: int) -> Float[Tensor, "num_latents z_dim"]:
     """Return the codes that `model_distances` uses [num_latents, z_dim]; fewer latents are a prefix of more.
 
     Raises:
