@@ -304,7 +304,7 @@ def test_verify_doubts_a_mean_of_another_network(ui2i: Ui2i, tmp_path: Path) -> 
     ("arguments", "message"),
     [
         (["convert", "{file}", "{file}"], "is there already, expected a new name"),
-        (["convert", "{file}", "new.onnx"], "ends in .onnx, expected .pt"),
+        (["convert", "{file}", "new.onnx"], "ends in .onnx, expected .pkl"),
         (["convert", "nowhere.pt", "new.pkl"], "nowhere.pt cannot be read"),
         (["show", "nowhere.pt"], "nowhere.pt cannot be read"),
         (["verify", "nowhere.pt"], "nowhere.pt cannot be read"),

@@ -627,7 +627,7 @@ def test_missing_files_and_folders(tmp_path: Path) -> None:
 
 
 def test_new_names_that_say_no_format(tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match=r"ends in \.onnx, expected \.pt"):
+    with pytest.raises(CheckpointError, match=r"ends in \.onnx, expected \.pkl"):
         write_checkpoint(tmp_path / "m.onnx", tiny_checkpoint())
 
 

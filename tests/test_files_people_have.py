@@ -150,7 +150,9 @@ def test_safetensors_with_both_networks_in_half_precision(tmp_path: Path, conten
 
 def test_safetensors_of_other_models(tmp_path: Path) -> None:
     save_file({"unet.weight": torch.zeros(3)}, tmp_path / "m.safetensors")
-    assert "contains ['unet.weight'], expected g_ema (rosinality)" in refuse(tmp_path / "m.safetensors")
+    assert "contains ['unet.weight'], expected G_ema (stylegan2-ada-pytorch) or g_ema (rosinality)" in refuse(
+        tmp_path / "m.safetensors"
+    )
     data = json.dumps({"style.1.weight": {"dtype": "F32", "shape": [2], "data_offsets": [0, 1]}}).encode()
     (tmp_path / "m.safetensors").write_bytes(len(data).to_bytes(8, "little") + data + b"\0")
     assert "is not a readable checkpoint" in refuse(tmp_path / "m.safetensors")

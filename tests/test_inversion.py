@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ui2i.errors import DataError, TrainingError
 from ui2i.factorization import gram, style_weights
-from ui2i.inversion import DEFAULT_LEARNING_RATES, invert, latent_space
+from ui2i.inversion import SEARCHES, invert, latent_space
 from ui2i.inversion.schedule import rate_scale
 from ui2i.metrics.ssim import ssim
 from ui2i.networks.generator import Generator
@@ -178,9 +178,9 @@ def test_the_rate_rises_stays_and_falls() -> None:
 
 
 def test_every_method_has_its_rate(model: Generator, images: Tensor, perceptual: Perceptual) -> None:
-    assert set(DEFAULT_LEARNING_RATES) == set(ALL_METHODS) - {"encoder"}
+    assert set(SEARCHES) == set(ALL_METHODS) - {"encoder"}
     result = invert(images[:1], model, perceptual, config("w_plus", 1, learning_rate=None))
-    assert (result.learning_rate, result.method, result.num_steps) == (DEFAULT_LEARNING_RATES["w_plus"], "w_plus", 1)
+    assert (result.learning_rate, result.method, result.num_steps) == (SEARCHES["w_plus"].learning_rate, "w_plus", 1)
     assert result.seconds > 0
 
 

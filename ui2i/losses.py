@@ -8,22 +8,23 @@ import math
 
 import torch
 import torch.nn.functional as F
+from jaxtyping import Float
 from torch import Tensor
 
 from ui2i.ops.convolution import without_weight_gradients
 
 
-def generator_loss(fake_logits: Tensor) -> Tensor:
+def generator_loss(fake_logits: Float[Tensor, "n 1"]) -> Float[Tensor, ""]:
     """Mean of -log sigmoid(logits) (Goodfellow et al., arXiv 1406.2661, section 3)."""
     return F.softplus(-fake_logits).mean()
 
 
-def discriminator_loss(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+def discriminator_loss(real_logits: Float[Tensor, "n 1"], fake_logits: Float[Tensor, "n 1"]) -> Float[Tensor, ""]:
     """Mean of -log sigmoid(real) - log(1 - sigmoid(fake)) (paper, Eq. 2)."""
     return F.softplus(-real_logits).mean() + F.softplus(fake_logits).mean()
 
 
-def r1_penalty(real_img: Tensor, real_logits: Tensor) -> Tensor:
+def r1_penalty(real_img: Float[Tensor, "n 3 r r"], real_logits: Float[Tensor, "n 1"]) -> Float[Tensor, ""]:
     """Mean squared norm of the logits' gradient with respect to real images (Mescheder et al., arXiv 1801.04406).
 
     Args:
@@ -37,7 +38,13 @@ def r1_penalty(real_img: Tensor, real_logits: Tensor) -> Tensor:
     return gradient.square().sum(dim=(1, 2, 3)).mean()
 
 
-def path_lengths(fake_img: Tensor, ws: Tensor, noise: Tensor | None = None, *, create_graph: bool = True) -> Tensor:
+def path_lengths(
+    fake_img: Float[Tensor, "n 3 r r"],
+    ws: Float[Tensor, "n num_ws w_dim"],
+    noise: Float[Tensor, "n 3 r r"] | None = None,
+    *,
+    create_graph: bool = True,
+) -> Float[Tensor, " n"]:
     """Length of J_w^T y for image noise y, one an image (Karras et al., arXiv 1912.04958, Eq. 4).
 
     Args:

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from ui2i.errors import BackboneError, ConfigError, DataError
@@ -75,11 +76,11 @@ class Perceptual(nn.Module):
         self.eval().requires_grad_(False)
 
     @property
-    def heads(self) -> list[Tensor]:
+    def heads(self) -> list[Float[Tensor, " _"]]:
         """Weight of each channel, one [C] a feature map."""
         return [self.get_buffer(f"head{index}") for index in range(self.num_heads)]
 
-    def features(self, x: Tensor) -> list[Tensor]:
+    def features(self, x: Float[Tensor, "n 3 h w"]) -> list[Float[Tensor, "n _ _ _"]]:
         """Return the backbone's feature maps [N, C, h, w], each of unit length over its channels (or 0).
 
         Args:
@@ -93,7 +94,7 @@ class Perceptual(nn.Module):
         x = x.to(self.heads[0].dtype, memory_format=torch.channels_last)
         return [_unit_length(maps) for maps in self.backbone(self.scaling(x))]
 
-    def embed(self, x: Tensor) -> Tensor:
+    def embed(self, x: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n c"]:
         """Return what the backbone's last maps hold on average over the pixels [N, C]; for statistics over many images.
 
         Each pixel is scaled to a mean square of 1 over the channels, so that values do not depend on the scale of a
@@ -107,18 +108,20 @@ class Perceptual(nn.Module):
         """
         return self.embed_features(self.features(x))
 
-    def embed_features(self, fx: Sequence[Tensor]) -> Tensor:
+    def embed_features(self, fx: Sequence[Float[Tensor, "n _ _ _"]]) -> Float[Tensor, "n c"]:
         """Return what `embed` gives of the images whose `features` are `fx` [N, C]."""
         return fx[-1].mean(dim=(2, 3)) * math.sqrt(fx[-1].shape[1])
 
-    def distance_from_features(self, fx: Sequence[Tensor], fy: Sequence[Tensor]) -> Tensor:
+    def distance_from_features(
+        self, fx: Sequence[Float[Tensor, "n _ _ _"]], fy: Sequence[Float[Tensor, "n _ _ _"]]
+    ) -> Float[Tensor, " n"]:
         """Return LPIPS [N] between the images whose `features` are `fx` and `fy`."""
         terms = [
             _squared_difference(x, y).mean(dim=(2, 3)) @ head for x, y, head in zip(fx, fy, self.heads, strict=True)
         ]  # [N] each
         return torch.stack(terms).sum(dim=0)
 
-    def distance(self, x: Tensor, y: Tensor) -> Tensor:
+    def distance(self, x: Float[Tensor, "n 3 h w"], y: Float[Tensor, "n 3 h w"]) -> Float[Tensor, " n"]:
         """Return LPIPS [N] between images of equal shape, differentiable in both.
 
         Args:
@@ -155,6 +158,11 @@ def load_perceptual(config: PerceptualConfig, device: torch.device | str = "cpu"
         ConfigError: `config.weights` is set although the backbone is random.
         BackboneError: the backbone's weights are missing, cannot be downloaded, belong to another network, are not
             what was published under the file's name, or are not finite.
+
+    >>> perceptual = load_perceptual(PerceptualConfig(backbone="random"))
+    >>> images = torch.zeros(2, 3, 32, 32)
+    >>> perceptual.distance(images, images)
+    tensor([0., 0.])
     """
     if config.backbone == "random" and config.weights is not None:
         raise ConfigError(

@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable, Collection
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from ui2i.augmentation import matrices
@@ -33,7 +34,7 @@ class AdaDraws(AugmentationDraws):
     source: Tensor  # [N, 2, 3], positions in the result -> positions in the image, in [-1, 1]
     color: Tensor  # [N, 3, 4], RGB in [-1, 1] and 1 -> RGB
 
-    def apply(self, images: Tensor) -> Tensor:
+    def apply(self, images: Float[Tensor, "n 3 r r"]) -> Float[Tensor, "n 3 r r"]:
         """Warp, then recolour. An image for which no transform was drawn comes back bit for bit."""
         source, color = self.source.to(images.dtype), self.color.to(images.dtype)
         assert len(source) == len(images), f"{len(source)} draws for {len(images)} images"

@@ -7,6 +7,7 @@ import dataclasses
 
 import torch
 import torch.nn.functional as F
+from jaxtyping import Float
 from torch import Tensor
 
 from ui2i.augmentation.draws import AugmentationDraws
@@ -28,7 +29,7 @@ class DiffAugmentDraws(AugmentationDraws):
     shift: Tensor  # [N, 2], whole pixels to the right and downwards
     hole: Tensor  # [N, 2], the hole's first column and row; it may begin before the image and end after it
 
-    def apply(self, images: Tensor) -> Tensor:
+    def apply(self, images: Float[Tensor, "n 3 r r"]) -> Float[Tensor, "n 3 r r"]:
         """Recolour, shift and cut out; what the shift uncovers and the hole become 0, mid-grey."""
         assert len(self.shift) == len(images), f"{len(self.shift)} draws for {len(images)} images"
         return self._cut_out(self._shift(self._recolor(images)))

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Self
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 
@@ -14,7 +15,7 @@ class AugmentationDraws(abc.ABC):
     """Random numbers of an augmentation; every field is a tensor with one row an image."""
 
     @abc.abstractmethod
-    def apply(self, images: Tensor) -> Tensor:
+    def apply(self, images: Float[Tensor, "n 3 r r"]) -> Float[Tensor, "n 3 r r"]:
         """Augment as many images [N, 3, R, R] as there are rows, each with its own."""
 
     def __getitem__(self, indices: slice | Tensor | list[int]) -> Self:
@@ -34,6 +35,6 @@ class AugmentationDraws(abc.ABC):
 class Unchanged(AugmentationDraws):
     """Nothing is done to any number of images."""
 
-    def apply(self, images: Tensor) -> Tensor:
+    def apply(self, images: Float[Tensor, "n 3 r r"]) -> Float[Tensor, "n 3 r r"]:
         """Return `images` themselves."""
         return images

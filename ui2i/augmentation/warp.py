@@ -18,6 +18,7 @@ import math
 
 import torch
 import torch.nn.functional as F
+from jaxtyping import Float
 from torch import Tensor
 
 LANCZOS_LOBES = 3
@@ -25,7 +26,7 @@ LEVELS_PER_OCTAVE = 4  # steps in which the sinc is stretched
 NUM_LEVELS = LEVELS_PER_OCTAVE + 1  # down to half the size; smaller ones are rare, and alias a little
 
 
-def warp(images: Tensor, matrices: Tensor) -> Tensor:
+def warp(images: Float[Tensor, "n c r r"], matrices: Float[Tensor, "n 2 3"]) -> Float[Tensor, "n c r r"]:
     """Return images [N, C, R, R] moved by affine maps.
 
     Args:

@@ -2,8 +2,8 @@
 
 import dataclasses
 import math
-from collections.abc import Mapping
-from typing import Any, Literal
+from collections.abc import Callable, Mapping
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from ui2i.networks.generator import Generator
 from ui2i.ops.resample import FIR_TAPS
 from ui2i.untrusted import shown
 
+ForeignName = Literal["rosinality", "ada"]
 FILTER_TOLERANCE = 1e-4
 
 
@@ -23,11 +24,24 @@ FILTER_TOLERANCE = 1e-4
 class ForeignModel:
     """Networks, and what people should know of how they were read."""
 
-    format: Literal["rosinality", "ada"]
+    format: ForeignName
     generator: Generator
     discriminator: Discriminator | None
     note: Note | None
     remarks: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ForeignFormat:
+    """Files of another tool: how they are recognized, read and written."""
+
+    tool: str
+    content: str  # that every file has, in a word
+    suffixes: tuple[str, ...]  # of new files
+    holds: Callable[[Any], bool]  # whether the tree of a file's content is of this format
+    read: Callable[..., ForeignModel]  # (tree, *, generator_only): RefusedError if it is no StyleGAN2 of this project's
+    # Writes into an open file and returns what the tool will do differently; RefusedError if it has no place for it.
+    write: Callable[[BinaryIO, Generator, Discriminator | None, Note], tuple[str, ...]]
 
 
 def normalized_filter() -> torch.Tensor:

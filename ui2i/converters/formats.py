@@ -1,6 +1,6 @@
 """One way in and one way out for every format: this project's own, rosinality's and stylegan2-ada-pytorch's.
 
-What is read is told by content, what is written by the name of the new file. A written file is read again and
+The format of a file is detected from its content, that of a new one from its name. A written file is read again and
 compared bit for bit before it takes its place.
 """
 
@@ -13,7 +13,7 @@ import torch
 from ui2i.checkpoints import ModelCard, load_network, save_discriminator, save_generator
 from ui2i.converters import ada, rosinality
 from ui2i.converters.ada_file import write_ada
-from ui2i.converters.foreign import ForeignModel
+from ui2i.converters.foreign import ForeignFormat, ForeignModel, ForeignName
 from ui2i.converters.inert import RefusedError
 from ui2i.converters.note import Note, network_digest
 from ui2i.converters.safetensors_tree import is_native, is_safetensors, read_safetensors
@@ -25,18 +25,30 @@ from ui2i.networks.discriminator import Discriminator
 from ui2i.networks.generator import Generator
 from ui2i.untrusted import shown
 
-Format = Literal["ui2i", "rosinality", "ada"]
+Format = Literal["ui2i"] | ForeignName
 GENERATOR_FILE, DISCRIMINATOR_FILE = "generator.safetensors", "discriminator.safetensors"
 IMPORTED_MODE = "imported"
 UNKNOWN_LICENSE = "unknown: ask its publisher"
 
-_SUFFIXES: dict[str, Format] = {
-    "": "ui2i",
-    ".safetensors": "ui2i",
-    ".pt": "rosinality",
-    ".pth": "rosinality",
-    ".pkl": "ada",
+FOREIGN_FORMATS: dict[ForeignName, ForeignFormat] = {  # in the order in which they are tried
+    "ada": ForeignFormat(
+        tool="stylegan2-ada-pytorch",
+        content="G_ema",
+        suffixes=(".pkl",),
+        holds=ada.is_ada,
+        read=ada.read_ada,
+        write=write_ada,
+    ),
+    "rosinality": ForeignFormat(
+        tool="rosinality",
+        content="g_ema",
+        suffixes=(".pt", ".pth"),
+        holds=rosinality.is_rosinality,
+        read=rosinality.read_rosinality,
+        write=rosinality.write_rosinality,
+    ),
 }
+_NATIVE_SUFFIXES = ("", ".safetensors")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -129,12 +141,14 @@ def format_of(path: Path) -> Format:
     Raises:
         CheckpointError: its ending is unknown.
     """
-    if path.suffix.lower() not in _SUFFIXES:
-        raise CheckpointError(
-            f"{path} ends in {path.suffix}, expected .pt (rosinality), .pkl (stylegan2-ada-pytorch), .safetensors or a "
-            "folder (ui2i); rename it"
-        )
-    return _SUFFIXES[path.suffix.lower()]
+    suffix = path.suffix.lower()
+    if suffix in _NATIVE_SUFFIXES:
+        return "ui2i"
+    for name, foreign in FOREIGN_FORMATS.items():
+        if suffix in foreign.suffixes:
+            return name
+    known = ", ".join(f"{foreign.suffixes[0]} ({foreign.tool})" for foreign in FOREIGN_FORMATS.values())
+    raise CheckpointError(f"{path} ends in {path.suffix}, expected {known}, .safetensors or a folder (ui2i); rename it")
 
 
 def differences(first: Checkpoint, second: Checkpoint) -> list[str]:
@@ -187,14 +201,12 @@ def _read_native(generator_path: Path, discriminator_path: Path | None, *, named
 
 def _read_foreign(path: Path, data: memoryview, *, generator_only: bool) -> ForeignModel:
     tree = read_safetensors(path, data) if is_safetensors(data) else read_tree(data)
-    if ada.is_ada(tree):
-        return ada.read_ada(tree, generator_only=generator_only)
-    if type(tree) is dict and rosinality.is_rosinality(tree):
-        return rosinality.read_rosinality(tree, generator_only=generator_only)
+    for foreign in FOREIGN_FORMATS.values():
+        if foreign.holds(tree):
+            return foreign.read(tree, generator_only=generator_only)
     keys = list(tree) if type(tree) is dict else type(tree).__name__
-    raise RefusedError(
-        f"contains {shown(keys)}, expected g_ema (rosinality) or G_ema (stylegan2-ada-pytorch); check which file it is"
-    )
+    known = " or ".join(f"{foreign.content} ({foreign.tool})" for foreign in FOREIGN_FORMATS.values())
+    raise RefusedError(f"contains {shown(keys)}, expected {known}; check which file it is")
 
 
 def _imported_card(path: Path, format_: str) -> ModelCard:
@@ -214,9 +226,8 @@ def _write_file(path: Path, checkpoint: Checkpoint, format_: Format) -> tuple[st
         card=card,
         digests={name: network_digest(network) for name, network in networks.items()},
     )
-    write = write_ada if format_ == "ada" else rosinality.write_rosinality
     with path.open("wb") as file:
-        return write(file, generator, discriminator, note)
+        return FOREIGN_FORMATS[format_].write(file, generator, discriminator, note)
 
 
 def _verify(path: Path, expected: Checkpoint) -> None:

@@ -51,9 +51,9 @@ MAX_WORDS = 8  # of what was left out
 _Views = Mapping[str, TensorView]
 
 
-def is_rosinality(tree: Mapping[Any, Any]) -> bool:
+def is_rosinality(tree: Any) -> bool:
     """Whether a file's content is of this format."""
-    return "g_ema" in tree or bool(places(tree, _GENERATOR_ANCHOR))
+    return type(tree) is dict and ("g_ema" in tree or bool(places(tree, _GENERATOR_ANCHOR)))
 
 
 def read_rosinality(tree: Mapping[Any, Any], *, generator_only: bool = False) -> ForeignModel:

@@ -9,7 +9,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Float, Float32, UInt8
 from PIL import Image
 
 from ui2i.errors import DataError
@@ -53,7 +53,9 @@ def save_png(path: str | os.PathLike[str], image: UInt8[np.ndarray, "h w 3"] | I
         temporary.write_bytes(encode_png(image))
 
 
-def to_tensor(images: np.ndarray, device: "torch.device | str" = "cpu") -> "torch.Tensor":
+def to_tensor(
+    images: UInt8[np.ndarray, "n h w 3"] | UInt8[np.ndarray, "h w 3"], device: "torch.device | str" = "cpu"
+) -> "Float32[torch.Tensor, 'n 3 h w']":
     """Return images as the networks take them.
 
     Args:
@@ -65,6 +67,9 @@ def to_tensor(images: np.ndarray, device: "torch.device | str" = "cpu") -> "torc
 
     Raises:
         DataError: another shape or another type.
+
+    >>> to_tensor(np.full((32, 32, 3), 255, np.uint8))[0, :, 0, 0]
+    tensor([1., 1., 1.])
     """
     import torch
 
@@ -81,11 +86,14 @@ def to_tensor(images: np.ndarray, device: "torch.device | str" = "cpu") -> "torc
     return planes.to(device, torch.float32).div_(127.5).sub_(1)
 
 
-def to_uint8(images: "torch.Tensor") -> UInt8[np.ndarray, "n h w 3"]:
+def to_uint8(images: "Float[torch.Tensor, 'n 3 h w']") -> UInt8[np.ndarray, "n h w 3"]:
     """Return [N, 3, H, W] in [-1, 1] as uint8 [N, H, W, 3], rounded to nearest; values outside are clamped.
 
     Raises:
         DataError: another shape.
+
+    >>> to_uint8(to_tensor(np.full((1, 32, 32, 3), 7, np.uint8)))[0, 0, 0].tolist()
+    [7, 7, 7]
     """
     import torch
 

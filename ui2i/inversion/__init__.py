@@ -6,17 +6,18 @@ from ui2i.inversion.encoder_file import load_encoder, save_encoder
 from ui2i.inversion.encoder_training import TrainedEncoder, measure_encoder, train_encoder
 from ui2i.inversion.latents import LATENTS_SCHEMA, Inverter, Latent, latent_from_row, stack_latents
 from ui2i.inversion.optimize import InversionResult, invert, learning_rate
-from ui2i.inversion.spaces import DEFAULT_LEARNING_RATES, LatentSpace, latent_space
+from ui2i.inversion.spaces import SEARCHES, LatentSpace, Search, latent_space
 
 __all__ = [
-    "DEFAULT_LEARNING_RATES",
     "LATENTS_SCHEMA",
+    "SEARCHES",
     "CodeSpread",
     "Encoder",
     "InversionResult",
     "Inverter",
     "Latent",
     "LatentSpace",
+    "Search",
     "TrainedEncoder",
     "code_spread",
     "invert",

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import torch
-from jaxtyping import Float32, UInt8
+from jaxtyping import Float, Float32, UInt8
 from torch import Tensor
 
 from ui2i.errors import DataError
@@ -229,7 +229,9 @@ def split_result(result: InversionResult) -> list[Latent]:
     ]
 
 
-def stack_latents(latents: list[Latent], generator: Generator) -> tuple[Tensor, list[Tensor] | None]:
+def stack_latents(
+    latents: list[Latent], generator: Generator
+) -> tuple[Float[Tensor, "n num_ws w_dim"], list[Float[Tensor, "n 1 _ _"]] | None]:
     """Return latent codes [N, num_ws, w_dim] and noise maps [N, 1, r, r] (None: the generator's own), on its device.
 
     Raises:

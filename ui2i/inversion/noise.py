@@ -20,7 +20,7 @@ JITTER_SHARE = 0.75  # of the steps; it falls as a parabola and is 0 from there 
 MIN_PYRAMID_RESOLUTION = 8  # pixels; maps are looked at down to this scale
 
 
-def start_maps(generator: Generator, num_images: int) -> list[Float[Tensor, "n 1 r r"]]:
+def start_maps(generator: Generator, num_images: int) -> list[Float[Tensor, "n 1 _ _"]]:
     """Return the generator's own noise maps once for each image, lowest resolution first; none if it has no noise."""
     if not generator.config.use_noise:
         return []
@@ -29,14 +29,14 @@ def start_maps(generator: Generator, num_images: int) -> list[Float[Tensor, "n 1
 
 
 @torch.no_grad()
-def renormalize_(maps: Sequence[Tensor]) -> None:
+def renormalize_(maps: Sequence[Float[Tensor, "n 1 _ _"]]) -> None:
     """Give each map [N, 1, r, r] mean 0 and mean square 1, in place."""
     for noise in maps:
         noise.sub_(noise.mean(dim=(2, 3), keepdim=True))
         noise.mul_(noise.square().mean(dim=(2, 3), keepdim=True).clamp_min(1e-12).rsqrt())
 
 
-def whiteness_penalty(maps: Sequence[Float[Tensor, "n 1 r r"]]) -> Float[Tensor, " n"]:
+def whiteness_penalty(maps: Sequence[Float[Tensor, "n 1 _ _"]]) -> Float[Tensor, " n"]:
     """Return the squared autocorrelation at a distance of one pixel, summed over maps and scales, for each image.
 
     Each map is looked at in its own resolution and in those below, down to 8 px, made by averaging 2 x 2 pixels and

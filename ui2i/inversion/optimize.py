@@ -17,7 +17,7 @@ from ui2i.devices import fast_arithmetic
 from ui2i.errors import ConfigError, DataError
 from ui2i.inversion.encoder import Encoder
 from ui2i.inversion.search import Found, search
-from ui2i.inversion.spaces import DEFAULT_LEARNING_RATES, latent_space
+from ui2i.inversion.spaces import SEARCHES, latent_space
 from ui2i.inversion.target import Target
 from ui2i.networks.generator import Generator
 from ui2i.perceptual import Perceptual
@@ -65,6 +65,15 @@ def invert(
         DataError: there are no images, they have another shape or range, or they are too small for the backbone.
         ConfigError: the method or the start needs an encoder, and there is none.
         TrainingError: no loss of an image was finite.
+
+    >>> from ui2i.perceptual import load_perceptual
+    >>> from ui2i.settings import NetworkConfig, PerceptualConfig
+    >>> generator = Generator(NetworkConfig(img_resolution=32, w_dim=32, channel_max=16)).requires_grad_(False)
+    >>> images = torch.rand(2, 3, 32, 32) * 2 - 1
+    >>> perceptual = load_perceptual(PerceptualConfig(backbone="random"))
+    >>> found = invert(images, generator, perceptual, InversionConfig(num_steps=2))
+    >>> found.ws.shape, found.losses.shape
+    (torch.Size([2, 8, 32]), torch.Size([3, 2]))
     """
     _check_images(images, generator.config.img_resolution)
     if config.needs_encoder and encoder is None:
@@ -107,7 +116,7 @@ def learning_rate(config: InversionConfig) -> float:
         return 0.0
     if config.learning_rate is not None:
         return config.learning_rate
-    return DEFAULT_LEARNING_RATES[config.method]
+    return SEARCHES[config.method].learning_rate
 
 
 def _find(

@@ -20,7 +20,7 @@ def synthesize_feature_swap(
     swap_resolution: int,
     *,
     noise_mode: NoiseMode = "const",
-    noise: Sequence[Tensor] | None = None,
+    noise: Sequence[Float[Tensor, "#n 1 _ _"]] | None = None,
     dtype: torch.dtype = torch.float32,
 ) -> Float[Tensor, "n 3 r r"]:
     """Generate with the source's activations up to `swap_resolution` and the target's layers above.

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 import torch
-from jaxtyping import Float64
+from jaxtyping import Float, Float64
 from torch import Tensor
 
 from ui2i.datasets.prepared import PreparedDataset
@@ -26,7 +26,7 @@ MIN_IMAGES = 2
 
 
 @torch.no_grad()
-def embed(batches: Callable[[slice], Tensor], num_images: int, perceptual: Perceptual) -> Features:
+def embed(batches: Callable[[slice], Float[Tensor, "n 3 r r"]], num_images: int, perceptual: Perceptual) -> Features:
     """Return the features of images that `batches` hands out by position, [3, R, R] each in [-1, 1]."""
     parts = [
         perceptual.embed(batches(slice(start, min(start + BATCH_SIZE, num_images))))

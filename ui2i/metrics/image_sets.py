@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 import torch
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from ui2i.datasets.prepared import PreparedDataset
@@ -76,7 +76,9 @@ def of_files(
     return ImageSet(len(paths), read)
 
 
-def generated(latents: Tensor, synthesize: Synthesize, device: str = "cpu") -> ImageSet:
+def generated(
+    latents: Float[Tensor, "n z_dim"] | Float[Tensor, "n num_ws w_dim"], synthesize: Synthesize, device: str = "cpu"
+) -> ImageSet:
     """Return the images that a generator makes of codes.
 
     Args:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from ui2i.errors import BackboneError
@@ -37,7 +38,7 @@ class Inception:
         self.weights_hash = weights_hash
 
     @torch.no_grad()
-    def embed(self, images: Tensor) -> Tensor:
+    def embed(self, images: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 2048"]:
         """Return the features [N, 2048] of images [N, 3, H, W] in [-1, 1], which are rounded to 8 bits."""
         levels = torch.from_numpy(to_uint8(images)).permute(0, 3, 1, 2).contiguous().to(images.device)
         (features,) = self.network(levels)

@@ -22,6 +22,7 @@ from typing import Literal
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from ui2i.errors import CheckpointError, ConfigError
@@ -82,6 +83,15 @@ def model_distances(
         ConfigError: there is no pair, or a pair names an unknown generator, or the seed is not a 32-bit number.
         CheckpointError: generators differ in z_dim or resolution, or make images that are not finite.
         DataError: the images are too small for the backbone.
+
+    >>> from ui2i.perceptual import load_perceptual
+    >>> from ui2i.settings import NetworkConfig, PerceptualConfig
+    >>> tiny = NetworkConfig(img_resolution=32, w_dim=32, channel_max=16)
+    >>> models = {"face": Generator(tiny), "cartoon": Generator(tiny)}
+    >>> perceptual = load_perceptual(PerceptualConfig(backbone="random"))
+    >>> [distance] = model_distances(models, perceptual, DistanceConfig(num_latents=4))
+    >>> distance.source, distance.target, distance.mean > 0
+    ('face', 'cartoon', True)
     """
     pairs = list(itertools.combinations(generators, 2)) if pairs is None else [(a, b) for a, b in pairs]
     used = _used_generators(generators, pairs)
@@ -101,7 +111,7 @@ def model_distances(
     return [_summary(a, b, moments[a, b], _latent_space(used[a], used[b])) for a, b in pairs]
 
 
-def latents(config: DistanceConfig, z_dim: int) -> Tensor:
+def latents(config: DistanceConfig, z_dim: int) -> Float[Tensor, "num_latents z_dim"]:
     """Return the latent codes that `model_distances` uses [num_latents, z_dim]; fewer latents are a prefix of more.
 
     Raises:

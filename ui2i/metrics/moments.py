@@ -5,6 +5,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+from jaxtyping import Float64, Num
 
 from ui2i.errors import DataError
 
@@ -36,7 +37,7 @@ class Moments:
         self.squares = 0.0
         self.kept: list[np.ndarray] | None = [] if keep_values else None
 
-    def add(self, values: np.ndarray) -> None:
+    def add(self, values: Float64[np.ndarray, " n"]) -> None:
         """Take in a batch [N] float64, N at least 1."""
         mean = float(values.mean())
         delta = mean - self.mean
@@ -48,7 +49,7 @@ class Moments:
             self.kept.append(values)
 
     @property
-    def values(self) -> np.ndarray | None:
+    def values(self) -> Float64[np.ndarray, " count"] | None:
         """All values [count] float64; None: they were not to be kept."""
         return None if self.kept is None else np.concatenate(self.kept)
 
@@ -77,7 +78,7 @@ class Moments:
         )
 
 
-def estimate(values: Sequence[float] | np.ndarray) -> Estimate:
+def estimate(values: Sequence[float] | Num[np.ndarray, " n"]) -> Estimate:
     """Return the mean of `values` [N] and how well they determine it.
 
     Raises:

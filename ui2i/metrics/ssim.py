@@ -7,6 +7,7 @@ as levels from 0: the term for luminance is a ratio of means and not what Wang e
 
 import torch
 import torch.nn.functional as F
+from jaxtyping import Float
 from torch import Tensor
 
 from ui2i.errors import DataError
@@ -19,7 +20,7 @@ C1 = (0.01 * DATA_RANGE) ** 2
 C2 = (0.03 * DATA_RANGE) ** 2
 
 
-def ssim(x: Tensor, y: Tensor) -> Tensor:
+def ssim(x: Float[Tensor, "n c h w"], y: Float[Tensor, "n c h w"]) -> Float[Tensor, " n"]:
     """Return the mean SSIM of each pair of images [N], at most 1 (equal images) (Wang et al., Eq. 13 and 17).
 
     Equals the SSIM of the same images in [0, 1] or [0, 255] with that range's constants.

@@ -11,6 +11,7 @@ The classes of torchvision and of the package lpips compute the same, but import
 from collections.abc import Sequence
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 SHIFT = (-0.030, -0.088, -0.188)
@@ -29,7 +30,7 @@ class Scaling(nn.Module):
         self.register_buffer("shift", torch.tensor(SHIFT).reshape(1, 3, 1, 1))
         self.register_buffer("scale", torch.tensor(SCALE).reshape(1, 3, 1, 1))
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 3 h w"]:
         return (x - self.shift) / self.scale
 
 
@@ -46,7 +47,7 @@ class Backbone(nn.Module):
                 layer_slice.add_module(str(place), layers[place])
             self.add_module(f"slice{index + 1}", layer_slice)
 
-    def forward(self, x: Tensor) -> list[Tensor]:
+    def forward(self, x: Float[Tensor, "n 3 h w"]) -> list[Float[Tensor, "n _ _ _"]]:
         maps = []
         for index in range(self.num_slices):
             x = self.get_submodule(f"slice{index + 1}")(x)
@@ -63,7 +64,7 @@ class Fire(nn.Module):
         self.expand1x1 = nn.Conv2d(squeezed, expanded, kernel_size=1)
         self.expand3x3 = nn.Conv2d(squeezed, expanded, kernel_size=3, padding=1)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Float[Tensor, "n i h w"]) -> Float[Tensor, "n o h w"]:
         x = self.squeeze(x).relu_()
         return torch.cat([self.expand1x1(x), self.expand3x3(x)], dim=1).relu_()
 

@@ -3,6 +3,7 @@
 import math
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from ui2i.errors import ConfigError
@@ -24,7 +25,7 @@ class DiscriminatorBlock(nn.Module):
         self.conv1 = Convolution(in_channels, out_channels, 3, down=True, gain=half, clamp=clamp)
         self.skip = Convolution(in_channels, out_channels, 1, bias=False, activate=False, down=True, gain=half)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Float[Tensor, "n i r r"]) -> Float[Tensor, "n o r//2 r//2"]:
         if hasattr(self, "fromrgb"):
             x = self.fromrgb(x)
         return self.skip(x).add_(self.conv1(self.conv0(x)))
@@ -41,7 +42,7 @@ class DiscriminatorEpilogue(nn.Module):
         self.fc = FullyConnected(channels * 16, channels, activate=True)
         self.out = FullyConnected(channels, 1)
 
-    def forward(self, x: Tensor, num_batches: int = 1) -> Tensor:
+    def forward(self, x: Float[Tensor, "n c 4 4"], num_batches: int = 1) -> Float[Tensor, "n 1"]:
         x = x.float()
         deviation = [minibatch_stddev(batch, self.group_size) for batch in x.chunk(num_batches)]
         x = self.conv(torch.cat([x, torch.cat(deviation)], dim=1))
@@ -65,12 +66,12 @@ class Discriminator(nn.Module):
 
     def forward(
         self,
-        img: Tensor,
+        img: Float[Tensor, "n 3 r r"],
         *,
         dtype: torch.dtype = torch.float32,
         num_low_precision_resolutions: int | None = None,
         num_batches: int = 1,
-    ) -> Tensor:
+    ) -> Float[Tensor, "n 1"]:
         """Args:
             dtype: of the activations above 4 px; the returned logits are float32.
             num_low_precision_resolutions: how many resolutions, from the top, take `dtype`, while those below take
@@ -91,7 +92,7 @@ class Discriminator(nn.Module):
         return self.b4(x, num_batches)
 
 
-def minibatch_stddev(x: Tensor, group_size: int) -> Tensor:
+def minibatch_stddev(x: Float[Tensor, "n c h w"], group_size: int) -> Float[Tensor, "n 1 h w"]:
     """Return one channel [N, 1, H, W] with each group's mean standard deviation (arXiv 1710.10196, section 3).
 
     Raises:

@@ -7,6 +7,7 @@ stylegan2-ada-pytorch, so that a reader of that code finds its way and converter
 from collections.abc import Sequence
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from ui2i.errors import ConfigError
@@ -35,14 +36,14 @@ class MappingNetwork(nn.Module):
             setattr(self, f"fc{index}", layer)
         self.register_buffer("w_avg", torch.zeros(config.w_dim))
 
-    def forward(self, z: Tensor) -> Tensor:
+    def forward(self, z: Float[Tensor, "n z_dim"]) -> Float[Tensor, "n w_dim"]:
         x = z * torch.rsqrt(z.square().mean(dim=1, keepdim=True) + 1e-8)
         for index in range(self.num_layers):
             x = getattr(self, f"fc{index}")(x)
         return x
 
     @torch.no_grad()
-    def update_w_avg(self, w: Tensor) -> None:
+    def update_w_avg(self, w: Float[Tensor, "n w_dim"]) -> None:
         """Move the truncation mean towards the mean of `w` [N, w_dim]."""
         self.w_avg.lerp_(w.detach().mean(dim=0), 1 - W_AVG_DECAY)
 
@@ -83,14 +84,14 @@ class SynthesisBlock(nn.Module):
 
     def forward(
         self,
-        x: Tensor | None,
-        img: Tensor | None,
-        ws: Tensor,
+        x: Float[Tensor, "n i r r"] | None,
+        img: Float[Tensor, "n 3 r r"] | None,
+        ws: Float[Tensor, "n num_codes w_dim"],
         *,
         noise_mode: NoiseMode = "const",
-        noise: Sequence[Tensor | None] = (None, None),
+        noise: Sequence[Float[Tensor, "#n 1 s s"] | None] = (None, None),
         dtype: torch.dtype = torch.float32,
-    ) -> tuple[Tensor, Tensor]:
+    ) -> tuple[Float[Tensor, "n o s s"], Float[Tensor, "n 3 s s"]]:
         """Args:
             x: features of the block below [N, I, r/2, r/2]; None at 4 px.
             img: RGB sum of the blocks below [N, 3, r/2, r/2]; None at 4 px.
@@ -125,7 +126,7 @@ class SynthesisNetwork(nn.Module):
         """Return the block at `resolution` pixels."""
         return getattr(self, f"b{resolution}")
 
-    def check_ws(self, ws: Tensor) -> None:
+    def check_ws(self, ws: Float[Tensor, "..."]) -> None:
         """Raise ConfigError unless `ws` has the shape that this network takes."""
         expected = (self.config.num_ws, self.config.w_dim)
         if ws.ndim != 3 or tuple(ws.shape[1:]) != expected:
@@ -134,7 +135,7 @@ class SynthesisNetwork(nn.Module):
                 f"{self.config.img_resolution} px; make it with generator.broadcast(w)"
             )
 
-    def block_ws(self, ws: Tensor) -> dict[int, Tensor]:
+    def block_ws(self, ws: Float[Tensor, "n num_ws w_dim"]) -> dict[int, Float[Tensor, "n _ w_dim"]]:
         """Split ws by block: each gets one latent code a convolution and one for ToRGB, which the next block reuses."""
         split, start = {}, 0
         for resolution in self.config.block_resolutions:
@@ -143,7 +144,9 @@ class SynthesisNetwork(nn.Module):
             start += num_convs
         return split
 
-    def block_noise(self, noise: Sequence[Tensor] | None) -> dict[int, Sequence[Tensor | None]]:
+    def block_noise(
+        self, noise: Sequence[Float[Tensor, "#n 1 _ _"]] | None
+    ) -> dict[int, Sequence[Float[Tensor, "#n 1 _ _"] | None]]:
         """Split a flat list of noise maps (lowest resolution first) by block."""
         split: dict[int, Sequence[Tensor | None]] = {}
         start = 0
@@ -155,13 +158,13 @@ class SynthesisNetwork(nn.Module):
 
     def forward(
         self,
-        ws: Tensor,
+        ws: Float[Tensor, "n num_ws w_dim"],
         *,
         noise_mode: NoiseMode = "const",
-        noise: Sequence[Tensor] | None = None,
+        noise: Sequence[Float[Tensor, "#n 1 _ _"]] | None = None,
         dtype: torch.dtype = torch.float32,
         num_low_precision_resolutions: int | None = None,
-    ) -> Tensor:
+    ) -> Float[Tensor, "n 3 r r"]:
         """Generate images.
 
         Args:
@@ -200,27 +203,27 @@ class Generator(nn.Module):
         self.synthesis = SynthesisNetwork(config)
 
     @property
-    def w_avg(self) -> Tensor:
+    def w_avg(self) -> Float[Tensor, " w_dim"]:
         """Mean of w, the centre of truncation [w_dim]."""
         return self.mapping.w_avg
 
-    def truncate(self, w: Tensor, truncation_psi: float) -> Tensor:
+    def truncate(self, w: Float[Tensor, "*n w_dim"], truncation_psi: float) -> Float[Tensor, "*n w_dim"]:
         """Pull latent codes [..., w_dim] towards `w_avg`: psi 1 changes nothing, psi 0 gives the mean."""
         return w if truncation_psi == 1 else self.w_avg.lerp(w, truncation_psi)
 
-    def broadcast(self, w: Tensor) -> Tensor:
+    def broadcast(self, w: Float[Tensor, "n w_dim"]) -> Float[Tensor, "n num_ws w_dim"]:
         """Repeat one latent code an image [N, w_dim] for every layer: [N, num_ws, w_dim]."""
         return w[:, None].expand(-1, self.config.num_ws, -1)
 
     def forward(
         self,
-        z: Tensor,
+        z: Float[Tensor, "n z_dim"],
         *,
         truncation_psi: float = 1.0,
         noise_mode: NoiseMode = "const",
         dtype: torch.dtype = torch.float32,
         num_low_precision_resolutions: int | None = None,
-    ) -> Tensor:
+    ) -> Float[Tensor, "n 3 r r"]:
         """Generate images from z [N, z_dim] ~ N(0, I)."""
         w = self.truncate(self.mapping(z), truncation_psi)
         return self.synthesis(

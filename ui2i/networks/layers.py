@@ -10,6 +10,7 @@ import math
 
 import torch
 import torch.nn.functional as F
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from ui2i.ops.activation import LRELU_SLOPE, activate, is_fused, scale_channels
@@ -53,7 +54,7 @@ class FullyConnected(nn.Module):
         self.weight_gain = lr_multiplier / math.sqrt(in_features)
         self.bias_gain = lr_multiplier
 
-    def forward(self, x: Tensor, *, gain: float = 1.0) -> Tensor:
+    def forward(self, x: Float[Tensor, "n i"], *, gain: float = 1.0) -> Float[Tensor, "n o"]:
         """Return the layer's output times `gain`."""
         if self.activate:  # leaky ReLU is homogeneous
             gain = gain * LRELU_GAIN
@@ -87,7 +88,7 @@ class Convolution(nn.Module):
         self.clamp = None if clamp is None else clamp * gain
         self.padding = kernel_size // 2
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Float[Tensor, "n i _ _"]) -> Float[Tensor, "n o r r"]:
         weight = (self.weight * (self.weight_gain * self.output_gain)).to(x.dtype)
         bias = None if self.bias is None else self.bias * self.output_gain
         slope = LRELU_SLOPE if self.activate else 1.0
@@ -130,7 +131,13 @@ class SynthesisLayer(nn.Module):
         self.clamp = clamp
         self.weight_gain = 1 / math.sqrt(in_channels * 9)
 
-    def forward(self, x: Tensor, w: Tensor, noise_mode: NoiseMode = "const", noise: Tensor | None = None) -> Tensor:
+    def forward(
+        self,
+        x: Float[Tensor, "n i _ _"],
+        w: Float[Tensor, "n w_dim"],
+        noise_mode: NoiseMode = "const",
+        noise: Float[Tensor, "#n 1 r r"] | None = None,
+    ) -> Float[Tensor, "n o r r"]:
         """Args:
         x: [N, I, r', r'].
         w: [N, w_dim].
@@ -178,7 +185,7 @@ class ToRGB(nn.Module):
         self.weight_gain = 1 / math.sqrt(in_channels)
         self.clamp = clamp
 
-    def forward(self, x: Tensor, w: Tensor) -> Tensor:
+    def forward(self, x: Float[Tensor, "n i r r"], w: Float[Tensor, "n w_dim"]) -> Float[Tensor, "n 3 r r"]:
         """Args:
         x: [N, I, r, r].
         w: [N, w_dim].

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from jaxtyping import Float, Shaped
 from torch import Tensor
 from torch.autograd import Function
 
@@ -19,7 +20,7 @@ from ui2i.ops.convolution import computes_weight_gradients
 LRELU_SLOPE = 0.2
 
 
-def scale_channels(x: Tensor, scale: Tensor) -> Tensor:
+def scale_channels(x: Float[Tensor, "n c h w"], scale: Float[Tensor, "n c"]) -> Float[Tensor, "n c h w"]:
     """Multiply each image's channels by its own numbers: `x` [N, C, H, W], `scale` [N, C]."""
     if is_fused(x):
         return _Fused.apply(x, scale, None, None, 1.0, None)
@@ -27,14 +28,14 @@ def scale_channels(x: Tensor, scale: Tensor) -> Tensor:
 
 
 def activate(
-    x: Tensor,
+    x: Float[Tensor, "n c h w"],
     *,
-    scale: Tensor | None = None,
-    bias: Tensor | None = None,
-    noise: Tensor | None = None,
+    scale: Float[Tensor, "n c"] | None = None,
+    bias: Float[Tensor, " c"] | None = None,
+    noise: Float[Tensor, "#n 1 h w"] | Float[Tensor, "h w"] | None = None,
     slope: float = LRELU_SLOPE,
     clamp: float | None = None,
-) -> Tensor:
+) -> Float[Tensor, "n c h w"]:
     """Return clamp(leaky_relu(x * scale + bias + noise)) in the dtype of `x`, which is not to be used any more.
 
     Args:
@@ -58,7 +59,7 @@ def activate(
     return x if clamp is None else x.clamp(-clamp, clamp)
 
 
-def is_fused(x: Tensor) -> bool:
+def is_fused(x: Shaped[Tensor, "..."]) -> bool:
     """Tell whether the GPU's kernels take `x`."""
     return x.is_cuda and x.dtype != torch.float64 and _has_triton()
 
@@ -69,7 +70,7 @@ def _has_triton() -> bool:
     return importlib.util.find_spec("triton") is not None
 
 
-def per_channel(values: Tensor, x: Tensor) -> Tensor:
+def per_channel(values: Float[Tensor, "*n c"], x: Float[Tensor, "_ c _ _"]) -> Float[Tensor, "_ c 1 1"]:
     """View [C] or [N, C] so that it broadcasts over the pixels of `x` [N, C, r, r], in the dtype of `x`."""
     return values.to(x.dtype).reshape(-1, x.shape[1], 1, 1)
 

@@ -11,6 +11,7 @@ import dataclasses
 import torch
 import triton
 import triton.language as tl
+from jaxtyping import Float
 from torch import Tensor
 
 _BLOCK_ELEMENTS = 2048  # pixels x channels of a tile
@@ -28,8 +29,13 @@ class Gradients:
 
 
 def forward(
-    x: Tensor, scale: Tensor | None, bias: Tensor | None, noise: Tensor | None, slope: float, clamp: float | None
-) -> Tensor:
+    x: Float[Tensor, "n c h w"],
+    scale: Float[Tensor, "n c"] | None,
+    bias: Float[Tensor, " c"] | None,
+    noise: Float[Tensor, "#n 1 h w"] | Float[Tensor, "h w"] | None,
+    slope: float,
+    clamp: float | None,
+) -> Float[Tensor, "n c h w"]:
     """Return clamp(leaky_relu(x * scale + bias + noise)) in the dtype of `x`.
 
     Args:
@@ -67,10 +73,10 @@ def forward(
 
 
 def backward(
-    dy: Tensor,
-    x: Tensor | None,
-    y: Tensor | None,
-    scale: Tensor | None,
+    dy: Float[Tensor, "n c h w"],
+    x: Float[Tensor, "n c h w"] | None,
+    y: Float[Tensor, "n c h w"] | None,
+    scale: Float[Tensor, "n c"] | None,
     slope: float,
     clamp: float | None,
     *,

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 from torch.autograd import Function
 
@@ -25,12 +26,21 @@ _DILATION = [1, 1]
 _weight_gradients = True  # of the whole process: on a GPU, gradients are computed in a thread of their own
 
 
-def conv2d(x: Tensor, weight: Tensor, bias: Tensor | None = None, *, stride: int = 1, padding: int = 0) -> Tensor:
+def conv2d(
+    x: Float[Tensor, "n i _ _"],
+    weight: Float[Tensor, "o i k k"],
+    bias: Float[Tensor, " o"] | None = None,
+    *,
+    stride: int = 1,
+    padding: int = 0,
+) -> Float[Tensor, "n o _ _"]:
     """Convolve `x` [N, I, H, W] with `weight` [O, I, k, k] and add `bias` [O]."""
     return _Convolution.apply(x, weight, bias, stride, padding)
 
 
-def conv_transpose2d(x: Tensor, weight: Tensor, *, stride: int) -> Tensor:
+def conv_transpose2d(
+    x: Float[Tensor, "n i _ _"], weight: Float[Tensor, "i o k k"], *, stride: int
+) -> Float[Tensor, "n o _ _"]:
     """Return the adjoint of `conv2d` with `weight` [I, O, k, k] and no padding: [N, I, H, W] -> [N, O, H', W']."""
     return _Transposed.apply(x, weight, stride, 0, (0, 0))
 
@@ -152,7 +162,7 @@ def suits_products(size: torch.Size, shape: torch.Size) -> bool:
     return is_large and torch.backends.cpu.get_cpu_capability() == "AVX2"
 
 
-def sum_of_products(x: Tensor, dy: Tensor) -> Tensor:
+def sum_of_products(x: Float[Tensor, "n i h w"], dy: Float[Tensor, "n o h w"]) -> Float[Tensor, "o i 3 3"]:
     """Return the weight gradient [O, I, 3, 3] of a convolution with padding 1 as nine matrix products.
 
     With both activations in one padded grid, a tap's shift is an offset in memory: each tap is one product over all

@@ -8,11 +8,12 @@ inverse gives the same numbers from one plain convolution with one weight for th
 from typing import Any
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 from torch.autograd import Function
 
 
-def demodulation(weight: Tensor, styles: Tensor) -> Tensor:
+def demodulation(weight: Float[Tensor, "o i kh kw"], styles: Float[Tensor, "n i"]) -> Float[Tensor, "n o"]:
     """Inverse norms of the modulated weights (Karras et al., arXiv 1912.04958, Eq. 3).
 
     Args:
@@ -26,7 +27,7 @@ def demodulation(weight: Tensor, styles: Tensor) -> Tensor:
     return torch.rsqrt(styles.square() @ energy.t() + 1e-8)
 
 
-def map_pixels(x: Tensor, weight: Tensor) -> Tensor:
+def map_pixels(x: Float[Tensor, "n i h w"], weight: Float[Tensor, "n o i"]) -> Float[Tensor, "n o h w"]:
     """Apply each image's matrix `weight` [N, O, I] to its pixels: `x` [N, I, H, W] -> [N, O, H, W].
 
     That is a 1x1 convolution with weights of each image's own, for a handful of output channels.

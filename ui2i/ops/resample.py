@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from jaxtyping import Float
 from torch import Tensor
 from torch.autograd import Function
 
@@ -19,17 +20,19 @@ from ui2i.ops.activation import is_fused
 FIR_TAPS = (1.0, 3.0, 3.0, 1.0)
 
 
-def blur(x: Tensor, *, padding: int, gain: float = 1.0) -> Tensor:
+def blur(
+    x: Float[Tensor, "n c h w"], *, padding: int, gain: float = 1.0
+) -> Float[Tensor, "n c h+2*{padding}-3 w+2*{padding}-3"]:
     """Filter `x` [N, C, H, W] to [N, C, H + 2 padding - 3, W + 2 padding - 3]; zeros lie beyond the border."""
     return _Blur.apply(x, padding, gain)
 
 
-def upsample2x(x: Tensor) -> Tensor:
+def upsample2x(x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c 2*h 2*w"]:
     """Return `x` [N, C, H, W] at twice the resolution; zeros lie beyond the border."""
     return _Upsample.apply(x, 4.0)
 
 
-def downsample2x(x: Tensor) -> Tensor:
+def downsample2x(x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h//2 w//2"]:
     """Return `x` [N, C, H, W] (even H, W) at half the resolution; zeros lie beyond the border."""
     return _Downsample.apply(x, 1.0)
 

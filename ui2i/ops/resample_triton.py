@@ -8,13 +8,14 @@ which an output row is summed. Sums are in float32. Functions take and return NC
 import torch
 import triton
 import triton.language as tl
+from jaxtyping import Float
 from torch import Tensor
 
 _ROWS = 8  # output rows of a program
 _BLOCK_ELEMENTS = 2048  # columns x channels of a program
 
 
-def filter2d(x: Tensor, *, stride: int, padding: int, gain: float) -> Tensor:
+def filter2d(x: Float[Tensor, "n c h w"], *, stride: int, padding: int, gain: float) -> Float[Tensor, "n c _ _"]:
     """Filter `x` [N, C, H, W] and keep every `stride`-th (1 or 2) row and column; zeros lie beyond the border."""
     num_images, channels, height, width = x.shape
     size = [(side + 2 * padding - 4) // stride + 1 for side in (height, width)]
@@ -27,7 +28,7 @@ def filter2d(x: Tensor, *, stride: int, padding: int, gain: float) -> Tensor:
     return y
 
 
-def upsample2x(x: Tensor, *, gain: float) -> Tensor:
+def upsample2x(x: Float[Tensor, "n c h w"], *, gain: float) -> Float[Tensor, "n c 2*h 2*w"]:
     """Return `x` [N, C, H, W] at twice the resolution, filtered; zeros lie beyond the border."""
     num_images, channels, height, width = x.shape
     x, y = _channels_last(x), _empty(x, [2 * height, 2 * width])

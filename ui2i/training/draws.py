@@ -7,6 +7,7 @@ parts each works it off in.
 import dataclasses
 
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from ui2i.networks.generator import Generator
@@ -20,7 +21,9 @@ class LatentDraws:
     z: Tensor  # [2, N, z_dim]
     cutoff: int | Tensor  # num_ws: the second is not used; a tensor, on the device, where it is not to be looked at
 
-    def map(self, generator: Generator, positions: Tensor | None) -> tuple[Tensor, Tensor]:
+    def map(
+        self, generator: Generator, positions: Int[Tensor, " n"] | None
+    ) -> tuple[Float[Tensor, "n w_dim"], Float[Tensor, "n num_ws w_dim"]]:
         """Return w [n, w_dim] of the first latents, and the mixed latent codes ws [n, num_ws, w_dim].
 
         Args:
@@ -42,7 +45,7 @@ class NoiseDraws:
 
     maps: list[Tensor] | None
 
-    def take(self, positions: Tensor | None) -> list[Tensor] | None:
+    def take(self, positions: Int[Tensor, " n"] | None) -> list[Float[Tensor, "n 1 _ _"]] | None:
         """Return the maps of some images; None: of all."""
         if self.maps is None or positions is None:
             return self.maps
@@ -55,7 +58,7 @@ def draw_latents(
     style_mixing_prob: float,
     device: torch.device,
     *,
-    cutoff: Tensor | None = None,
+    cutoff: Int[Tensor, ""] | None = None,
 ) -> LatentDraws:
     """Draw latents, mixed at one random layer with the given probability (arXiv 1812.04948, section 3.1).
 

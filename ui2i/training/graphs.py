@@ -10,6 +10,7 @@ import dataclasses
 from collections.abc import Callable
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from ui2i.settings import TrainingConfig
@@ -49,7 +50,7 @@ class StepGraphs:
         self._pool = torch.cuda.graph_pool_handle()
         self._recordings: dict[Phase, _Recording] = {}
 
-    def run(self, phase: Phase, real_img: Tensor) -> dict[str, Tensor]:
+    def run(self, phase: Phase, real_img: Float[Tensor, "n 3 r r"]) -> dict[str, Float[Tensor, ""]]:
         """Compute a phase and return its scalars."""
         self._real_img.copy_(real_img)
         if phase in MIXING_PHASES:

@@ -13,6 +13,7 @@ import dataclasses
 from collections.abc import Callable, Iterable
 
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from ui2i.errors import ConfigError
@@ -29,7 +30,7 @@ class Part:
         return len(self.positions)
 
     @property
-    def indices(self) -> Tensor | None:
+    def indices(self) -> Int[Tensor, " n"] | None:
         """Positions to pick from the batch; None: the part is the whole batch, and nothing is to be picked."""
         return None if self.share == 1 else self.positions
 
@@ -71,11 +72,13 @@ class Sharding:
         own = (table[:, groups].flatten() for groups in cuts[first : first + self.num_micro_batches])
         return [Part(positions, len(positions) / num_images) for positions in own]
 
-    def positions(self, num_images: int, group_size: int = 1) -> Tensor:
+    def positions(self, num_images: int, group_size: int = 1) -> Int[Tensor, " n"]:
         """Return which images of the batch this process needs, in the order of its parts [n]."""
         return torch.cat([part.positions for part in self.parts(num_images, group_size)])
 
-    def mean(self, parts: Iterable[Part], compute: Callable[[Part], dict[str, Tensor]]) -> dict[str, Tensor]:
+    def mean(
+        self, parts: Iterable[Part], compute: Callable[[Part], dict[str, Float[Tensor, "..."]]]
+    ) -> dict[str, Float[Tensor, "..."]]:
         """Return the mean over the whole batch of what `compute` returns for this process's parts, detached."""
         totals: dict[str, Tensor] = {}
         for part in parts:
@@ -89,7 +92,7 @@ class Sharding:
         """Replace each process's gradients by the sum over all processes."""
         self.sum_over_processes([parameter.grad for parameter in parameters if parameter.grad is not None])
 
-    def sum_over_processes(self, tensors: list[Tensor]) -> None:
+    def sum_over_processes(self, tensors: list[Float[Tensor, "..."]]) -> None:
         """Replace tensors, in place, by their sums over all processes."""
         if self.num_processes == 1 or not tensors:
             return

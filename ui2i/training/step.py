@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from typing import Literal
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from ui2i.augmentation import AugmentationDraws, augment, draw_augmentation, update_probability
@@ -26,12 +27,12 @@ NUM_LOW_PRECISION_RESOLUTIONS_ON_GPU = 4
 
 def train_step(
     state: TrainingState,
-    real_img: Tensor,
+    real_img: Float[Tensor, "n 3 r r"],
     config: TrainingConfig,
     sharding: Sharding | None = None,
     *,
-    run: Callable[[Phase, Tensor], dict[str, Tensor]] | None = None,
-) -> dict[str, Tensor]:
+    run: Callable[[Phase, Float[Tensor, "n 3 r r"]], dict[str, Float[Tensor, ""]]] | None = None,
+) -> dict[str, Float[Tensor, ""]]:
     """Advance `state` by one batch and return the step's scalars, means over the whole batch.
 
     On an accelerator nothing waits for the device: whether the scalars are finite is for the caller to look at.
@@ -81,7 +82,7 @@ class Step:
         is_mixed = state.device.type == "cuda" and self.dtype != torch.float32
         self.low_resolutions = NUM_LOW_PRECISION_RESOLUTIONS_ON_GPU if is_mixed else None
 
-    def run(self, phase: Phase, real_img: Tensor) -> dict[str, Tensor]:
+    def run(self, phase: Phase, real_img: Float[Tensor, "n 3 r r"]) -> dict[str, Float[Tensor, ""]]:
         """Compute one phase and return its scalars."""
         if phase == "update_generator":
             return self.update_generator()
@@ -91,7 +92,7 @@ class Step:
             return self.update_discriminator(real_img)
         return self.regularize_discriminator(real_img)
 
-    def update_generator(self) -> dict[str, Tensor]:
+    def update_generator(self) -> dict[str, Float[Tensor, ""]]:
         """Lower the generator's loss, and move the truncation mean."""
         state, num_images = self.state, self.config.batch_size
         latents, noise, draws = self._latents(num_images), self._noise(num_images), self._augmentation()
@@ -111,7 +112,7 @@ class Step:
         self._apply(state.generator_optimizer)
         return means
 
-    def regularize_generator(self) -> dict[str, Tensor]:
+    def regularize_generator(self) -> dict[str, Float[Tensor, ""]]:
         """Draw the path lengths of some images to their moving mean."""
         state, config = self.state, self.config
         num_images = max(1, config.batch_size // config.path_length_batch_shrink)
@@ -141,7 +142,7 @@ class Step:
         self._apply(state.generator_optimizer)
         return means
 
-    def update_discriminator(self, real_img: Tensor) -> dict[str, Tensor]:
+    def update_discriminator(self, real_img: Float[Tensor, "n 3 r r"]) -> dict[str, Float[Tensor, ""]]:
         """Lower the discriminator's loss, and count the signs that adaptive augmentation goes by."""
         state, num_images = self.state, self.config.batch_size
         latents, noise = self._latents(num_images), self._noise(num_images)
@@ -167,7 +168,7 @@ class Step:
         self._apply(state.discriminator_optimizer)
         return means
 
-    def regularize_discriminator(self, real_img: Tensor) -> dict[str, Tensor]:
+    def regularize_discriminator(self, real_img: Float[Tensor, "n 3 r r"]) -> dict[str, Float[Tensor, ""]]:
         """Lower R1, at the images as the discriminator sees them: augmented, if they are."""
         config, draws = self.config, self._augmentation()
 
@@ -279,7 +280,7 @@ def _frozen(module: nn.Module) -> Iterator[None]:
             parameter.requires_grad_(True)
 
 
-def require_finite(scalars: dict[str, Tensor], num_steps: int) -> None:
+def require_finite(scalars: dict[str, Float[Tensor, ""]], num_steps: int) -> None:
     """Raise TrainingError, naming the scalars, unless all of them are finite."""
     if bool(torch.stack(list(scalars.values())).isfinite().all()):
         return

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from jaxtyping import Float, UInt8
 from PIL import Image
 from torch import Tensor
 
@@ -46,7 +47,7 @@ class LogWindow:
         self.start = time.perf_counter()
         self.waited = self.loader.wait_seconds
 
-    def add(self, scalars: Mapping[str, Tensor]) -> None:
+    def add(self, scalars: Mapping[str, Float[Tensor, ""]]) -> None:
         """Take the scalars of one step."""
         self.num_steps += 1
         for name, value in scalars.items():
@@ -89,7 +90,7 @@ class Events:
             if name != "kimg":
                 self.writer.add_scalar(name, value, round(row["kimg"] * 1000))
 
-    def add_samples(self, image: np.ndarray, kimg: float) -> None:
+    def add_samples(self, image: UInt8[np.ndarray, "h w 3"], kimg: float) -> None:
         """Show a sample grid [H, W, 3] uint8."""
         self.writer.add_image("samples", image, round(kimg * 1000), dataformats="HWC")
 
@@ -127,21 +128,25 @@ def peak_memory_bytes(device: torch.device) -> int:
 
 
 @torch.no_grad()
-def sample_grid(generator: Generator, *, num_images: int = NUM_SAMPLES, truncation_psi: float = 1.0) -> np.ndarray:
+def sample_grid(
+    generator: Generator, *, num_images: int = NUM_SAMPLES, truncation_psi: float = 1.0
+) -> UInt8[np.ndarray, "h w 3"]:
     """Generate at fixed latents (seed 0) and return one image [H, W, 3] uint8 of them in a square grid."""
     images = fixed_samples(generator, num_images=num_images, truncation_psi=truncation_psi)
     return grid(to_uint8(images), num_columns=round(num_images**0.5))
 
 
 @torch.no_grad()
-def fixed_samples(generator: Generator, *, num_images: int = NUM_SAMPLES, truncation_psi: float = 1.0) -> Tensor:
+def fixed_samples(
+    generator: Generator, *, num_images: int = NUM_SAMPLES, truncation_psi: float = 1.0
+) -> Float[Tensor, "n 3 r r"]:
     """Generate [N, 3, R, R] at the first latents of seed 0."""
     latents = np.random.RandomState(0).randn(num_images, generator.config.z_dim)
     z = torch.from_numpy(latents).float().to(generator.w_avg.device)
     return torch.cat([generator(part, truncation_psi=truncation_psi) for part in z.split(16)])
 
 
-def diversity(images: Tensor) -> float:
+def diversity(images: Float[Tensor, "n 3 r r"]) -> float:
     """Return how much images [N, 3, R, R] differ from each other: the mean over the pixels of their deviation."""
     return images.std(dim=0).mean().item()
 
@@ -151,7 +156,7 @@ def samples_path(run_dir: Path, kimg: float) -> Path:
     return run_dir / f"samples-{kimg:08.1f}.png"
 
 
-def film_strip(run_dir: Path, resolution: int) -> np.ndarray | None:
+def film_strip(run_dir: Path, resolution: int) -> UInt8[np.ndarray, "h w 3"] | None:
     """Return the run's sample grids as one sheet: a row a time, a column a latent; None: there are none.
 
     Of many grids some are left out, evenly; the first and the last are there.

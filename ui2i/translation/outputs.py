@@ -60,7 +60,9 @@ class Output:
     strength: float | None = None
 
     @torch.no_grad()
-    def generate(self, ws: Tensor, noise: Sequence[Tensor] | None = None) -> Tensor:
+    def generate(
+        self, ws: Float[Tensor, "n num_ws w_dim"], noise: Sequence[Float[Tensor, "#n 1 _ _"]] | None = None
+    ) -> Float[Tensor, "n 3 r r"]:
         """Return images [N, 3, R, R] for the latent codes of the images [N, num_ws, w_dim].
 
         Args:
