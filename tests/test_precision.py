@@ -156,7 +156,7 @@ def test_a_training_computes_in_what_was_chosen_and_says_so(
 
 
 def test_a_plan_names_it(network_config: NetworkConfig, machine: str) -> None:
-    assert f" images/s in {machine} on cpu" in plan_training(network_config, AUTO, num_images=9).describe()
+    assert f" images/s in {machine} on cpu" in plan_training(network_config, AUTO, num_training_images=9).describe()
 
 
 # -- going on ---------------------------------------------------------------------------------------------------------
