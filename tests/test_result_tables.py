@@ -79,7 +79,7 @@ def test_list(ui2i):
     status, out, _ = ui2i("tables", "list")
     assert status == 0
     (line,) = [line for line in out.splitlines() if "distance/cartoon" in line]
-    assert re.findall(r"[\w/]+", line) == ["distance/cartoon", "7", "2", "distance", "2"]
+    assert re.findall(r"[\w/]+", line) == ["distance/cartoon", "7", "2", "distance", "3"]
 
 
 def test_show(ui2i):

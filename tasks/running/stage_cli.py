@@ -122,7 +122,9 @@ def _run(stage: Stage, options: argparse.Namespace) -> None:
     name = _stage_name(stage) if options.name is None else options.name
     check_key(name, where=f"--{stage.option}")  # a table is named by its number
     with (
-        contextlib.nullcontext() if stage.trains and options.dry_run else steady_inputs(project, f"{stage.name}@{name}")
+        contextlib.nullcontext()
+        if stage.is_planned and options.dry_run
+        else steady_inputs(project, f"{stage.name}@{name}")
     ):
         _work(stage, options, project, name)
 
