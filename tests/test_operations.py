@@ -24,7 +24,7 @@ from flows.holding import run_lease
 from flows.services import verdicts
 from flows.services.runs import Run, open_runs
 from flows.services.verdicts import repair, verdict_of
-from tasks.running import leases
+from tasks.running import locks
 from tasks.running.dvc_stage import StageFailed, StageOutcome
 from tasks.running.locks import hold_lease, new_holder
 from ui2i.settings import InversionMethod
@@ -128,8 +128,8 @@ def test_the_same_domain_twice_is_refused_with_the_holder_s_name(project, stage)
     (second,) = states
     assert second.is_failed()
     assert "HeldError: cartoon is being made by the run 'new-domain cartoon' (process" in second.message
-    assert len(leases.lease_names(project, "run")) == 2, "a run's last state is recorded after it; its lease stays"
-    assert leases.lease_names(project, "model") == []
+    assert len(locks.lease_names(project, "run")) == 2, "a run's last state is recorded after it; its lease stays"
+    assert locks.lease_names(project, "model") == []
 
 
 def test_a_stage_that_another_run_has_is_waited_for(project, stage):
@@ -230,7 +230,7 @@ def state_of(run):
 def killed_holder(project, run):
     """Leave what the run's process leaves when it is killed."""
     with hold_lease(project, run_lease(run.id), new_holder(run.name, run.id)):
-        path = leases._holder_path(project, run_lease(run.id))
+        path = locks._lock_path(project, run_lease(run.id)).with_suffix(".json")
         note = path.read_text()
     path.write_text(note)
 

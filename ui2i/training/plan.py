@@ -35,11 +35,11 @@ class TrainingPlan:
 
     def describe(self) -> str:
         """Return the plan in lines for people."""
-        epochs = self.num_images / self.num_images
+        epochs = self.num_images / self.num_training_images
         total = self.generator_parameters + self.discriminator_parameters
         rate = self.num_images / self.seconds if self.seconds else 0.0
         lines = {
-            "images": f"{self.num_images:,} in {self.num_steps:,} steps, {epochs:.1f} times {self.num_images:,} images",
+            "images": f"{self.num_images:,} in {self.num_steps:,} steps, {epochs:.1f} times {self.num_training_images:,} images",
             "parameters": f"{total:,}, of which {self.trainable_parameters:,} are trained (generator "
             f"{self.generator_parameters:,}, discriminator {self.discriminator_parameters:,})",
             "time": f"{duration(self.seconds)} at {rate:.0f} images/s in {self.precision} on {self.device}, as "
