@@ -39,7 +39,8 @@ class TrainingPlan:
         total = self.generator_parameters + self.discriminator_parameters
         rate = self.num_images / self.seconds if self.seconds else 0.0
         lines = {
-            "images": f"{self.num_images:,} in {self.num_steps:,} steps, {epochs:.1f} times {self.num_training_images:,} images",
+            "images": f"{self.num_images:,} in {self.num_steps:,} steps, {epochs:.1f} times "
+            f"{self.num_training_images:,} images",
             "parameters": f"{total:,}, of which {self.trainable_parameters:,} are trained (generator "
             f"{self.generator_parameters:,}, discriminator {self.discriminator_parameters:,})",
             "time": f"{duration(self.seconds)} at {rate:.0f} images/s in {self.precision} on {self.device}, as "
