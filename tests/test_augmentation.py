@@ -220,7 +220,7 @@ def test_shifts_by_a_part_of_a_pixel_keep_detail() -> None:
         assert kept < amplitude(warp(stripes(0.35), source)) < 1.03
 
 
-def test_a_image_goes_on_as_its_mirror_image() -> None:
+def test_an_image_goes_on_as_its_mirror_image() -> None:
     """The middle of an image laid out with four mirror images to either side."""
     torch.manual_seed(0)
     picture, source = pictures(1, 16), draw_ada(20, 16, 1.0, transforms=GEOMETRY).source

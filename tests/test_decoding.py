@@ -216,7 +216,7 @@ def test_damaged_exif_leaves_the_image_as_it_is() -> None:
     assert load_image(data).size == (24, 16)
 
 
-def test_a_image_with_a_second_one_behind_it() -> None:
+def test_an_image_with_a_second_one_behind_it() -> None:
     # Phones append a depth map or a second view (Multi-Image Format).
     buffer = io.BytesIO()
     gradient().save(buffer, "MPO", save_all=True, append_images=[noise(8, 8)])

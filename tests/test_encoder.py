@@ -85,7 +85,7 @@ def test_the_measures_are_those_of_other_images(
     assert trained.encoder.held_out["real_lpips"] == pytest.approx(expected, abs=1e-5)
 
 
-def test_a_image_does_not_depend_on_its_neighbours(trained: Any, images: Tensor) -> None:
+def test_an_image_does_not_depend_on_its_neighbours(trained: Any, images: Tensor) -> None:
     together = trained.encoder(images)
     apart = torch.cat([trained.encoder(image[None]) for image in images])
     torch.testing.assert_close(apart, together, atol=1e-5, rtol=1e-5)

@@ -341,7 +341,7 @@ def test_equal_settings_train_equal_regressors(tiny_regressor: AttributeRegresso
     assert not torch.equal(other.layers[0].weight, tiny_regressor.layers[0].weight)
 
 
-def test_a_image_is_read_alone_as_among_others(truth: np.ndarray) -> None:
+def test_an_image_is_read_alone_as_among_others(truth: np.ndarray) -> None:
     regressor = train_regressor("cartoon", dataclasses.replace(TINY, num_epochs=4), resolution=32).train()
     together, alone = regressor.read(to_tensor(truth)), regressor.read(to_tensor(truth[3:4]))
     assert all(np.allclose(alone[name], together[name][3:4], atol=1e-4) for name in together)

@@ -185,7 +185,7 @@ def test_a_spoilt_dataset_is_not_taken_up(tmp_path: Path, decoded: list[str], na
     assert is_as_if_fresh(tmp_path)
 
 
-def test_a_image_that_changed_on_the_disk_is_not_taken_over(tmp_path: Path, decoded: list[str]) -> None:
+def test_an_image_that_changed_on_the_disk_is_not_taken_over(tmp_path: Path, decoded: list[str]) -> None:
     write(tmp_path / "raw", OLD)
     run(tmp_path)
     path = tmp_path / "out" / "images-00001.parquet"

@@ -54,7 +54,7 @@ def test_a_generated_image_is_found_again(
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_a_image_does_not_depend_on_its_neighbours(
+def test_an_image_does_not_depend_on_its_neighbours(
     model: Generator, images: Tensor, perceptual: Perceptual, method: InversionMethod
 ) -> None:
     noisy: dict[str, object] = {"latent_noise": 0.05, "optimize_noise": True}

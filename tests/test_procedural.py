@@ -43,7 +43,7 @@ def test_drawing_twice_gives_the_same_bytes(style: str) -> None:
     assert np.array_equal(draw(attributes, style), draw(attributes, style))
 
 
-def test_a_image_depends_on_its_seed_and_index_only() -> None:
+def test_an_image_depends_on_its_seed_and_index_only() -> None:
     assert sample_attributes(3, 4) == sample_attributes(3, 4)
     assert sample_attributes(3, 4) != sample_attributes(4, 3)
 

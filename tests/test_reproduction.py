@@ -355,7 +355,7 @@ def test_a_baseline_that_fails_says_why_in_its_own_words(tmp_path):
         baseline._run([sys.executable, str(script)])
 
 
-def test_a_image_that_a_baseline_left_out(made):
+def test_an_image_that_a_baseline_left_out(made):
     project, _ = made
     with pytest.raises(DataError, match=r"absent\.png cannot be read .* run baseline@cartoon again"):
         baseline.baseline_images(project.baseline("cartoon"), ["absent.png"])
