@@ -67,7 +67,7 @@ def test_commands_are_there(page: Path) -> None:
     assert said <= known_commands()
 
 
-@pytest.mark.parametrize("page", CURRENT, ids=name_of)
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_lines_are_at_most_120_columns(page: Path) -> None:
     body = re.sub(r"```.*?```", "", prose(page), flags=re.DOTALL)
     free = re.compile(r"\s*\||.*\]\(")  # tables, and links, which cannot be broken

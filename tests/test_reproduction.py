@@ -396,6 +396,7 @@ def test_a_page_of_nothing(repository, tmp_path, without_dvc):
     page = write_page(project).read_text()
     assert page.startswith("# The paper, reproduced on synthetic domains\n")
     assert page.count("Not measured yet") == 5
+    assert [line for line in page.splitlines() if len(line) > 120 and not line.startswith("|")] == []
     assert {claim["verdict"] for claim in read_claims(project)} == {"not measured"}
 
 

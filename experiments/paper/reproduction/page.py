@@ -22,6 +22,7 @@ from tasks.running.lock_file import LOCK_FILE
 from tasks.running.warning_lines import warnings_as_lines
 from ui2i.errors import UI2IError
 from ui2i.files import atomic_folder, sha256_file, write_text
+from ui2i.markdown import wrap_markdown
 
 PAGE_FILE = "reproduction.md"
 FILES_FOLDER = "reproduction"
@@ -84,7 +85,7 @@ def page_text(results: Results, images: Sequence[str], files: Sequence[str]) -> 
         "## What made it\n",
         _provenance(results, files),
     ]
-    return "\n".join(parts)
+    return wrap_markdown("\n".join(parts))
 
 
 def _provenance(results: Results, files: Sequence[str]) -> str:

@@ -33,7 +33,7 @@ def inversion_table(frames: "dict[str, pd.DataFrame]") -> PaperTable:
     ]
     return PaperTable(
         number="3",
-        title="Table III. Inversion: how well an image is given back (± standard error)",
+        title="Table III. Inversion: how well images are reconstructed (± standard error)",
         row_title="method",
         cells=(*cells, *reference),
         row_order=tuple(label(method) for method in TABLE_3),

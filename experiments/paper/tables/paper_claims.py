@@ -134,7 +134,7 @@ def truth_claims(frames: "Mapping[str, pd.DataFrame]", baselines: "Mapping[str, 
 
 
 def table_3_claims(frames: "Mapping[str, pd.DataFrame]") -> list[Claim]:
-    """Return what the paper says of Table III: its own method gives images back best (SSIM, real images).
+    """Return what the paper says of Table III: its own method reconstructs images best (SSIM, real images).
 
     Args:
         frames: rows of `INVERTED_SCHEMA` by base.
@@ -150,7 +150,7 @@ def table_3_claims(frames: "Mapping[str, pd.DataFrame]") -> list[Claim]:
         claims.append(
             Claim(
                 source="Table III",
-                text=f"The closed form gives images back better than {TABLE_3_NAMES[other]} ({other})",
+                text=f"The closed form reconstructs images better than {TABLE_3_NAMES[other]} ({other})",
                 paper=f"{TABLE_3['closed_form']:.3f} against {TABLE_3[other]:.3f}",
                 cases=tuple(cases),
             )
