@@ -4,8 +4,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-# Bytecode is made at once of what commands and stages import. Of all that is installed it would take five times as long,
-# and without it each of the first processes, or each of all where no bytecode may be written, takes seconds more.
+# Only what commands and stages import is compiled to bytecode in advance: compiling everything that is installed would
+# take five times as long. Without bytecode the first processes, or all where none may be written, take seconds longer.
 LIBRARY_IMPORTS := torch._dynamo, torch.utils.tensorboard, pyarrow.parquet, pandas, matplotlib.figure, \
 	ui2i.training.loop, ui2i.translation, ui2i.metrics.evaluation, ui2i.datasets.ingest, ui2i.curves
 FLOW_IMPORTS := flows.demo, flows.services.session, uvicorn, rich.table, prefect.server.api.server, \
@@ -29,7 +29,7 @@ $(READY): requirements.lock pyproject.toml
 	$(BIN)/python -m compileall -q ui2i tasks flows cli experiments
 	@touch $@
 
-demo: $(READY) ## drawn faces to cartoons through every stage, offline; ends with a table and a contact sheet
+demo: $(READY) ## synthetic faces to cartoons through every stage, offline; ends with a table and a contact sheet
 	$(BIN)/ui2i demo
 
 test: $(READY) ## the whole test suite except the slow marker
@@ -38,7 +38,7 @@ test: $(READY) ## the whole test suite except the slow marker
 test-slow: $(READY) ## the tests that take minutes
 	$(BIN)/python -m pytest -m slow
 
-test-faults: $(READY) ## kill a pipeline at 30 random moments and compare what it makes
+test-faults: $(READY) ## kill a pipeline at 30 random moments and compare its outputs
 	$(BIN)/python -m pytest -m faults -s
 
 check: $(READY) ## ruff, mypy, import contracts
@@ -47,10 +47,10 @@ check: $(READY) ## ruff, mypy, import contracts
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(READY) ## every benchmark but that of the peers, which needs checkouts of theirs
+bench: $(READY) ## every benchmark except the one against peers, which needs checkouts of their code
 	for file in $(filter-out benchmarks/bench_peers.py,$(wildcard benchmarks/bench_*.py)); do $(BIN)/python $$file || exit 1; done
 
-format: $(READY) ## let ruff mend what it can
+format: $(READY) ## let ruff fix what it can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 

@@ -270,7 +270,7 @@ def mark_crashed(
         typer.Argument(metavar="[RUN]...", help="Run ids. Default: only list the runs marked Running."),
     ] = None,
 ) -> None:
-    """Mark runs as crashed whose process has died.
+    """Mark runs whose process has died as crashed.
 
     After kill -9 or a power failure, Prefect keeps showing such runs as Running.
     """

@@ -277,7 +277,7 @@ def upgrade(
     context: typer.Context,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would change; change nothing.")] = False,
 ) -> None:
-    """Upgrade a project of an older version to this one's names, so that nothing has to run again."""
+    """Upgrade a project of an older version, so that nothing has to run again."""
     from tasks.running.upgrade import upgrade as upgrade_project
 
     changes = upgrade_project(context.obj.project, dry_run=dry_run)

@@ -50,7 +50,7 @@ def reproduce(
 ) -> None:
     """Reproduce the paper's tables and figures on synthetic domains.
 
-    It ends with a page that compares our values with the paper's and says which claims hold. If interrupted, rerun the
+    Ends with a page that compares our values with the paper's and says which claims hold. If interrupted, rerun the
     command to resume.
     """
     from cli.report import print_outcomes, print_paths

@@ -123,7 +123,7 @@ def style_layers(
     ] = None,
     seed: Annotated[int, typer.Option(metavar="N", help="Seed of the appearances.")] = 0,
 ) -> None:
-    """Measure diversity and similarity to the input for every number of layers that another appearance replaces."""
+    """Measure diversity and similarity to the input for every number of style layers."""
     from cli.report import print_paths, print_table
     from experiments.paper.requests.style_layers import measure
     from flows.display import working
