@@ -4,7 +4,7 @@ The literal form is one loop with Pillow: open, turn upright, crop the centered 
 nothing, hashes nothing, finds no duplicates and keeps no list. Both write the same images, and that is checked; they
 compress them unequally, Pillow as it does by itself and ingestion as `ui2i.images.PNG_LEVEL` says, so the loop is timed
 at that level too. Ratios of wall-clock time mean something on a quiet machine only, so processor time is printed too.
-SyntheticSet noise stands for photographs; real ones come from archives, each with the side to which they are brought.
+Synthetic noise stands for photographs; real ones come from archives, each with the side to which they are brought.
 Run: python benchmarks/bench_ingest.py [speed [ARCHIVE=SIDE ...] | memory]
 """
 
@@ -124,9 +124,9 @@ def unpack(archive: Path, folder: Path) -> None:
 def speed(archives: dict[Path, int]) -> None:
     print(f"{NUM_WORKERS} processes, best of {REPEATS}, load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
     print(f"whole: with starting and ending; flow: what the time of {FEW} images leaves of that of all")
-    print("                                    images a second     ratio to the loop   the same,   ms an image")
+    print("                                      images a second     ratio to the loop   the same,   ms an image")
     print(
-        f"source             to   images    loop   whole    flow      whole    flow    level {PNG_LEVEL}"
+        f"source             to     images    loop   whole    flow      whole    flow    level {PNG_LEVEL}"
         "     loop   ingest"
     )
     with tempfile.TemporaryDirectory() as place:
@@ -169,7 +169,7 @@ def report(title: str, source: Path, resolution: int) -> None:
 
 def memory() -> None:
     print(f"\nlargest resident memory, {MEMORY_RESOLUTION} px images in a tar, {NUM_WORKERS} processes")
-    print("  images   seconds   main process   largest other")
+    print("    images   seconds   main process   largest other")
     for count in COUNTS:
         with tempfile.TemporaryDirectory() as place:
             write_tar(Path(place, "raw.tar"), count)

@@ -1,4 +1,4 @@
-"""Translations against the truth: true pairs, scores between chance and the counterpart, and a judge that can read."""
+"""Translations against the truth: true pairs, scores between chance and the counterpart, and a regressor that knows its style."""
 
 import dataclasses
 import itertools

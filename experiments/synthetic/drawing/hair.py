@@ -257,13 +257,13 @@ def _swept_back(attributes: FaceAttributes, pose: Pose) -> Points:
 
 
 def bun(attributes: FaceAttributes, pose: Pose) -> Hair:
-    """SyntheticSet back into a bun on the crown."""
+    """Hair drawn back into a bun on the crown."""
     knot = ellipse((-0.3 * pose.turn, -1.14), 0.33 * attributes.hair_volume**0.5, 0.27, 32)
     return Hair(back=[knot], front=[_swept_back(attributes, pose)])
 
 
 def ponytail(attributes: FaceAttributes, pose: Pose) -> Hair:
-    """SyntheticSet back into a tail that falls over one shoulder."""
+    """Hair drawn back into a tail that falls over one shoulder."""
     side, width = attributes.hair_side, attributes.head_width
     shift = -0.2 * pose.turn
     tail = [
