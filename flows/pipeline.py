@@ -1,11 +1,11 @@
-"""The flows: in which order stages run, and what is left to look at. Served by deployments and by the `ui2i` command.
+"""The flows: the order of stages, and the artifacts of a run. Deployments and the `ui2i` command run them.
 
     pretrain       images -> a model trained from scratch
     new-domain     images -> fine-tuned models -> layer-swapped variants -> distances -> translations
-    re-evaluate    distances and translations again; distances are appended to the earlier ones
-    translate      a folder of anybody's images -> their translations
+    re-evaluate    measures and translates again; distances are appended to the earlier ones
+    translate      a folder of your images -> their translations
 
-`project` is a folder in the project (None: the current folder) in all of them.
+In all of them, `project` is a folder in the project; None: the current folder.
 """
 
 import contextlib
@@ -53,7 +53,7 @@ def pretrain(
         images: folder or .zip of its images; None: the base is registered already.
         overrides: settings of its training that differ from the section `pretrain`.
         replace: replace existing images and settings of this name.
-        follow_links: take images that links lead to outside `images` too.
+        follow_links: also copy images outside `images` that a link or list points to.
     """
     found = find_project(project)
     tell_alive(found)
@@ -85,7 +85,7 @@ def new_domain(
         modes: how to fine-tune, by default FC-FT; variants are made from the first.
         overrides: settings of the fine-tuning that differ from the section `finetune`.
         replace: replace existing images and settings of this name.
-        follow_links: take images that links lead to outside `images` too.
+        follow_links: also copy images outside `images` that a link or list points to.
     """
     found = find_project(project)
     tell_alive(found)

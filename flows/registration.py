@@ -29,7 +29,7 @@ def add_base(
         images: folder or .zip, anywhere.
         overrides: of the section `pretrain`, for this base.
         replace: replace existing images and settings of this name.
-        follow_links: take images that links lead to outside `images` too.
+        follow_links: also copy images outside `images` that a link or list points to.
 
     Returns:
         In a line, what of `images` was not copied; None: nothing.
@@ -61,7 +61,7 @@ def add_domain(
         images: folder or .zip, anywhere; None: the dataset of this name is registered.
         overrides: of the section `finetune`, for this domain.
         replace: replace existing images and settings of this name.
-        follow_links: take images that links lead to outside `images` too.
+        follow_links: also copy images outside `images` that a link or list points to.
 
     Returns:
         In a line, what of `images` was not copied; None: nothing.

@@ -64,7 +64,7 @@ def add_base_model(
         license_: that the model is under; None: what its own card says.
         generator_only: without its discriminator.
         replace: replace an existing model of this name.
-        follow_links: take images that links lead to outside `images` too.
+        follow_links: also copy images outside `images` that a link or list points to.
         progress: told bytes of the download.
 
     Raises:
