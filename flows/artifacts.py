@@ -1,4 +1,4 @@
-"""The artifacts of a run in Prefect's UI: progress, distances, contact sheet, the revision in DVC.
+"""The artifacts of a run in Prefect's UI: progress, distances, contact sheet, and the revision in DVC.
 
 Artifacts are for looking at. The files that they show are DVC's.
 """

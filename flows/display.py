@@ -117,7 +117,7 @@ def terminal_display(*, verbose: bool = False) -> Display:
 
 @contextlib.contextmanager
 def working(title: str) -> Iterator[Progress]:
-    """Show a piece of work that is no stage, as stages are shown; yield what it reports to."""
+    """Show work that is not a stage in the same way as a stage; yield the callback for its progress."""
     display, started, result = terminal_display(), time.monotonic(), "failed"
     display.start(title)
     try:

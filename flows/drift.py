@@ -1,4 +1,4 @@
-"""What a re-evaluation has changed: an artifact, and a failure if a change is larger than chance explains."""
+"""Drift found by a re-evaluation: an artifact, and a failure if a change is larger than chance explains."""
 
 from prefect.artifacts import create_markdown_artifact
 
@@ -9,7 +9,7 @@ from ui2i.errors import UI2IError
 
 
 class DriftFound(UI2IError):  # noqa: N818  # it says what happened, as the flow's state does
-    """A distance is not what it was; the new rows are in the table all the same."""
+    """A distance has changed; the new rows are in the table nevertheless."""
 
 
 def check_drift(project: Project, domain: str) -> None:

@@ -164,7 +164,7 @@ def translate(request: TranslationRequest, project: str | None = None) -> list[S
 
 
 def _tell(left_out: str | None) -> None:
-    """Log what of the images was not copied."""
+    """Log which images were not copied."""
     if left_out is not None:
         get_run_logger().warning("images: %s", left_out)
 
@@ -191,7 +191,7 @@ def _evaluation_stages(domain: str) -> list[str]:
 
 
 def _start(project: Project, stage: str) -> Callable[[], StageOutcome]:
-    """Start a stage anew if the task runner has others run beside it; return what waits for its end, or runs it."""
+    """Start a stage if the task runner runs others beside it; return a function that waits for its end, or runs it."""
     if is_parallel():
         return stage_task.submit(stage, project.root, force=True, num_threads=threads_per_stage()).result
     # In this thread, which a request to stop reaches.
@@ -200,7 +200,7 @@ def _start(project: Project, stage: str) -> Callable[[], StageOutcome]:
 
 @contextlib.contextmanager
 def _noted(failures: dict[str, UI2IError], domain: str) -> Iterator[None]:
-    """Keep one domain's failure from the others."""
+    """Note the failure of one domain, so that the others still run."""
     try:
         yield
     except UI2IError as error:

@@ -1,4 +1,4 @@
-"""New names enter a project: images are copied into `data/raw/`, the entry into `params.yaml`."""
+"""Registration of new names: images are copied into `data/raw/`, and entries are added to `params.yaml`."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -85,7 +85,7 @@ def plan_base(
     overrides: Mapping[str, Any] | None = None,
     follow_links: bool = False,
 ) -> str:
-    """Return what training a base on these images would do and cost; nothing is registered.
+    """Return the plan and the cost of training a base on these images; nothing is registered.
 
     Raises:
         UI2IError: as `add_base`.
@@ -109,7 +109,7 @@ def plan_domain(
     overrides: Mapping[str, Any] | None = None,
     follow_links: bool = False,
 ) -> str:
-    """Return what fine-tuning `base` to these images would do and cost; nothing is registered.
+    """Return the plan and the cost of fine-tuning `base` to these images; nothing is registered.
 
     Raises:
         UI2IError: as `add_domain`.

@@ -1,4 +1,4 @@
-"""Stages as Prefect tasks. DVC says what there is to do; here it is retried, limited, logged and shown."""
+"""Stages as Prefect tasks. DVC decides what has to run; this module retries, limits, logs and shows it."""
 
 import contextlib
 import importlib
@@ -30,7 +30,7 @@ STATE_LINES = 15  # of a stage that crashed, in its state's message
 
 @contextlib.contextmanager
 def ended_with_flow() -> Iterator[None]:
-    """End the stages that run in other threads, which no interrupt reaches, when the block does not end well."""
+    """If the block fails, end the stages that run in other threads, which no interrupt reaches."""
     try:
         yield
     except BaseException:
@@ -42,13 +42,13 @@ _Work = Callable[[Progress, Callable[[str], None]], StageOutcome]
 
 
 def _with_last_lines(error: StageFailed) -> StageFailed:
-    """Return the error of a stage that crashed with its last lines in the message, which becomes the state's."""
+    """Return the error of a crashed stage, with its last lines in the message, which becomes that of the state."""
     message = "\n".join([str(error), *error.lines[-STATE_LINES:]])
     return StageFailed(message, stage=error.stage, lines=error.lines, is_user_error=False)
 
 
 def _may_pass(_task: Any, _run: Any, state: Any) -> bool:
-    """Whether another try may help: what a user must mend fails again, a crash goes on from the saved state."""
+    """Whether a retry may help: a user's mistake fails again, but a crashed stage resumes from its saved state."""
     error = state.result(raise_on_failure=False)
     return isinstance(error, StageFailed) and not error.is_user_error
 
@@ -115,7 +115,7 @@ def stage_task(
     retry_condition_fn=_may_pass,
 )
 def command_task(stage: str, command: Sequence[str], root: Path) -> StageOutcome:
-    """Run a command that is no stage of DVC but reports like one.
+    """Run a command that is not a DVC stage but reports like one.
 
     Args:
         stage: what to call it.

@@ -34,7 +34,7 @@ def is_parallel() -> bool:
 
 
 def chosen_task_runner() -> TaskRunner[Any]:
-    """Return what the environment asks for.
+    """Return the task runner that the environment names.
 
     Raises:
         ConfigError: it asks for something unknown, or for what is not installed.

@@ -1,4 +1,4 @@
-"""Stages of a flow side by side: each a process with its share of the cores, all of them ended with the flow.
+"""Stages of a flow side by side: each is a process with its share of the cores, and all end with the flow.
 
 Two trainings with a core each show more images a second than one after the other with both, and what is short and
 has one core of work is done beside what is long.

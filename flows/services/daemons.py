@@ -51,7 +51,7 @@ class Service:
 
     @property
     def is_alive(self) -> bool:
-        """Whether that very process runs."""
+        """Whether this process, and not another of its number, is running."""
         with contextlib.suppress(psutil.Error):
             process = psutil.Process(self.pid)
             is_same = abs(process.create_time() - self.started) < _START_TOLERANCE_SECONDS
@@ -94,7 +94,7 @@ def services_lock(project: Project) -> Iterator[None]:
 
 
 def server_password(project: Project) -> str:
-    """Return what the server that `ui2i up` started here lets in by, as `user:password`.
+    """Return the password of the server that `ui2i up` started here, as `user:password`.
 
     Raises:
         PasswordError: it cannot be read, or others may have read it.
@@ -170,7 +170,7 @@ def _end(processes: Sequence[psutil.Process], seconds: float) -> None:
 
 
 def log_path(project: Project, name: ServiceName) -> Path:
-    """Return where a service writes what it has to say."""
+    """Return the path of a service's log."""
     return _home(project) / LOGS[name]
 
 
@@ -207,7 +207,7 @@ def _start(
 
 
 def _usual_logging(environment: dict[str, str]) -> dict[str, str]:
-    """Return an environment without the silence that suits a terminal: these write to logs."""
+    """Return an environment in which Prefect logs: services write to files, not to a terminal."""
     return {name: value for name, value in environment.items() if not name.startswith("PREFECT_LOGGING_")} | {
         name: os.environ[name] for name in ("PREFECT_LOGGING_LEVEL",) if name in os.environ
     }

@@ -27,7 +27,7 @@ _KEPT_LINES = 5
 
 
 class DeployError(UI2IError):
-    """The deployments could not be made known to the server."""
+    """The deployments could not be registered with the server."""
 
 
 def job_template(project: Project) -> dict[str, Any]:
@@ -75,7 +75,7 @@ def ensure_pool(project: Project, *, limit: int, is_own: bool) -> None:
 
 
 def deploy(project: Project) -> None:
-    """Make every deployment of the project's `prefect.yaml` known to the server, in its present form.
+    """Register every deployment of the project's `prefect.yaml` with the server, or update it.
 
     Raises:
         ConfigError: there is no such file.
@@ -100,7 +100,7 @@ def deploy(project: Project) -> None:
 
 
 def trigger(deployment: str, parameters: Mapping[str, Any]) -> tuple[str, str]:
-    """Have a deployment run by the next worker that is free.
+    """Create a run of a deployment; the next free worker takes it.
 
     Args:
         deployment: its name, e.g. `new-domain`.

@@ -25,7 +25,7 @@ _USER_CHOICES = ("PREFECT_API_URL", "PREFECT_PROFILE")
 
 
 def prepare_environment(root: Path, *, verbose: bool = False) -> bool:
-    """Set what the user has not set. Must run before the first import of Prefect.
+    """Set every variable that the user has not set. Must run before the first import of Prefect.
 
     Args:
         root: the project, whose `.prefect/` holds Prefect's database and logs.

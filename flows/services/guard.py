@@ -1,4 +1,4 @@
-"""A server answers to its own address alone.
+"""A server answers requests to its own address only.
 
 A page of any site may send requests to a port of this machine: the browser does, and names the page in `Origin`. A
 name that first led to the page's own server and then to 127.0.0.1 even makes them requests of one origin; `Host` still
@@ -26,14 +26,14 @@ Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 @dataclasses.dataclass(frozen=True)
 class Addresses:
-    """What a server may be called."""
+    """The names by which a server may be addressed."""
 
     hosts: frozenset[str]  # as in `Host`, e.g. `127.0.0.1:4200`
     origins: frozenset[str]  # as in `Origin`, e.g. `http://127.0.0.1:4200`
 
 
 def own_addresses(listener: socket.socket, names: Iterable[str] = ()) -> Addresses:
-    """Return what a server on this socket may be called.
+    """Return the names by which a server on this socket may be addressed.
 
     Args:
         names: further host names by which others reach it, directly or through a proxy that may speak HTTPS.
@@ -49,7 +49,7 @@ def own_addresses(listener: socket.socket, names: Iterable[str] = ()) -> Address
 
 
 class Guard:
-    """An ASGI application around another that refuses what is addressed to somebody else or sent by another's page."""
+    """An ASGI wrapper that refuses requests to another host's name and requests from another site's page."""
 
     def __init__(self, application: Application, addresses: Addresses) -> None:
         self._application = application

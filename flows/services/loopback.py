@@ -1,4 +1,4 @@
-"""This machine's own address: who reaches what listens there, and how it is reached."""
+"""This machine's loopback address: who can reach a server there, and how to bypass proxies."""
 
 import os
 import urllib.parse
@@ -9,12 +9,12 @@ _ALL = "*"  # which means that only if nothing stands beside it
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches a server that listens there."""
+    """Whether a server that listens there is reachable only from this machine."""
     return host in LOOPBACK or host.startswith("127.")
 
 
 def is_loopback_url(url: str) -> bool:
-    """Whether only this machine reaches the server at `url`."""
+    """Whether the server at `url` is reachable only from this machine."""
     return is_loopback(urllib.parse.urlsplit(url).hostname or "")
 
 

@@ -31,7 +31,7 @@ Say = Callable[[str], None]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Up:
-    """What is up."""
+    """The server and the worker that are up."""
 
     url: str  # of the server's API
     is_own_server: bool  # it was started here
@@ -39,7 +39,7 @@ class Up:
 
     @property
     def ui(self) -> str:
-        """Where people look."""
+        """The address of the UI."""
         return self.url.removesuffix("/api")
 
 
@@ -52,7 +52,7 @@ def bring_up(
     limit: int = DEFAULT_LIMIT,
     say: Say,
 ) -> Up:
-    """Start what is missing of a server and a worker, and tell the server what there is to run. May be done again.
+    """Start the server and the worker if they are missing, and deploy `prefect.yaml`. May be repeated.
 
     Args:
         host: to listen on; anything but loopback lets other machines try the password.

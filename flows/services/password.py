@@ -1,4 +1,4 @@
-"""The password of the project's own server, and what else in `.prefect/` is nobody's but its owner's.
+"""The password of the project's own server, and the other private files in `.prefect/`.
 
 Whoever may start runs can run any program as the worker's user. A port of this machine is open to all its users and to
 the pages in their browsers, so that a password is needed there, too. `ui2i up` keeps it in `.prefect/auth`, which only
@@ -23,16 +23,16 @@ _PRIVATE_FILE = 0o600
 
 
 class PasswordError(UI2IError):
-    """The password of a server cannot be read, or cannot be kept from others."""
+    """The password of a server cannot be read, or cannot be kept secret."""
 
 
 def new_password() -> str:
-    """Return a random one in the form that Prefect wants, `user:password`."""
+    """Return a random password in Prefect's form, `user:password`."""
     return f"{_USER}:{secrets.token_urlsafe(_NUM_BYTES)}"
 
 
 def make_private(home: Path) -> None:
-    """Make Prefect's folder, with a database in it that nobody else can read.
+    """Create Prefect's folder, with a database in it that nobody else can read.
 
     SQLite gives the files beside a database the mode of the database.
 
@@ -53,7 +53,7 @@ def make_private(home: Path) -> None:
 
 
 def make_password(home: Path) -> str:
-    """Return the password that is kept in Prefect's folder; make one first if there is none.
+    """Return the password in Prefect's folder, which is created if there is none.
 
     Raises:
         PasswordError: it cannot be written or read, or others may have read it.

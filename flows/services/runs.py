@@ -1,4 +1,4 @@
-"""Runs that Prefect takes for running although their process is gone.
+"""Runs still marked Running whose process has died.
 
 A run that is killed together with whoever watched it (kill -9, a power failure) stays "Running"
 (PrefectHQ/prefect#16746). It holds no slot for long, but it clutters every list.
@@ -31,7 +31,7 @@ GONE = "its process has died; rerun it to resume where it stopped"
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Run:
-    """A run that has begun and not ended, as far as Prefect knows."""
+    """A run that Prefect lists as begun and not ended."""
 
     id: str
     name: str
@@ -41,12 +41,12 @@ class Run:
 
 
 def running_runs() -> list[Run]:
-    """Return the runs that Prefect takes for running, the oldest first."""
+    """Return the runs marked Running, oldest first."""
     return [run for run in open_runs() if run.state is StateType.RUNNING]
 
 
 def open_runs() -> list[Run]:
-    """Return the runs that Prefect takes for running, about to run, or about to be cancelled, the oldest first."""
+    """Return the runs marked Running, Pending or Cancelling, oldest first."""
     wanted = FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=list(OPEN))))
     with get_client(sync_client=True) as client:
         found = client.read_flow_runs(flow_run_filter=wanted)
@@ -64,7 +64,7 @@ def open_runs() -> list[Run]:
 
 
 def mark_crashed(run_ids: Sequence[str]) -> None:
-    """Mark runs as crashed, whatever Prefect takes them for.
+    """Mark runs as crashed, whatever their state.
 
     Raises:
         ConfigError: one of them is not running; none is changed then.
@@ -78,7 +78,7 @@ def mark_crashed(run_ids: Sequence[str]) -> None:
 
 
 def close(run: Run) -> str:
-    """Give a run whose process is gone the state that this is; return the state's name.
+    """Set the state of a run whose process has died, and return the state's name.
 
     A run that had not begun is scheduled again, so that a worker takes it; of one that had, the tasks are closed too.
     """

@@ -1,4 +1,4 @@
-"""A Prefect server for the length of one command, so that none need be set up.
+"""A Prefect server for the duration of one command, so that none needs to be set up.
 
 Prefect would start one itself, but only after its own import, and importing the server takes most of the time that a
 run needs to begin. Started here as a process before Prefect is imported, it gets ready meanwhile. It listens from the
@@ -90,7 +90,7 @@ def temporary_server(home: Path) -> Iterator[str]:
 
 @contextlib.contextmanager
 def named_server(url: str, password: str | None = None) -> Iterator[None]:
-    """Let Prefect's variables name a server meanwhile.
+    """Set Prefect's variables to a server for the duration of the block.
 
     Args:
         password: of a server of the project's own, which is reached directly; None: the user's variables let in.
@@ -137,7 +137,7 @@ def wait_for_server(url: str, *, password: str | None = None, timeout_seconds: f
 
 
 def _questions(url: str, password: str | None) -> list[urllib.request.Request]:
-    """Return what is asked of a server: whether it is there, and whether it lets us in, which needs its database."""
+    """Return the requests that test whether a server answers and, for which it needs its database, accepts us."""
     questions = [urllib.request.Request(f"{url}/health")]
     if password is not None:
         token = base64.b64encode(password.encode()).decode()
@@ -146,7 +146,7 @@ def _questions(url: str, password: str | None) -> list[urllib.request.Request]:
 
 
 def _opener(url: str, *, is_own: bool) -> urllib.request.OpenerDirector:
-    """Return what asks: through a proxy only if the server is on another machine, and another's."""
+    """Return an opener that uses a proxy only for a server on another machine."""
     is_direct = is_own or is_loopback_url(url)
     return urllib.request.build_opener(*([urllib.request.ProxyHandler({})] if is_direct else []))
 

@@ -1,4 +1,4 @@
-"""Prefect made ready for the flows of one command, and wound up after them."""
+"""Prefect prepared for the flows of one command, and shut down after them."""
 
 import contextlib
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ REACH_SECONDS = 20.0
 
 @contextlib.contextmanager
 def prefect_session(project: Project, *, verbose: bool = False) -> Iterator[bool]:
-    """Let flows run inside: on the user's server if there is one, else on that of `ui2i up`, else on a temporary one.
+    """Let flows run in the block: on the user's server, else on that of `ui2i up`, else on a temporary one.
 
     Args:
         verbose: let Prefect write its own log to the terminal.
@@ -49,7 +49,7 @@ def prefect_session(project: Project, *, verbose: bool = False) -> Iterator[bool
 
 
 def _send_rest() -> None:
-    """Send what Prefect still keeps to itself; it would try so when the server is gone."""
+    """Send what Prefect has not sent yet; otherwise it would try after the server is gone."""
     from prefect.events.worker import EventsWorker
     from prefect.logging.handlers import APILogHandler
 

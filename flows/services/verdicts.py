@@ -26,7 +26,7 @@ BEGIN_SECONDS = 60.0
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Repair:
-    """What was found and mended."""
+    """What was found and repaired."""
 
     closed: tuple[tuple[Run, str], ...]  # runs and the state that each has now
     unknown: tuple[Run, ...]  # whose process may be on another machine
@@ -35,7 +35,7 @@ class Repair:
 
 
 def verdict_of(project: Project, run: Run, *, is_own_server: bool) -> Verdict:
-    """Say whether a run's process lives.
+    """Return whether a run's process is alive.
 
     A lease that is held says yes and one that is noted but free says no, at once. A run without a note has not come to
     leaving one, and then its process is on its way; or it died before; or it is elsewhere.
@@ -54,9 +54,9 @@ def verdict_of(project: Project, run: Run, *, is_own_server: bool) -> Verdict:
 
 
 def repair(project: Project, *, is_own_server: bool) -> Repair:
-    """Close every run whose process is gone, and mend what a kill may have left: DVC's files, slots of trainings.
+    """Close every run whose process has died, and repair what a kill may have left: DVC's files, slots of trainings.
 
-    Outputs need no mending: each is whole or absent, and the next run of its stage removes what lies beside it.
+    Outputs need no repair: each is whole or absent, and the next run of its stage removes what lies beside it.
     """
     verdicts = [(run, verdict_of(project, run, is_own_server=is_own_server)) for run in open_runs()]
     closed = []
@@ -83,7 +83,7 @@ def _is_on_its_way(run_id: str) -> bool:
 
 
 def _forget_the_dead(project: Project) -> None:
-    """Remove leases of runs that were closed by somebody else, such as their worker."""
+    """Remove the leases of runs that something else closed, such as their worker."""
     for name in lease_names(project, "run"):
         if not is_held(project, name):
             forget_run(project, name.removeprefix("run-"))
