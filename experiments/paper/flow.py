@@ -22,7 +22,7 @@ NAME = "reproduction"
 
 @flow(name="reproduce", flow_run_name="reproduce in {project}")
 def reproduce(project: str, only: list[str] | None = None) -> list[StageOutcome]:
-    """Make the paper's tables and figures, and the page that sets them beside the paper's own.
+    """Make the paper's tables and figures, and the page that compares them with the paper's own.
 
     Stages that are up to date are skipped, so that an interrupted run resumes. The page is made from what exists.
 
@@ -50,7 +50,7 @@ def reproduce(project: str, only: list[str] | None = None) -> list[StageOutcome]
 
 
 def _show_results(project: Project, stages: list[str]) -> None:
-    """Leave tables, sheets, hashes and the page as artifacts, as far as they are there."""
+    """Leave the existing tables, sheets, hashes and the page as artifacts."""
     for domain in load_params(project).domains:
         if project.distance_table(domain).is_file():
             show_distances(project, domain)

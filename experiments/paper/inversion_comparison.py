@@ -85,7 +85,7 @@ def compare_inversions(
 
 
 def generated_contestant(generator: Generator, count: int, *, seed: int, truncation_psi: float = 1.0) -> Contestant:
-    """Return images of the generator itself, as files would hold them, with their codes."""
+    """Return images of the generator itself, as files would store them, with their latent codes."""
     with torch.no_grad():
         z = torch.randn(count, generator.config.z_dim, generator=torch.Generator().manual_seed(seed))
         w = generator.truncate(generator.mapping(z.to(generator.w_avg.device)), truncation_psi)
@@ -108,7 +108,7 @@ def summarize_inversions(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, An
 
 
 def default_contest(config: InversionConfig, *, with_encoder: bool, encoder_steps: int) -> list[InversionConfig]:
-    """Return the settings of Table III: all methods alike, each at its own rate, and `w` from the encoder's code."""
+    """Return the settings of Table III: each method at its own learning rate, `w` also from the encoder's latent code."""
     methods: tuple[InversionMethod, ...] = ("closed_form", "directions", "w", "closed_form_plus", "w_plus")
     if with_encoder:
         methods += ("encoder", "in_domain")

@@ -36,7 +36,7 @@ FIGURE_SET = "paper"
 
 @dataclass(frozen=True, kw_only=True)
 class RegressorConfig:
-    """A network that reads the attributes of synthetic images, and the drawings it is trained on."""
+    """A network that predicts the attributes of synthetic images, and the drawings it is trained on."""
 
     num_drawings: Sample = 12_000
     num_held_out: Sample = 1000  # further drawings, on which the regressor is evaluated

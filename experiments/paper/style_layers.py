@@ -1,4 +1,4 @@
-"""How many layers another appearance should take over: diversity against similarity to the input.
+"""How many style layers to replace: diversity against similarity to the input.
 
 LPIPS_d is the mean distance between the versions of one input with different sampled appearances, LPIPS_s that between
 a version and its input (paper, Table II). With every style input that is handed over both grow, or diversity would

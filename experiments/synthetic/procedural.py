@@ -1,4 +1,4 @@
-"""A dataset without a camera: images of parametric faces, in several styles, free of anyone's rights.
+"""Synthetic datasets: images of parametric faces in several styles, free of anyone's rights.
 
 An image follows from a seed, an index and a style. The same seed and index in two styles of people show the same
 person in the same pose, and in two styles of animals the same animal, so that a translation between the styles can be

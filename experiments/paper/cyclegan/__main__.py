@@ -164,7 +164,7 @@ def check(source: ImageSet, target: ImageSet, test: ImageSet) -> None:
 
 @torch.no_grad()
 def translate(generator: Generator, images: Images, device: str) -> Images:
-    """Return what a generator makes of images, in single precision."""
+    """Return a generator's translations of images, in single precision."""
     parts = [images[start : start + BATCH_SIZE] for start in range(0, len(images), BATCH_SIZE)]
     return np.concatenate([to_uint8(generator(to_tensor(part).to(device))) for part in parts])
 

@@ -1,4 +1,4 @@
-"""What a training of CycleGAN is told, and what it carries from one step to the next (arXiv 1703.10593, section 4)."""
+"""The settings of a CycleGAN training, and its state (arXiv 1703.10593, section 4)."""
 
 import dataclasses
 import json
@@ -26,7 +26,7 @@ _PARTS = (*_NETWORKS, "generator_optimizer", "discriminator_optimizer", "fake_ta
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What decides a run; the defaults are the paper's but for the width and the precision."""
+    """The settings that decide a run; the defaults are the paper's except for the width and the precision."""
 
     minutes: float | None = None  # of training by the clock; None: `kimg` alone ends it
     kimg: float | None = None  # thousands of images of each domain; None: `minutes` alone end it
@@ -80,7 +80,7 @@ class ImageBuffer:
         self._random = torch.Generator().manual_seed(seed)
 
     def exchange(self, fakes: Tensor) -> Tensor:
-        """Take in fakes [N, 3, R, R] and return as many: each the new one or, with probability 1/2, one that was kept.
+        """Add fakes [N, 3, R, R] and return as many: each is the new one or, with probability 1/2, an older one.
 
         An older image that is handed out leaves its place to the new one. Until the buffer is full all are kept and
         handed out at once.
@@ -102,7 +102,7 @@ class ImageBuffer:
         return {"images": self.images, "random": self._random.get_state()}
 
     def load_state_dict(self, values: dict[str, Any]) -> None:
-        """Go on where the state was taken."""
+        """Restore a state."""
         self.images = list(values["images"])
         self._random.set_state(values["random"].cpu())
 

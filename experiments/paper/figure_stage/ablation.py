@@ -1,4 +1,4 @@
-"""Figures 7 and 8: the same latents in all models of each family, and how near the base and the domain each stays."""
+"""Figures 7 and 8: the same latents in all models of each family, and their distance to the base and the domain."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -33,7 +33,7 @@ class Measured:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Ablation:
-    """What was measured in one family, and what its images show."""
+    """The measurements and the images of one family."""
 
     family: "Family"
     direct: "dict[str, list[FigureModel]]"  # by domain

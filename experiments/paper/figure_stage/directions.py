@@ -1,4 +1,4 @@
-"""Figure 6: semantic directions of each base in every model of its family, and what they move, as tables."""
+"""Figure 6: semantic directions of each base in every model of its family, and tables of what they change."""
 
 import dataclasses
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What all figures are made from: model families, their images and latent codes, attribute regressors."""
+"""The inputs of all figures: model families, their images and latent codes, attribute regressors."""
 
 import dataclasses
 import json

@@ -38,7 +38,7 @@ def swap_models(models: Sequence[FigureModel], direct: Sequence[FigureModel]) ->
 
 
 def ablation_sheet(family: Family, images: ImagesByModel) -> Sheet:
-    """Return the part of Figure 7 that is a family's: the base's row, then each domain's; a column is a latent."""
+    """Return a family's part of Figure 7: the base's row, then each domain's; each column is one latent."""
     rows = [Row(family.base.domain, images[family.base.name])]
     for models in family.domains.values():
         shown = ablation_models(models)
@@ -53,7 +53,7 @@ def swap_sheet(
     others: Sequence[Sequence[FigureModel]],
     images: ImagesByModel,
 ) -> Sheet:
-    """Return the part of Figure 8 that is a family's: a row is a domain, a column a way to make its model.
+    """Return a family's part of Figure 8: each row is a domain, each column a way to make its model.
 
     The first row shows the first latent, the next the next.
 
@@ -75,7 +75,7 @@ def swap_sheet(
 
 
 def _column(model: FigureModel) -> str:
-    """Return the heading under which a model stands."""
+    """Return a model's column heading."""
     if model.mode == SCRATCH:
         return "from scratch"
     if model.swap_resolution is not None and not model.mode.startswith(DIRECT):

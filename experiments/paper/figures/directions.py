@@ -30,7 +30,7 @@ _TINY = 1e-12
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Agreement:
-    """How alike the directions' changes are in two models."""
+    """Similarity of the directions' changes in two models."""
 
     cosines: Float64[np.ndarray, " directions"]  # of each direction with itself
     chance: Float64[np.ndarray, " directions"]  # of each in the base with the others in the model, the mean

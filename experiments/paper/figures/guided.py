@@ -26,7 +26,7 @@ def guided_images(
     references: Sequence[Reference],
     config: TranslationConfig,
 ) -> tuple[Images, Guided]:
-    """Return the plain translations of contents to a domain, and those with each reference's appearance."""
+    """Return translations of contents to a domain, plain and with each reference's appearance."""
     model = family.first[domain]
     outputs = plan_outputs(
         family.base.generator,

@@ -14,7 +14,7 @@ SCRATCH = "scratch"
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class FigureModel:
-    """One generator under the names that figures and tables give it."""
+    """One generator, with its names in figures and tables."""
 
     domain: str
     mode: str  # scratch, FT, FC-FT, FC-FT-LS8, Direct-LS8, ...

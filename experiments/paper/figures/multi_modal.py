@@ -21,7 +21,7 @@ Images = UInt8[np.ndarray, "n r r 3"]
 def multi_modal_images(
     family: Family, ws: Float[Tensor, "n num_ws w_dim"], config: TranslationConfig, *, seed: int
 ) -> dict[str, Images]:
-    """Return what the inputs with these latent codes become, by variant.
+    """Return the translations of these latent codes, by variant.
 
     These are `reconstruction`; each domain's name; and `<domain>-style<k>`, with the k-th sampled appearance.
     """

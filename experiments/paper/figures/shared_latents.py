@@ -1,4 +1,4 @@
-"""What models make of the same latents, measured against the base's images of them: for Figures 7 and 8.
+"""Images of several models for the same latents, compared with the base's: for Figures 7 and 8.
 
     lpips   between a model's image of a latent and the base's: lower is more similar (Eq. 1)
     fd, kd  distance of a model's images to the target domain's, as distributions: lower is more like the domain
@@ -40,7 +40,7 @@ class Measures:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class KeptTraits:
-    """How well attributes of the base's images can be read from a model's."""
+    """How well the attributes of the base's images can be predicted from a model's."""
 
     attributes: tuple[str, ...]
     values: Float64[np.ndarray, " attributes"]

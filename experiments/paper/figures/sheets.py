@@ -1,4 +1,4 @@
-"""Contact sheets put together into one image, and images as small WebP files."""
+"""Contact sheets combined into one image, and images as small WebP files."""
 
 import io
 import os
@@ -23,13 +23,13 @@ def white(like: UInt8[np.ndarray, "r r 3"]) -> UInt8[np.ndarray, "r r 3"]:
 
 
 def below(sheets: Sequence[Sheet]) -> Sheet:
-    """Return sheets one under the other, each at the left, on white."""
+    """Return sheets stacked vertically, aligned left, on white."""
     width = max(sheet.shape[1] for sheet in sheets)
     return np.concatenate([_padded(sheet, sheet.shape[0], width) for sheet in sheets])
 
 
 def beside(sheets: Sequence[Sheet]) -> Sheet:
-    """Return sheets one beside the other, each at the top, on white."""
+    """Return sheets side by side, aligned at the top, on white."""
     height = max(sheet.shape[0] for sheet in sheets)
     return np.concatenate([_padded(sheet, height, sheet.shape[1]) for sheet in sheets], axis=1)
 

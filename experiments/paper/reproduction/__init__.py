@@ -1,1 +1,1 @@
-"""A project that reproduces the paper, and the page of what it found."""
+"""A project that reproduces the paper, and its page of results."""

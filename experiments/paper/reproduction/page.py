@@ -103,7 +103,7 @@ def _provenance(results: Results, files: Sequence[str]) -> str:
 
 
 def _write_files(results: Results, folder: Path) -> None:
-    """Write what is small enough to keep: settings, hashes, claims, costs, tables of means."""
+    """Write the small files: settings, hashes, claims, costs, tables of means."""
     project, tables = results.project, results.project.data_dir / "tables"
     copied = [project.params_path, project.root / LOCK_FILE]
     copied += [*project.figures.glob("*.parquet"), *project.figures.glob("*.json")]
@@ -123,7 +123,7 @@ def _write_files(results: Results, folder: Path) -> None:
 
 
 def _join_tables(paths: Sequence[Path], path: Path) -> None:
-    """Write the rows of tables of one schema into one file; none, if there are none."""
+    """Write the rows of tables of one schema into one file, if there are any."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 

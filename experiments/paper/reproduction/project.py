@@ -35,7 +35,7 @@ _BACKBONES: "tuple[BackboneName, ...]" = ("squeeze", "alex", "vgg")
 
 @dataclasses.dataclass(frozen=True)
 class Prepared:
-    """A project that is ready, and what people should know of it."""
+    """A prepared project, and notes for the user."""
 
     project: Project
     notes: tuple[str, ...]
@@ -144,7 +144,7 @@ def _place(out: Path | None, *, quick: bool) -> tuple[str, Project, Path]:
 
 
 def _check_folder(root: Path, name: str) -> None:
-    """Refuse a folder that holds another project, another experiment or anybody's files."""
+    """Refuse a folder with another project, another experiment or other files."""
     if not root.exists() or (root.is_dir() and not any(root.iterdir())):
         return
     try:
@@ -157,7 +157,7 @@ def _check_folder(root: Path, name: str) -> None:
 
 
 def _copy(source: Path, destination: Path) -> None:
-    """Copy a file unless it is there and equal: DVC would look at it again."""
+    """Copy a file unless an equal one exists: DVC would hash it again."""
     data = source.read_bytes()
     if not destination.is_file() or destination.read_bytes() != data:
         write_bytes(destination, data)

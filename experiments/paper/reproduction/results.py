@@ -1,4 +1,4 @@
-"""What a reproduction has measured, read for its page: tables, claims and costs, as far as they are there."""
+"""The results of a reproduction, read for its page: tables, claims and costs, as far as they exist."""
 
 import dataclasses
 from collections.abc import Callable
@@ -24,7 +24,7 @@ _T = TypeVar("_T")
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Results:
-    """Everything that the page says. What has not been measured is None or left out."""
+    """Everything that the page reports. What has not been measured is None or left out."""
 
     project: Project
     params: Params

@@ -1,4 +1,4 @@
-"""A sheet of translations: input, reconstruction, what each system makes of it, and the true counterpart."""
+"""A sheet of translations: input, reconstruction, each system's output, and the true counterpart."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -59,7 +59,7 @@ def _counterparts(results: Results, domain: str, base: str, paths: list[str]) ->
 
 
 def _drawn(folder: Path, paths: list[str]) -> "list[DrawnImage]":
-    """Return what some files of a folder were drawn from, without a look at all the others."""
+    """Return the attributes that some files of a folder were drawn from, without reading all the others."""
     import pyarrow.parquet as pq
 
     from experiments.paper.truth import DrawnImage

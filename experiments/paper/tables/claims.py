@@ -50,7 +50,7 @@ class Claim:
 
     @property
     def verdict(self) -> Verdict:
-        """Whether it holds here."""
+        """Whether the claim holds here."""
         found = {case.status for case in self.cases}
         if not found:
             return "not measured"
@@ -71,7 +71,7 @@ class Claim:
         return "; ".join(parts)
 
     def to_row(self) -> dict[str, str]:
-        """Return it in words."""
+        """Return the claim's evidence in words."""
         return {
             "source": self.source,
             "claim": self.text,

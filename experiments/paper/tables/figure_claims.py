@@ -13,7 +13,7 @@ CONTROL = "scratch"
 
 
 def figure_6_claims(agreement: "pd.DataFrame") -> list[Claim]:
-    """Return what the paper says of Figure 6, over the directions.
+    """Return the paper's claims about Figure 6, over the directions.
 
     Args:
         agreement: rows of `AGREEMENT_SCHEMA`; those of the bases themselves are passed over.
@@ -45,7 +45,7 @@ def figure_6_claims(agreement: "pd.DataFrame") -> list[Claim]:
 
 
 def figure_7_claims(measures: "pd.DataFrame") -> list[Claim]:
-    """Return what the paper says of Figure 7.
+    """Return the paper's claims about Figure 7.
 
     Args:
         measures: rows of `MEASURES_SCHEMA`.
@@ -71,7 +71,7 @@ def figure_7_claims(measures: "pd.DataFrame") -> list[Claim]:
 
 
 def figure_8_claims(measures: "pd.DataFrame") -> list[Claim]:
-    """Return what the paper says of Figure 8; rows as in `figure_7_claims`."""
+    """Return the paper's claims about Figure 8; rows as in `figure_7_claims`."""
     return [
         _claim(
             measures,

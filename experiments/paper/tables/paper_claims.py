@@ -28,7 +28,7 @@ PAPER_COLUMNS = {
 
 
 def table_1_claims(cells: Sequence[Cell]) -> list[Claim]:
-    """Return what the paper says of Table I, from measured cells of any columns."""
+    """Return the paper's claims about Table I, from measured cells of any columns."""
     by_place = {(cell.row, cell.column): (cell.value, cell.sem) for cell in cells if cell.origin == "measured"}
     columns = list(dict.fromkeys(cell.column for cell in cells if cell.origin == "measured"))
     rows = list(TABLE_1)
@@ -67,7 +67,7 @@ def table_1_claims(cells: Sequence[Cell]) -> list[Claim]:
 
 
 def table_2_claims(frame: "pd.DataFrame") -> list[Claim]:
-    """Return what the paper says of Table II.
+    """Return the paper's claims about Table II.
 
     Args:
         frame: rows of `EVALUATION_SCHEMA` for images that were translated, the last of each system and domain.
@@ -93,7 +93,7 @@ def table_2_claims(frame: "pd.DataFrame") -> list[Claim]:
 
 
 def truth_claims(frames: "Mapping[str, pd.DataFrame]", baselines: "Mapping[str, pd.DataFrame]") -> list[Claim]:
-    """Return what the ground truth says to the paper's central claim. The paper could not measure it.
+    """Return the ground truth's verdict on the paper's central claim. The paper could not measure it.
 
     Args:
         frames: rows of `TRUTH_SCHEMA` of each domain's own translations.
@@ -134,7 +134,7 @@ def truth_claims(frames: "Mapping[str, pd.DataFrame]", baselines: "Mapping[str, 
 
 
 def table_3_claims(frames: "Mapping[str, pd.DataFrame]") -> list[Claim]:
-    """Return what the paper says of Table III: its own method reconstructs images best (SSIM, real images).
+    """Return the paper's claims about Table III: its own method reconstructs images best (SSIM, real images).
 
     Args:
         frames: rows of `INVERTED_SCHEMA` by base.

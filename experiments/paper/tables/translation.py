@@ -1,4 +1,4 @@
-"""Table II of the paper: fidelity, diversity and similarity of what systems make of the same inputs."""
+"""Table II of the paper: fidelity, diversity and similarity of systems' outputs for the same inputs."""
 
 from typing import TYPE_CHECKING
 

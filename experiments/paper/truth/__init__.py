@@ -1,4 +1,4 @@
-"""Ground truth of translations between synthetic domains, which no training ever sees.
+"""The ground truth of translations between synthetic domains. No training sees it.
 
 The same person drawn in two styles is a pair. `pairs` knows who is in a synthetic image and draws its true counterpart,
 `cases` matches a folder of translations with these, `scores` says how near each comes to the truth, and `kept`, with a

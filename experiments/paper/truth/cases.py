@@ -25,7 +25,7 @@ Images = UInt8[np.ndarray, "n r r 3"]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Cases:
-    """Inputs, what became of them, and what should have; everything in the order of the inputs."""
+    """Inputs, their translations and their true counterparts, all in the order of the inputs."""
 
     indices: list[int]  # in the translations' table
     input_paths: list[str]

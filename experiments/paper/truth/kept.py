@@ -1,4 +1,4 @@
-"""Which attributes a translation kept: those of the input, read again from the output.
+"""Which attributes a translation kept: those of the input, predicted again from the output.
 
 An attribute is compared by correlation (numbers: a translation may make everybody smile more, as long as who smiled
 most still does), accuracy (categories) or the mean cosine of the angle between (hues). The regressor's own errors are
@@ -29,7 +29,7 @@ _MIN_RANGE = 0.01  # between chance and ceiling; below, `kept` would be noise di
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class KeptAttribute:
-    """How well one attribute of the inputs can be read from their translations."""
+    """How well one attribute of the inputs can be predicted from their translations."""
 
     attribute: str
     kind: Kind
@@ -53,7 +53,7 @@ def kept_attributes(
     min_skill: float = MIN_SKILL,
     seed: int = 0,
 ) -> list[KeptAttribute]:
-    """Compare what is read from translations with what is true.
+    """Compare the attributes predicted from translations with the true ones.
 
     Args:
         regressor: of the style of `outputs`.

@@ -1,4 +1,4 @@
-"""What a regressor should say, and the loss: the share of each attribute that it leaves unexplained.
+"""The targets of a regressor, and its loss: the share of each attribute that it leaves unexplained.
 
 Each part is divided by the loss of the best constant (the variance of a number, 1 for a hue's cosine and sine, the
 entropy of a category), so that it begins near 1 and numbers, hues and categories weigh the same.

@@ -1,4 +1,4 @@
-"""A small convolutional network that reads attributes from drawings of one style.
+"""A small convolutional network that predicts attributes from synthetic images of one style.
 
 It is for images of that style alone: its readings of another style, of which it has seen none, mean nothing. Images
 are NCHW float32 RGB in [-1, 1]; those larger than `MAX_READ_RESOLUTION` are averaged down to it first.
@@ -27,7 +27,7 @@ _READ_BATCH = 64
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class HeldOut:
-    """How well an attribute is read from drawings that were not trained on; see `columns.held_out_score`."""
+    """How well an attribute is predicted from held-out images; see `columns.held_out_score`."""
 
     score: float
     baseline: float  # of the best constant
@@ -39,7 +39,7 @@ class HeldOut:
 
 
 class AttributeRegressor(nn.Module):
-    """Reads the attributes `columns` from images of `style`.
+    """Predicts the attributes `columns` from images of `style`.
 
     Attributes:
         resolution: pixels at which images are read.

@@ -40,7 +40,7 @@ def train_regressor(
     device: torch.device | str = "cpu",
     progress: Progress = no_progress,
 ) -> AttributeRegressor:
-    """Draw images of `style` and train a network to read their attributes.
+    """Draw images of `style` and train a network to predict their attributes.
 
     Equal arguments give equal weights, bit for bit on one machine with one number of threads. The global random state
     of the CPU stays as it was.
@@ -128,7 +128,7 @@ def _rate_scale(num_steps: int) -> Callable[[int], float]:
 
 
 def _measure(regressor: AttributeRegressor, images: Images, people: Sequence[Attributes]) -> dict[str, HeldOut]:
-    """Return how well each column is read from drawings that were not trained on."""
+    """Return how well each column is predicted from held-out images."""
     read = regressor.read(to_tensor(images))
     measures = {}
     for column in regressor.columns:

@@ -1,4 +1,4 @@
-"""How near translations come to the truth: the same people drawn in the target style, which nobody was trained on.
+"""How near translations come to the truth: the same people drawn in the target style, unseen by any training.
 
     score = 1 - d(output, counterpart) / d(random target image, counterpart)
 
@@ -50,7 +50,7 @@ class ImageScore:
 
     @property
     def copy_score(self) -> float:
-        """The score of the input, passed on unchanged."""
+        """The score of the unchanged input."""
         return 1 - self.copy_distance / self.chance_distance
 
 
