@@ -4,8 +4,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-# Only what commands and stages import is compiled to bytecode in advance: compiling everything that is installed would
-# take five times as long. Without bytecode the first processes, or all where none may be written, take seconds longer.
+# Bytecode is made at once of what commands and stages import. Of all that is installed it would take five times as long,
+# and without it each of the first processes, or each of all where no bytecode may be written, takes seconds more.
 LIBRARY_IMPORTS := torch._dynamo, torch.utils.tensorboard, pyarrow.parquet, pandas, matplotlib.figure, \
 	ui2i.training.loop, ui2i.translation, ui2i.metrics.evaluation, ui2i.datasets.ingest, ui2i.curves
 FLOW_IMPORTS := flows.demo, flows.services.session, uvicorn, rich.table, prefect.server.api.server, \

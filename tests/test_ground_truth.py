@@ -1,4 +1,4 @@
-"""Translations against the truth: true pairs, scores between chance and the counterpart, and a regressor that knows its style."""
+"""Translations against the truth: true pairs, scores between chance and the counterpart, and regressors."""
 
 import dataclasses
 import itertools

@@ -1,4 +1,4 @@
-"""Traits: attributes predicted from images as numbers, in standard deviations.
+"""What can be read from images as numbers that may rise and fall: traits, in standard deviations.
 
 A number among the attributes is a trait, divided by its standard deviation among drawings. So is every class of a
 category (`glasses: round`), as 1 where it is read and 0 where not, of two classes only the second. Hues are left out:
@@ -21,7 +21,7 @@ NUM_PEOPLE = 2000  # from whom the shares of classes are counted
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Trait:
-    """One number that is predicted from images."""
+    """One number that is read from images."""
 
     name: str  # smile; glasses: round
     attribute: str  # smile; glasses
@@ -29,20 +29,20 @@ class Trait:
     scale: float  # standard deviation among drawings
 
     def of(self, read: Float64[np.ndarray, " n"]) -> Float64[np.ndarray, " n"]:
-        """Return the trait in standard deviations, from the predicted attribute."""
+        """Return the trait in standard deviations, from what was read of the attribute."""
         return (read if self.place is None else (read == self.place)) / self.scale
 
 
 @dataclasses.dataclass(frozen=True)
 class TraitReader:
-    """Predicts the traits of images of one style."""
+    """Reads the traits of images of one style."""
 
     regressor: AttributeRegressor
     traits: tuple[Trait, ...]
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names of the traits, in the order of their predictions."""
+        """Of the traits, in the order in which they are read."""
         return tuple(trait.name for trait in self.traits)
 
     def read(self, images: UInt8[np.ndarray, "n r r 3"]) -> Float64[np.ndarray, "n traits"]:
@@ -52,7 +52,7 @@ class TraitReader:
 
 
 def trait_reader(regressor: AttributeRegressor, min_skill: float) -> TraitReader:
-    """Return a predictor of all traits that a regressor predicts with a skill of at least `min_skill`."""
+    """Return the reader of all traits that a regressor reads with a skill of at least `min_skill`."""
     config = regressor.config
     sample = subject_of(regressor.style).sample
     people = [sample(config.seed, index) for index in range(min(config.num_drawings, NUM_PEOPLE))]
