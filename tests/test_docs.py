@@ -1,4 +1,4 @@
-"""What the documentation names is there: files, modules, commands; and no line of it is too long."""
+"""What the documentation names exists: files, modules, commands; no line is too long; hooks run the pinned ruff."""
 
 import importlib
 import importlib.util
@@ -72,3 +72,10 @@ def test_lines_are_at_most_120_columns(page: Path) -> None:
     body = re.sub(r"```.*?```", "", prose(page), flags=re.DOTALL)
     free = re.compile(r"\s*\||.*\]\(")  # tables, and links, which cannot be broken
     assert [line for line in body.splitlines() if len(line) > 120 and not free.match(line)] == []
+
+
+def test_hooks_run_the_pinned_ruff() -> None:
+    hooks = (ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8")
+    hooked = re.search(r"ruff-pre-commit\n +rev: v(\S+)", hooks)
+    pinned = re.search(r"^ruff==(\S+)", (ROOT / "requirements.lock").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    assert hooked is not None and pinned is not None and hooked[1] == pinned[1]
