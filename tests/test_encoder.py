@@ -15,7 +15,7 @@ import ui2i.inversion.encoder_training as training_module
 from ui2i.datasets.prepared import PreparedDataset
 from ui2i.errors import CheckpointError, ConfigError, DataError, TrainingError
 from ui2i.inversion import Encoder, code_spread, invert, load_encoder, save_encoder, train_encoder
-from ui2i.inversion.encoder_state import read_state
+from ui2i.inversion.encoder_state import read_state, settings_of, write_state
 from ui2i.networks.generator import Generator
 from ui2i.perceptual import Perceptual
 from ui2i.settings import EncoderConfig, InversionConfig
@@ -130,6 +130,16 @@ def test_a_stopped_training_goes_on_as_if_it_had_not_been(
     assert all(
         torch.equal(value, whole.encoder.state_dict()[name]) for name, value in resumed.encoder.state_dict().items()
     )
+
+
+def test_a_state_of_version_0_1_is_taken_up(tmp_path: Path) -> None:
+    path = tmp_path / "state.pt"
+    settings = settings_of(EncoderConfig(), base_hash="1", dataset_hash="2", backbone_hash="3")
+    old = {"trunk_hash" if name == "backbone_hash" else name: value for name, value in settings.items()}
+    write_state(path, {"settings": old, "step": 7})
+    found = read_state(path, settings)
+    assert found is not None and found["step"] == 7
+    assert read_state(path, settings | {"backbone_hash": "4"}) is None
 
 
 def test_states_of_other_settings_or_damaged_ones_are_passed_over(

@@ -1,6 +1,8 @@
 """Versions of a translation: references, semantic directions, seeds, feature swaps; and codes that are found once."""
 
 import dataclasses
+import hashlib
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -301,3 +303,25 @@ def test_manifests_of_the_first_version_are_still_read(run: Callable, tmp_path: 
     table = read_table(path, TRANSLATION_SCHEMA)
     assert len(table) == 6
     assert table["latent_sha256"].isna().all()
+
+
+def test_latent_codes_of_version_0_1_are_found_again(
+    perceptual: Perceptual, images: np.ndarray, tmp_path: Path
+) -> None:
+    made = Inverter(SOURCE, perceptual, CONFIG, base_hash="0", store=tmp_path)
+    found = made.find(images[:1])[0]
+    entry = next(tmp_path.rglob("*.parquet"))
+    table = pq.ParquetFile(entry).read()
+    entry.unlink()
+    columns = {"trunk_hash" if name == "backbone_hash" else name: value for name, value in made.columns.items()}
+    digest = hashlib.sha256(images[0].tobytes()).hexdigest()
+    made_of = json.dumps([1, columns, list(images[0].shape), digest], sort_keys=True)
+    key = hashlib.sha256(made_of.encode()).hexdigest()
+    (tmp_path / key[:2]).mkdir(exist_ok=True)
+    names = ["trunk_hash" if name == "backbone_hash" else name for name in table.column_names]
+    metadata = {"table": "latents", "schema_version": "2"}
+    old = table.rename_columns(names).replace_schema_metadata(metadata)
+    pq.write_table(old, tmp_path / key[:2] / f"{key[2:]}.parquet")
+    again = Inverter(SOURCE, perceptual, CONFIG, base_hash="0", store=tmp_path)
+    assert again.find(images[:1])[0].sha256 == found.sha256
+    assert again.num_reused == 1

@@ -39,6 +39,8 @@ def read_state(path: Path, settings: dict[str, Any]) -> dict[str, Any] | None:
         return None
     state.setdefault("precision", state["settings"].get("precision"))  # older states have it as a setting alone
     found, wanted = (dict(values) for values in (state["settings"], settings))
+    if "trunk_hash" in found:  # its name in version 0.1
+        found["backbone_hash"] = found.pop("trunk_hash")
     found["precision"] = state["precision"]
     if wanted.get("precision") == "auto":
         wanted["precision"] = state["precision"]

@@ -1,4 +1,4 @@
-"""Codes that were found, as rows of Parquet: beside a translation, and in a store from which they are taken again.
+"""Latent codes that were found, as rows of Parquet: beside a translation, and in a store for the next inversion.
 
 A store is a folder with one small table an image, named by the hash of all that decides the latent code: the pixels,
 the generator, the settings of the inversion, the backbone of its loss and the encoder. So equal work is never done
@@ -29,6 +29,7 @@ from ui2i.settings import InversionConfig, NetworkConfig, to_mapping
 from ui2i.tables import read_table, write_table
 
 STORE_VERSION = 1  # raised when equal settings come to give other latent codes
+_NAMES_IN_KEYS = {"backbone_hash": "trunk_hash"}
 
 
 def _list(kind: pa.DataType) -> pa.DataType:
@@ -160,7 +161,9 @@ class Inverter:
 
     def _path(self, image: UInt8[np.ndarray, "r r 3"]) -> Path:
         assert self._store is not None
-        made_of = [STORE_VERSION, self.columns, list(image.shape), sha256_bytes(image.tobytes())]
+        # The names that columns had in version 0.1, whose latent codes are thus found again.
+        columns = {_NAMES_IN_KEYS.get(name, name): value for name, value in self.columns.items()}
+        made_of = [STORE_VERSION, columns, list(image.shape), sha256_bytes(image.tobytes())]
         key = sha256_bytes(json.dumps(made_of, sort_keys=True).encode())
         return self._store / key[:2] / f"{key[2:]}.parquet"
 
@@ -179,7 +182,7 @@ class Inverter:
         if self._store is None:
             return
         digest = sha256_bytes(image.tobytes())
-        # The store knows pixels, not files: two equal images share a code.
+        # The store knows pixels, not files: two equal images share a latent code.
         own = {"index": 0, "input_path": f"pixels:{digest}", "input_sha256": digest}
         write_table(self._path(image), [{**self.columns, **own, **latent.row()}], LATENTS_SCHEMA)
 
@@ -197,7 +200,7 @@ def latent_from_row(row: Any, config: NetworkConfig) -> Latent:
     ws = np.asarray(row["ws"], np.float32)
     if ws.size != config.num_ws * config.w_dim:
         raise DataError(
-            f"a code has {ws.size} values, expected {config.num_ws} x {config.w_dim}; name the model that it is of"
+            f"a latent code has {ws.size} values, expected {config.num_ws} x {config.w_dim}; name the model that it is of"
         )
     noise = row["noise"]
     return Latent(
