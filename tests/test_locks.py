@@ -59,6 +59,26 @@ def test_a_lease_is_refused_with_its_holder_s_name(project):
     assert lease_names(project, "model") == []
 
 
+def test_asking_whether_a_lease_is_held_never_refuses_it_to_anybody(project):
+    with hold_lease(project, "stage-x", new_holder()):
+        pass
+    is_done = threading.Event()
+
+    def ask():
+        while not is_done.is_set():
+            is_held(project, "stage-x")
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    try:
+        for _ in range(100):
+            with hold_lease(project, "stage-x", new_holder()):
+                pass
+    finally:
+        is_done.set()
+        asking.join()
+
+
 def test_who_waits_is_told_for_whom_and_comes_next(project):
     told, order = [], []
 

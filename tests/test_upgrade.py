@@ -14,6 +14,7 @@ from cli.app import run
 from tasks.models.model_folder import read_model
 from tasks.project.params import load_params
 from tasks.project.paths import Project
+from tasks.running.lock_file import keep_copy
 from tasks.running.upgrade import upgrade
 from ui2i.tables import DISTANCE_SCHEMA, EVALUATION_SCHEMA, TRANSLATION_SCHEMA, TRUTH_SCHEMA, read_table
 
@@ -102,3 +103,19 @@ def test_an_interrupted_upgrade_is_finished(old: Project, monkeypatch: pytest.Mo
     upgrade(old)
     assert out_of_date(old) <= {"table@1", "table@2"}
     assert not os.path.lexists(old.data_dir / "tables" / "evaluation" / "pictures.cartoon.parquet")
+
+
+def test_what_a_kill_cut_off_is_mended_first(old: Project) -> None:
+    keep_copy(old)
+    lock_path = old.root / "dvc.lock"
+    lock_path.write_text(lock_path.read_text()[:3000])
+    upgrade(old)
+    assert "python -m tasks.ingest" not in lock_path.read_text()
+    assert out_of_date(old) <= {"table@1", "table@2"}
+
+
+def test_a_stage_of_one_s_own_stays(old: Project) -> None:
+    own = "  mine:\n    cmd: python -m tasks.mine\n"
+    (old.root / "dvc.yaml").write_text((old.root / "dvc.yaml").read_text().rstrip("\n") + f"\n{own}")
+    upgrade(old)
+    assert own in (old.root / "dvc.yaml").read_text()

@@ -24,6 +24,7 @@ from ui2i.errors import UI2IError
 from ui2i.files import write_text
 
 _POLL_SECONDS = 0.5
+_PROBE_SECONDS = 0.3  # whoever asks whether a lock is held holds it for a moment
 
 
 class HeldError(UI2IError):
@@ -93,7 +94,7 @@ def _hold(path: Path, holder: Holder, what: str, on_wait: Callable[[str], None] 
     lock = FileLock(path, thread_local=False)  # it may be released by another thread
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=_PROBE_SECONDS, poll_interval=_PROBE_SECONDS / 30)
     except Timeout:
         if on_wait is None:
             raise HeldError(f"{what} by {_describe(path)}, expected to be alone; wait for it or stop it") from None

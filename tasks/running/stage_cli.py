@@ -136,7 +136,7 @@ def _work(stage: Stage, options: argparse.Namespace, project: Project, name: str
         params=params,
         name=name,
         progress=no_progress,
-        restart=stage.is_planned and (options.restart or os.environ.get(RESTART_VARIABLE) == "1"),
+        restart=(stage.is_planned and options.restart) or os.environ.get(RESTART_VARIABLE) == "1",
     )
     if stage.plan is not None and options.dry_run:
         print(stage.plan(job))

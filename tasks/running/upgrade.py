@@ -35,7 +35,7 @@ FILES = {
     "tables/inversion/*.pictures.parquet": (".pictures.", ".images."),
 }
 
-_OLD_COMMAND = re.compile(r"(?m)^(?P<key> +cmd: )python -m tasks\.(?P<module>\w+)(?: --\w+ \S+)?$")
+_OLD_COMMAND = re.compile(rf"(?m)^(?P<key> +cmd: )python -m tasks\.(?P<module>{'|'.join(MODULES)})(?: --\w+ \S+)?$")
 _OLD_STAGE = re.compile(rf"(?m)^  (?P<kind>{'|'.join(STAGES)})(?P<name>@[a-z0-9-]+)?:")
 _OLD_SECTION = re.compile(rf"(?P<before>\$\{{|- |(?m:^) +)(?P<section>{'|'.join(SECTIONS)})(?P<after>\.|:|\}}|(?m:$))")
 _OLD_KEY = re.compile(r"(?m)^( +perceptual:\n(?: {8,}.*\n)*? {8,})trunk:")
@@ -50,7 +50,7 @@ def require_upgraded(project: Project) -> None:
     """
     text = _read(project.root / LOCK_FILE)
     match = None if text is None else _OLD_COMMAND.search(text)
-    if match is not None and match["module"] in MODULES:
+    if match is not None:
         raise ConfigError(
             f"{LOCK_FILE} records commands of version 0.1 (python -m tasks.{match['module']}), expected today's; "
             "run `ui2i upgrade`, which keeps all that was made"
@@ -65,6 +65,8 @@ def upgrade(project: Project, *, dry_run: bool = False) -> list[str]:
     Raises:
         ConfigError: a file cannot be read.
     """
+    if not dry_run:
+        keep_copy(project)  # mends what was cut off, while the copy has the same names
     with repository_lock(project.root):
         changes = []
         for source, target in _moves(project):
@@ -77,8 +79,8 @@ def upgrade(project: Project, *, dry_run: bool = False) -> list[str]:
                 changes.append(f"{name} has the names of version 0.2")
                 if not dry_run:
                     write_text(path, text)
-        if changes and not dry_run:
-            keep_copy(project)
+    if changes and not dry_run:
+        keep_copy(project)
     return changes
 
 

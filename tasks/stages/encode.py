@@ -6,14 +6,13 @@ reconstructions.png   some of these images, and the encoder's reconstructions
 """
 
 import json
-import os
 import sys
 from typing import TYPE_CHECKING
 
 from tasks.models.model_folder import GENERATOR_FILE
 from tasks.project.params import find_entry
 from tasks.project.paths import ENCODER_FILE, Project
-from tasks.running.stage_cli import RESTART_VARIABLE, Job, Stage, default_device, main
+from tasks.running.stage_cli import Job, Stage, default_device, main
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,7 +38,7 @@ def work(job: Job) -> None:
     generator, _ = load_generator(path, device=device)
     train, held_out = (PreparedDataset(job.project.prepared(job.name), split) for split in ("train", "test"))
     state_path = job.project.encoder_state(job.name)
-    if os.environ.get(RESTART_VARIABLE) == "1":
+    if job.restart:
         state_path.unlink(missing_ok=True)
     trained = train_encoder(
         generator,
@@ -71,8 +70,8 @@ def _sheet(encoder: "Encoder", generator: "Generator", dataset: "PreparedDataset
     images = dataset.images(slice(NUM_SHOWN))
     w = encoder(to_tensor(images).to(generator.w_avg.device))
     made = to_uint8(generator.synthesis(generator.broadcast(w)))
-    rows = [Row("image", images), Row("its code's image", made)]
-    return contact_sheet(rows, upscale=max(1, 96 // images.shape[1]), title="Codes read in one pass")
+    rows = [Row("images", images), Row("reconstructions", made)]
+    return contact_sheet(rows, upscale=max(1, 96 // images.shape[1]), title="Latent codes predicted in one pass")
 
 
 STAGE = Stage(

@@ -200,7 +200,8 @@ def latent_from_row(row: Any, config: NetworkConfig) -> Latent:
     ws = np.asarray(row["ws"], np.float32)
     if ws.size != config.num_ws * config.w_dim:
         raise DataError(
-            f"a latent code has {ws.size} values, expected {config.num_ws} x {config.w_dim}; name the model that it is of"
+            f"a latent code has {ws.size} values, expected {config.num_ws} x {config.w_dim}; name the model that it "
+            "is of"
         )
     noise = row["noise"]
     return Latent(

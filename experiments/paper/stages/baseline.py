@@ -4,7 +4,6 @@ The network is `experiments.paper.cyclegan`, a program of its own. Its state is 
 interrupted training resumes.
 """
 
-import os
 import shutil
 import subprocess
 import sys
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING
 from experiments.paper.settings import sections_of
 from tasks.project.params import find_entry
 from tasks.project.paths import Project
-from tasks.running.stage_cli import RESTART_VARIABLE, Job, Stage, default_device, main
+from tasks.running.stage_cli import Job, Stage, default_device, main
 from ui2i.errors import DataError, UI2IError
 
 if TYPE_CHECKING:
@@ -38,7 +37,7 @@ def work(job: Job) -> None:
     settings = find_entry(sections_of(job.params).baselines, job.name, "baselines")
     minutes = settings.minutes or training_minutes(job.project, job.name, job.params.domains[job.name].modes[0])
     run_folder = job.project.baseline_run(job.name)
-    if os.environ.get(RESTART_VARIABLE) == "1":
+    if job.restart:
         shutil.rmtree(run_folder, ignore_errors=True)
     run_folder.mkdir(parents=True, exist_ok=True)
     options = {
