@@ -306,6 +306,15 @@ def test_a_request_survives_json_and_a_broken_one_is_one_line(capsys: pytest.Cap
         images=Path("/i"), domain="d", out=Path("/o"), strengths=(-1.5,), references=(Path("/r.png"),), force=True
     )
     assert TranslationRequest.from_json(request.to_json()) == request
-    for text in ("{}", '{"images": "i", "domain": "d", "out": "o", "stile": 3}', "no"):
+    given = '{"images": "i", "domain": "d", "out": "o", '
+    for text, told in (
+        ("{}", "lacks 'images', expected images, domain, out; add it"),
+        (given + '"stile": 3}', "unknown key 'stile', expected one of 19 settings; did you mean 'styles'?"),
+        (given + '"psi": 3}', "psi is 3, expected a number from 0 to 2; correct it"),
+        (given + '"source": "A b"}', "source is 'A b', expected lower-case letters, digits and dashes or null"),
+        (given + '"framing": "whole"}', "framing is 'whole', expected one of center, fit, face or null; correct it"),
+        ("no", "expected settings as key: value"),
+    ):
         assert translate_folder.main(["--request", text]) == 2
-        assert len(capsys.readouterr().err.splitlines()) == 1
+        (line,) = capsys.readouterr().err.splitlines()
+        assert told in line

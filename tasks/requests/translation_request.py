@@ -1,25 +1,24 @@
 """The request of `ui2i translate`: one value, which the command, the flow and its child process exchange as JSON."""
 
-import contextlib
 import dataclasses
 import typing
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter
 from pydantic.dataclasses import dataclass
 
 from tasks.project.names import NAME_PATTERN
 from tasks.project.params import TranslateParams
-from ui2i.errors import ConfigError
 from ui2i.settings import Framing, InversionConfig, InversionMethod, from_mapping, to_mapping
+from ui2i.settings.validation import own_errors
+from ui2i.settings.words import Described
 from ui2i.variants import SwapMode
 
 if typing.TYPE_CHECKING:
     from ui2i.translation import TranslationConfig
 
-Name = Annotated[str, Field(pattern=f"^{NAME_PATTERN}$")]
+Name = Annotated[str, Field(pattern=f"^{NAME_PATTERN}$"), Described("lower-case letters, digits and dashes")]
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
@@ -74,7 +73,7 @@ class TranslationRequest:
         Raises:
             ConfigError: one is unknown, missing or out of bounds.
         """
-        with _refused():
+        with own_errors(cls):
             return cls(**values)
 
     @classmethod
@@ -84,7 +83,7 @@ class TranslationRequest:
         Raises:
             ConfigError: it is no request.
         """
-        with _refused():
+        with own_errors(cls):
             return _ADAPTER.validate_json(text)
 
     def inversion(self, config: InversionConfig) -> InversionConfig:
@@ -120,16 +119,3 @@ class TranslationRequest:
 
 
 _ADAPTER = TypeAdapter(TranslationRequest)
-
-
-@contextlib.contextmanager
-def _refused() -> Iterator[None]:
-    """Turn pydantic's error into one line."""
-    try:
-        yield
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "the request"
-        raise ConfigError(
-            f"{where} is {str(first['input'])[:200]!r}, expected otherwise: {first['msg']}; correct it"
-        ) from error

@@ -11,6 +11,8 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from ui2i.settings.words import Described
+
 MOST = 2**31 - 1
 
 _T = TypeVar("_T")
@@ -37,7 +39,7 @@ def _different(values: Any) -> Any:
 
 
 Whole = Annotated[int, BeforeValidator(_as_int)]
-PowerOfTwo = Annotated[Whole, Field(description="a power of two"), AfterValidator(_power_of_two)]
+PowerOfTwo = Annotated[Whole, Described("a power of two"), AfterValidator(_power_of_two)]
 Count = Annotated[Whole, Field(ge=1, le=MOST)]
 CountOrNone = Annotated[Whole, Field(ge=0, le=MOST)]  # 0: none, or what the field says
 Sample = Annotated[Whole, Field(ge=2, le=MOST)]  # that has a spread

@@ -68,17 +68,24 @@ def from_mapping(
     Raises:
         ConfigError: a key does not exist in `config_type`, or a value has the wrong type or lies outside its bounds.
     """
-    try:
-        known_type: Any = config_type  # mypy does not believe that a type is hashable
+    known_type: Any = config_type  # mypy does not believe that a type is hashable
+    with own_errors(config_type, section=section, source=source):
         made: ConfigT = _adapter(known_type).validate_python(values)
-        return made
-    except ValidationError as error:
-        raise _config_error(error, config_type, section, source) from None
+    return made
 
 
 def to_mapping(config: Any) -> dict[str, Any]:
     """Return the config's fields as plain values, ready for JSON."""
     return dataclasses.asdict(config)
+
+
+@contextlib.contextmanager
+def own_errors(config_type: type, *, section: str = "", source: str = "") -> Iterator[None]:
+    """Turn pydantic's error about a value of a type into a ConfigError; arguments as in `from_mapping`."""
+    try:
+        yield
+    except ValidationError as error:
+        raise _config_error(error, config_type, section, source) from None
 
 
 @contextlib.contextmanager
@@ -108,10 +115,8 @@ def _accept_mappings(_: type, source: Any, handler: Callable[[Any], Any]) -> Any
 def _with_own_errors(init: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(init)
     def checked(self: Any, /, *args: Any, **values: Any) -> None:
-        try:
+        with own_errors(type(self)):
             init(self, *args, **values)
-        except ValidationError as error:
-            raise _config_error(error, type(self), "", "") from None
 
     return checked
 

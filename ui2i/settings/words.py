@@ -3,6 +3,7 @@
 import dataclasses
 import difflib
 import math
+import pathlib
 import types
 import typing
 from collections.abc import Mapping, Sequence
@@ -12,6 +13,13 @@ Path = tuple[int | str, ...]
 
 _MOST = 2**31 - 1  # a bound that nobody needs to be told
 _LONGEST = 200  # characters of a value in a message
+
+
+@dataclasses.dataclass(frozen=True)
+class Described:
+    """Annotates a type with what its values are, for messages."""
+
+    words: str
 
 
 def shown(value: Any) -> str:
@@ -93,7 +101,8 @@ def _parts(hint: Any) -> tuple[Any, list[Any]]:
         return _parts(next(option for option in typing.get_args(hint) if option is not types.NoneType))
     if not hasattr(hint, "__metadata__"):
         return hint, []
-    return typing.get_args(hint)[0], [each for extra in hint.__metadata__ for each in (extra, *_constraints(extra))]
+    plain, inner = _parts(typing.get_args(hint)[0])
+    return plain, [*inner, *(each for extra in hint.__metadata__ for each in (extra, *_constraints(extra)))]
 
 
 def _constraints(extra: Any) -> list[Any]:
@@ -102,12 +111,16 @@ def _constraints(extra: Any) -> list[Any]:
 
 def _words(hint: Any, came: Any) -> str:
     plain, extras = _parts(hint)
+    described = next((extra.words for extra in extras if isinstance(extra, Described)), None)
     is_number = type(came) is int or (type(came) is float and plain is float)
     if is_number and plain in (int, float):
-        kind = next((extra.description for extra in extras if getattr(extra, "description", None)), "a number")
-        return _interval(_attributes(extras, "gt", "ge", "lt", "le"), kind, came)
-    is_optional = types.NoneType in typing.get_args(hint)
-    return _kind(plain, extras) + (" or null" if is_optional else "")
+        return _interval(_attributes(extras, "gt", "ge", "lt", "le"), described or "a number", came)
+    return (described or _kind(plain, extras)) + (" or null" if _is_optional(hint) else "")
+
+
+def _is_optional(hint: Any) -> bool:
+    unannotated = typing.get_args(hint)[0] if hasattr(hint, "__metadata__") else hint
+    return types.NoneType in typing.get_args(unannotated)
 
 
 def _attributes(extras: list[Any], *names: str) -> dict[str, Any]:
@@ -130,4 +143,5 @@ def _kind(plain: Any, extras: list[Any]) -> str:
         return "one of " + ", ".join(map(str, typing.get_args(plain)))
     if typing.get_origin(plain) is tuple:
         return f"a list of {'one or more ' if _attributes(extras, 'min_length') else ''}different items"
-    return {bool: "true or false", int: "a whole number", float: "a number", str: "text"}.get(plain, str(plain))
+    words = {bool: "true or false", int: "a whole number", float: "a number", str: "text", pathlib.Path: "a path"}
+    return words.get(plain, str(plain))
