@@ -131,6 +131,13 @@ def test_measure_any_models_with_every_latent(project, ui2i, tmp_path):
     assert len(read_table(project.measured_distances, DISTANCE_SCHEMA)) == 4, "rows are added"
 
 
+def test_a_variant_is_named_as_it_was_made_whatever_params_say_by_now(project, ui2i):
+    set_param(project, "swap.mode", "blend")
+    assert ui2i("measure", "face", "cartoon/FC-FT-LS8")[0] == 0
+    status, _, said = ui2i("measure", "face", "cartoon/FC-FT-LS8-blend")
+    assert status == 2 and "cartoon has no model 'FC-FT-LS8-blend'" in said
+
+
 @pytest.mark.parametrize(
     ("models", "message"),
     [

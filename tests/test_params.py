@@ -139,6 +139,11 @@ def test_what_a_mode_freezes_can_be_set():
     assert training_config(params, "cartoon", "FreezeG").freeze_generator_resolution == 4
 
 
+def test_the_largest_seed_is_as_good_as_any():
+    params = parse_params(edited("[FC-FT, FT]}", f"[scratch], finetune: {{seed: {2**32 - 1}}}}}"))
+    assert training_config(params, "cartoon", "scratch").seed < 1_000_000
+
+
 def test_domains_from_scratch_share_no_initial_weights_with_their_base_or_each_other():
     text = edited("[FC-FT, FT]}", "[scratch], finetune: {seed: 5}}\n  anime: {base: face, finetune: {seed: 5}}")
     params = parse_params(text.replace("datasets:\n", "datasets:\n  anime: {images: data/raw/anime}\n"))

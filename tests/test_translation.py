@@ -326,7 +326,7 @@ def test_models_and_variants_must_fit(run: Callable, pictures: Path, tmp_path: P
     with pytest.raises(CheckpointError, match="ls8 has another mapping network than the source"):
         run(pictures, targets={"ls8": random_generator(3)})
     assert not (tmp_path / "out").exists()
-    with pytest.raises(CheckpointError, match="ls8 takes codes of 8 x 6, expected the source's 8 x 8"):
+    with pytest.raises(CheckpointError, match="ls8 takes latent codes of 8 x 6, expected the source's 8 x 8"):
         run(pictures, targets={"ls8": wider})
     with pytest.raises(ConfigError, match="there are no targets"):
         run(pictures, targets={})

@@ -212,7 +212,7 @@ def test_the_latents_table_says_how_codes_were_found(run: Callable, tmp_path: Pa
         code = latents_module.latent_from_row(latent, SOURCE.config)
         assert row["latent_sha256"] == code.sha256
         assert row["loss"] == min(np.float32(code.losses)) == code.loss
-    with pytest.raises(DataError, match="a code has 64 values, expected 8 x 9"):
+    with pytest.raises(DataError, match="a latent code has 64 values, expected 8 x 9"):
         latents_module.latent_from_row(latent, dataclasses.replace(SOURCE.config, w_dim=9))
 
 

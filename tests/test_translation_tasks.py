@@ -179,7 +179,7 @@ def test_the_encoder_is_a_stage_and_translates(made: Project, tmp_path: Path) ->
     }
     assert run(made, tmp_path / "w", method="w", start="encoder", steps=1, variants=("FC-FT",)) == 0
     assert manifest(tmp_path / "w")[0]["start"] == "encoder"
-    # Another generator's images are refused: the encoder reads codes of its own.
+    # Another generator's images are refused: the encoder predicts latent codes of its own.
     assert run(made, tmp_path / "no", source="cartoon", method="encoder", domain="face") == 2
 
 
@@ -218,7 +218,7 @@ def test_a_base_is_packed_with_its_encoder_and_used_elsewhere(
     save_generator(other.base("face") / "generator.safetensors", BASE, ModelCard(domain="other", mode="scratch"))
     before = sorted(path.name for path in other.checkpoint("face").iterdir())
     assert import_base.main(import_base.STAGE, ["--base", "face", "--project", str(other.root)]) == 2
-    assert "reads codes of the generator" in capsys.readouterr().err
+    assert "predicts latent codes of the generator" in capsys.readouterr().err
     assert sorted(path.name for path in other.checkpoint("face").iterdir()) == before
     # A folder that is there, and a model that is none of the bases.
     for name, folder in (("face", packed), ("cartoon", tmp_path / "new")):

@@ -75,10 +75,10 @@ def named_model(project: Project, params: Params, name: str, *, device: str) -> 
         return _read(domain, domain, project.checkpoint(domain) / GENERATOR_FILE, device)
     modes = find_entry(params.domains, domain, "domains").modes
     paths: dict[str, Path] = {each: project.mode_checkpoint(domain, each) / GENERATOR_FILE for each in modes}
-    paths |= {
-        str(VariantName(mode=modes[0], swap=params.swap.at(size))): project.variant(domain, size)
-        for size in params.swap.resolutions
-    }
+    for size in params.swap.resolutions:
+        path = project.variant(domain, size)  # its card has the name that tables give it, whatever `swap` says by now
+        swapped = VariantName(mode=modes[0], swap=params.swap.at(size))
+        paths[read_card(path)[1].mode if path.is_file() else str(swapped)] = path
     if mode not in paths:
         raise ConfigError(
             f"{domain} has no model {mode!r}, expected one of {', '.join(paths)}; correct the name, or add the mode or "

@@ -230,7 +230,7 @@ def training_config(params: Params, name: str, mode: str) -> TrainingConfig:
     domain = find_entry(params.domains, name, "domains")
     config = _override(params.finetune, domain.finetune, section=f"domains.{name}.finetune")
     if checked == "scratch":
-        config = dataclasses.replace(config, seed=config.seed + scratch_seed(name))
+        config = dataclasses.replace(config, seed=scratch_seed(config.seed, name))
         return _override(config, domain.scratch, section=f"domains.{name}.scratch")
     return config_of_mode(config, checked, params.ingest.img_resolution)
 

@@ -1,7 +1,7 @@
 """Puts a base of the project into one folder to hand on: its model, and its encoder where there is one.
 
-The generator's file is copied as it is, so that encoders, codes and tables made with it stay its own. What only starts
-a training or a search, the discriminator and the encoder, is kept as float16, in half the size.
+The generator's file is copied as it is, so that encoders, latent codes and tables made with it stay its own. What only
+starts a training or a search, the discriminator and the encoder, is kept as float16, in half the size.
 """
 
 import shutil

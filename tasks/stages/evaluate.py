@@ -86,7 +86,7 @@ def outputs_of(generator: "Generator", z: "Tensor", truncation_psi: float, devic
     """Return what a generator makes of latent codes z, with its stored noise maps."""
     from ui2i.metrics.image_sets import generated
 
-    return generated(z, lambda codes: generator(codes, truncation_psi=truncation_psi, noise_mode="const"), device)
+    return generated(z, lambda batch: generator(batch, truncation_psi=truncation_psi, noise_mode="const"), device)
 
 
 def _summary(rows: list[dict[str, Any]]) -> dict[str, Any]:

@@ -73,7 +73,7 @@ def _check_mean(checkpoint: Checkpoint) -> Check:
     spread = float((w - w.mean(dim=0)).square().sum(dim=1).mean().sqrt())
     distance = float((generator.w_avg - mean_w(generator)).norm()) / max(spread, 1e-12)
     warning = "" if distance <= MAX_MEAN_DISTANCE else ": truncation pulls to another place than the networks' mean"
-    return Check("mean of w", f"{distance:.2f} standard deviations from that of 10,000 codes{warning}")
+    return Check("mean of w", f"{distance:.2f} standard deviations from that of 10,000 latent codes{warning}")
 
 
 def _check_images(path: Path, checkpoint: Checkpoint) -> list[Check]:

@@ -59,7 +59,7 @@ class Encoder(nn.Module):
     def forward(
         self, images: Float[Tensor, "n 3 r r"], *, dtype: torch.dtype = torch.float32
     ) -> Float[Tensor, "n w_dim"]:
-        """Read codes.
+        """Predict latent codes.
 
         Args:
             dtype: of the activations; latent codes are float32.

@@ -63,8 +63,8 @@ def load_encoder(path: Path, *, base_hash: str | None = None, device: torch.devi
     stored.check()
     if base_hash is not None and encoder.base_hash != base_hash:
         raise CheckpointError(
-            f"{path} reads codes of the generator {encoder.base_hash[:12] or 'unknown'}, expected {base_hash[:12]}; "
-            "train it again with ui2i train-encoder"
+            f"{path} predicts latent codes of the generator {encoder.base_hash[:12] or 'unknown'}, expected "
+            f"{base_hash[:12]}; train it again with ui2i train-encoder"
         )
     return encoder.requires_grad_(False).eval().to(device)
 

@@ -27,7 +27,7 @@ from ui2i.settings import InversionConfig, InversionMethod
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class InversionResult:
-    """Codes found, how good they are, and what they cost. Tensors are on the generator's device."""
+    """Latent codes found, how good they are, and what they cost. Tensors are on the generator's device."""
 
     ws: Float[Tensor, "n num_ws w_dim"]  # of the smallest loss seen, image by image
     noise: tuple[Float[Tensor, "n 1 _ _"], ...]  # maps found, lowest resolution first; empty: the generator's own
@@ -53,7 +53,7 @@ def invert(
     """Find the latent codes whose images come closest to the given ones: w = Inv(images, generator).
 
     The loss of an image is l1_weight mean|I - G(w)| + perceptual_weight d(I, G(w)). Nothing is random but the noise
-    that `config.seed` draws: equal calls give equal codes.
+    that `config.seed` draws: equal calls give equal latent codes.
 
     Args:
         images: float32 in [-1, 1] at the generator's resolution, on any device.

@@ -48,7 +48,7 @@ def search(
     encoder: Encoder | None,
     report: Callable[[int, float], None],
 ) -> Found:
-    """Optimise one batch of codes.
+    """Optimise one batch of latent codes.
 
     Args:
         space: where the search starts, and in which coordinates it goes on.
@@ -111,7 +111,7 @@ class _Objective:
 
 
 class _Best:
-    """Codes and noise maps of the smallest loss so far, image by image."""
+    """Latent codes and noise maps of the smallest loss so far, image by image."""
 
     def __init__(self, num_images: int, ws: Tensor, maps: list[Tensor]) -> None:
         self.loss = ws.new_full((num_images,), torch.inf)

@@ -79,7 +79,7 @@ def of_files(
 def generated(
     latents: Float[Tensor, "n z_dim"] | Float[Tensor, "n num_ws w_dim"], synthesize: Synthesize, device: str = "cpu"
 ) -> ImageSet:
-    """Return the images that a generator makes of codes.
+    """Return the images that a generator makes of latent codes.
 
     Args:
         latents: [N, z_dim] or [N, num_ws, w_dim], on any device.

@@ -3,9 +3,9 @@
     d(G_i, G_j) = E_z LPIPS(G_i(z), G_j(z)),   z ~ N(0, I)
 
 The mean over `num_latents` latent codes (paper: 2000) estimates it. Both generators get the same z, the same noise maps
-and the same truncation psi. Codes and maps come from a stream of their own, one latent after the other, so that neither
-the batch size nor the number or order of the generators changes a value. One pass over the latent codes serves every
-pair: K generators cost K passes through the generator and the backbone, and memory holds one batch of features a
+and the same truncation psi. Latent codes and maps come from a stream of their own, one latent after the other, so that
+neither the batch size nor the number or order of the generators changes a value. One pass over the latent codes serves
+every pair: K generators cost K passes through the generator and the backbone, and memory holds one batch of features a
 generator.
 
 With a `state_file`, a measurement that was interrupted and resumed is bit-identical.

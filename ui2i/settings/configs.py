@@ -104,9 +104,7 @@ class TrainingConfig:
     precision: Precision = "auto"  # of activations; auto: bf16 where the device computes it natively, else fp32
     num_micro_batches: CountOrNone = 1  # micro-batches per batch, to save memory; 0: as few as fit
     snapshot_kimg: Positive = 4.0  # thousands of images between resumable states and sample grids
-    evaluation_kimg: Positive | None = (
-        None  # thousands of images between measurements against held-out images; None: never
-    )
+    evaluation_kimg: Positive | None = None  # thousands of images between measurements on held-out images; None: never
     evaluation_images: Count = 2000  # generated for each measurement
     patience: Count | None = None  # measurements without improvement before training stops and returns to the best
     seed: Seed = 0
@@ -193,9 +191,7 @@ class IngestConfig:
     face_landmarks: str | None = None  # for the framing face: a model of MediaPipe (.task) or a table (.csv, .parquet)
     max_faces: Count = 1  # how many faces to take from one image, the largest first
     resampling: Resampling = "lanczos"  # resizing filter; the published 256 px FFHQ used box
-    background: Annotated[str, AfterValidator(_check_colour)] = (
-        "white"  # under transparent pixels and beside padded images: a name or "#rrggbb"
-    )
+    background: Colour = "white"  # under transparent pixels and beside padded images: a name or "#rrggbb"
     max_images: Count | None = None  # None: all
     max_upscale: Positive = 2.0  # an image that would have to be enlarged more is too small
     # An image with a larger ratio of its sides is rejected.

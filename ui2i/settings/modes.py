@@ -34,9 +34,9 @@ def config_of_mode(config: TrainingConfig, mode: Mode, img_resolution: int) -> T
     return dataclasses.replace(config, freeze_mapping=mode == "FC-FT")
 
 
-def scratch_seed(domain: str) -> int:
-    """Return what a domain's name adds to the seed of its training from scratch, at least 1.
+def scratch_seed(seed: int, domain: str) -> int:
+    """Return the seed of a domain's training from scratch, which differs from `seed` and from other domains'.
 
     Models that begin with the same weights stay related, so each domain begins with its own.
     """
-    return 1 + zlib.crc32(domain.encode()) % 1_000_000
+    return (seed + 1 + zlib.crc32(domain.encode()) % 1_000_000) % 2**32

@@ -34,11 +34,11 @@ def check_family(source: Generator, targets: Mapping[str, Generator], *, force: 
         theirs = target.config.num_ws, target.config.w_dim
         if theirs != ours:
             raise CheckpointError(
-                f"{variant} takes codes of {theirs[0]} x {theirs[1]}, expected the source's {ours[0]} x {ours[1]}; "
-                "choose a model that was fine-tuned from the source"
+                f"{variant} takes latent codes of {theirs[0]} x {theirs[1]}, expected the source's {ours[0]} x "
+                f"{ours[1]}; choose a model that was fine-tuned from the source"
             )
         if not force and not share_mapping(source, target):
             raise CheckpointError(
-                f"{variant} has another mapping network than the source, expected the same one: a code does not mean "
-                "the same to both; choose a model of the source's family (FC-FT), or force it"
+                f"{variant} has another mapping network than the source, expected the same one: a latent code does "
+                "not mean the same to both; choose a model of the source's family (FC-FT), or force it"
             )

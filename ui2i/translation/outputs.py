@@ -1,4 +1,4 @@
-"""Which images every input gets, and how each is generated from its code."""
+"""Which images every input gets, and how each is generated from its latent code."""
 
 import dataclasses
 import re
@@ -136,7 +136,7 @@ def plan_outputs(
 
 
 def _styled(plain: Output, config: TranslationConfig) -> list[Output]:
-    """Return the versions of an output with sampled appearance codes."""
+    """Return the versions of an output with sampled appearances."""
     first = plain.seed if config.style_seed is None else config.style_seed
     return [
         dataclasses.replace(

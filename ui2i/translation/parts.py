@@ -1,4 +1,4 @@
-"""Codes of a part of a folder's images: several processes, on one machine or many, share the search.
+"""Latent codes of a part of a folder's images: several processes, on one machine or many, share the search.
 
 Nearly all time of a translation goes into latent codes, and `translate_folder` takes those that it finds in the store.
 Parts are whole batches of it, since the last bits of a latent code depend on the images that advance together.
