@@ -1,7 +1,6 @@
 """Stages as Prefect tasks. DVC decides what has to run; this module retries, limits, logs and shows it."""
 
 import contextlib
-import importlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -19,6 +18,7 @@ from tasks.project.paths import Project
 from tasks.running.dvc_stage import StageFailed, StageOutcome, run_command, run_stage
 from tasks.running.dvc_stages import defined_stages
 from tasks.running.process_group import end_running_commands
+from tasks.running.stage_cli import find_stage
 from tasks.running.warning_lines import PREFIX
 from ui2i.progress import Progress
 
@@ -133,10 +133,10 @@ def command_task(stage: str, command: Sequence[str], root: Path) -> StageOutcome
 
 
 def trains(project: Project, stage: str) -> bool:
-    """Whether a stage trains, as the `STAGE` of the module that it runs says."""
+    """Whether a stage trains, as it says itself."""
     defined = defined_stages(project)
-    module = None if defined is None else defined.module_of(stage)
-    return module is not None and bool(importlib.import_module(module).STAGE.trains)
+    known = None if defined is None else find_stage(defined, stage)
+    return known is not None and known.trains
 
 
 def _watched(stage: str, work: _Work) -> StageOutcome:

@@ -17,8 +17,14 @@ from experiments.paper.flow import reproduce
 from experiments.paper.reproduction import page as reproduction_page
 from experiments.paper.reproduction import project as reproduction
 from experiments.paper.reproduction.page import page_text, read_claims, write_page
-from experiments.paper.reproduction.plan import estimate_seconds
-from experiments.paper.reproduction.project import experiment_name, planned, prepare, reproduction_stages
+from experiments.paper.reproduction.plan import START_SECONDS, estimate_seconds
+from experiments.paper.reproduction.project import (
+    defined_stages,
+    experiment_name,
+    planned,
+    prepare,
+    reproduction_stages,
+)
 from experiments.paper.reproduction.results import read_results
 from experiments.paper.settings import sections_of
 from experiments.paper.stages import baseline
@@ -32,6 +38,7 @@ from tasks.requests.evaluate_folder import evaluate_folder
 from tasks.running.costs import Cost, noted_cost, read_cost
 from tasks.running.dvc_stage import StageFailed, StageOutcome, run_stage
 from tasks.running.dvc_stages import list_stages
+from tasks.running.stage_cli import find_stage
 from ui2i.checkpoints import load_generator
 from ui2i.datasets.prepared import PreparedDataset
 from ui2i.errors import ConfigError, DataError
@@ -176,8 +183,12 @@ def test_the_stages_are_those_of_dvc_in_an_order_in_which_they_can_run(tmp_path)
         ("finetune@dog", "figures@paper"),
     ):  # fmt: skip
         assert found.index(earlier) < found.index(later)
-    minutes = sum(estimate_seconds(params, stage) for stage in found) / 60
-    assert minutes < 60
+    seconds = estimate_seconds(params, found)
+    assert sum(seconds.values()) < 3600
+    for stage in found:
+        known = find_stage(defined_stages(params), stage)
+        assert known is not None and known.name == stage.split("@")[0]
+        assert not known.trains or seconds[stage] > START_SECONDS, f"{stage} trains and has no estimate"
     assert not (tmp_path / "new").exists()
 
 

@@ -89,8 +89,8 @@ def _print_plan(project: "Project", params: "Params", stages: list[str]) -> None
     from tasks.running.costs import read_cost
 
     rows, total = [], 0.0
-    for stage in stages:
-        cost, estimate = read_cost(project.cost_file(stage)), estimate_seconds(params, stage)
+    for stage, estimate in estimate_seconds(params, stages).items():
+        cost = read_cost(project.cost_file(stage))
         has_run = cost is not None and cost.is_complete
         total += 0 if has_run else estimate
         rows.append((stage, duration(estimate), duration(cost.seconds) if has_run and cost else ""))

@@ -235,6 +235,11 @@ def training_config(params: Params, name: str, mode: str) -> TrainingConfig:
     return config_of_mode(config, checked, params.ingest.img_resolution)
 
 
+def num_models(params: Params, domain: str) -> int:
+    """Return how many models a domain is compared among: its base, its modes, the variants of the first."""
+    return 1 + len(params.domains[domain].modes) + len(params.swap.resolutions)
+
+
 def check_mode(mode: str, *, where: str) -> Mode:
     """Return the mode.
 

@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import dataclasses
+import importlib
 import os
 import signal
 import sys
@@ -15,6 +16,7 @@ from tasks.project.params import Params, load_params
 from tasks.project.paths import Project, find_project
 from tasks.running.command_line import USER_ERROR, memory_error, print_error
 from tasks.running.costs import noted_cost
+from tasks.running.dvc_stages import DefinedStages
 from tasks.running.locks import hold_output
 from tasks.running.progress import report_progress
 from tasks.running.steady_inputs import steady_inputs
@@ -66,6 +68,8 @@ class Stage:
     work: Callable[[Job], None]
     computes: bool = True  # with networks, for which freed memory is kept (`ui2i.allocator`)
     trains: bool = False  # only one stage that does runs at a time
+    # Seconds of work on two quiet cores, for a name and the number of its dataset's images (0: unknown); None: a few.
+    estimate: Callable[[Params, str, int], float] | None = None
     # Of a training that can be restarted and shared: what it would do, in lines.
     plan: Callable[[Job], str] | None = None
 
@@ -80,6 +84,12 @@ class Stage:
     def is_planned(self) -> bool:
         """Whether it can be planned, restarted, and shared by several processes."""
         return self.plan is not None
+
+
+def find_stage(defined: DefinedStages, stage: str) -> Stage | None:
+    """Return what the module of a stage, such as `finetune@cartoon`, declares; None: DVC runs something else."""
+    module = defined.module_of(stage)
+    return None if module is None else importlib.import_module(module).STAGE
 
 
 def main(stage: Stage, arguments: Sequence[str] | None = None) -> int:

@@ -5,7 +5,9 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
+from tasks.project.params import Params, num_models
 from tasks.project.paths import Project
+from tasks.running.rates import GENERATED
 from tasks.running.stage_cli import Job, Stage, default_device, main
 
 if TYPE_CHECKING:
@@ -64,12 +66,18 @@ def _summary(base_name: str, distances: "list[PairDistance]", perceptual: "Perce
     }
 
 
+def estimate(params: Params, name: str, _num_images: int) -> float:
+    """Return the seconds that it takes on two cores."""
+    return num_models(params, name) * params.distance.num_latents / GENERATED
+
+
 STAGE = Stage(
     name="distance",
     summary="Measure the model distance between every pair of the domain NAME's models: base, modes and variants.",
     option="domain",
     output=Project.distance_table,
     work=work,
+    estimate=estimate,
 )
 
 if __name__ == "__main__":

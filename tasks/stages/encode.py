@@ -10,8 +10,9 @@ import sys
 from typing import TYPE_CHECKING
 
 from tasks.models.model_folder import GENERATOR_FILE
-from tasks.project.params import find_entry
+from tasks.project.params import Params, find_entry
 from tasks.project.paths import ENCODER_FILE, Project
+from tasks.running.rates import ENCODED
 from tasks.running.stage_cli import Job, Stage, default_device, main
 
 if TYPE_CHECKING:
@@ -74,12 +75,18 @@ def _sheet(encoder: "Encoder", generator: "Generator", dataset: "PreparedDataset
     return contact_sheet(rows, upscale=max(1, 96 // images.shape[1]), title="Latent codes predicted in one pass")
 
 
+def estimate(params: Params, name: str, _num_images: int) -> float:
+    """Return the seconds that it takes on two cores."""
+    return params.encoders[name].total_kimg * 1000 / ENCODED
+
+
 STAGE = Stage(
     name="encode",
     summary="Train an encoder that predicts latent codes of the base NAME from images.",
     option="base",
     output=Project.encoder_folder,
     work=work,
+    estimate=estimate,
     trains=True,
 )
 

@@ -10,7 +10,9 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
+from tasks.project.params import Params, num_models
 from tasks.project.paths import Project
+from tasks.running.rates import EVALUATED, GENERATED
 from tasks.running.stage_cli import Job, Stage, default_device, main
 
 if TYPE_CHECKING:
@@ -96,6 +98,11 @@ def _summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
     return {"backbone": rows[0]["backbone"], "num_outputs": rows[0]["num_outputs"], "systems": systems}
 
 
+def estimate(params: Params, name: str, num_images: int) -> float:
+    """Return the seconds that it takes on two cores."""
+    return num_models(params, name) * params.evaluation.num_images / GENERATED + num_images / EVALUATED
+
+
 STAGE = Stage(
     name="evaluate",
     summary="Evaluate the outputs of the domain NAME's models: fidelity to the domain's images, diversity, "
@@ -103,6 +110,7 @@ STAGE = Stage(
     option="domain",
     output=Project.evaluation_table,
     work=work,
+    estimate=estimate,
 )
 
 if __name__ == "__main__":

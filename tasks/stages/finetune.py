@@ -3,9 +3,10 @@
 import sys
 
 from tasks.models.training_plan import describe_plan
-from tasks.project.params import find_entry, training_config
+from tasks.project.params import Params, find_entry, training_config
 from tasks.project.paths import Project
 from tasks.running.progress import part_of
+from tasks.running.rates import TRAINED
 from tasks.running.stage_cli import Job, Stage, default_device, main
 
 
@@ -47,6 +48,12 @@ def plan(job: Job) -> str:
     return describe_plan(job.project, job.params, job.name)
 
 
+def estimate(params: Params, name: str, _num_images: int) -> float:
+    """Return the seconds that it takes on two cores."""
+    modes = params.domains[name].modes
+    return sum(training_config(params, name, mode).total_kimg for mode in modes) * 1000 / TRAINED
+
+
 STAGE = Stage(
     name="finetune",
     summary="Fine-tune the base of domains.NAME on data/prepared/NAME, once for each of its modes. An interrupted "
@@ -54,6 +61,7 @@ STAGE = Stage(
     option="domain",
     output=Project.checkpoint,
     work=work,
+    estimate=estimate,
     plan=plan,
     trains=True,
 )

@@ -2,8 +2,9 @@
 
 import sys
 
-from tasks.project.params import find_entry
+from tasks.project.params import Params, find_entry
 from tasks.project.paths import Project
+from tasks.running.rates import INGESTED
 from tasks.running.stage_cli import Job, Stage, main
 
 
@@ -21,12 +22,18 @@ def work(job: Job) -> None:
     )
 
 
+def estimate(_params: Params, _name: str, num_images: int) -> float:
+    """Return the seconds that it takes on two cores."""
+    return num_images / INGESTED
+
+
 STAGE = Stage(
     name="ingest",
     summary="Crop, resize, check and split the images of datasets.NAME into data/prepared/NAME.",
     option="dataset",
     output=Project.prepared,
     work=work,
+    estimate=estimate,
     computes=False,
 )
 

@@ -3,8 +3,9 @@
 import sys
 
 from tasks.models.training_plan import describe_plan
-from tasks.project.params import find_entry, training_config
+from tasks.project.params import Params, find_entry, training_config
 from tasks.project.paths import Project
+from tasks.running.rates import TRAINED
 from tasks.running.stage_cli import Job, Stage, main
 
 
@@ -28,12 +29,18 @@ def plan(job: Job) -> str:
     return describe_plan(job.project, job.params, job.name)
 
 
+def estimate(params: Params, name: str, _num_images: int) -> float:
+    """Return the seconds that it takes on two cores."""
+    return training_config(params, name, "scratch").total_kimg * 1000 / TRAINED
+
+
 STAGE = Stage(
     name="pretrain",
     summary="Train the base NAME from scratch on data/prepared/NAME. An interrupted training resumes.",
     option="base",
     output=Project.checkpoint,
     work=work,
+    estimate=estimate,
     plan=plan,
     trains=True,
 )

@@ -15,7 +15,7 @@ from experiments.paper.settings import PaperSections, sections_of
 from tasks.project.params import Params, all_sections, load_params, parse_params
 from tasks.project.paths import DVC_FILE, Project
 from tasks.running.dvc_command import run_dvc
-from tasks.running.dvc_stages import read_stages
+from tasks.running.dvc_stages import DefinedStages, read_stages
 from ui2i.errors import BackboneError, ConfigError
 from ui2i.files import atomic_folder, write_bytes, write_text
 
@@ -104,6 +104,11 @@ def planned(out: Path | None, *, quick: bool) -> tuple[Project, Params]:
     return project, parse_params(path.read_text(encoding="utf-8"))
 
 
+def defined_stages(params: Params) -> DefinedStages:
+    """Return the stages of a reproduction's project, whether or not that has been made."""
+    return read_stages(REPOSITORY / DVC_FILE, all_sections(params))
+
+
 def reproduction_stages(params: Params, only: Sequence[str] = ()) -> list[str]:
     """Return the stages in the order in which they run.
 
@@ -113,7 +118,7 @@ def reproduction_stages(params: Params, only: Sequence[str] = ()) -> list[str]:
     Raises:
         ConfigError: one of them does not exist.
     """
-    sections, defined = sections_of(params), read_stages(REPOSITORY / DVC_FILE, all_sections(params))
+    sections, defined = sections_of(params), defined_stages(params)
     stages = [stage for stage in defined.order if _leads_to_results(sections, *stage.split("@"))]
     kinds = list(dict.fromkeys(stage.split("@")[0] for stage in stages))
     for wish in only:

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from experiments.paper.settings import sections_of
-from tasks.project.params import find_entry
+from tasks.project.params import Params, find_entry, training_config
 from tasks.project.paths import Project
+from tasks.running.rates import TRAINED
 from tasks.running.stage_cli import Job, Stage, default_device, main
 from ui2i.errors import DataError, UI2IError
 
@@ -114,12 +115,20 @@ def _run(command: Sequence[str]) -> None:
     raise BaselineError(f"{PROGRAM}: {said}")
 
 
+def estimate(params: Params, name: str, _num_images: int) -> float:
+    """Return the seconds that it takes on two cores."""
+    minutes = sections_of(params).baselines[name].minutes
+    mode = params.domains[name].modes[0]
+    return minutes * 60 if minutes else training_config(params, name, mode).total_kimg * 1000 / TRAINED
+
+
 STAGE = Stage(
     name="baseline",
     summary="Train a CycleGAN on the images of the domain NAME and its base, and translate the test images with it.",
     option="domain",
     output=Project.baseline,
     work=work,
+    estimate=estimate,
     trains=True,
 )
 

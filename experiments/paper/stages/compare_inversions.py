@@ -14,6 +14,7 @@ from tasks.models.inversion_models import encoder_path, find_encoder
 from tasks.project.params import Params, find_entry, load_params
 from tasks.project.paths import Project
 from tasks.running.locks import hold_output
+from tasks.running.rates import INVERSION_STEPS
 from tasks.running.stage_cli import Job, Stage, default_device, main
 from ui2i.progress import Progress, no_progress
 
@@ -150,12 +151,22 @@ def _contestants(project: Project, generator: Any, base: str, num_images: int, s
     return [generated_contestant(generator, num_images, seed=seed), real]
 
 
+SEARCHES = 6.2  # methods of Table III, in whole searches of one kind of images
+
+
+def estimate(params: Params, name: str, _num_images: int) -> float:
+    """Return the seconds that it takes on two cores."""
+    contest = sections_of(params).inversions[name]
+    return 2 * contest.num_images * contest.num_steps * SEARCHES / INVERSION_STEPS
+
+
 STAGE = Stage(
     name="compare_inversions",
     summary="Invert the same images of the base NAME with every method, and write how well each reconstructs them.",
     option="base",
     output=Project.inversion_table,
     work=work,
+    estimate=estimate,
 )
 
 if __name__ == "__main__":

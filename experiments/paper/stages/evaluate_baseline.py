@@ -8,6 +8,7 @@ import dataclasses
 import sys
 
 from experiments.paper.settings import sections_of
+from experiments.paper.stages.evaluate_images import estimate
 from tasks.project.params import find_entry
 from tasks.project.paths import Project
 from tasks.running.stage_cli import Job, Stage, main
@@ -51,6 +52,7 @@ STAGE = Stage(
     option="domain",
     output=Project.baseline_evaluation,
     work=work,
+    estimate=estimate,
 )
 
 if __name__ == "__main__":

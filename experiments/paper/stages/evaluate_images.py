@@ -6,7 +6,9 @@ protocol, and the one by which other systems can be compared.
 
 import sys
 
+from tasks.project.params import Params
 from tasks.project.paths import Project
+from tasks.running.rates import EVALUATED
 from tasks.running.stage_cli import Job, Stage, main
 
 
@@ -28,12 +30,19 @@ def work(job: Job) -> None:
     write_table(job.project.image_evaluation(job.name), rows, EVALUATION_SCHEMA)
 
 
+def estimate(params: Params, _name: str, num_images: int) -> float:
+    """Return the seconds that it takes on two cores."""
+    num_outputs = (1 + len(params.swap.resolutions)) * params.translate.num_images
+    return (num_outputs + num_images) / EVALUATED
+
+
 STAGE = Stage(
     name="evaluate_images",
     summary="Evaluate the translations of images to the domain NAME: fidelity, diversity, similarity to the input.",
     option="domain",
     output=Project.image_evaluation,
     work=work,
+    estimate=estimate,
 )
 
 if __name__ == "__main__":

@@ -4,7 +4,8 @@ import json
 import sys
 from pathlib import Path
 
-from experiments.paper.settings import FIGURE_SET
+from experiments.paper.settings import FIGURE_SET, sections_of
+from tasks.project.params import Params
 from tasks.project.paths import Project
 from tasks.running.progress import part_of
 from tasks.running.stage_cli import Job, Stage, main
@@ -39,12 +40,21 @@ def output(project: Project, _name: str) -> Path:
     return project.figures
 
 
+QUICK_SECONDS = 115.0
+
+
+def estimate(params: Params, name: str, _num_images: int) -> float:
+    """Return the seconds that it takes on two cores."""
+    return QUICK_SECONDS * (1 if sections_of(params).figures[name].quick else 4)
+
+
 STAGE = Stage(
     name="figures",
     summary="Make Figures 4 to 8 of the paper from the models of all families, and their measurements.",
     option="set",
     output=output,
     work=work,
+    estimate=estimate,
 )
 
 

@@ -3,8 +3,10 @@
 import sys
 import time
 
-from experiments.paper.settings import sections_of
+from experiments.paper.settings import pair_modes, sections_of
+from tasks.project.params import Params
 from tasks.project.paths import Project
+from tasks.running.rates import GENERATED
 from tasks.running.stage_cli import Job, Stage, default_device, main
 
 
@@ -42,12 +44,18 @@ def work(job: Job) -> None:
     append_rows(job.project.pair_table(job.name), rows, DISTANCE_SCHEMA)
 
 
+def estimate(params: Params, name: str, _num_images: int) -> float:
+    """Return the seconds that it takes on two cores."""
+    return 2 * len(pair_modes(params, name)) * params.distance.num_latents / GENERATED
+
+
 STAGE = Stage(
     name="pair",
     summary="Measure the distances between two domains' models of the same modes; pairs.NAME names the domains.",
     option="pair",
     output=Project.pair_table,
     work=work,
+    estimate=estimate,
 )
 
 if __name__ == "__main__":

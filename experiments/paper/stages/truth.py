@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from experiments.paper.settings import Truth, sections_of
+from experiments.synthetic.draw import DRAWN
 from experiments.synthetic.settings import synthetic_of
-from tasks.project.params import find_entry
+from tasks.project.params import Params, find_entry
 from tasks.project.paths import Project
 from tasks.running.progress import part_of
+from tasks.running.rates import EVALUATED
 from tasks.running.stage_cli import Job, Stage, default_device, main
 
 if TYPE_CHECKING:
@@ -202,6 +204,17 @@ def _sheet(cases: "Cases", style: str) -> "np.ndarray":
     return contact_sheet(rows, labels, upscale=max(1, 128 // cases.inputs.shape[1]), title=f"to {style}, and the truth")
 
 
+READ = 1200.0  # images a second, by an attribute regressor in training
+
+
+def estimate(params: Params, name: str, _num_images: int) -> float:
+    """Return the seconds that it takes on two cores."""
+    truth = sections_of(params).truth[name]
+    num_variants = 1 + len(params.swap.resolutions)
+    regressors = truth.regressor.num_drawings * (1 / DRAWN + truth.regressor.num_epochs / READ)
+    return 1.5 * regressors + params.translate.num_images * (num_variants + truth.num_draws) / EVALUATED
+
+
 STAGE = Stage(
     name="truth",
     summary="Compare the translations to the synthetic domain NAME with the same people drawn in its style, and report "
@@ -209,6 +222,7 @@ STAGE = Stage(
     option="domain",
     output=Project.truth_table,
     work=work,
+    estimate=estimate,
 )
 
 if __name__ == "__main__":
