@@ -1,6 +1,7 @@
 """The `ui2i` command: what it prints, what it writes, how it ends."""
 
 import contextlib
+import dataclasses
 import os
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from tiny_project import files_below, make_project, set_param, write_base, write
 
 from cli import app
 from tasks.project.params import load_params
+from tasks.requests.translation_request import TranslationRequest
 from tasks.running.dvc_stage import StageFailed
 from ui2i.errors import DataError
 from ui2i.tables import DISTANCE_SCHEMA, append_rows
@@ -384,3 +386,46 @@ def test_ctrl_c_leaves_no_process_and_the_same_command_goes_on(project):
 def test_other_errors_of_a_flow_are_the_user_s(ui2i, session):
     session(DataError("nothing there, expected something; add it"))
     assert ui2i("re-evaluate") == (2, "", "error: nothing there, expected something; add it\n")
+
+
+def test_every_option_of_translate_is_in_the_request(ui2i, images, tmp_path, monkeypatch):
+    seen = []
+
+    def capture(request, project):
+        seen.append(request)
+        raise ReachedFlowError
+
+    monkeypatch.setattr("cli.translation.session", lambda *_: contextlib.nullcontext())
+    monkeypatch.setattr("flows.pipeline.translate", capture)
+    expected = TranslationRequest(
+        images=images,
+        domain="cartoon",
+        out=tmp_path / "out",
+        source="face",
+        variants=("FT", "FC-FT"),
+        swap_resolutions=(8, 16),
+        swap_mode="blend",
+        psi=0.5,
+        styles=2,
+        seed=7,
+        references=(images / "0.png",),
+        style_layers=3,
+        directions=(1, 2),
+        strengths=(-1.5, 2.0),
+        method="w_plus",
+        steps=11,
+        start="encoder",
+        framing="fit",
+        force=True,
+    )
+    with pytest.raises(ReachedFlowError):
+        ui2i(
+            "translate", images, "--domain", "cartoon", "--out", tmp_path / "out", "--from", "face", "--variant", "FT",
+            "--variant", "FC-FT", "--swap-resolution", 8, "--swap-resolution", 16, "--swap-mode", "blend", "--psi", 0.5,
+            "--styles", 2, "--seed", 7, "--reference", images / "0.png", "--style-layers", 3, "--direction", 1,
+            "--direction", 2, "--strength=-1.5", "--strength", 2, "--method", "w_plus", "--steps", 11, "--start",
+            "encoder", "--framing", "fit", "--force",
+        )  # fmt: skip
+    assert seen == [expected]
+    left_out = [field.name for field in dataclasses.fields(expected) if getattr(expected, field.name) == field.default]
+    assert left_out == [], "an option that this test does not set"
