@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from ui2i import settings
 from ui2i.errors import ConfigError, UI2IError
 from ui2i.settings import (
     DistanceConfig,
@@ -17,14 +18,13 @@ from ui2i.settings import (
     InversionConfig,
     Mode,
     NetworkConfig,
-    PerceptualConfig,
     TrainingConfig,
     config_of_mode,
     from_mapping,
     to_mapping,
 )
 
-CONFIGS = [NetworkConfig, TrainingConfig, PerceptualConfig, DistanceConfig, InversionConfig, IngestConfig]
+CONFIGS = [value for value in vars(settings).values() if dataclasses.is_dataclass(value)]
 
 
 @pytest.mark.parametrize("config_type", CONFIGS)

@@ -1,7 +1,7 @@
 """An image file of any kind -> upright 8-bit sRGB.
 
 Everything here starts from bytes that may be damaged or hostile: what a file claims is checked before it is believed,
-and whatever a decoder raises becomes a `ImageError` with a word for what is wrong. Resizing and tensors are in
+and whatever a decoder raises becomes an `ImageError` with a word for what is wrong. Resizing and tensors are in
 `ui2i.images`.
 """
 

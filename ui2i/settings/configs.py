@@ -105,7 +105,7 @@ class TrainingConfig:
     num_micro_batches: CountOrNone = 1  # micro-batches per batch, to save memory; 0: as few as fit
     snapshot_kimg: Positive = 4.0  # thousands of images between resumable states and sample grids
     evaluation_kimg: Positive | None = None  # thousands of images between measurements on held-out images; None: never
-    evaluation_images: Count = 2000  # generated for each measurement
+    evaluation_images: Sample = 2000  # generated for each measurement
     patience: Count | None = None  # measurements without improvement before training stops and returns to the best
     seed: Seed = 0
 
