@@ -184,6 +184,7 @@ NAMES = {
     "FT-LS16-torgb": SwapConfig(resolution=16, torgb_from="source"),
     "FC-FT-LS8-blend": SwapConfig(resolution=8, mode="blend"),
     "FC-FT-LS8-blend0.5-torgb": SwapConfig(resolution=8, mode="blend", blend_width=0.5, torgb_from="source"),
+    "FT-LS8-blend1e-05": SwapConfig(resolution=8, mode="blend", blend_width=1e-5),
     "scratch-LS4-features": SwapConfig(resolution=4, mode="features"),
 }
 
@@ -192,6 +193,11 @@ NAMES = {
 def test_names_of_variants(name: str) -> None:
     parsed = VariantName.parse(name)
     assert str(parsed) == name and parsed.swap == NAMES[name]
+
+
+@pytest.mark.parametrize("name", ["ours-LS8-blend1.2.3", "ours-LS8-blend.", "ours-LS0", f"ours-LS{'9' * 5000}"])
+def test_names_of_other_systems_name_no_swap(name: str) -> None:
+    assert VariantName.parse(name) == VariantName(mode=name)
 
 
 def test_different_models_have_different_names_and_one_function_makes_them() -> None:

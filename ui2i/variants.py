@@ -10,7 +10,10 @@ from ui2i.settings.bounds import Count, Weight
 SwapMode = Literal["weights", "blend", "features"]
 Side = Literal["source", "target"]
 
-_NAME = re.compile(r"(?P<base>.+?)-LS(?P<resolution>\d+)(-(?P<mode>features|blend(?P<width>[\d.]+)?))?(?P<rgb>-torgb)?")
+_NAME = re.compile(
+    r"(?P<base>.+?)-LS(?P<resolution>[1-9]\d{0,8})"
+    r"(-(?P<mode>features|blend(?P<width>\d{1,9}(\.\d{1,9})?(e[+-]\d\d)?)?))?(?P<rgb>-torgb)?"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
