@@ -234,9 +234,10 @@ def test_file_of_another_network(tmp_path: Path, spoil: Callable[[dict[str, Tens
 
 def test_file_without_a_state_dict(tmp_path: Path) -> None:
     path = tmp_path / "nested.pth"
-    torch.save({"state_dict": {}}, path)
-    with pytest.raises(BackboneError, match=r"not a flat state dict"):
-        load_perceptual(PerceptualConfig(backbone="squeeze", weights=str(path)))
+    for content in ({"state_dict": {}}, {0: torch.zeros(1)}):
+        torch.save(content, path)
+        with pytest.raises(BackboneError, match=r"not a flat state dict"):
+            load_perceptual(PerceptualConfig(backbone="squeeze", weights=str(path)))
 
 
 @pytest.mark.parametrize("place", ["cache", "setting"])

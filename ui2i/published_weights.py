@@ -42,16 +42,21 @@ def read_published(path: Path, *, what: str, way_out: str) -> dict[str, Tensor]:
         raise BackboneError(
             f"{path} cannot be read as weights ({shortened(first_line)}), expected {what}; {way_out}"
         ) from error
-    if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
+    if not isinstance(state, Mapping) or not all(map(_is_entry, state.items())):
         raise BackboneError(
             f"{path} holds a {type(state).__name__} that is not a flat state dict, expected {what}; "
             f"save the network's state_dict(), or {way_out}"
         )
     if (name := first_not_finite(state)) is not None:
         raise BackboneError(
-            f"{path} has values in {shortened(str(name))} that are not finite, expected trained weights; {way_out}"
+            f"{path} has values in {shortened(name)} that are not finite, expected trained weights; {way_out}"
         )
     return dict(state)
+
+
+def _is_entry(item: tuple[object, object]) -> bool:
+    name, value = item
+    return isinstance(name, str) and isinstance(value, Tensor)
 
 
 def _check_hash(path: Path, way_out: str) -> None:
