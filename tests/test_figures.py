@@ -30,7 +30,7 @@ from experiments.paper.figures.multi_modal import measure_multi_modal, multi_mod
 from experiments.paper.figures.schemas import AGREEMENT_SCHEMA, CHANGES_SCHEMA, MEASURES_SCHEMA
 from experiments.paper.figures.shared_latents import images_of, kept_traits, measure_images
 from experiments.paper.figures.sheets import QUALITIES, below, beside, save_webp
-from experiments.paper.figures.traits import trait_reader
+from experiments.paper.figures.traits import trait_regressor
 from experiments.paper.settings import sections_of
 from experiments.paper.stages.figures import with_set
 from experiments.paper.truth import AttributeRegressor, Column, HeldOut
@@ -276,19 +276,19 @@ HUE = Column(name="background_hue", kind="hue")
 
 def test_traits_are_numbers_and_classes_in_standard_deviations():
     readings = {"yaw": np.array([0.1, -0.3]), "glasses": np.array([1.0, 2.0]), "earrings": np.array([1.0, 0.0])}
-    reader = trait_reader(regressor_of([YAW, HUE, GLASSES, FRECKLES], read=lambda images: readings), 0.25)
-    assert reader.names[:2] == ("yaw", "glasses: half_rim")
-    assert reader.names[-1] == "earrings: True", "of two classes the second alone"
-    assert "earrings: False" not in reader.names and not any("hue" in name for name in reader.names)
-    values = reader.read(np.zeros((2, 32, 32, 3), np.uint8))
+    regressor = trait_regressor(regressor_of([YAW, HUE, GLASSES, FRECKLES], read=lambda images: readings), 0.25)
+    assert regressor.names[:2] == ("yaw", "glasses: half_rim")
+    assert regressor.names[-1] == "earrings: True", "of two classes the second alone"
+    assert "earrings: False" not in regressor.names and not any("hue" in name for name in regressor.names)
+    values = regressor.read(np.zeros((2, 32, 32, 3), np.uint8))
     assert values[:, 0] == pytest.approx([0.5, -1.5])
-    none = values[:, reader.names.index("glasses: none")]
+    none = values[:, regressor.names.index("glasses: none")]
     assert none[1] == 0 and 1.8 < none[0] < 2.6, "68 of 100 have none: 1 / sqrt(0.68 * 0.32) = 2.1"
-    assert trait_reader(regressor_of([YAW], skill=0.2), 0.25).names == ()
+    assert trait_regressor(regressor_of([YAW], skill=0.2), 0.25).names == ()
 
 
 def mean_colours(images):
-    """A reader whose traits are the mean colours of the four quarters."""
+    """A regressor whose traits are the mean colours of the four quarters."""
     quarters = images.reshape(len(images), 2, 16, 2, 16, 3).mean(axis=(2, 4))
     return quarters.reshape(len(images), 12)
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from experiments.paper.figures.direction_sheet import Title
     from experiments.paper.figures.directions import Agreement
     from experiments.paper.figures.models import Family, FigureModel
-    from experiments.paper.figures.traits import TraitReader
+    from experiments.paper.figures.traits import TraitRegressor
 
 Row = dict[str, Any]
 
@@ -24,7 +24,7 @@ class Moved:
     """What the directions changed in one model."""
 
     model: "FigureModel"
-    reader: "TraitReader"
+    regressor: "TraitRegressor"
     changes: "np.ndarray"  # [directions, n, traits] in standard deviations
 
     def of(self, names: Sequence[str]) -> "np.ndarray":
@@ -33,7 +33,7 @@ class Moved:
 
     def of_latents(self, chosen: slice, names: Sequence[str]) -> "np.ndarray":
         """Return the same over some of the latents."""
-        places = [self.reader.names.index(name) for name in names]
+        places = [self.regressor.names.index(name) for name in names]
         return self.changes[:, chosen, places].mean(axis=1)
 
 
@@ -62,14 +62,14 @@ def make_figure6(setup: Setup, progress: Progress) -> dict[str, Any]:
 def _move(setup: Setup, family: "Family", progress: Progress) -> list[Moved]:
     """Measure the base first, then the modes of every domain; nothing if their attributes cannot be read."""
     from experiments.paper.figures.directions import direction_changes, direction_steps
-    from experiments.paper.figures.traits import trait_reader
+    from experiments.paper.figures.traits import trait_regressor
 
     settings = setup.settings
     found = regressors(setup, family, part_of(progress, 0, 2, ""))
     if not found:
         return []
-    trait_readers = {name: trait_reader(regressor, settings.min_skill) for name, regressor in found.items()}
-    if not _common(list(trait_readers.values())):
+    trait_regressors = {name: trait_regressor(regressor, settings.min_skill) for name, regressor in found.items()}
+    if not _common(list(trait_regressors.values())):
         return []
     z = setup.latents(settings.num_moved, family.base.generator.config.z_dim)
     steps = direction_steps(family.base.generator, _directions(setup), settings.strength)
@@ -77,22 +77,22 @@ def _move(setup: Setup, family: "Family", progress: Progress) -> list[Moved]:
     models += [model for each in family.domains.values() for model in each if model.swap_resolution is None]
     moved = []
     for place, model in enumerate(models):
-        reader = trait_readers[model.domain]
+        regressor = trait_regressors[model.domain]
         changes = direction_changes(
             model.generator,
             z,
             steps,
-            reader.read,
+            regressor.read,
             truncation_psi=settings.truncation_psi,
             progress=part_of(part_of(progress, 1, 2, ""), place, len(models), model.name),
         )
-        moved.append(Moved(model=model, reader=reader, changes=changes))
+        moved.append(Moved(model=model, regressor=regressor, changes=changes))
     return moved
 
 
-def _common(trait_readers: "Sequence[TraitReader]") -> list[str]:
-    """Return the names of the traits that all readers read, in the first one's order."""
-    return [name for name in trait_readers[0].names if all(name in reader.names for reader in trait_readers)]
+def _common(trait_regressors: "Sequence[TraitRegressor]") -> list[str]:
+    """Return the names of the traits that all regressors predict, in the first one's order."""
+    return [name for name in trait_regressors[0].names if all(name in each.names for each in trait_regressors)]
 
 
 def _directions(setup: Setup) -> range:
@@ -109,7 +109,7 @@ def _shown(setup: Setup, moved: list[Moved]) -> "tuple[list[int], list[Title]]":
     if not moved:
         shown = list(_directions(setup))[:2]
         return shown, [("-", f"direction {direction}", "+") for direction in shown]
-    common = _common([each.reader for each in moved])
+    common = _common([each.regressor for each in moved])
     changes = moved[0].of(common)
     places = telling_directions(changes, common, 2)
     tops = [most_moved(changes, common)[place] for place in places]
@@ -133,10 +133,10 @@ def _compare(setup: Setup, family: "Family", moved: list[Moved]) -> tuple[list[R
 
     base, rows, tops = moved[0], [], []
     half = base.changes.shape[1] // 2
-    common = _common([each.reader for each in moved])
+    common = _common([each.regressor for each in moved])
     summaries, changes = {}, {}
     for each in moved:
-        names = _common([base.reader, each.reader])
+        names = _common([base.regressor, each.regressor])
         pair = (base.of(names), each.of(names))
         if each is base:
             pair = (base.of_latents(slice(half), names), base.of_latents(slice(half, None), names))
@@ -188,7 +188,7 @@ def _change_rows(setup: Setup, family: "Family", moved: Moved) -> list[Row]:
     from experiments.paper.truth import settings_hash
     from ui2i.metrics.moments import estimate
 
-    regressor = moved.reader.regressor
+    regressor = moved.regressor.regressor
     shared = {
         **_model_columns(family, moved.model),
         **setup.made,
@@ -199,7 +199,7 @@ def _change_rows(setup: Setup, family: "Family", moved: Moved) -> list[Row]:
     }
     rows = []
     for place, direction in enumerate(_directions(setup)):
-        for column, trait in enumerate(moved.reader.traits):
+        for column, trait in enumerate(moved.regressor.traits):
             value = estimate(moved.changes[place, :, column])
             skill = regressor.held_out[trait.attribute].skill
             own = {"trait": trait.name, "change": value.mean, "sem": value.sem, "skill": skill}

@@ -34,8 +34,8 @@ class Trait:
 
 
 @dataclasses.dataclass(frozen=True)
-class TraitReader:
-    """Reads the traits of images of one style."""
+class TraitRegressor:
+    """Predicts the traits of images of one style."""
 
     regressor: AttributeRegressor
     traits: tuple[Trait, ...]
@@ -51,8 +51,8 @@ class TraitReader:
         return np.stack([trait.of(read[trait.attribute]) for trait in self.traits], axis=1)
 
 
-def trait_reader(regressor: AttributeRegressor, min_skill: float) -> TraitReader:
-    """Return the reader of all traits that a regressor reads with a skill of at least `min_skill`."""
+def trait_regressor(regressor: AttributeRegressor, min_skill: float) -> TraitRegressor:
+    """Return the regressor of all traits that a regressor reads with a skill of at least `min_skill`."""
     config = regressor.config
     sample = subject_of(regressor.style).sample
     people = [sample(config.seed, index) for index in range(min(config.num_drawings, NUM_PEOPLE))]
@@ -61,7 +61,7 @@ def trait_reader(regressor: AttributeRegressor, min_skill: float) -> TraitReader
     for column in regressor.columns:
         if column.name not in unreadable:
             traits += _traits(column, column.values(people))
-    return TraitReader(regressor, tuple(traits))
+    return TraitRegressor(regressor, tuple(traits))
 
 
 def _traits(column: Column, values: Float64[np.ndarray, " n"]) -> list[Trait]:
