@@ -1,4 +1,4 @@
-"""Stages as a person starts them: `python -m tasks.<stage>`, without DVC."""
+"""Stages as a person starts them: `python -m tasks.stages.<stage>`, without DVC."""
 
 import contextlib
 import importlib
@@ -24,6 +24,7 @@ from tiny_project import (
 from tasks.models.model_folder import read_model
 from tasks.requests.raw_images import add_raw, not_copied
 from tasks.running import stage_cli
+from tasks.running.dvc_stages import defined_stages
 from tasks.running.progress import PREFIX, parse_progress, part_of, report_progress
 from ui2i.checkpoints import load_generator, read_card
 from ui2i.datasets.manifest import read_manifest
@@ -529,3 +530,13 @@ def test_add_raw_refuses_what_holds_no_images(project, tmp_path, added, kind):
         add_raw(project, "anime", source)
     assert files_below(project.data_dir) == set()
     assert added == []
+
+
+def test_what_a_stage_says_of_itself_is_found_and_a_stage_of_one_s_own_says_nothing(project):
+    text = (project.root / "dvc.yaml").read_text()
+    own = "".join(f"  own-{name}:\n    cmd: python -m {name}\n" for name in ("nowhere.at_all", "json.tool"))
+    (project.root / "dvc.yaml").write_text(f"{text.rstrip()}\n{own}")
+    defined = defined_stages(project)
+    found = {stage: stage_cli.find_stage(defined, stage) for stage in ("finetune@cartoon", "swap@cartoon")}
+    assert {stage: known.trains for stage, known in found.items()} == {"finetune@cartoon": True, "swap@cartoon": False}
+    assert [stage_cli.find_stage(defined, f"own-{name}") for name in ("nowhere.at_all", "json.tool")] == [None, None]

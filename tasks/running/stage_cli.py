@@ -89,7 +89,11 @@ class Stage:
 def find_stage(defined: DefinedStages, stage: str) -> Stage | None:
     """Return what the module of a stage, such as `finetune@cartoon`, declares; None: DVC runs something else."""
     module = defined.module_of(stage)
-    return None if module is None else importlib.import_module(module).STAGE
+    try:
+        found = None if module is None else getattr(importlib.import_module(module), "STAGE", None)
+    except ImportError:  # the stage itself will say so
+        return None
+    return found if isinstance(found, Stage) else None
 
 
 def main(stage: Stage, arguments: Sequence[str] | None = None) -> int:
