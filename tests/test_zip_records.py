@@ -9,9 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ui2i.converters.inert import RefusedError
-from ui2i.converters.zip_records import read_records
+from ui2i.converters.zip_records import read_directory
 
 NAMES = st.text(st.characters(codec="ascii", exclude_characters='\\\0:*?"<>|', exclude_categories=["Cc"]), min_size=1)
+
+
+def read_records(data: memoryview) -> dict[str, memoryview]:
+    return {name: record.stored() for name, record in read_directory(data).items()}
 
 
 def archive(records: dict[str, bytes], *, large: bool = False, comment: bytes = b"") -> bytes:

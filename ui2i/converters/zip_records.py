@@ -67,15 +67,6 @@ class Record:
         return data
 
 
-def read_records(data: memoryview) -> dict[str, memoryview]:
-    """Return the bytes of a zip's records by name.
-
-    Raises:
-        RefusedError: it is no whole zip of stored records.
-    """
-    return {name: record.stored() for name, record in read_directory(data).items()}
-
-
 def read_directory(data: memoryview) -> dict[str, Record]:
     """Return the records of a zip by name, packed as they are.
 
