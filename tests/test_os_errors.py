@@ -192,3 +192,9 @@ def test_another_error_stays_a_crash(project, monkeypatch):
             Stage(name="ingest", summary="", option="dataset", output=Project.prepared, work=work),
             ["--dataset", "face"],
         )
+
+
+def test_a_warning_cannot_steer_the_terminal(capsys):
+    with warnings_as_lines():
+        warnings.warn("a\x1b[2Jb\nerror: c", UI2IWarning, stacklevel=1)
+    assert capsys.readouterr().err == "warning: a\\x1b[2Jb error: c\n"

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import TextIO
 
 from ui2i.errors import UI2IWarning
+from ui2i.names import printable
 
 PREFIX = "warning: "
 
@@ -26,7 +27,7 @@ def warnings_as_lines() -> Iterator[None]:
             line: str | None = None,
         ) -> None:
             if issubclass(category, UI2IWarning):
-                print(f"{PREFIX}{message}", file=sys.stderr, flush=True)
+                print(f"{PREFIX}{printable(' '.join(str(message).split()))}", file=sys.stderr, flush=True)
             else:
                 usual(message, category, filename, lineno, file, line)
 
