@@ -204,7 +204,7 @@ def _sheet(cases: "Cases", style: str) -> "np.ndarray":
     return contact_sheet(rows, labels, upscale=max(1, 128 // cases.inputs.shape[1]), title=f"to {style}, and the truth")
 
 
-READ = 1200.0  # images a second, by an attribute regressor in training
+READ = 1200.0  # images a second, by an attribute regressor in training; measured as `tasks.running.rates`
 
 
 def estimate(params: Params, name: str, _num_images: int) -> float:
