@@ -2,7 +2,7 @@
 
 generator.safetensors      the averaged generator
 discriminator.safetensors  to fine-tune from; an imported model may lack it
-encoder.safetensors        of an imported model that came with one: predicts its latent codes
+encoder.safetensors        of an imported model that came with one: reads codes of its images
 card.json                  the generator's card, architecture and hash, for people
 training.parquet           losses and measurements over training
 samples.png                images of fixed latents

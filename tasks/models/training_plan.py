@@ -16,7 +16,7 @@ def describe_plan(project: Project, params: Params, name: str, *, num_training_i
 
     Args:
         name: a base or a domain of `params`.
-        num_training_images: None: those of the prepared dataset.
+        num_images: for training; None: those of the prepared dataset.
 
     Raises:
         ConfigError, CheckpointError, DataError: as the training would.

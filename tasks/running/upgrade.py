@@ -35,7 +35,7 @@ FILES = {
     "tables/inversion/*.pictures.parquet": (".pictures.", ".images."),
 }
 
-_OLD_COMMAND = re.compile(rf"(?m)^(?P<key> +cmd: )python -m tasks\.(?P<module>{'|'.join(MODULES)})(?: --\w+ \S+)?$")
+_OLD_COMMAND = re.compile(r"(?m)^(?P<key> +cmd: )python -m tasks\.(?P<module>\w+)(?: --\w+ \S+)?$")
 _OLD_STAGE = re.compile(rf"(?m)^  (?P<kind>{'|'.join(STAGES)})(?P<name>@[a-z0-9-]+)?:")
 _OLD_SECTION = re.compile(rf"(?P<before>\$\{{|- |(?m:^) +)(?P<section>{'|'.join(SECTIONS)})(?P<after>\.|:|\}}|(?m:$))")
 _OLD_KEY = re.compile(r"(?m)^( +perceptual:\n(?: {8,}.*\n)*? {8,})trunk:")
@@ -49,10 +49,10 @@ def require_upgraded(project: Project) -> None:
         ConfigError: it is one.
     """
     text = _read(project.root / LOCK_FILE)
-    match = None if text is None else _OLD_COMMAND.search(text)
-    if match is not None:
+    old = (match["module"] for match in _OLD_COMMAND.finditer(text or "") if match["module"] in MODULES)
+    if (module := next(old, None)) is not None:
         raise ConfigError(
-            f"{LOCK_FILE} records commands of version 0.1 (python -m tasks.{match['module']}), expected today's; "
+            f"{LOCK_FILE} records commands of version 0.1 (python -m tasks.{module}), expected today's; "
             "run `ui2i upgrade`, which keeps all that was made"
         )
 
@@ -108,7 +108,10 @@ def _renewed_params(text: str) -> str:
 
 def _renewed_dvc(text: str) -> str:
     """Return `dvc.yaml` or `dvc.lock` with the words of today."""
-    text = _OLD_COMMAND.sub(lambda match: f"{match['key']}python -m {MODULES[match['module']]}", text)
+    text = _OLD_COMMAND.sub(
+        lambda match: f"{match['key']}python -m {MODULES[match['module']]}" if match["module"] in MODULES else match[0],
+        text,
+    )
     text = _OLD_STAGE.sub(lambda match: f"  {STAGES[match['kind']]}{match['name'] or ''}:", text)
     text = _OLD_SECTION.sub(lambda match: f"{match['before']}{SECTIONS[match['section']]}{match['after']}", text)
     text = _OLD_KEY.sub(r"\1backbone:", text)

@@ -12,9 +12,8 @@ and for all of them `contact_sheet.png`, `manifest.parquet` (a row for each of t
 latent code of each image) and `rejects.parquet` (the files that could not be read, as in a prepared dataset). Where the
 folder of inputs had more that is left out, `left-out.json` says what.
 
-Nearly all time goes into latent codes. These are kept in a store as soon as they are found, so that a run that
-was killed resumes after its last batch, and so that other targets, styles or edits of the same images need none of it
-again.
+Nearly all time goes into codes. These are kept in a store as soon as they are found, so that a run that was killed goes
+on behind its last batch, and so that other targets, styles or edits of the same images need none of it again.
 """
 
 import dataclasses
@@ -171,7 +170,7 @@ def translate_folder(
             advance.settled, advance.num_images = len(tables.rejects) + len(tables.latents), len(source_images)
             latents = inverter.find(np.stack([source_image.image for source_image in source_images]), progress=advance)
             writer.write(source_images, latents, *stack_latents(latents, source))
-            advance(1, 1, f"{inverter.num_reused} latent codes were at hand" if inverter.num_reused else "")
+            advance(1, 1, f"{inverter.num_reused} codes were at hand" if inverter.num_reused else "")
         _write_tables(folder, tables, outputs, domain)
         write_left_out(folder / LEFT_OUT_NAME, listing.left_out)
     return tables.manifest

@@ -60,7 +60,7 @@ AGREEMENT_SCHEMA = _schema(
         "top_change_base": _FLOAT,
         "top_change": _FLOAT,  # of the same trait in the model
         "top_rank": _INT,  # of it in the model, by size of the change; 1: it moves most there too
-        "num_traits": _INT,  # that both regressors predict, over which the cosine is taken
+        "num_traits": _INT,  # that both readers read, over which the cosine is taken
         "num_latents": _INT,
         **_MADE,
     },
