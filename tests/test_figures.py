@@ -15,6 +15,7 @@ from test_tasks import OPTIONS, run
 from tiny_models import random_generator, random_ws
 from tiny_project import PARAMS, make_project, set_param, write_images
 
+from experiments.paper import paper_paths
 from experiments.paper.figures.ablation import ablation_models, ablation_sheet, swap_models, swap_sheet
 from experiments.paper.figures.direction_sheet import PLACES, direction_sheet, moved_images
 from experiments.paper.figures.directions import (
@@ -482,21 +483,21 @@ def project(trained, tmp_path):
 def test_the_stage_writes_images_tables_and_numbers(project, monkeypatch):
     monkeypatch.setattr(AttributeRegressor, "unreadable", lambda self, min_skill: [])
     assert run(project, "figures", "paper") == 0
-    sizes = {number: Image.open(project.figure(number)).size for number in "45678"}
+    sizes = {number: Image.open(paper_paths.figure(project, number)).size for number in "45678"}
     assert all(min(size) > 60 for size in sizes.values())
-    changes = read_table(project.figure("6").with_suffix(".parquet"), CHANGES_SCHEMA)
+    changes = read_table(paper_paths.figure(project, "6").with_suffix(".parquet"), CHANGES_SCHEMA)
     models = {("face", "scratch"), ("cartoon", "FC-FT"), ("cartoon", "FT")}
     assert set(zip(changes["domain"], changes["mode"], strict=True)) == models
     assert len(changes) == 3 * 3 * changes["trait"].nunique()
-    agreement = read_table(project.figure("6").with_suffix(".agreement.parquet"), AGREEMENT_SCHEMA)
+    agreement = read_table(paper_paths.figure(project, "6").with_suffix(".agreement.parquet"), AGREEMENT_SCHEMA)
     assert len(agreement) == 3 * 3 and agreement["cosine"].between(-1, 1).all()
-    seven, eight = (read_table(project.figure(it).with_suffix(".parquet"), MEASURES_SCHEMA) for it in "78")
+    seven, eight = (read_table(paper_paths.figure(project, it).with_suffix(".parquet"), MEASURES_SCHEMA) for it in "78")
     assert list(dict.fromkeys(seven["mode"])) == ["FT", "FC-FT", "FC-FT-LS8", "FC-FT-LS16"]
     assert list(dict.fromkeys(eight["mode"])) == ["source", "FC-FT", "FC-FT-LS8", "FC-FT-LS16"]
     assert set(seven["metric"]) == {"lpips", "fd", "kd", "traits"}
     source = eight[(eight["mode"] == "source") & (eight["metric"] == "lpips")]["value"].item()
     assert source == pytest.approx(0, abs=1e-6)
-    text = json.loads(project.figure_numbers.read_text())
+    text = json.loads(paper_paths.figure_numbers(project).read_text())
     cartoon = text["figures"]["7"]["face"]["cartoon"]
     row = seven[(seven["mode"] == "FT") & (seven["metric"] == "lpips")].iloc[0]
     assert row["ci95_low"] < row["value"] < row["ci95_high"]
@@ -515,10 +516,10 @@ def test_images_that_nobody_drew_are_shown_and_their_attributes_not_measured(pro
     set_param(project, "truth", {})
     set_param(project, "synthetic", {})
     assert run(project, "figures", "paper") == 0
-    assert project.figure("6").is_file()
-    assert len(read_table(project.figure("6").with_suffix(".parquet"), CHANGES_SCHEMA)) == 0
-    assert json.loads(project.figure_numbers.read_text())["figures"]["6"] == {}
-    seven = read_table(project.figure("7").with_suffix(".parquet"), MEASURES_SCHEMA)
+    assert paper_paths.figure(project, "6").is_file()
+    assert len(read_table(paper_paths.figure(project, "6").with_suffix(".parquet"), CHANGES_SCHEMA)) == 0
+    assert json.loads(paper_paths.figure_numbers(project).read_text())["figures"]["6"] == {}
+    seven = read_table(paper_paths.figure(project, "7").with_suffix(".parquet"), MEASURES_SCHEMA)
     assert set(seven["metric"]) == {"lpips", "fd", "kd"}
     assert not project.regressors.exists()
 
@@ -533,7 +534,11 @@ def test_dvc_makes_figures_only_where_they_are_asked_for(tmp_path):
     assert [stage.name for stage in stages] == ["figures@paper"]
     assert list_stages(project)[-1] == "figures@paper"
     outputs = {output.fspath for output in stages[0].outs}
-    tables = {project.figure(number).with_suffix(".parquet") for number in "678"}
-    expected = {*(project.figure(number) for number in "45678"), *tables, project.figure_numbers}
-    expected.add(project.figure("6").with_suffix(".agreement.parquet"))
+    tables = {paper_paths.figure(project, number).with_suffix(".parquet") for number in "678"}
+    expected = {
+        *(paper_paths.figure(project, number) for number in "45678"),
+        *tables,
+        paper_paths.figure_numbers(project),
+    }
+    expected.add(paper_paths.figure(project, "6").with_suffix(".agreement.parquet"))
     assert outputs == {str(path) for path in expected}

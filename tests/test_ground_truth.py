@@ -546,7 +546,7 @@ def test_the_stage_writes_its_tables(project: Project) -> None:
         ("FC-FT", "first"),
         ("FC-FT-LS8", "second"),
     }
-    summary = json.loads(project.truth_summary("cartoon").read_text())
+    summary = json.loads(project.truth_table("cartoon").with_suffix(".json").read_text())
     own = scores[(scores["variant"] == "FC-FT") & (scores["metric"] == "lpips")]
     assert summary["variants"]["FC-FT"]["lpips"]["mean"] == pytest.approx(own["score"].mean())
     assert summary["copy"]["lpips"]["mean"] == pytest.approx(own["copy_score"].mean())
@@ -554,7 +554,7 @@ def test_the_stage_writes_its_tables(project: Project) -> None:
     assert gain["mean"] == pytest.approx((own["score"] - own["copy_score"]).mean())
     assert gain["sem"] == pytest.approx((own["score"] - own["copy_score"]).sem())
     assert summary["num_images"] == 6
-    kept = read_table(project.kept_table("cartoon"), KEPT_SCHEMA)
+    kept = read_table(project.truth_table("cartoon").with_suffix(".attributes.parquet"), KEPT_SCHEMA)
     assert set(zip(kept["variant"], kept["style"], strict=True)) == {
         ("reconstruction", "face"), ("FC-FT", "cartoon"), ("FC-FT-LS8", "cartoon"),
     }  # fmt: skip

@@ -12,6 +12,7 @@ from tiny_models import random_generator
 from tiny_project import make_project, set_param, write_images
 
 from cli import app
+from experiments.paper import paper_paths
 from experiments.paper.stages.table import build_table
 from tasks.project.params import load_params
 from ui2i.checkpoints import ModelCard, file_hash, save_generator
@@ -256,7 +257,7 @@ def test_table_1_and_2(project, ui2i):
         assert run(project, module, "cartoon") == 0
     for number, measured in (("1", 4), ("2", 12)):
         assert run(project, "table", number) == 0
-        path = project.paper_table(number)
+        path = paper_paths.paper_table(project, number)
         frame = read_table(path, PAPER_TABLE_SCHEMA)
         assert (frame["origin"] == "measured").sum() == measured
         assert (frame["origin"] == "paper").sum() == {"1": 36, "2": 30}[number]
@@ -267,7 +268,7 @@ def test_table_1_and_2(project, ui2i):
         status, out, _ = ui2i("table", number)
         assert status == 0 and "FC-FT-LS16" in out and "paper: face2anime" in out
     distances = read_table(project.distance_table("cartoon"), DISTANCE_SCHEMA)
-    table = read_table(project.paper_table("1"), PAPER_TABLE_SCHEMA)
+    table = read_table(paper_paths.paper_table(project, "1"), PAPER_TABLE_SCHEMA)
     table = table[table["origin"] == "measured"].set_index(["row", "column"])["value"]
     expected = distances[(distances["source"] == "face") & (distances["target"] == "cartoon/FT")]["mean"].item()
     assert table["FT", "face2cartoon"] == expected
@@ -297,7 +298,7 @@ def test_table_3_from_compared_inversions(project, ui2i):
         for image in range(3)
     ]
     rows += [inverted("w", "real", image, 0.9, start="encoder") for image in range(3)]
-    write_table(project.inverted_table("face"), rows, INVERTED_SCHEMA)
+    write_table(paper_paths.inverted_table(project, "face"), rows, INVERTED_SCHEMA)
     table = build_table(project, load_params(project), "3")
     by_place = {(cell.row, cell.column, cell.metric): cell for cell in table.cells if cell.origin == "measured"}
     frame = pd.DataFrame(rows)
@@ -310,7 +311,7 @@ def test_table_3_from_compared_inversions(project, ui2i):
     assert status == 0 and "0.667" in out and "paper: face SSIM ↑" in out
     set_param(project, "tables", {"3": {"source": "inversion"}})
     assert run(project, "table", "3") == 0
-    assert len(read_table(project.paper_table("3"), PAPER_TABLE_SCHEMA)) == 7 * 4 + 5
+    assert len(read_table(paper_paths.paper_table(project, "3"), PAPER_TABLE_SCHEMA)) == 7 * 4 + 5
 
 
 @pytest.mark.parametrize("number", ["1", "2", "3"])

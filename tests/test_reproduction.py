@@ -13,6 +13,7 @@ from test_flows import in_this_process, run_stage_here
 from tiny_project import PARAMS, REPOSITORY, set_param, write_base
 
 from cli import app
+from experiments.paper import paper_paths
 from experiments.paper.flow import reproduce
 from experiments.paper.reproduction import page as reproduction_page
 from experiments.paper.reproduction import project as reproduction
@@ -292,7 +293,7 @@ def test_the_flow_runs_every_stage_and_makes_the_page(made):
 
 def test_the_pair_is_compared_in_equal_modes(made):
     project, _ = made
-    frame = read_table(project.pair_table("cartoon2portrait"), DISTANCE_SCHEMA)
+    frame = read_table(paper_paths.pair_table(project, "cartoon2portrait"), DISTANCE_SCHEMA)
     modes = ["FC-FT", "scratch", "FC-FT-LS8", "FC-FT-LS16"]
     assert frame["source"].tolist() == [f"cartoon/{mode}" for mode in modes]
     assert frame["target"].tolist() == [f"portrait/{mode}" for mode in modes]
@@ -307,7 +308,7 @@ def test_the_pair_is_compared_in_equal_modes(made):
 
 def test_all_methods_are_compared_on_the_same_images(made):
     project, _ = made
-    frame = read_table(project.inverted_table("face"), INVERTED_SCHEMA)
+    frame = read_table(paper_paths.inverted_table(project, "face"), INVERTED_SCHEMA)
     assert set(frame["method"]) == {
         "closed_form", "directions", "w", "closed_form_plus", "w_plus", "encoder", "in_domain",
     }  # fmt: skip
@@ -316,21 +317,24 @@ def test_all_methods_are_compared_on_the_same_images(made):
 
 def test_baseline_and_own_models_are_judged_alike(made):
     project, _ = made
-    own = read_table(project.image_evaluation("cartoon"), EVALUATION_SCHEMA)
-    other = read_table(project.baseline_evaluation("cartoon"), EVALUATION_SCHEMA)
+    own = read_table(paper_paths.image_evaluation(project, "cartoon"), EVALUATION_SCHEMA)
+    other = read_table(paper_paths.baseline_evaluation(project, "cartoon"), EVALUATION_SCHEMA)
     assert own["system"].tolist() == ["FC-FT", "FC-FT-LS8", "FC-FT-LS16"]
     assert other["system"].tolist() == ["CycleGAN"]
     for column in ("inputs", "num_outputs", "num_targets", "backbone_hash", "dataset_hash", "source_domain", "domain"):
         assert set(own[column]) == set(other[column])
     truth, others = (
-        read_table(path, TRUTH_SCHEMA) for path in (project.truth_table("cartoon"), project.baseline_truth("cartoon"))
+        read_table(path, TRUTH_SCHEMA)
+        for path in (project.truth_table("cartoon"), paper_paths.baseline_truth(project, "cartoon"))
     )
     assert set(others["variant"]) == {"CycleGAN"}
     mine = truth[truth["variant"] == "FC-FT"].reset_index(drop=True)
     for column in ("input_path", "metric", "copy_distance", "chance_distance"):
         assert mine[column].equals(others[column])
     first = others[(others["metric"] == "rmse")].iloc[0]
-    made_of = np.asarray(load_image((project.baseline("cartoon") / "images" / first["input_path"]).read_bytes()))
+    made_of = np.asarray(
+        load_image((paper_paths.baseline(project, "cartoon") / "images" / first["input_path"]).read_bytes())
+    )
     drawn = np.asarray(load_image((project.raw("face") / first["input_path"]).read_bytes()))
     assert np.array_equal(made_of, drawn // 2)
 
@@ -369,7 +373,7 @@ def test_a_baseline_that_fails_says_why_in_its_own_words(tmp_path):
 def test_an_image_that_a_baseline_left_out(made):
     project, _ = made
     with pytest.raises(DataError, match=r"absent\.png cannot be read .* run baseline@cartoon again"):
-        baseline.baseline_images(project.baseline("cartoon"), ["absent.png"])
+        baseline.baseline_images(paper_paths.baseline(project, "cartoon"), ["absent.png"])
 
 
 def test_a_stage_that_fails_is_named_and_the_rest_waits(made, repository, monkeypatch, capsys):

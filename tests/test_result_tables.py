@@ -10,6 +10,7 @@ from test_cli import distance_row
 from tiny_project import REPOSITORY, make_project
 
 from cli import app
+from experiments.paper import paper_paths
 from tasks.requests.result_tables import diff_runs, filter_rows
 from ui2i.errors import ConfigError
 from ui2i.tables import DISTANCE_SCHEMA, append_rows, read_table
@@ -68,8 +69,8 @@ def test_every_table_of_the_guide_exists_in_the_code(project):
         path.relative_to(project.data_dir / "tables").parts[0]
         for path in (
             project.distance_table("x"), project.measured_distances, project.evaluation_table("x"),
-            project.measured_evaluations("x"), project.inversion_table("x"), project.swap_choice("x"),
-            project.paper_table("1"), project.truth_table("x"),
+            project.measured_evaluations("x"), paper_paths.inversion_table(project, "x"), project.swap_choice("x"),
+            paper_paths.paper_table(project, "1"), project.truth_table("x"),
         )
     }  # fmt: skip
     assert set(names) == folders

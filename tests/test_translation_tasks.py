@@ -16,6 +16,7 @@ from tiny_models import random_generator, random_ws
 from tiny_project import make_project, set_param, write_images
 
 from cli import app
+from experiments.paper import paper_paths
 from experiments.paper.requests import style_layers
 from experiments.paper.stages import compare_inversions
 from tasks.models.inversion_models import encoder_path, find_encoder
@@ -238,8 +239,8 @@ def test_every_method_is_compared(made: Project, monkeypatch: pytest.MonkeyPatch
     assert [row["steps"] for row in means[:8]] == [2, 2, 2, 2, 2, 0, 2, 1]
     assert [row["start"] for row in means[-2:]] == ["mean", "encoder"]
     assert calls[-1] == (16_000, 16_000) and calls == sorted(calls)
-    table = read_table(made.inversion_table("face"), INVERSION_SCHEMA)
-    images = read_table(made.inverted_table("face"), INVERTED_SCHEMA)
+    table = read_table(paper_paths.inversion_table(made, "face"), INVERSION_SCHEMA)
+    images = read_table(paper_paths.inverted_table(made, "face"), INVERTED_SCHEMA)
     assert len(table) == 16 and len(images) == 48
     chosen = images[(images["kind"] == "real") & (images["method"] == "w_plus")]
     row = table[(table["kind"] == "real") & (table["method"] == "w_plus")].iloc[0]
@@ -256,7 +257,7 @@ def test_every_method_is_compared(made: Project, monkeypatch: pytest.MonkeyPatch
 
 def test_style_layers_are_measured(made: Project) -> None:
     rows = style_layers.measure(made, "cartoon", num_images=2, num_styles=2, variants=["FC-FT"])
-    path = made.style_layers_table("cartoon")
+    path = paper_paths.style_layers_table(made, "cartoon")
     table = read_table(path, STYLE_LAYERS_SCHEMA)
     assert table["num_style_layers"].tolist() == list(range(9)) == [row["num_style_layers"] for row in rows]
     assert path.with_suffix(".png").is_file()

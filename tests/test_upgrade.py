@@ -11,6 +11,7 @@ import pytest
 from tiny_project import run_stage_module
 
 from cli.app import run
+from experiments.paper import paper_paths
 from tasks.models.model_folder import read_model
 from tasks.project.params import load_params
 from tasks.project.paths import Project
@@ -58,7 +59,7 @@ def test_what_was_made_is_read(old: Project) -> None:
     for path, schema in (
         (old.distance_table("cartoon"), DISTANCE_SCHEMA),
         (old.evaluation_table("cartoon"), EVALUATION_SCHEMA),
-        (old.image_evaluation("cartoon"), EVALUATION_SCHEMA),
+        (paper_paths.image_evaluation(old, "cartoon"), EVALUATION_SCHEMA),
         (old.truth_table("cartoon"), TRUTH_SCHEMA),
         (old.translations("cartoon") / "manifest.parquet", TRANSLATION_SCHEMA),
     ):

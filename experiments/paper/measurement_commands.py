@@ -8,6 +8,7 @@ import typer
 
 from cli.epilog import examples
 from cli.translation import METHODS
+from experiments.paper import paper_paths
 
 if TYPE_CHECKING:
     from experiments.paper.tables import PaperTable
@@ -110,7 +111,9 @@ def compare_inversions(
         )
     header = ("images", "method", "start", "steps", "SSIM", "LPIPS", "L2", "s an image")
     print_table(f"Inversion with {base}, {num} images each", header, [_inversion_line(row) for row in rows])
-    print_paths({"table": project.inversion_table(base), "images": project.inverted_table(base)})
+    print_paths(
+        {"table": paper_paths.inversion_table(project, base), "images": paper_paths.inverted_table(project, base)}
+    )
 
 
 def style_layers(
@@ -138,7 +141,7 @@ def style_layers(
         for row in rows
     ]
     print_table(f"{domain}: appearance", ("variant", "style layers", "LPIPS_d", "LPIPS_s"), lines)
-    path = project.style_layers_table(domain)
+    path = paper_paths.style_layers_table(project, domain)
     print_paths({"table": path, "plot": path.with_suffix(".png")})
 
 

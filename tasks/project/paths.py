@@ -1,6 +1,6 @@
 """Where a project's files are. A project is a folder with `params.yaml` and `dvc.yaml`.
 
-Each path below `data/` is named here and in `dvc.yaml`, nowhere else.
+Each path below `data/` is named here and in `dvc.yaml`; the paper's in `experiments.paper.paper_paths`.
 """
 
 import dataclasses
@@ -83,10 +83,6 @@ class Project:
         """Table of distances that somebody asked for, between any models; no stage's. No domain's name has a dot."""
         return self.data_dir / "tables" / "distance" / "measured.any.parquet"
 
-    def pair_table(self, pair: str) -> Path:
-        """Table of distances between the models of two domains, in equal modes. No domain's name has a dot."""
-        return self.data_dir / "tables" / "distance" / f"pair.{pair}.parquet"
-
     def evaluation_table(self, domain: str) -> Path:
         """Table of how a domain's models translate, to which every run appends."""
         return self.data_dir / "tables" / "evaluation" / f"{domain}.parquet"
@@ -99,33 +95,9 @@ class Project:
         """Table of folders of outputs that somebody had evaluated, of any system; no stage's."""
         return self.data_dir / "tables" / "evaluation" / f"measured.{domain}.parquet"
 
-    def image_evaluation(self, domain: str) -> Path:
-        """Table of how a domain's models translate images of the base's test split."""
-        return self.data_dir / "tables" / "evaluation" / f"images.{domain}.parquet"
-
-    def baseline_evaluation(self, domain: str) -> Path:
-        """The same of the domain's baseline."""
-        return self.data_dir / "tables" / "evaluation" / f"baseline.{domain}.parquet"
-
     def swap_choice(self, domain: str) -> Path:
         """Table of how a swap's resolution and mode trade fidelity for similarity, with .png and .md beside it."""
         return self.data_dir / "tables" / "swap" / f"{domain}.parquet"
-
-    def paper_table(self, number: str) -> Path:
-        """Table I, II or III of the paper, with .csv and .md beside it."""
-        return self.data_dir / "tables" / "paper" / f"table{number}.parquet"
-
-    def inversion_table(self, base: str) -> Path:
-        """Table of inversion methods compared on a base's images."""
-        return self.data_dir / "tables" / "inversion" / f"{base}.parquet"
-
-    def inverted_table(self, base: str) -> Path:
-        """The same, image by image. No base's name has a dot."""
-        return self.inversion_table(base).with_suffix(".images.parquet")
-
-    def style_layers_table(self, domain: str) -> Path:
-        """Table of diversity and similarity over the number of style layers, with .png beside it."""
-        return self.data_dir / "tables" / "styles" / f"{domain}.parquet"
 
     @property
     def encoders(self) -> Path:
@@ -161,47 +133,17 @@ class Project:
         """Table of translations against their true counterparts, image by image."""
         return self.data_dir / "tables" / "truth" / f"{domain}.parquet"
 
-    def kept_table(self, domain: str) -> Path:
-        """Table of the attributes that translations kept. No domain's name has a dot."""
-        return self.truth_table(domain).with_suffix(".attributes.parquet")
-
-    def truth_summary(self, domain: str) -> Path:
-        """Both tables' means as JSON, for `dvc metrics`."""
-        return self.truth_table(domain).with_suffix(".json")
-
     def truth_sheet(self, domain: str) -> Path:
         """Image of inputs, translations and counterparts."""
         return self.truth_table(domain).with_suffix(".png")
-
-    def baseline(self, domain: str) -> Path:
-        """Folder of what a domain's baseline makes of the images that are translated, under their names."""
-        return self.data_dir / "baselines" / domain
 
     def baseline_run(self, domain: str) -> Path:
         """Folder of what a baseline is trained on; not tracked."""
         return self.data_dir / "runs" / "baselines" / domain
 
-    def baseline_truth(self, domain: str) -> Path:
-        """Table of a baseline's outputs against their true counterparts."""
-        return self.data_dir / "tables" / "truth" / f"baseline.{domain}.parquet"
-
     def cost_file(self, stage: str) -> Path:
         """What running a stage took, on this machine; not tracked."""
         return self.data_dir / "runs" / ".costs" / f"{stage}.json"
-
-    @property
-    def figures(self) -> Path:
-        """Folder of the paper's Figures 4 to 8."""
-        return self.data_dir / "figures"
-
-    def figure(self, number: str) -> Path:
-        """Image of a figure; tables of the same name lie beside it."""
-        return self.figures / f"figure{number}.webp"
-
-    @property
-    def figure_numbers(self) -> Path:
-        """What was measured for the figures as JSON, for `dvc metrics`."""
-        return self.figures / "figures.json"
 
     @property
     def regressors(self) -> Path:

@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from experiments.paper import paper_paths
 from experiments.paper.figure_stage.setup import Setup, regressors
 from tasks.running.progress import part_of
 from ui2i.progress import Progress, no_progress
@@ -54,9 +55,11 @@ def make_figures7_and_8(setup: Setup, progress: Progress) -> tuple[dict[str, Any
         _measure_family(setup, family, part_of(progress, place, count, family.base.domain))
         for place, family in enumerate(setup.families)
     ]
-    save_webp(project.figure("7"), beside([ablation_sheet(each.family, each.images) for each in ablations]))
+    save_webp(
+        paper_paths.figure(project, "7"), beside([ablation_sheet(each.family, each.images) for each in ablations])
+    )
     sheets = [swap_sheet(each.family, each.direct, each.others, each.images) for each in ablations]
-    save_webp(project.figure("8"), below(sheets))
+    save_webp(paper_paths.figure(project, "8"), below(sheets))
     numbers: tuple[dict[str, Any], dict[str, Any]] = {}, {}
     for place, (figure, choose) in enumerate((("7", _of_figure7), ("8", _of_figure8))):
         rows = []
@@ -66,7 +69,7 @@ def make_figures7_and_8(setup: Setup, progress: Progress) -> tuple[dict[str, Any
             numbers[place][each.family.base.domain] = {
                 domain: _numbers(models) for domain, models in chosen.items() if models
             }
-        write_table(project.figure(figure).with_suffix(".parquet"), rows, MEASURES_SCHEMA)
+        write_table(paper_paths.figure(project, figure).with_suffix(".parquet"), rows, MEASURES_SCHEMA)
     return numbers
 
 

@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from experiments.paper import paper_paths
 from experiments.paper.figure_stage.setup import Setup, regressors
 from tasks.running.progress import part_of
 from ui2i.progress import Progress
@@ -53,9 +54,11 @@ def make_figure6(setup: Setup, progress: Progress) -> dict[str, Any]:
             changes += [row for each in moved for row in _change_rows(setup, family, each)]
             rows, numbers[family.base.domain] = _compare(setup, family, moved)
             agreements += rows
-    save_webp(setup.job.project.figure("6"), below(sheets))
-    write_table(setup.job.project.figure("6").with_suffix(".parquet"), changes, CHANGES_SCHEMA)
-    write_table(setup.job.project.figure("6").with_suffix(".agreement.parquet"), agreements, AGREEMENT_SCHEMA)
+    save_webp(paper_paths.figure(setup.job.project, "6"), below(sheets))
+    write_table(paper_paths.figure(setup.job.project, "6").with_suffix(".parquet"), changes, CHANGES_SCHEMA)
+    write_table(
+        paper_paths.figure(setup.job.project, "6").with_suffix(".agreement.parquet"), agreements, AGREEMENT_SCHEMA
+    )
     return numbers
 
 

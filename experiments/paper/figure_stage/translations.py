@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from experiments.paper import paper_paths
 from experiments.paper.figure_stage.setup import Setup, held_out_images, invert_inputs
 from tasks.models.inversion_models import latent_store
 from tasks.running.progress import part_of
@@ -30,7 +31,7 @@ def make_figure4(setup: Setup, progress: Progress) -> Numbers:
         numbers[family.base.domain] = measure_multi_modal(
             family, inputs.images, ws, setup.perceptual, config, seed=settings.seed
         )
-    save_webp(setup.job.project.figure("4"), below(sheets))
+    save_webp(paper_paths.figure(setup.job.project, "4"), below(sheets))
     return numbers
 
 
@@ -65,5 +66,5 @@ def make_figure5(setup: Setup, progress: Progress) -> Numbers:
                 plain, references.images, guided[domain], setup.perceptual
             )
         sheets.append(guided_sheet(contents.images, shown, guided))
-    save_webp(setup.job.project.figure("5"), below(sheets))
+    save_webp(paper_paths.figure(setup.job.project, "5"), below(sheets))
     return numbers

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from experiments.paper import paper_paths
 from experiments.paper.reproduction.project import REPORT_FOLDER
 from experiments.paper.reproduction.results import Results, read_results
 from tasks.models.model_folder import GENERATOR_FILE
@@ -106,7 +107,7 @@ def _write_files(results: Results, folder: Path) -> None:
     """Write the small files: settings, hashes, claims, costs, tables of means."""
     project, tables = results.project, results.project.data_dir / "tables"
     copied = [project.params_path, project.root / LOCK_FILE]
-    copied += [*project.figures.glob("*.parquet"), *project.figures.glob("*.json")]
+    copied += [*paper_paths.figures(project).glob("*.parquet"), *paper_paths.figures(project).glob("*.json")]
     for path in copied:
         if path.is_file():
             shutil.copyfile(path, folder / path.name)
@@ -141,7 +142,7 @@ def _write_images(results: Results, folder: Path) -> list[str]:
     from experiments.paper.reproduction.sheets import translation_sheet
 
     names = []
-    for path in sorted(results.project.figures.glob("figure*.webp")):
+    for path in sorted(paper_paths.figures(results.project).glob("figure*.webp")):
         shutil.copyfile(path, folder / path.name)
         names.append(path.name)
     for domain in results.truth:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from experiments.paper import paper_paths
 from experiments.paper.reproduction.project import reproduction_stages
 from experiments.paper.settings import sections_of
 from tasks.project.params import Params, load_params
@@ -75,7 +76,7 @@ def read_results(project: Project) -> Results:
     distances = _if_measured(lambda: distances_of_all(project, params))
     evaluations = _if_measured(lambda: evaluations_of_all(project, params))
     cells = [] if distances is None else model_distance_table(distances).cells
-    figures = project.figures
+    figures = paper_paths.figures(project)
     sections = sections_of(params)
     return Results(
         project=project,
@@ -83,8 +84,12 @@ def read_results(project: Project) -> Results:
         distances=[cell for cell in cells if cell.origin == "measured"],
         evaluations=None if evaluations is None else _last(evaluations),
         truth=_tables({name: project.truth_table(name) for name in sections.truth}, TRUTH_SCHEMA),
-        baseline_truth=_tables({name: project.baseline_truth(name) for name in sections.baselines}, TRUTH_SCHEMA),
-        inversions=_tables({base: project.inverted_table(base) for base in sections.inversions}, INVERTED_SCHEMA),
+        baseline_truth=_tables(
+            {name: paper_paths.baseline_truth(project, name) for name in sections.baselines}, TRUTH_SCHEMA
+        ),
+        inversions=_tables(
+            {base: paper_paths.inverted_table(project, base) for base in sections.inversions}, INVERTED_SCHEMA
+        ),
         agreement=_tables({"6": figures / "figure6.agreement.parquet"}, AGREEMENT_SCHEMA).get("6"),
         measures=_tables({number: figures / f"figure{number}.parquet" for number in ("7", "8")}, MEASURES_SCHEMA),
         costs=_costs(project, params),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from experiments.paper import paper_paths
 from experiments.paper.reproduction.results import Results
 from experiments.synthetic.settings import synthetic_of
 
@@ -44,8 +45,8 @@ def _columns(
             "reconstruction" if variant == RECONSTRUCTION else str(variant),
             [_read(folder / files[path]) for path in paths],
         )
-    if project.baseline(domain).is_dir():
-        yield SYSTEM, list(baseline_images(project.baseline(domain), paths))
+    if paper_paths.baseline(project, domain).is_dir():
+        yield SYSTEM, list(baseline_images(paper_paths.baseline(project, domain), paths))
     yield "truth", list(_counterparts(results, domain, base, paths))
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from experiments.paper import paper_paths
 from tasks.models.inversion_models import encoder_of, latent_store
 from tasks.models.translation_models import choose_source, choose_targets
 from tasks.project.params import load_params
@@ -61,7 +62,7 @@ def measure(
         store=latent_store(project),
     )
     images = first_images(PreparedDataset(project.prepared(source.domain), "test"), num_images).images
-    path, num_parts = project.style_layers_table(domain), 1 + len(targets)
+    path, num_parts = paper_paths.style_layers_table(project, domain), 1 + len(targets)
     with hold_output(project, path):
         latents = inverter.find(images, progress=part_of(progress, 0, num_parts, "latent codes"))
         ws, _ = stack_latents(latents, source.generator)

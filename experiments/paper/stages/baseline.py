@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from experiments.paper import paper_paths
 from experiments.paper.settings import sections_of
 from tasks.project.params import Params, find_entry, training_config
 from tasks.project.paths import Project
@@ -54,7 +55,7 @@ def work(job: Job) -> None:
     _run(
         [sys.executable, "-m", PROGRAM, *(str(part) for key, value in options.items() for part in (f"--{key}", value))]
     )
-    with atomic_folder(job.project.baseline(job.name)) as folder:
+    with atomic_folder(paper_paths.baseline(job.project, job.name)) as folder:
         shutil.copytree(run_folder / IMAGES_FOLDER, folder / IMAGES_FOLDER)
         for name in (CARD_FILE, SHEET_FILE):
             shutil.copyfile(run_folder / name, folder / name)
@@ -126,7 +127,7 @@ STAGE = Stage(
     name="baseline",
     summary="Train a CycleGAN on the images of the domain NAME and its base, and translate the test images with it.",
     option="domain",
-    output=Project.baseline,
+    output=paper_paths.baseline,
     work=work,
     estimate=estimate,
     trains=True,

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from experiments.paper import paper_paths
 from experiments.paper.settings import sections_of
 from tasks.models.domain_models import named_model
 from tasks.models.inversion_models import encoder_path, find_encoder
@@ -68,7 +69,7 @@ def compare(
         DataError: there are fewer than two images of a kind.
     """
     params = load_params(project)
-    with hold_output(project, project.inversion_table(base)):
+    with hold_output(project, paper_paths.inversion_table(project, base)):
         return _compare(
             project,
             params,
@@ -122,8 +123,8 @@ def _compare(
         progress=progress,
     )
     means = summarize_inversions(rows)
-    write_table(project.inverted_table(base), rows, INVERTED_SCHEMA)
-    write_table(project.inversion_table(base), means, INVERSION_SCHEMA)
+    write_table(paper_paths.inverted_table(project, base), rows, INVERTED_SCHEMA)
+    write_table(paper_paths.inversion_table(project, base), means, INVERSION_SCHEMA)
     return means
 
 
@@ -164,7 +165,7 @@ STAGE = Stage(
     name="compare_inversions",
     summary="Invert the same images of the base NAME with every method, and write how well each reconstructs them.",
     option="base",
-    output=Project.inversion_table,
+    output=paper_paths.inversion_table,
     work=work,
     estimate=estimate,
 )

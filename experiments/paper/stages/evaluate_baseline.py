@@ -7,10 +7,10 @@ be taken image by image.
 import dataclasses
 import sys
 
+from experiments.paper import paper_paths
 from experiments.paper.settings import sections_of
 from experiments.paper.stages.evaluate_images import estimate
 from tasks.project.params import find_entry
-from tasks.project.paths import Project
 from tasks.running.stage_cli import Job, Stage, main
 
 
@@ -26,7 +26,7 @@ def work(job: Job) -> None:
 
     sections = sections_of(job.params)
     settings, base = sections.truth[job.name], find_entry(sections.baselines, job.name, "baselines").base
-    folder = job.project.baseline(job.name)
+    folder = paper_paths.baseline(job.project, job.name)
     rows = evaluate_folder(
         job.project,
         folder / IMAGES_FOLDER,
@@ -42,15 +42,15 @@ def work(job: Job) -> None:
         checkpoint_hashes=cases.checkpoint_hashes | {SYSTEM: sha256_file(folder / CARD_FILE)},
     )
     second_half = dataclasses.replace(job, progress=part_of(job.progress, 1, 2, ""))
-    write_truth(second_half, cases, settings, job.project.baseline_truth(job.name))
-    write_table(job.project.baseline_evaluation(job.name), rows, EVALUATION_SCHEMA)
+    write_truth(second_half, cases, settings, paper_paths.baseline_truth(job.project, job.name))
+    write_table(paper_paths.baseline_evaluation(job.project, job.name), rows, EVALUATION_SCHEMA)
 
 
 STAGE = Stage(
     name="evaluate_baseline",
     summary="Evaluate the translations of the domain NAME's baseline: its row of Table II, and the ground truth.",
     option="domain",
-    output=Project.baseline_evaluation,
+    output=paper_paths.baseline_evaluation,
     work=work,
     estimate=estimate,
 )

@@ -6,8 +6,8 @@ protocol, and the one by which other systems can be compared.
 
 import sys
 
+from experiments.paper import paper_paths
 from tasks.project.params import Params
-from tasks.project.paths import Project
 from tasks.running.rates import EVALUATED
 from tasks.running.stage_cli import Job, Stage, main
 
@@ -27,7 +27,7 @@ def work(job: Job) -> None:
         inputs=PreparedDataset(job.project.prepared(base), split=None),
         progress=job.progress,
     )
-    write_table(job.project.image_evaluation(job.name), rows, EVALUATION_SCHEMA)
+    write_table(paper_paths.image_evaluation(job.project, job.name), rows, EVALUATION_SCHEMA)
 
 
 def estimate(params: Params, _name: str, num_images: int) -> float:
@@ -40,7 +40,7 @@ STAGE = Stage(
     name="evaluate_images",
     summary="Evaluate the translations of images to the domain NAME: fidelity, diversity, similarity to the input.",
     option="domain",
-    output=Project.image_evaluation,
+    output=paper_paths.image_evaluation,
     work=work,
     estimate=estimate,
 )

@@ -4,6 +4,7 @@ import json
 import sys
 from pathlib import Path
 
+from experiments.paper import paper_paths
 from experiments.paper.settings import FIGURE_SET, sections_of
 from tasks.project.params import Params
 from tasks.project.paths import Project
@@ -32,12 +33,12 @@ def work(job: Job) -> None:
     about = {"backbone": setup.perceptual.name, "num_latents": setup.settings.num_latents, **setup.made}
     del about["versions"]
     text = json.dumps({"about": about, "figures": numbers}, indent=2, allow_nan=False)
-    write_text(job.project.figure_numbers, text + "\n")
+    write_text(paper_paths.figure_numbers(job.project), text + "\n")
 
 
 def output(project: Project, _name: str) -> Path:
     """Return what the stage writes."""
-    return project.figures
+    return paper_paths.figures(project)
 
 
 QUICK_SECONDS = 115.0  # of the set quick; measured as `tasks.running.rates`

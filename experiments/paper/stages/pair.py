@@ -3,9 +3,9 @@
 import sys
 import time
 
+from experiments.paper import paper_paths
 from experiments.paper.settings import pair_modes, sections_of
 from tasks.project.params import Params
-from tasks.project.paths import Project
 from tasks.running.rates import GENERATED
 from tasks.running.stage_cli import Job, Stage, default_device, main
 
@@ -41,7 +41,7 @@ def work(job: Job) -> None:
     rows = distance_rows(
         distances, models, job.params.distance, perceptual, domain=job.name, device=device, seconds=seconds
     )
-    append_rows(job.project.pair_table(job.name), rows, DISTANCE_SCHEMA)
+    append_rows(paper_paths.pair_table(job.project, job.name), rows, DISTANCE_SCHEMA)
 
 
 def estimate(params: Params, name: str, _num_images: int) -> float:
@@ -53,7 +53,7 @@ STAGE = Stage(
     name="pair",
     summary="Measure the distances between two domains' models of the same modes; pairs.NAME names the domains.",
     option="pair",
-    output=Project.pair_table,
+    output=paper_paths.pair_table,
     work=work,
     estimate=estimate,
 )

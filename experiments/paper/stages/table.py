@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from experiments.paper import paper_paths
 from experiments.paper.settings import TABLE_SOURCES, sections_of
 from tasks.project.params import Params
 from tasks.project.paths import Project
@@ -26,7 +27,7 @@ MAKERS = {
 
 def work(job: Job) -> None:
     """Write the table as Parquet, CSV and Markdown."""
-    write_paper_table(job.project.paper_table(job.name), build_table(job.project, job.params, job.name))
+    write_paper_table(paper_paths.paper_table(job.project, job.name), build_table(job.project, job.params, job.name))
 
 
 def build_table(project: Project, params: Params, number: str) -> "PaperTable":
@@ -61,7 +62,7 @@ def distances_of_all(project: Project, params: Params) -> "pd.DataFrame":
     from ui2i.tables import DISTANCE_SCHEMA
 
     paths = [project.distance_table(domain) for domain in params.domains]
-    paths += [project.pair_table(pair) for pair in sections_of(params).pairs]
+    paths += [paper_paths.pair_table(project, pair) for pair in sections_of(params).pairs]
     return _concat([*paths, project.measured_distances], DISTANCE_SCHEMA, "1")
 
 
@@ -74,8 +75,8 @@ def evaluations_of_all(project: Project, params: Params) -> "pd.DataFrame":
     from ui2i.tables import EVALUATION_SCHEMA
 
     paths = [project.evaluation_table(domain) for domain in params.domains]
-    paths += [project.image_evaluation(domain) for domain in sections_of(params).evaluated]
-    paths += [project.baseline_evaluation(domain) for domain in sections_of(params).baselines]
+    paths += [paper_paths.image_evaluation(project, domain) for domain in sections_of(params).evaluated]
+    paths += [paper_paths.baseline_evaluation(project, domain) for domain in sections_of(params).baselines]
     measured = sorted(project.measured_evaluations("*").parent.glob(project.measured_evaluations("*").name))
     return _concat([*paths, *measured], EVALUATION_SCHEMA, "2")
 
@@ -104,7 +105,7 @@ def _concat(paths: list[Path], schema: "pa.Schema", number: str) -> "pd.DataFram
 def _inversions(project: Project, params: Params) -> "dict[str, pd.DataFrame]":
     from ui2i.tables import INVERTED_SCHEMA, read_table
 
-    tables = {base: project.inverted_table(base) for base in [*params.bases, *params.imported]}
+    tables = {base: paper_paths.inverted_table(project, base) for base in [*params.bases, *params.imported]}
     frames = {base: read_table(path, INVERTED_SCHEMA) for base, path in tables.items() if path.is_file()}
     if not frames:
         raise _nothing_yet("3")
@@ -122,7 +123,7 @@ STAGE = Stage(
     name="table",
     summary="Make the paper's table NAME (1, 2 or 3) from the measurements of all domains.",
     option="table",
-    output=Project.paper_table,
+    output=paper_paths.paper_table,
     work=work,
 )
 
