@@ -51,7 +51,7 @@ if [ -n "$rehearse" ]; then
   work=$(mktemp -d)
   trap 'rm -rf "$work"' EXIT
   "$python" "$here/rehearsal_images.py" "$work/images" || exit 1
-  base=(--resolution 32 --seconds 100 --images "$work/images" --work "$work" --device cpu)
+  base=(--resolution 32 --images "$work/images" --work "$work" --device cpu)
   base+=(--training '{"batch_size": 4, "precision": "fp32", "snapshot_kimg": 0.04, "total_kimg": 0.2}')
 else
   scale=(--cycles 3) inversion=(--device cuda --resolution 256 --images 32 --turns 1 --steps 20 --only together)
@@ -68,9 +68,14 @@ part tests 300 "$python" -m pytest "$root/tests/gpu" --confcutdir="$root/tests/g
 tests=$!
 if [ -n "$rehearse" ] || [ -n "$images" ]; then
   left=$((seconds - SECONDS - 30)) # to write what was trained
-  [ -n "$rehearse" ] || base+=(--seconds "$left")
-  [ -z "$resume" ] || base+=(--resume "$resume")
-  part base $((left + 30)) "$python" "$here/train_base.py" "${base[@]}" --out "$out/base"
+  [ -z "$rehearse" ] || left=100
+  if [ "$left" -lt 1 ]; then
+    failed="$failed base"
+    echo "-- base FAILED: the parts before it took all of the $seconds s; give more, with --seconds"
+  else
+    [ -z "$resume" ] || base+=(--resume "$resume")
+    part base $((left + 30)) "$python" "$here/train_base.py" "${base[@]}" --seconds "$left" --out "$out/base"
+  fi
 fi
 wait "$tests" || failed="$failed tests"
 echo "== done in $SECONDS s${failed:+; failed:$failed}"
