@@ -48,6 +48,7 @@ def test_counts_convolutions_and_their_derivatives(time_training: ModuleType) ->
     assert time_training.count_flops(second_derivative) == 6 * forwards
 
 
+@pytest.mark.slow
 def test_dry_run(tmp_path: Path) -> None:
     script = [sys.executable, str(SCRIPT)]
     # Without native bfloat16, which not every CPU has, the same takes minutes.
