@@ -317,6 +317,20 @@ def test_a_killed_dvc_leaves_no_process_and_no_lock(sleeper):
     assert run_stage("draw@face", project=sleeper).status == "ran"
 
 
+@pytest.mark.parametrize("victim", ["sleeper.py", "dvc", "tasks.running.tether"])
+def test_whatever_was_killed_is_named_as_killed(sleeper, victim):
+    """As the system kills the largest process when the memory does not suffice, which may not be the stage."""
+
+    def kill(done, total, note):
+        for process in processes_in(sleeper):
+            if victim in process.cmdline()[1:3]:
+                process.kill()
+
+    with pytest.raises(StageFailed, match=r"draw@face failed: .*\(killed: by somebody, or by the system"):
+        run_stage("draw@face", project=sleeper, on_progress=kill)
+    assert_none_left(sleeper)
+
+
 def test_a_stage_that_ignores_the_request_is_ended_all_the_same(sleeper, monkeypatch):
     monkeypatch.setattr(process_group, "STOP_SECONDS", 0.5)
     deaf = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + SLEEPER

@@ -240,6 +240,8 @@ def test_a_lease_tells_whether_a_run_lives(project):
     assert verdict_of(project, run, is_own_server=True) == "alive", "it may not have had the time to tell"
     assert verdict_of(project, old, is_own_server=True) == "gone"
     assert verdict_of(project, old, is_own_server=False) == "unknown"
+    dated_ahead = new_run(Running(), age=-timedelta(days=3))
+    assert verdict_of(project, dated_ahead, is_own_server=True) == "gone", "the clock was set back since"
     with hold_lease(project, run_lease(old.id), new_holder("x", old.id)):
         assert verdict_of(project, old, is_own_server=True) == "alive"
     killed_holder(project, run)

@@ -10,6 +10,7 @@ import urllib.error
 import urllib.request
 from datetime import UTC, datetime
 
+import httpx
 import psutil
 import pytest
 from ruamel.yaml import YAML
@@ -77,6 +78,23 @@ def test_a_process_that_has_the_number_by_now_is_left_alone(project):
     services.stop_service(project, other)  # or this test would end here
 
 
+def test_a_clock_that_is_set_hides_no_service(project, sleeper, monkeypatch):
+    """Linux counts a process's start from the boot, and the boot's date back from the clock."""
+    service = sleeper("server")
+    date = psutil.boot_time()
+    for hours in (72, -72):
+        monkeypatch.setattr(psutil._psplatform, "boot_time", lambda hours=hours: date + 3600 * hours)
+        assert read_services(project) == {"server": service}
+    assert set(operations.bring_down(project, say=lambda text: None)) == {"server"}
+    assert not service.is_alive
+
+
+def test_a_number_of_another_boot_is_somebody_else_s(project, sleeper, monkeypatch):
+    sleeper("server")
+    monkeypatch.setattr(services, "_boot", lambda: "another")
+    assert read_services(project) == {}
+
+
 def test_a_worker_that_is_stopped_takes_its_runs_along(project):
     parent = f"import subprocess, sys; subprocess.run({SLEEP!r})"
     service = services._start(project, "worker", [sys.executable, "-c", parent], URL, {})
@@ -123,6 +141,26 @@ def test_commands_use_the_server_that_is_up(project, monkeypatch):
         assert is_own
     assert asked == [(URL, password)]
     assert not {"PREFECT_API_URL", "PREFECT_API_AUTH_STRING"} & set(os.environ)
+    monkeypatch.delenv("PREFECT_HOME")
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_a_server_that_goes_in_mid_command_is_told_in_one_line(project, monkeypatch, wrapped):
+    """As `ui2i down` does it to `ui2i trigger --wait`; flows wrap what the network says."""
+    for name in ("PREFECT_API_URL", "PREFECT_HOME", "PREFECT_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("flows.services.session.running_server", lambda _: URL)
+    monkeypatch.setattr("flows.services.session.wait_for_server", lambda url, **options: None)
+    make_password(project.root / ".prefect")
+    with pytest.raises(ServerError, match=r"has gone \(.*refused\), expected .*`ui2i up`"), prefect_session(project):
+        try:
+            httpx.get(URL)
+        except httpx.ConnectError as error:
+            if wrapped:
+                raise RuntimeError("Failed to reach API") from error
+            raise
+    with pytest.raises(RuntimeError, match="a bug"), prefect_session(project):
+        raise RuntimeError("a bug")
     monkeypatch.delenv("PREFECT_HOME")
 
 

@@ -36,6 +36,7 @@ STOP_SECONDS = {"server": 20.0, "worker": 30.0}  # a worker ends its runs first,
 _NOTES_FILE = "services.json"
 _LOCK_SECONDS = 300.0  # as long as another `ui2i up` may take
 _START_TOLERANCE_SECONDS = 2.0  # the time since boot, from which a process's start is counted, is itself adjusted
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 ServiceName = Literal["server", "worker"]
 
@@ -46,16 +47,17 @@ class Service:
 
     name: ServiceName
     pid: int
-    started: float  # Unix time, as the operating system has it
+    started: float  # seconds after the boot, since the clock may be set; Unix time where boots have no name
     url: str  # of the API that it offers or uses
+    boot: str = ""  # its name; empty: it has none
 
     @property
     def is_alive(self) -> bool:
         """Whether this process, and not another of its number, is running."""
         with contextlib.suppress(psutil.Error):
             process = psutil.Process(self.pid)
-            is_same = abs(process.create_time() - self.started) < _START_TOLERANCE_SECONDS
-            return is_same and process.status() != psutil.STATUS_ZOMBIE
+            is_same = abs(_start_of(process, self.boot) - self.started) < _START_TOLERANCE_SECONDS
+            return is_same and self.boot in ("", _boot()) and process.status() != psutil.STATUS_ZOMBIE
         return False
 
 
@@ -201,9 +203,23 @@ def _start(
             start_new_session=True,
             env=_usual_logging(dvc_environment()) | environment,
         )
-    service = Service(name=name, pid=process.pid, started=psutil.Process(process.pid).create_time(), url=url)
+    boot = _boot()
+    started = _start_of(psutil.Process(process.pid), boot)
+    service = Service(name=name, pid=process.pid, started=started, url=url, boot=boot)
     _note(project, [*(other for other in read_services(project).values() if other.name != name), service])
     return service
+
+
+def _boot() -> str:
+    """Return the name that Linux gives to each boot of the machine; empty: it has none."""
+    with contextlib.suppress(OSError):
+        return _BOOT_ID.read_text().strip()
+    return ""
+
+
+def _start_of(process: psutil.Process, boot: str) -> float:
+    """Return when a process began. Linux counts from the boot, whose date moves when somebody sets the clock."""
+    return process.create_time() - (psutil.boot_time() if boot else 0.0)
 
 
 def _usual_logging(environment: dict[str, str]) -> dict[str, str]:

@@ -48,7 +48,8 @@ def verdict_of(project: Project, run: Run, *, is_own_server: bool) -> Verdict:
         return "alive"
     if read_holder(project, lease) is not None:
         return "gone"
-    if (datetime.now(UTC) - run.changed).total_seconds() < BEGIN_SECONDS or _is_on_its_way(run.id):
+    # Of a clock that was set back since, the date says nothing: a run would be on its way for days.
+    if abs((datetime.now(UTC) - run.changed).total_seconds()) < BEGIN_SECONDS or _is_on_its_way(run.id):
         return "alive"  # as far as anybody can tell yet
     return "gone" if is_own_server else "unknown"
 

@@ -21,7 +21,7 @@ from ui2i.errors import ConfigError, UI2IError
 from ui2i.progress import Progress
 
 MISSING_MESSAGES = ("No such file or directory", "missing data 'source'")
-KILLED_MESSAGE = "exited with -9"
+KILLED_STATUSES = (-9, 128 + 9)  # as Python and as shells tell it
 BUSY_RETRIES = 8
 BUSY_FIRST_WAIT_SECONDS = 1.0  # doubled each time, up to a limit: together two minutes
 BUSY_LONGEST_WAIT_SECONDS = 30.0
@@ -170,6 +170,6 @@ def _failure(stage: str, ended: Ended) -> StageFailed:
     if any(message in said for message in MISSING_MESSAGES):
         said = f"{stage} lacks what another stage makes ({said}); run that first, or all of them: dvc repro {stage}"
         return StageFailed(said, stage=stage, lines=lines, is_user_error=True)
-    if KILLED_MESSAGE in said:
+    if ended.status in KILLED_STATUSES or any(said.endswith(f"exited with {status}") for status in KILLED_STATUSES):
         said += " (killed: by somebody, or by the system for want of memory, which its log tells)"
     return StageFailed(f"{stage} failed: {said}", stage=stage, lines=lines, is_user_error=False)
