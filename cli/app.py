@@ -13,6 +13,8 @@ import typer
 from cli.checkpoints import base_app, checkpoint_app
 from cli.data import data_app
 from cli.epilog import examples as _examples
+from cli.init import print_version
+from cli.init import register as register_init
 from cli.measurement import measurement_app
 from cli.operations import register as register_operations
 from cli.tables import tables_app
@@ -36,13 +38,14 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,  # rich would take as long as all else together
     pretty_exceptions_enable=False,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(data_app, name="data")
 app.add_typer(checkpoint_app, name="checkpoint")
 app.add_typer(base_app, name="base")
 app.add_typer(measurement_app)
 app.add_typer(tables_app, name="tables")
+register_init(app)
 register_operations(app)
 register_translation(app)
 for _experiment in installed_experiments():
@@ -97,7 +100,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 
 _Name = Annotated[str, typer.Argument(metavar="NAME", help="Lower-case letters, digits and dashes.")]
-_Names = Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Domains. Default: all.")]
+_Names = Annotated[list[str] | None, typer.Argument(metavar="NAME", help="Domains. Default: all.")]
 _Images = Annotated[
     Path,
     typer.Option(metavar="PATH", help="Folder, .zip, .tar, .parquet or list (.txt) of images; copied to data/raw."),
@@ -122,7 +125,11 @@ def _options(
         typer.Option(metavar="DIR", help="Folder with params.yaml. Default: this folder or the nearest parent."),
     ] = None,
     verbose: Annotated[bool, typer.Option("--verbose", help="Show the stages' output and Prefect's log.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
 ) -> None:
+    del version  # its callback has printed it
     context.obj = Options(project, verbose)
 
 
@@ -223,7 +230,7 @@ def re_evaluate(context: typer.Context, names: _Names = None) -> None:
 @app.command(epilog=_examples("ui2i distances", "ui2i distances cartoon"))
 def distances(
     context: typer.Context,
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Domain. Default: every measured one.")] = None,
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="Domain. Default: every measured one.")] = None,
 ) -> None:
     """Print the most recently measured model distances."""
     from cli.report import print_distances
@@ -246,12 +253,15 @@ def demo(
     context: typer.Context,
     every: Annotated[bool, typer.Option("--all", help="Run every domain in params.yaml, side by side.")] = False,
 ) -> None:
-    """Run the first domain in params.yaml, from images to translations, and show the results."""
+    """Run the first domain in params.yaml, from images to translations, and show the results.
+
+    A project without domains gets that of the example first.
+    """
     from cli.expectation import expected_duration
     from cli.report import print_outcomes, print_results
 
     project = context.obj.project
-    domains = _domains(project, None)[: None if every else 1]
+    domains = _domains(project, None)[: None if every else 1] or _add_example(project, every=every)
     print(expected_duration(len(domains)), flush=True)
     with _session(context.obj, project):
         from flows.demo import demo as demo_flow
@@ -267,7 +277,7 @@ def mark_crashed(
     context: typer.Context,
     runs: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[RUN]...", help="Run ids. Default: only list the runs marked Running."),
+        typer.Argument(metavar="RUN", help="Run ids. Default: only list the runs marked Running."),
     ] = None,
 ) -> None:
     """Mark runs whose process has died as crashed.
@@ -293,6 +303,14 @@ def _domains(project: "Project", names: list[str] | None) -> list[str]:
     for name in names or ():
         find_entry(domains, name, "domains")
     return list(names or domains)
+
+
+def _add_example(project: "Project", *, every: bool) -> list[str]:
+    from tasks.requests.new_project import add_example
+
+    names = add_example(project, every=every)
+    print(f"params.yaml had no domain; added the example's: {', '.join(names)}")
+    return names
 
 
 def _tell(left_out: str | None) -> None:

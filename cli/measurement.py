@@ -23,7 +23,7 @@ def measure(
     models: Annotated[
         list[str],
         typer.Argument(
-            metavar="MODEL...", help="Model names as in the tables (face, cartoon/FC-FT-LS8), or .safetensors files."
+            metavar="MODEL", help="Model names as in the tables (face, cartoon/FC-FT-LS8), or .safetensors files."
         ),
     ],
     latents: Annotated[

@@ -118,7 +118,7 @@ def trigger(
     deployment: Annotated[str, typer.Argument(metavar="DEPLOYMENT", help="new-domain, re-evaluate or translate.")],
     parameters: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[NAME=VALUE]...", help="Flow parameters; values are JSON or plain text."),
+        typer.Argument(metavar="NAME=VALUE", help="Flow parameters; values are JSON or plain text."),
     ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait until the run ends; exit status 1 if it failed.")] = False,
 ) -> None:

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import os
+import re
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -19,6 +20,7 @@ from ui2i.errors import DataError
 from ui2i.tables import DISTANCE_SCHEMA, append_rows
 
 COMMANDS = [
+    ["init"],
     ["pretrain"],
     ["new-domain"],
     ["re-evaluate"],
@@ -148,6 +150,8 @@ def test_help_shows_examples_of_the_command(ui2i, command):
     assert examples
     assert all(line.startswith("  ") for line in examples)
     assert examples[0].startswith(f"    ui2i {' '.join(command)}")
+    assert ui2i(*command, "-h") == (0, out, "")
+    assert not re.search(r"\[\[|\.\.\.[\]}]", out.splitlines()[0]), "brackets or dots twice"
 
 
 def test_every_command_is_tested_for_its_help(ui2i):

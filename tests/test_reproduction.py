@@ -88,8 +88,7 @@ def clone(tmp_path_factory):
 
 def put_in_place(patch, clone):
     """Let `prepare` take a clone for the one that the code is in."""
-    patch.setattr(reproduction, "REPOSITORY", clone)
-    patch.setattr(reproduction, "EXPERIMENTS", clone / "data" / "experiments")
+    patch.setattr(reproduction, "SHIPPED", clone)
 
 
 @pytest.fixture

@@ -1,15 +1,17 @@
 """What made a result: commit, versions, device, processor. Every table and card records it.
 
-The commit is that of this code, wherever the command runs and whatever the project's folder is part of.
+The commit is that of this code, wherever the command runs and whatever the project's folder is part of. An installed
+package stands outside git: its version takes the place of a commit, or the commit that pip installed it from.
 """
 
 import functools
+import json
 import os
 import platform
 import subprocess
 import warnings
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, distribution, version
 from pathlib import Path
 from typing import Any
 
@@ -56,8 +58,11 @@ def processor() -> dict[str, Any]:
 def code_commit() -> str:
     """Return the commit of the code that runs, with `-dirty` if its repository's tracked files were changed.
 
-    `unknown` if git does not track the code, as in an installed package, or does not answer. Then a warning says why.
+    Of an installed package, the commit it was installed from if pip knows it, else `ui2i-<version>`. `unknown` if git
+    does not track other code or does not answer; then a warning says why.
     """
+    if (package := installed_package()) is not None:
+        return package
     try:
         _git(_CODE.parent, "ls-files", "--error-unmatch", "--", _CODE.name)  # an environment may lie in a repository
         return _describe(_CODE.parent)
@@ -69,6 +74,20 @@ def code_commit() -> str:
             stacklevel=2,
         )
         return UNKNOWN
+
+
+@functools.cache
+def installed_package() -> str | None:
+    """Return what identifies this code if it is an installed package, None if it runs from a clone or an archive."""
+    try:
+        package = distribution("ui2i")
+    except PackageNotFoundError:
+        return None
+    if Path(str(package.locate_file("ui2i/provenance.py"))).resolve() != _CODE:
+        return None  # the package is another installation, or refers to this folder
+    origin = json.loads(package.read_text("direct_url.json") or "{}")  # PEP 610
+    commit = origin.get("vcs_info", {}).get("commit_id")
+    return str(commit)[:12] if commit else f"ui2i-{package.version}"
 
 
 def git_commit(folder: str | os.PathLike[str]) -> str:

@@ -33,7 +33,8 @@ def reproduce(
     out: Annotated[
         Path | None,
         typer.Option(
-            metavar="DIR", help="Folder to work in. Default: reproduction or reproduction-quick in the clone."
+            metavar="DIR",
+            help="Folder to work in. Default: reproduction or reproduction-quick, in the clone or else here.",
         ),
     ] = None,
     backbone: Annotated[

@@ -181,5 +181,5 @@ def find_project(start: Path | str | None = None) -> Project:
             return Project(candidate)
     raise ConfigError(
         f"{folder} is in no project, expected {PARAMS_FILE} and {DVC_FILE} there or above; "
-        "change to the project's folder or name it with --project"
+        "change to the project's folder, name it with --project, or make one with `ui2i init`"
     )

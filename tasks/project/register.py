@@ -14,7 +14,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.nodes import CollectionNode, MappingNode, Node
 
 from tasks.project.names import check_name, check_path
-from tasks.project.params import Params, load_params, parse_params
+from tasks.project.params import Params, all_sections, load_params, parse_params
 from tasks.project.paths import PARAMS_FILE, Project
 from ui2i.errors import ConfigError
 from ui2i.files import write_text
@@ -35,7 +35,7 @@ def register_dataset(project: Project, name: str, images: Path | str, *, replace
     Raises:
         ConfigError: the result would not be valid, or the name exists with other settings.
     """
-    return _register(project, name, {"datasets": {"images": _inside(project, images)}}, replace=replace)
+    return add_entries(project, name, {"datasets": {"images": _inside(project, images)}}, replace=replace)
 
 
 def register_base(
@@ -53,7 +53,7 @@ def register_base(
         overrides: of the section `pretrain`, for this base.
     """
     entry = {"pretrain": dict(overrides)} if overrides else {}
-    return _register(project, name, {**_dataset_entry(project, images), "bases": entry}, replace=replace)
+    return add_entries(project, name, {**_dataset_entry(project, images), "bases": entry}, replace=replace)
 
 
 def register_imported(
@@ -61,7 +61,7 @@ def register_imported(
 ) -> Params:
     """Add `imported.<name>`, a ready model in a folder of the project, and its dataset; as `register_base`."""
     entry = {"checkpoint": _inside(project, checkpoint)}
-    return _register(project, name, {**_dataset_entry(project, images), "imported": entry}, replace=replace)
+    return add_entries(project, name, {**_dataset_entry(project, images), "imported": entry}, replace=replace)
 
 
 def register_domain(
@@ -83,12 +83,12 @@ def register_domain(
     entry: dict[str, Any] = {"base": base, "modes": list(modes)}
     if overrides:
         entry["finetune"] = dict(overrides)
-    return _register(project, name, {**_dataset_entry(project, images), "domains": entry}, replace=replace)
+    return add_entries(project, name, {**_dataset_entry(project, images), "domains": entry}, replace=replace)
 
 
 def register_encoder(project: Project, name: str, settings: Mapping[str, Any], *, replace: bool = False) -> Params:
     """Add `encoders.<name>`, an encoder of a base; otherwise as `register_dataset`."""
-    return _register(project, name, {"encoders": dict(settings)}, replace=replace)
+    return add_entries(project, name, {"encoders": dict(settings)}, replace=replace)
 
 
 def _dataset_entry(project: Project, images: Path | str | None) -> dict[str, Any]:
@@ -105,7 +105,12 @@ def _inside(project: Project, path: Path | str) -> str:
     return relative
 
 
-def _register(project: Project, name: str, entries: Mapping[str, Any], *, replace: bool) -> Params:
+def add_entries(project: Project, name: str, entries: Mapping[str, Any], *, replace: bool = False) -> Params:
+    """Add an entry `name` to several sections at once; otherwise as `register_dataset`.
+
+    Args:
+        entries: by section.
+    """
     check_name(name, where=", ".join(entries))
     lock_path = project.file_lock_path(PARAMS_FILE)
     lock_path.parent.mkdir(parents=True, exist_ok=True)
@@ -131,7 +136,7 @@ def _register(project: Project, name: str, entries: Mapping[str, Any], *, replac
 
 
 def _entry(params: Params, section: str, name: str) -> Any:
-    return getattr(params, section).get(name)
+    return all_sections(params)[section].get(name)
 
 
 def _set_entry(text: str, section: str, name: str, entry: Mapping[str, Any]) -> str:
@@ -139,8 +144,10 @@ def _set_entry(text: str, section: str, name: str, entry: Mapping[str, Any]) -> 
     root = YAML(typ="rt", pure=True).compose(text)
     assert isinstance(root, MappingNode)  # parse_params accepted it
     parent = _child(root, section)
-    assert isinstance(parent, MappingNode)
     written = _flow(entry)
+    if parent is None:  # a section that may be left out
+        return f"{text.rstrip()}\n\n{section}:\n  {name}: {written}\n"
+    assert isinstance(parent, MappingNode)
     existing = _child(parent, name)
     if existing is not None:
         return text[: existing.start_mark.index] + written + text[_end(existing) :]

@@ -1,6 +1,6 @@
 """The project in which `ui2i reproduce` works, and the stages that lead to the paper's tables and figures.
 
-It is a folder of its own with the repository's `dvc.yaml`, a `params.yaml` from data/experiments and copies of the
+It is a folder of its own with the shipped `dvc.yaml`, a `params.yaml` from data/experiments and copies of the
 shipped bases. It is git-ignored, so DVC runs there without git; what was made from what is in its `dvc.lock`.
 """
 
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from experiments.paper.settings import PaperSections, sections_of
 from tasks.project.params import Params, all_sections, load_params, parse_params
 from tasks.project.paths import DVC_FILE, Project
+from tasks.project.shipped import EXPERIMENTS, PACKAGED, SHIPPED
 from tasks.running.dvc_command import run_dvc
 from tasks.running.dvc_stages import DefinedStages, read_stages
 from ui2i.errors import BackboneError, ConfigError
@@ -22,8 +23,6 @@ from ui2i.files import atomic_folder, write_bytes, write_text
 if TYPE_CHECKING:
     from ui2i.settings import BackboneName
 
-REPOSITORY = Path(__file__).resolve().parents[3]
-EXPERIMENTS = REPOSITORY / "data" / "experiments"
 MARKER = "reproduction.json"
 """Says that a folder is a reproduction, and which."""
 REPORT_FOLDER = "report"
@@ -50,13 +49,13 @@ def prepare(out: Path | None, *, quick: bool, backbone: Path | None = None) -> P
     """Make the project, or bring one that is there up to date with the code; settings that are there stay.
 
     Args:
-        out: its folder; None: one in the repository.
+        out: its folder; None: one in the clone, or in the current folder if the code is an installed package.
         quick: the small experiment.
         backbone: file with the perceptual backbone's weights; None: as the settings say, which is an untrained
         backbone.
 
     Raises:
-        ConfigError: this is no clone of the repository, the folder holds something else, or a setting is not valid.
+        ConfigError: the folder holds something else, or a setting is not valid.
         BackboneError: the file holds no backbone.
         DvcError: DVC cannot be set up.
     """
@@ -65,7 +64,7 @@ def prepare(out: Path | None, *, quick: bool, backbone: Path | None = None) -> P
     root.mkdir(parents=True, exist_ok=True)
     write_text(root / MARKER, json.dumps({"experiment": name}) + "\n")
     for file in (DVC_FILE, _IGNORE_FILE):
-        _copy(REPOSITORY / file, root / file)
+        _copy(SHIPPED / file, root / file)
     if not project.params_path.is_file():
         _copy(source, project.params_path)
     if not (root / ".dvc").is_dir():
@@ -106,7 +105,7 @@ def planned(out: Path | None, *, quick: bool) -> tuple[Project, Params]:
 
 def defined_stages(params: Params) -> DefinedStages:
     """Return the stages of a reproduction's project, whether or not that has been made."""
-    return read_stages(REPOSITORY / DVC_FILE, all_sections(params))
+    return read_stages(SHIPPED / DVC_FILE, all_sections(params))
 
 
 def reproduction_stages(params: Params, only: Sequence[str] = ()) -> list[str]:
@@ -140,10 +139,9 @@ def _leads_to_results(sections: PaperSections, kind: str, name: str) -> bool:
 def _place(out: Path | None, *, quick: bool) -> tuple[str, Project, Path]:
     """Return the experiment's name, its project and the file of its settings."""
     name = experiment_name(quick=quick)
-    root = (REPOSITORY / name if out is None else out).expanduser().resolve()
-    source = EXPERIMENTS / f"{name}.yaml"
-    if not source.is_file():
-        raise ConfigError(f"there is no {source}, expected it in a clone of the repository; run this from a clone")
+    home = Path.cwd() if SHIPPED == PACKAGED else SHIPPED
+    root = (home / name if out is None else out).expanduser().resolve()
+    source = SHIPPED / EXPERIMENTS / f"{name}.yaml"
     _check_folder(root, name)
     return name, Project(root), source
 
@@ -170,7 +168,7 @@ def _copy(source: Path, destination: Path) -> None:
 
 def _copy_bases(project: Project, params: Params) -> None:
     for imported in params.imported.values():
-        source, destination = REPOSITORY / imported.checkpoint, project.root / imported.checkpoint
+        source, destination = SHIPPED / imported.checkpoint, project.root / imported.checkpoint
         if destination.is_dir():
             continue
         with atomic_folder(destination) as folder:
