@@ -4,6 +4,17 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
+# Build of PyTorch: empty for the one on PyPI, which has CUDA; else a torch backend of uv: cpu, cu130, auto, ...
+# The environment remembers it, so that `make test` after `make demo TORCH=cpu` installs nothing else.
+INSTALLED_TORCH := $(shell cat .venv/.torch 2>/dev/null)
+TORCH ?= $(INSTALLED_TORCH)
+ifneq ($(TORCH),$(INSTALLED_TORCH))
+.PHONY: $(READY)
+endif
+# The lock has what PyPI's build needs of CUDA; any other build brings its own.
+CONSTRAINTS := $(if $(TORCH),grep -vE '^(cuda|nvidia|triton)[a-z0-9-]*==',cat) requirements.lock
+BACKEND := $(if $(TORCH),--torch-backend $(TORCH) --reinstall-package torch --reinstall-package torchvision)
+
 # Bytecode is made at once of what commands and stages import. Of all that is installed it would take five times as long,
 # and without it each of the first processes, or each of all where no bytecode may be written, takes seconds more.
 LIBRARY_IMPORTS := torch._dynamo, torch.utils.tensorboard, pyarrow.parquet, pandas, matplotlib.figure, \
@@ -12,7 +23,7 @@ FLOW_IMPORTS := flows.demo, flows.services.session, uvicorn, rich.table, prefect
 	dvc.cli, dvc.repo, dvc.commands.repro, dvc.commands.status, dvc.repo.reproduce
 compile = env -u PYTHONDONTWRITEBYTECODE OMP_NUM_THREADS=1 $(BIN)/python -W ignore -c "import $(1)"
 
-.PHONY: help demo test test-slow test-faults check bench format lock clean
+.PHONY: help demo test test-slow test-faults check bench format lock constraints clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -23,10 +34,11 @@ $(READY): requirements.lock pyproject.toml
 		{ echo "error: $(PYTHON) is older than 3.11; name a newer one: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 2; }
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
-	$(BIN)/uv pip install --quiet --requirement requirements.lock --python $(BIN)/python
+	$(CONSTRAINTS) | $(BIN)/uv pip install --quiet --requirement - $(BACKEND) --python $(BIN)/python
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
 	@$(call compile,$(LIBRARY_IMPORTS)) & $(call compile,$(FLOW_IMPORTS)); wait
 	$(BIN)/python -m compileall -q ui2i tasks flows cli experiments
+	@printf '%s' '$(TORCH)' > .venv/.torch
 	@touch $@
 
 demo: $(READY) ## synthetic faces to cartoons through every stage, offline; ends with a table and a contact sheet
@@ -58,6 +70,9 @@ lock: ## pin every package again, without index addresses
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra dev \
 		--custom-compile-command "make lock" pyproject.toml -o requirements.lock
+
+constraints: # what the Dockerfile installs, for the same TORCH
+	@$(CONSTRAINTS)
 
 clean: ## remove the environment; data stays
 	rm -rf .venv

@@ -44,11 +44,10 @@ def init(
 
 def print_version(is_asked: bool) -> None:
     """Print the version, and what tables and model cards record of the code; then end the program."""
-    from importlib.metadata import version
-
+    from ui2i import __version__
     from ui2i.provenance import code_commit, installed_package
 
     if is_asked:
         kind = "installed package" if installed_package() else "commit"
-        print(f"ui2i {version('ui2i')} ({kind} {code_commit()})")
+        print(f"ui2i {__version__} ({kind} {code_commit()})")
         raise typer.Exit

@@ -113,6 +113,29 @@ def test_code_in_an_environment_inside_a_repository_is_not_that_repository_s(rep
     assert "did not match any file(s) known to git" in warned
 
 
+@pytest.mark.parametrize(
+    ("origin", "expected"),
+    [
+        (None, "ui2i-9.9"),
+        ({"url": "file:///clone", "dir_info": {}}, "ui2i-9.9"),
+        (
+            {"url": "https://host.invalid/ui2i", "vcs_info": {"vcs": "git", "commit_id": "0123456789abcdef"}},
+            "0123456789ab",
+        ),
+    ],
+)
+def test_an_installed_package_names_its_version_or_what_pip_took(
+    repository: Path, code: Path, origin: dict[str, object] | None, expected: str
+) -> None:
+    installed = repository / ".venv"
+    shutil.copytree(code / "ui2i", installed / "ui2i")
+    (installed / "ui2i-9.9.dist-info").mkdir()
+    (installed / "ui2i-9.9.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: ui2i\nVersion: 9.9\n")
+    if origin is not None:
+        (installed / "ui2i-9.9.dist-info" / "direct_url.json").write_text(json.dumps(origin))
+    assert found(installed) == (expected, "")
+
+
 def test_a_stage_says_aloud_what_it_does_not_know(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
     done = run_stage_module(make_project(tmp_path / "project"), "draw", "--dataset", "face")
