@@ -16,6 +16,8 @@ from tiny_project import make_project, run_stage_module
 import ui2i
 from ui2i.provenance import RECORDED_PACKAGES, UNKNOWN, git_commit, processor, provenance
 
+METADATA = "Metadata-Version: 2.1\nName: ui2i\nVersion: 9.9\n"
+
 
 def git(folder: Path, *arguments: str) -> str:
     identity = ["-c", "user.name=test", "-c", "user.email=test@example.invalid"]
@@ -130,10 +132,17 @@ def test_an_installed_package_names_its_version_or_what_pip_took(
     installed = repository / ".venv"
     shutil.copytree(code / "ui2i", installed / "ui2i")
     (installed / "ui2i-9.9.dist-info").mkdir()
-    (installed / "ui2i-9.9.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: ui2i\nVersion: 9.9\n")
+    (installed / "ui2i-9.9.dist-info" / "METADATA").write_text(METADATA)
+    (installed / "ui2i-9.9.dist-info" / "WHEEL").write_text("Wheel-Version: 1.0\n")
     if origin is not None:
         (installed / "ui2i-9.9.dist-info" / "direct_url.json").write_text(json.dumps(origin))
     assert found(installed) == (expected, "")
+
+
+def test_what_setuptools_leaves_in_a_clone_makes_it_no_package(code: Path) -> None:
+    (code / "ui2i.egg-info").mkdir()
+    (code / "ui2i.egg-info" / "PKG-INFO").write_text(METADATA)
+    assert found(code) == (git(code, "rev-parse", "HEAD")[:12], "")
 
 
 def test_a_stage_says_aloud_what_it_does_not_know(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -83,8 +83,9 @@ def installed_package() -> str | None:
         package = distribution("ui2i")
     except PackageNotFoundError:
         return None
-    if Path(str(package.locate_file("ui2i/provenance.py"))).resolve() != _CODE:
-        return None  # the package is another installation, or refers to this folder
+    is_this = Path(str(package.locate_file("ui2i/provenance.py"))).resolve() == _CODE  # not a link to a clone
+    if not is_this or package.read_text("WHEEL") is None:  # setuptools leaves metadata without one in a clone
+        return None
     origin = json.loads(package.read_text("direct_url.json") or "{}")  # PEP 610
     commit = origin.get("vcs_info", {}).get("commit_id")
     return str(commit)[:12] if commit else f"ui2i-{package.version}"
