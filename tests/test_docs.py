@@ -11,7 +11,8 @@ import typer
 from cli.app import app
 
 ROOT = Path(__file__).parents[1]
-PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+PROJECT_README = ROOT / "tasks" / "requests" / "new_project.md"
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), PROJECT_README])
 RESULTS = ROOT / "docs" / "results"
 PACKAGES = "ui2i|tasks|flows|cli|experiments"
 
