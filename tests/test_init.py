@@ -87,14 +87,6 @@ def test_the_example_can_be_added_later(tmp_path, without_dvc, every):
     assert every == (sections == shipped)
 
 
-def test_the_example_goes_into_a_project_whose_optional_sections_are_left_out(tmp_path, without_dvc):
-    project = create_project(tmp_path, example=False)
-    text = project.params_path.read_text()
-    project.params_path.write_text(re.sub(r"^truth: .*\n", "", text, flags=re.MULTILINE))
-    add_example(project)
-    assert all_sections(load_params(project))["truth"].keys() == {"cartoon"}
-
-
 def test_the_command_says_what_there_is_and_what_comes_next(ui2i, tmp_path):
     status, out, err = ui2i("init", "my faces")
     assert (status, err) == (0, "")

@@ -144,10 +144,8 @@ def _set_entry(text: str, section: str, name: str, entry: Mapping[str, Any]) -> 
     root = YAML(typ="rt", pure=True).compose(text)
     assert isinstance(root, MappingNode)  # parse_params accepted it
     parent = _child(root, section)
-    written = _flow(entry)
-    if parent is None:  # a section that may be left out
-        return f"{text.rstrip()}\n\n{section}:\n  {name}: {written}\n"
     assert isinstance(parent, MappingNode)
+    written = _flow(entry)
     existing = _child(parent, name)
     if existing is not None:
         return text[: existing.start_mark.index] + written + text[_end(existing) :]
