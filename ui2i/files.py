@@ -6,6 +6,7 @@ moved aside, so for an instant neither version is there. This does not arbitrate
 """
 
 import contextlib
+import errno
 import hashlib
 import os
 import re
@@ -18,6 +19,7 @@ from pathlib import Path
 from ui2i.names import MAX_NAME_BYTES, cut_name
 
 _CHUNK_BYTES = 1 << 20
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @contextlib.contextmanager
@@ -38,7 +40,8 @@ def atomic_file(path: str | os.PathLike[str]) -> Iterator[Path]:
         temporary.replace(path)
         _fsync(path.parent)
     except OSError as error:
-        if error.filename == str(temporary):
+        # A write that finds no room knows no name.
+        if error.filename == str(temporary) or (error.filename is None and error.errno in _NO_ROOM):
             error.filename = str(path)
         raise
     except Exception as error:
