@@ -58,7 +58,7 @@ def exists(dotted: str) -> bool:
 def known_commands() -> set[str]:
     command = typer.main.get_command(app)
     groups = getattr(command, "commands", {})
-    return set(groups) | {"--help", "--project", "--verbose", "--version"}
+    return set(groups) | {"--help", "--project", "--verbose", "--version", "--install-completion"}
 
 
 @pytest.mark.parametrize("page", CURRENT, ids=name_of)
