@@ -101,7 +101,8 @@ def _lock_hash(project: Project) -> str:
 def artifact_key(kind: str, name: str) -> str:
     """Return a key as Prefect wants it: lower-case letters, digits and dashes.
 
-    >>> artifact_key("progress", "finetune@cartoon")
-    'progress-finetune-cartoon'
+    Examples:
+        >>> artifact_key("progress", "finetune@cartoon")
+        'progress-finetune-cartoon'
     """
     return re.sub("[^a-z0-9]+", "-", f"{kind}-{name}".lower()).strip("-")

@@ -149,7 +149,8 @@ def shown(display: Display) -> Iterator[None]:
 def duration(seconds: float) -> str:
     """Return a time as people say it.
 
-    >>> duration(4.24), duration(200)
-    ('4.2 s', '3.3 min')
+    Examples:
+        >>> duration(4.24), duration(200)
+        ('4.2 s', '3.3 min')
     """
     return f"{seconds:.1f} s" if seconds < 90 else f"{seconds / 60:.1f} min"

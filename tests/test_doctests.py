@@ -2,6 +2,7 @@
 
 import doctest
 import importlib
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -28,7 +29,7 @@ SOURCES = [
 MODULES = sorted(
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
     for path in SOURCES
-    if "\n    >>> " in path.read_text(encoding="utf-8")
+    if re.search(r"(?m)^ +>>> ", path.read_text(encoding="utf-8"))
 )
 FIRST_CALLED = [
     config_of_mode,

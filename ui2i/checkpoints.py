@@ -84,11 +84,12 @@ def load_generator(
         CheckpointError: the file is missing, damaged, changed since it was written, has values that are not finite,
             is not in this format, or holds something else.
 
-    >>> tiny = NetworkConfig(img_resolution=32, w_dim=32, channel_max=16)
-    >>> save_generator(Path("generator.safetensors"), Generator(tiny), ModelCard(domain="face", mode="scratch"))
-    >>> generator, card = load_generator(Path("generator.safetensors"))
-    >>> card.domain, generator(torch.randn(1, 512)).shape
-    ('face', torch.Size([1, 3, 32, 32]))
+    Examples:
+        >>> tiny = NetworkConfig(img_resolution=32, w_dim=32, channel_max=16)
+        >>> save_generator(Path("generator.safetensors"), Generator(tiny), ModelCard(domain="face", mode="scratch"))
+        >>> generator, card = load_generator(Path("generator.safetensors"))
+        >>> card.domain, generator(torch.randn(1, 512)).shape
+        ('face', torch.Size([1, 3, 32, 32]))
     """
     loaded = load_network(path, Generator, device=device, share_file=share_file, warn=True)
     return loaded.network, loaded.card

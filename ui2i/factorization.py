@@ -58,11 +58,12 @@ def directions(
     The sign of a direction is arbitrary; here its component of largest magnitude is positive, so that files and edits
     are reproducible. There are always w_dim directions: those that no style depends on come last, with value 0.
 
-    >>> from ui2i.settings import NetworkConfig
-    >>> generator = Generator(NetworkConfig(img_resolution=32, w_dim=32, channel_max=16))
-    >>> values, steps = directions(style_weights(generator))
-    >>> values.shape, steps.shape
-    (torch.Size([32]), torch.Size([32, 32]))
+    Examples:
+        >>> from ui2i.settings import NetworkConfig
+        >>> generator = Generator(NetworkConfig(img_resolution=32, w_dim=32, channel_max=16))
+        >>> values, steps = directions(style_weights(generator))
+        >>> values.shape, steps.shape
+        (torch.Size([32]), torch.Size([32, 32]))
     """
     num_styles, w_dim = style_matrix.shape
     padding = style_matrix.new_zeros(max(w_dim - num_styles, 0), w_dim)

@@ -159,10 +159,11 @@ def load_perceptual(config: PerceptualConfig, device: torch.device | str = "cpu"
         BackboneError: the backbone's weights are missing, cannot be downloaded, belong to another network, are not
             what was published under the file's name, or are not finite.
 
-    >>> perceptual = load_perceptual(PerceptualConfig(backbone="random"))
-    >>> images = torch.zeros(2, 3, 32, 32)
-    >>> perceptual.distance(images, images)
-    tensor([0., 0.])
+    Examples:
+        >>> perceptual = load_perceptual(PerceptualConfig(backbone="random"))
+        >>> images = torch.zeros(2, 3, 32, 32)
+        >>> perceptual.distance(images, images)
+        tensor([0., 0.])
     """
     if config.backbone == "random" and config.weights is not None:
         raise ConfigError(

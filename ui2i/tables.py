@@ -126,10 +126,11 @@ def read_table(path: str | os.PathLike[str], schema: pa.Schema) -> "pd.DataFrame
     Raises:
         DataError: the file is missing or damaged, or is not a table of this schema and version.
 
-    >>> row = {"run_id": "1", "source": "face", "target": "cartoon", "latent": 0, "distance": 0.5}
-    >>> write_table("latents.parquet", [row], LATENT_DISTANCE_SCHEMA)
-    >>> read_table("latents.parquet", LATENT_DISTANCE_SCHEMA)["distance"].tolist()
-    [0.5]
+    Examples:
+        >>> row = {"run_id": "1", "source": "face", "target": "cartoon", "latent": 0, "distance": 0.5}
+        >>> write_table("latents.parquet", [row], LATENT_DISTANCE_SCHEMA)
+        >>> read_table("latents.parquet", LATENT_DISTANCE_SCHEMA)["distance"].tolist()
+        [0.5]
     """
     import pandas as pd
 

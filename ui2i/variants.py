@@ -20,8 +20,9 @@ _NAME = re.compile(
 class SwapConfig:
     """A layer swap: everything that decides the resulting model.
 
-    >>> SwapConfig(resolution=8)
-    SwapConfig(resolution=8, mode='weights', torgb_from='target', blend_width=1.0)
+    Examples:
+        >>> SwapConfig(resolution=8)
+        SwapConfig(resolution=8, mode='weights', torgb_from='target', blend_width=1.0)
     """
 
     resolution: Count  # pixels; the last block that comes from the source
@@ -37,10 +38,11 @@ class VariantName:
     `FC-FT`, `FC-FT-LS8`, `FC-FT-LS8-torgb`, `FC-FT-LS8-blend`, `FC-FT-LS8-blend0.5`, `FC-FT-LS8-features`. Different
     models have different names; what a swap's mode does not use is no part of them.
 
-    >>> str(VariantName(mode="FC-FT", swap=SwapConfig(resolution=8, mode="blend", blend_width=0.5)))
-    'FC-FT-LS8-blend0.5'
-    >>> VariantName.parse("FC-FT-LS8-torgb").swap.torgb_from
-    'source'
+    Examples:
+        >>> str(VariantName(mode="FC-FT", swap=SwapConfig(resolution=8, mode="blend", blend_width=0.5)))
+        'FC-FT-LS8-blend0.5'
+        >>> VariantName.parse("FC-FT-LS8-torgb").swap.torgb_from
+        'source'
     """
 
     mode: str  # of training: FC-FT, FT, ...

@@ -60,8 +60,9 @@ def draw(attributes: Attributes, style: str, resolution: int = 64) -> np.ndarray
     Raises:
         ConfigError: the style is unknown, draws something else, or the resolution is too small.
 
-    >>> draw(sample_attributes(seed=0, index=0), "face").shape
-    (64, 64, 3)
+    Examples:
+        >>> draw(sample_attributes(seed=0, index=0), "face").shape
+        (64, 64, 3)
     """
     _check_resolution(resolution)
     expected = subject_of(style).attributes

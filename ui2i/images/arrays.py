@@ -68,8 +68,9 @@ def to_tensor(
     Raises:
         DataError: another shape or another type.
 
-    >>> to_tensor(np.full((32, 32, 3), 255, np.uint8))[0, :, 0, 0]
-    tensor([1., 1., 1.])
+    Examples:
+        >>> to_tensor(np.full((32, 32, 3), 255, np.uint8))[0, :, 0, 0]
+        tensor([1., 1., 1.])
     """
     import torch
 
@@ -92,8 +93,9 @@ def to_uint8(images: "Float[torch.Tensor, 'n 3 h w']") -> UInt8[np.ndarray, "n h
     Raises:
         DataError: another shape.
 
-    >>> to_uint8(to_tensor(np.full((1, 32, 32, 3), 7, np.uint8)))[0, 0, 0].tolist()
-    [7, 7, 7]
+    Examples:
+        >>> to_uint8(to_tensor(np.full((1, 32, 32, 3), 7, np.uint8)))[0, 0, 0].tolist()
+        [7, 7, 7]
     """
     import torch
 

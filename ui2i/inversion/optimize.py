@@ -66,14 +66,15 @@ def invert(
         ConfigError: the method or the start needs an encoder, and there is none.
         TrainingError: no loss of an image was finite.
 
-    >>> from ui2i.perceptual import load_perceptual
-    >>> from ui2i.settings import NetworkConfig, PerceptualConfig
-    >>> generator = Generator(NetworkConfig(img_resolution=32, w_dim=32, channel_max=16)).requires_grad_(False)
-    >>> images = torch.rand(2, 3, 32, 32) * 2 - 1
-    >>> perceptual = load_perceptual(PerceptualConfig(backbone="random"))
-    >>> found = invert(images, generator, perceptual, InversionConfig(num_steps=2))
-    >>> found.ws.shape, found.losses.shape
-    (torch.Size([2, 8, 32]), torch.Size([3, 2]))
+    Examples:
+        >>> from ui2i.perceptual import load_perceptual
+        >>> from ui2i.settings import NetworkConfig, PerceptualConfig
+        >>> generator = Generator(NetworkConfig(img_resolution=32, w_dim=32, channel_max=16)).requires_grad_(False)
+        >>> images = torch.rand(2, 3, 32, 32) * 2 - 1
+        >>> perceptual = load_perceptual(PerceptualConfig(backbone="random"))
+        >>> found = invert(images, generator, perceptual, InversionConfig(num_steps=2))
+        >>> found.ws.shape, found.losses.shape
+        (torch.Size([2, 8, 32]), torch.Size([3, 2]))
     """
     _check_images(images, generator.config.img_resolution)
     if config.needs_encoder and encoder is None:

@@ -40,14 +40,15 @@ def swap(source: Generator, target: Generator, config: SwapConfig) -> Generator:
         ConfigError: no block has that resolution.
         CheckpointError: the models' synthesis networks differ in architecture.
 
-    >>> from ui2i.settings import NetworkConfig
-    >>> tiny = NetworkConfig(img_resolution=32, w_dim=32, channel_max=16)
-    >>> source, target = Generator(tiny), Generator(tiny)
-    >>> swapped = swap(source, target, SwapConfig(resolution=8)).synthesis
-    >>> bool((swapped.b8.conv1.weight == source.synthesis.b8.conv1.weight).all())
-    True
-    >>> bool((swapped.b16.conv1.weight == target.synthesis.b16.conv1.weight).all())
-    True
+    Examples:
+        >>> from ui2i.settings import NetworkConfig
+        >>> tiny = NetworkConfig(img_resolution=32, w_dim=32, channel_max=16)
+        >>> source, target = Generator(tiny), Generator(tiny)
+        >>> swapped = swap(source, target, SwapConfig(resolution=8)).synthesis
+        >>> bool((swapped.b8.conv1.weight == source.synthesis.b8.conv1.weight).all())
+        True
+        >>> bool((swapped.b16.conv1.weight == target.synthesis.b16.conv1.weight).all())
+        True
     """
     if config.mode == "features":
         return FeatureSwappedGenerator(source, target, config.resolution)

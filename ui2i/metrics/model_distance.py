@@ -84,14 +84,15 @@ def model_distances(
         CheckpointError: generators differ in z_dim or resolution, or make images that are not finite.
         DataError: the images are too small for the backbone.
 
-    >>> from ui2i.perceptual import load_perceptual
-    >>> from ui2i.settings import NetworkConfig, PerceptualConfig
-    >>> tiny = NetworkConfig(img_resolution=32, w_dim=32, channel_max=16)
-    >>> models = {"face": Generator(tiny), "cartoon": Generator(tiny)}
-    >>> perceptual = load_perceptual(PerceptualConfig(backbone="random"))
-    >>> [distance] = model_distances(models, perceptual, DistanceConfig(num_latents=4))
-    >>> distance.source, distance.target, distance.mean > 0
-    ('face', 'cartoon', True)
+    Examples:
+        >>> from ui2i.perceptual import load_perceptual
+        >>> from ui2i.settings import NetworkConfig, PerceptualConfig
+        >>> tiny = NetworkConfig(img_resolution=32, w_dim=32, channel_max=16)
+        >>> models = {"face": Generator(tiny), "cartoon": Generator(tiny)}
+        >>> perceptual = load_perceptual(PerceptualConfig(backbone="random"))
+        >>> [distance] = model_distances(models, perceptual, DistanceConfig(num_latents=4))
+        >>> distance.source, distance.target, distance.mean > 0
+        ('face', 'cartoon', True)
     """
     pairs = list(itertools.combinations(generators, 2)) if pairs is None else [(a, b) for a, b in pairs]
     used = _used_generators(generators, pairs)

@@ -20,10 +20,11 @@ def config_of_mode(config: TrainingConfig, mode: Mode, img_resolution: int) -> T
         img_resolution: pixels; FreezeD freezes from half of them up unless `freeze_discriminator_resolution` says
             otherwise.
 
-    >>> config_of_mode(TrainingConfig(), "FC-FT", 256).freeze_mapping
-    True
-    >>> config_of_mode(TrainingConfig(), "FreezeD", 256).freeze_discriminator_resolution
-    128
+    Examples:
+        >>> config_of_mode(TrainingConfig(), "FC-FT", 256).freeze_mapping
+        True
+        >>> config_of_mode(TrainingConfig(), "FreezeD", 256).freeze_discriminator_resolution
+        128
     """
     if mode == "FreezeD":
         resolution = config.freeze_discriminator_resolution or img_resolution // 2

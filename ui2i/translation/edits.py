@@ -25,11 +25,12 @@ def semantic_step(generator: Generator, direction: int, strength: float) -> Floa
     Raises:
         ConfigError: there is no such direction.
 
-    >>> from ui2i.settings import NetworkConfig
-    >>> generator = Generator(NetworkConfig(img_resolution=32, w_dim=32, channel_max=16))
-    >>> ahead, back = semantic_step(generator, 1, 2.0), semantic_step(generator, 1, -2.0)
-    >>> ahead.shape, bool((ahead == -back).all())
-    (torch.Size([32]), True)
+    Examples:
+        >>> from ui2i.settings import NetworkConfig
+        >>> generator = Generator(NetworkConfig(img_resolution=32, w_dim=32, channel_max=16))
+        >>> ahead, back = semantic_step(generator, 1, 2.0), semantic_step(generator, 1, -2.0)
+        >>> ahead.shape, bool((ahead == -back).all())
+        (torch.Size([32]), True)
     """
     w_dim = generator.config.w_dim
     if not 1 <= direction <= w_dim:

@@ -118,24 +118,25 @@ def translate_folder(
             encoder.
         CheckpointError: a target is of another family than the source.
 
-    >>> from ui2i.perceptual import load_perceptual
-    >>> from ui2i.settings import NetworkConfig, PerceptualConfig
-    >>> tiny = NetworkConfig(img_resolution=32, w_dim=32, channel_max=16)
-    >>> source = Generator(tiny).requires_grad_(False)
-    >>> rows = translate_folder(
-    ...     NamedImages(names=["me.png"], images=np.zeros((1, 32, 32, 3), np.uint8)),
-    ...     source,
-    ...     {"FC-FT": Generator(tiny).requires_grad_(False)},
-    ...     load_perceptual(PerceptualConfig(backbone="random")),
-    ...     InversionConfig(num_steps=2),
-    ...     "translated",
-    ...     domain="cartoon",
-    ...     source_hash="of the source's file",
-    ...     target_hashes={"FC-FT": "of the target's file"},
-    ...     force=True,  # two random models are no family
-    ... )
-    >>> [row["output_file"] for row in rows]
-    ['me-reconstruction.png', 'me-FC-FT.png']
+    Examples:
+        >>> from ui2i.perceptual import load_perceptual
+        >>> from ui2i.settings import NetworkConfig, PerceptualConfig
+        >>> tiny = NetworkConfig(img_resolution=32, w_dim=32, channel_max=16)
+        >>> source = Generator(tiny).requires_grad_(False)
+        >>> rows = translate_folder(
+        ...     NamedImages(names=["me.png"], images=np.zeros((1, 32, 32, 3), np.uint8)),
+        ...     source,
+        ...     {"FC-FT": Generator(tiny).requires_grad_(False)},
+        ...     load_perceptual(PerceptualConfig(backbone="random")),
+        ...     InversionConfig(num_steps=2),
+        ...     "translated",
+        ...     domain="cartoon",
+        ...     source_hash="of the source's file",
+        ...     target_hashes={"FC-FT": "of the target's file"},
+        ...     force=True,  # two random models are no family
+        ... )
+        >>> [row["output_file"] for row in rows]
+        ['me-reconstruction.png', 'me-FC-FT.png']
     """
     out_dir, config = Path(out_dir), config or TranslationConfig()
     check_destination(() if isinstance(inputs, NamedImages) else inputs, out_dir, MANIFEST_NAME, "translation")
