@@ -23,7 +23,7 @@ FLOW_IMPORTS := flows.demo, flows.services.session, uvicorn, rich.table, prefect
 	dvc.cli, dvc.repo, dvc.commands.repro, dvc.commands.status, dvc.repo.reproduce
 compile = env -u PYTHONDONTWRITEBYTECODE OMP_NUM_THREADS=1 $(BIN)/python -W ignore -c "import $(1)"
 
-.PHONY: help demo test test-slow test-faults check bench format lock constraints clean
+.PHONY: help demo test test-slow test-faults check docs bench format lock constraints clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -58,6 +58,9 @@ check: $(READY) ## ruff, mypy, import contracts
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+docs: $(READY) ## the documentation as a site, in site/
+	$(BIN)/zensical build --strict --clean
 
 bench: $(READY) ## every benchmark except the one against peers, which needs checkouts of their code
 	for file in $(filter-out benchmarks/bench_peers.py,$(wildcard benchmarks/bench_*.py)); do $(BIN)/python $$file || exit 1; done
