@@ -17,8 +17,8 @@ ROOT = Path(__file__).parents[1]
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Build in a copy, since the builder writes beside its settings."""
     folder = tmp_path_factory.mktemp("site")
-    for name in ("docs", "ui2i"):
-        (folder / name).symlink_to(ROOT / name)
+    shutil.copytree(ROOT / "docs", folder / "docs")
+    (folder / "ui2i").symlink_to(ROOT / "ui2i")
     shutil.copy(ROOT / "zensical.toml", folder)
     command = [sys.executable, "-m", "zensical", "build", "--strict"]
     run = subprocess.run(command, cwd=folder, capture_output=True, text=True)
