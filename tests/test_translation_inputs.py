@@ -1,5 +1,6 @@
 """What can be translated besides a folder, what one image per input means, and what a strict run refuses."""
 
+import dataclasses
 import io
 import sys
 import tarfile
@@ -255,6 +256,9 @@ def test_the_manifest_and_the_sheet_tell_which_images_are_unlike(
     assert rows["bright.png"]["domain_distance"] > 1 >= rows["dark.png"]["domain_distance"]
     summary = read_summary(tmp_path / "out")
     assert (summary.num_unlike, summary.num_checked) == (1, 3)
+    assert {row["domain_reference"] for row in rows.values()} == {"images"}
+    by_samples = dataclasses.replace(summary, is_by_samples=True).warnings()[0]
+    assert "trained on (told from samples: images of face are not here); expect poor" in by_samples
     expected = "1 of 3 images do not look like what face was trained on; expect poor results; see docs/domain_check.md"
     assert expected in summary.lines()
     assert expected in summary.markdown()

@@ -194,6 +194,7 @@ TRANSLATION_SCHEMA = _schema(
         # Since version 4; null: not compared.
         pa.field("domain_distance", _FLOAT),  # from the source's training images; 1: 99 % of held-out ones are nearer
         pa.field("looks_like_source", pa.bool_()),  # it is at most 1
+        pa.field("domain_reference", _TEXT),  # images, or samples of the source, which vary less
         pa.field("reconstructs_as_source", pa.bool_()),  # SSIM as of the source's own held-out images
     ],
 )

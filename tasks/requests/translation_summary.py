@@ -33,6 +33,7 @@ class TranslationSummary:
     ssim: float  # of reconstructions, their mean
     worst: Sequence[tuple[str, float]]  # path and SSIM of the images that were reconstructed worst
     num_checked: int  # images that were compared with the source's training images
+    is_by_samples: bool  # because none of these were at hand, only samples of the source
     num_unlike: int  # of these, those that do not look like them
     num_compared: int  # images whose reconstruction was compared with those of the source's own images
     num_lossy: int  # of these, those that are reconstructed worse
@@ -53,10 +54,11 @@ class TranslationSummary:
     def warnings(self) -> list[str]:
         """Return what ought to be known before the translations are used."""
         said = []
+        by_samples = f" (told from samples: images of {self.source} are not here)" if self.is_by_samples else ""
         if self.num_unlike:
             said.append(
-                f"{self.num_unlike} of {self.num_checked} images do not look like what {self.source} was trained on; "
-                f"expect poor results; see {DOCS}"
+                f"{self.num_unlike} of {self.num_checked} images do not look like what {self.source} was trained on"
+                f"{by_samples}; expect poor results; see {DOCS}"
             )
         if self.num_lossy:
             said.append(
@@ -105,6 +107,7 @@ def read_summary(folder: Path) -> TranslationSummary:
         ssim=sum(row["ssim"] for row in by_ssim) / len(by_ssim),
         worst=[(printable(row["input_path"]), row["ssim"]) for row in by_ssim[:NUM_WORST]],
         num_checked=len(checked),
+        is_by_samples=any(row["domain_reference"] == "samples" for row in by_ssim),
         num_unlike=checked.count(False),
         num_compared=len(compared),
         num_lossy=compared.count(False),

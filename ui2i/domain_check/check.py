@@ -22,6 +22,7 @@ class Verdict:
     distance: float | None = None  # of its features from those of the source's training images; 1: held-out ones end
     looks_like_source: bool | None = None
     reconstructs_as_source: bool | None = None
+    reference: str | None = None  # what it was compared with: images, or samples of the source
 
     @property
     def is_marked(self) -> bool:
@@ -41,6 +42,7 @@ class Verdict:
             "domain_distance": self.distance,
             "looks_like_source": self.looks_like_source,
             "reconstructs_as_source": self.reconstructs_as_source,
+            "domain_reference": self.reference,
         }
 
 
@@ -89,6 +91,7 @@ class DomainCheck:
                 distance=distance,
                 looks_like_source=distance <= 1,
                 reconstructs_as_source=None if limit is None else ssim >= limit.ssim_low,
+                reference=self._reference.origin,
             )
             for distance, ssim in zip(distances, ssims, strict=True)
         ]
