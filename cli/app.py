@@ -13,6 +13,7 @@ import typer
 from cli.checkpoints import base_app, checkpoint_app
 from cli.data import data_app
 from cli.epilog import examples as _examples
+from cli.generation import register as register_generation
 from cli.init import print_version
 from cli.init import register as register_init
 from cli.measurement import measurement_app
@@ -48,6 +49,7 @@ app.add_typer(tables_app, name="tables")
 register_init(app)
 register_operations(app)
 register_translation(app)
+register_generation(app)
 for _experiment in installed_experiments():
     if _experiment.add_commands is not None:
         _experiment.add_commands(app)

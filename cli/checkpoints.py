@@ -167,6 +167,30 @@ def pack(
     print_paths({"base": pack_base(context.obj.project, name, folder.expanduser().resolve())})
 
 
+@base_app.command(epilog=examples("ui2i base check face", "ui2i base check face --num 200"))
+def check(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A base, or a domain as the source of --from.")],
+    num: Annotated[int, typer.Option(metavar="N", help="Held-out images to invert.", min=0)] = 64,
+) -> None:
+    """Show how well a base's domain check tells its own images from those of other datasets.
+
+    Also inverts held-out images as params.yaml says, so that translate can judge reconstructions by theirs.
+    """
+    from cli.report import print_table
+    from flows.display import working
+    from tasks.requests.check_base import check_base
+
+    with working(f"check {name}") as progress:
+        checked = check_base(context.obj.project, name, num_images=num, progress=progress)
+    rows = [
+        (it.dataset, str(it.num_images), f"{it.share_unlike:.1%}", "" if it.auc is None else f"{it.auc:.3f}")
+        for it in checked.separations
+    ]
+    print_table(f"Held-out images beside those of {name}", ("dataset", "images", "called unlike", "AUC"), rows)
+    print(*checked.lines(name), sep="\n")
+
+
 def _print_added(project: "Project", name: str, added: "AddedBase") -> None:
     from cli.report import print_paths
     from tasks.project.params import load_params

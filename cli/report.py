@@ -1,6 +1,8 @@
 """What commands print at the end: tables, and the paths of their results."""
 
+import shutil
 import sys
+import textwrap
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -78,16 +80,11 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]
     Console(width=None if sys.stdout.isatty() else PIPE_WIDTH).print(table)
 
 
-def print_left_out(translations: Path) -> None:
-    """Print which images of its folder a translation left out, if any."""
-    import pyarrow.parquet as pq
+def print_translation(translations: Path) -> None:
+    """Print what a run of `translate` did, what came of its images, and what to do next."""
+    from tasks.requests.translation_summary import read_summary
 
-    from ui2i.images.left_out import read_left_out
-    from ui2i.translation.folder import LEFT_OUT_NAME, REJECTS_NAME
-
-    left_out = read_left_out(translations / LEFT_OUT_NAME)
-    if left_out:
-        print(f"images: {left_out}", file=sys.stderr)
-    num_rejects = pq.read_metadata(translations / REJECTS_NAME).num_rows
-    if num_rejects:
-        print(f"images: {num_rejects} could not be translated, see {REJECTS_NAME}", file=sys.stderr)
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else sys.maxsize
+    wrapper = textwrap.TextWrapper(width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
+    for line in read_summary(translations).lines():
+        print(wrapper.fill(printable(line)))

@@ -1,13 +1,16 @@
 """`ui2i translate` and `train-encoder`: from images to latent codes and back to images."""
 
+import dataclasses
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli.epilog import examples
 from cli.terminal import session
-from ui2i.errors import DataError
+
+if TYPE_CHECKING:
+    from tasks.requests.translation_request import TranslationRequest
 
 METHODS = "closed_form, directions, w, closed_form_plus, w_plus, encoder or in_domain"
 
@@ -22,6 +25,9 @@ def register(app: typer.Typer) -> None:
             "ui2i translate ~/portraits --domain cartoon --out ~/guided --reference ~/hero.png --style-layers 6",
             "ui2i translate ~/cartoons --from cartoon --domain anime --out ~/anime",
             "ui2i translate ~/portraits --domain cartoon --out ~/turned --direction 3 --strength 2 --strength -2",
+            "ui2i translate ~/portraits.zip --domain cartoon --out ~/best --only FC-FT-LS8 --strict",
+            "find ~/portraits -name '*.jpg' | ui2i translate - --domain cartoon --out ~/found",
+            "ui2i translate --watch ~/inbox --domain cartoon --out ~/outbox",
         )
     )(translate)
     app.command(epilog=examples("ui2i train-encoder face", "ui2i train-encoder face --kimg 100"))(train_encoder)
@@ -30,7 +36,12 @@ def register(app: typer.Typer) -> None:
 def translate(
     context: typer.Context,
     images: Annotated[
-        Path, typer.Argument(metavar="DIR", help="Folder of images like those of the domain's base model.")
+        Path,
+        typer.Argument(
+            metavar="IMAGES",
+            help="Images like those of the domain's base: a folder, image, archive (.zip, .tar, .parquet) or list "
+            "(.txt); - reads an image or a list from standard input.",
+        ),
     ],
     domain: Annotated[str, typer.Option(metavar="NAME", help="Target domain, already trained.")],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder to create.")],
@@ -78,13 +89,25 @@ def translate(
     framing: Annotated[
         str | None, typer.Option(metavar="FRAMING", help="center, fit or face. Default: that of the base's images.")
     ] = None,
+    only: Annotated[
+        str | None,
+        typer.Option(
+            metavar="VARIANT", help="One image per input, from this variant; best: as choose-swap recommends."
+        ),
+    ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Refuse all if an image is unlike what the base was trained on.")
+    ] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Translate new files as they arrive in the folder, until Ctrl-C.")
+    ] = False,
     force: Annotated[bool, typer.Option("--force", help="Allow models of two different families.")] = False,
 ) -> None:
-    """Translate a folder of your images. Defaults come from params.yaml.
+    """Translate your images. Defaults come from params.yaml.
 
     If interrupted, rerun the command to resume: latent codes that were already found are kept.
     """
-    from cli.report import print_left_out, print_outcomes, print_paths
+    from cli.standard_input import given_path
     from tasks.project.params import find_entry, load_params
     from tasks.requests.translation_request import TranslationRequest
 
@@ -92,8 +115,6 @@ def translate(
     params = load_params(project)
     targets = params.domains if source is None else {**params.bases, **params.imported, **params.domains}
     find_entry(targets, domain, "domains")  # before a server is started
-    if not images.is_dir():
-        raise DataError(f"{images} is not a folder, expected one with images; check the path")
     request = TranslationRequest.checked(
         images=images,
         domain=domain,
@@ -113,15 +134,41 @@ def translate(
         steps=steps,
         start=start,
         framing=framing,
+        only=only,
+        strict=strict,
         force=force,
     )
+    if watch:
+        from cli.watching import watch_folder
+
+        watch_folder(context.obj, project, request)
+        return
+    with given_path(images) as path:
+        _check_images(path)
+        _translate(context, dataclasses.replace(request, images=path))
+
+
+def _translate(context: typer.Context, request: "TranslationRequest") -> None:
+    from cli.report import print_outcomes, print_paths, print_translation
+
+    project, out = context.obj.project, request.out.resolve()
     with session(context.obj, project):
         from flows import pipeline
 
         outcomes = pipeline.translate(request, project=str(project.root))
     print_outcomes(outcomes)
-    print_left_out(out.resolve())
-    print_paths({"translations": out.resolve(), "contact sheet": out.resolve() / "contact_sheet.png"})
+    print_translation(out)
+    print_paths({"translations": out, "contact sheet": out / "contact_sheet.png"})
+
+
+def _check_images(images: Path) -> None:
+    """Refuse a source without images before a server is started."""
+    import tempfile
+
+    from ui2i.images.sources import open_images
+
+    with tempfile.TemporaryDirectory(prefix="ui2i-") as workspace, open_images(images, workspace=Path(workspace)):
+        pass
 
 
 def train_encoder(

@@ -24,6 +24,7 @@ from flows.parameters import Mode, Name, Overrides
 from flows.registration import DEFAULT_MODES, add_base, add_domain
 from flows.stages import command_task, ended_with_flow, stage_task
 from flows.task_runners import chosen_task_runner, is_parallel, num_workers, threads_per_stage
+from flows.translations import tell_translation
 from tasks.project.params import find_entry, load_params
 from tasks.project.paths import Project, find_project
 from tasks.requests.translate_folder import command as translation_command
@@ -148,7 +149,7 @@ def train_encoder(base: Name, project: str | None = None) -> list[StageOutcome]:
 
 @flow(name="translate", flow_run_name="translate to {request.domain}", task_runner=chosen_task_runner())
 def translate(request: TranslationRequest, project: str | None = None) -> list[StageOutcome]:
-    """Translate a folder of images to a domain that has been trained."""
+    """Translate images to a domain that has been trained."""
     found = find_project(project)
     params = load_params(found)
     targets = params.domains if request.source is None else {**params.bases, **params.imported, **params.domains}
@@ -160,6 +161,7 @@ def translate(request: TranslationRequest, project: str | None = None) -> list[S
         _find_codes(request.domain, command, found.root)
     outcome = command_task(f"translate to {request.domain}", command, found.root)
     show_contact_sheet(request.out, request.domain)
+    tell_translation(request.out, request.domain)
     return [outcome]
 
 

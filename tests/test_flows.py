@@ -222,6 +222,9 @@ def test_translate(made, tmp_path):
         "01-reconstruction.png",
         "contact_sheet.png",
     }
+    told = artifact("translation", "cat").data
+    assert "2 of 2 images translated to cat: FC-FT-LS8" in told
+    assert "reconstruction: SSIM" in told and "| `00.png` |" in told
     with pytest.raises(StageFailed, match="no variant 'FC-FT-LS9', expected some of FC-FT, FT, FC-FT-LS8"):
         pipeline.translate(dataclasses.replace(request, variants=("FC-FT-LS9",)), project=str(project.root))
 

@@ -28,7 +28,9 @@ from tasks.running.dvc_stages import defined_stages
 from tasks.running.progress import PREFIX, parse_progress, part_of, report_progress
 from ui2i.checkpoints import load_generator, read_card
 from ui2i.datasets.manifest import read_manifest
+from ui2i.domain_check import load_reference
 from ui2i.errors import ConfigError, DataError, TrainingError
+from ui2i.files import sha256_file
 from ui2i.tables import DISTANCE_SCHEMA, TRAINING_SCHEMA, TRANSLATION_SCHEMA, read_table
 
 OPTIONS = {
@@ -197,11 +199,16 @@ def test_pretrain_writes_a_whole_model(trained):
     assert files_below(trained.checkpoint("face")) == {
         "generator.safetensors",
         "discriminator.safetensors",
+        "domain_check.safetensors",
         "card.json",
         "training.parquet",
         "samples.png",
         "film-strip.png",
     }
+    check = load_reference(trained.checkpoint("face") / "domain_check.safetensors")
+    # 24 images are too few to tell others by, so the model's samples stand in.
+    assert (check.features, check.origin) == ("discriminator", "samples")
+    assert check.base_hash == sha256_file(trained.checkpoint("face") / "generator.safetensors")
     network, card = read_card(trained.checkpoint("face") / "generator.safetensors")
     assert (network.w_dim, card.mode, card.images_seen) == (8, "scratch", 8)
 

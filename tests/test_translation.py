@@ -233,7 +233,7 @@ def test_a_style_depends_on_its_seed_alone() -> None:
 
 
 def test_output_names_never_collide() -> None:
-    namer = StemNamer(["reconstruction", "x", "y-x"])
+    namer = StemNamer(["-reconstruction.png", "-x.png", "-y-x.png"])
     paths = ["a.png", "a.jpg", "A.webp", "s/a.png", "s-a.png", "a-y.png", "../é ü.png", "no.suffix", "/"]
     stems = [namer.name(path) for path in paths]
     # a-y would write a-y-x.png, which is image a's variant y-x.
@@ -282,7 +282,7 @@ def test_no_images_no_translation(run: Callable, pictures: Path, tmp_path: Path)
         DataError, match=r"empty contains no images \(1 file left out: 1 of \.txt\), expected files ending"
     ):
         run(tmp_path / "empty")
-    with pytest.raises(DataError, match="absent is not a folder"):
+    with pytest.raises(DataError, match="absent does not exist"):
         run(tmp_path / "absent")
     with pytest.raises(DataError, match="the list contains no images"):
         run([])
@@ -393,7 +393,7 @@ def test_a_file_beyond_the_limit_is_not_read(run: Callable, pictures: Path, tmp_
 
 
 def test_stems_leave_room_for_what_is_added_to_them() -> None:
-    namer = StemNamer(["reconstruction", "FC-FT-LS8-direction3+2"])
+    namer = StemNamer(["-reconstruction.png", "-FC-FT-LS8-direction3+2.png"])
     stems = [namer.name(f"{'x' * 300}{letter}.png") for letter in "aab"]
     assert len(set(stems)) == 3
     assert all(len(f".{stem}-FC-FT-LS8-direction3+2.png.01234567.tmp") <= 255 for stem in stems)

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
+from PIL import Image
 from safetensors import safe_open
 from tiny_models import random_generator, random_ws
 from tiny_project import make_project, set_param, write_images
@@ -29,13 +30,14 @@ from tasks.requests.translation_request import TranslationRequest
 from tasks.stages import encode, import_base
 from ui2i.checkpoints import ModelCard, file_hash, load_discriminator, save_discriminator, save_generator
 from ui2i.datasets.ingest import ingest
+from ui2i.domain_check import load_reference
 from ui2i.errors import ConfigError
 from ui2i.inversion import load_encoder
 from ui2i.layer_swap import FeatureSwappedGenerator, blend_weights, swap_weights
 from ui2i.networks.discriminator import Discriminator
 from ui2i.schemas import INVERSION_SCHEMA, INVERTED_SCHEMA, STYLE_LAYERS_SCHEMA
 from ui2i.settings import IngestConfig, InversionConfig
-from ui2i.tables import read_table
+from ui2i.tables import SWAP_CHOICE_SCHEMA, read_table, write_table
 
 BASE = random_generator(1, use_noise=False)
 
@@ -137,6 +139,72 @@ def test_layers_are_swapped_now(made: Project, mode: str, swap: Any) -> None:
     }[mode]()
     assert torch.equal(target.generator.synthesis(ws), expected.synthesis(ws))
     assert target.variant == {"weights": "FC-FT-LS16"}.get(mode, f"FC-FT-LS16-{mode}")
+
+
+def test_one_image_per_input_comes_from_one_variant(
+    made: Project, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(made, tmp_path / "one", only="FC-FT-LS8") == 0
+    assert sorted(path.name for path in (tmp_path / "one").glob("0*.png")) == ["00.png", "01.png"]
+    assert variants(tmp_path / "one") == ["FC-FT-LS8"]
+    assert run(made, tmp_path / "two", only="FC-FT", variants=("FT",)) == 2
+    assert "--only FC-FT came with other variants" in capsys.readouterr().err
+    assert run(made, tmp_path / "two", only="best") == 2
+    assert "compare them with ui2i choose-swap cartoon" in capsys.readouterr().err
+    assert not (tmp_path / "two").exists()
+
+    row = {"domain": "cartoon", "fidelity": 1.0, "fidelity_metric": "fid", "lpips_s": 0.1, "lpips_s_sem": 0.1}
+    row |= {"num_outputs": 4, "seed": 0, "is_on_front": True, "is_recommended": False} | dict.fromkeys(
+        ("backbone", "backbone_hash", "target_hash", "base_hash", "commit"), "0"
+    )
+    swapped = {"variant": "FC-FT-LS16-blend", "swap_mode": "blend", "swap_resolution": 16, "is_recommended": True}
+    write_table(made.swap_choice("cartoon"), [row | {"variant": "FC-FT"}, row | swapped], SWAP_CHOICE_SCHEMA)
+    try:
+        assert run(made, tmp_path / "best", only="best") == 0
+        assert variants(tmp_path / "best") == ["FC-FT-LS16-blend"]
+    finally:
+        made.swap_choice("cartoon").unlink()
+
+
+def test_images_unlike_the_bases_are_told_and_refused_by_a_strict_run(
+    made: Project, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(made, tmp_path / "out") == 0
+    rows = manifest(tmp_path / "out")
+    # The base is untrained, and its samples, which are all there is to compare with, look like nothing else.
+    assert {row["looks_like_source"] for row in rows} == {False}
+    assert {row["reconstructs_as_source"] for row in rows} == {None}
+    [kept] = (made.data_dir / "runs" / "domain-checks").iterdir()
+    assert load_reference(kept).origin == "samples"
+    before = kept.stat().st_mtime_ns
+    assert run(made, tmp_path / "strict", strict=True) == 2
+    assert "2 of 2 images do not look like what face was trained on (00.png, 01.png)" in capsys.readouterr().err
+    assert not (tmp_path / "strict").exists()
+    assert kept.stat().st_mtime_ns == before  # it is made once
+
+
+def test_a_base_is_checked_by_its_own_images(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    project = make_project(tmp_path / "project")
+    save_generator(project.checkpoint("face") / "generator.safetensors", BASE, ModelCard(domain="face", mode="scratch"))
+    for name, seed in {"face": 1, "cartoon": 2}.items():
+        write_images(tmp_path / name, count=100, seed=seed)
+    for name, darken in {"face": lambda level: level * 0.4, "cartoon": lambda level: 255 - level * 0.4}.items():
+        for path in (tmp_path / name).iterdir():
+            Image.open(path).point(darken).save(path)
+        ingest(tmp_path / name, project.prepared(name), IngestConfig(img_resolution=32, test_share=0.2), name=name)
+    place = ["--project", str(project.root), "base", "check", "face"]
+    assert app.run([*place, "--num", "8"]) == 0
+    printed = capsys.readouterr().out
+    lines = {line.split("│")[1].strip(): line.split("│")[2:5] for line in printed.splitlines() if "%" in line}
+    assert lines["cartoon"][1].strip() == "100.0%" and lines["cartoon"][2].strip() == "1.000"
+    assert float(lines["face"][1].strip()[:-1]) < 25 and lines["face"][2].strip() == ""
+    assert "features: thumbnail" in printed and "on 8 held-out images" in printed
+    [kept] = (project.data_dir / "runs" / "domain-checks").iterdir()
+    reference = load_reference(kept)
+    assert reference.origin == "images" and len(reference.reconstructions) == 1
+    # Packed with the base, it goes where the base goes.
+    assert app.run(["--project", str(project.root), "base", "pack", "face", str(tmp_path / "packed")]) == 0
+    assert (tmp_path / "packed" / "domain_check.safetensors").read_bytes() == kept.read_bytes()
 
 
 def test_any_domain_of_a_family_to_any_other(made: Project, tmp_path: Path) -> None:

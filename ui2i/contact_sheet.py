@@ -13,6 +13,7 @@ from ui2i.errors import DataError
 
 _INK = (32, 32, 32)
 _FAINT_INK = (96, 96, 96)
+_MARK = (200, 30, 30)
 _MARGIN = 16  # pixels around the sheet and between a label and its images
 _GAP = 4  # pixels between images
 _MAX_LABEL_WIDTH = 220  # pixels
@@ -24,6 +25,7 @@ class Row:
 
     label: str  # written left of the images; may be empty, may have several lines
     images: UInt8[np.ndarray, "n h w 3"]
+    is_marked: bool = False  # framed and labelled in red: something is wrong with it
 
 
 def contact_sheet(
@@ -116,10 +118,14 @@ class _SheetLayout:
         top += self.header_height + _GAP if self.header_height else 0
         for row, label, height in zip(rows, self.row_labels, self.row_heights, strict=True):
             right, middle = left - _MARGIN, top + height / 2
-            pen.multiline_text((right, middle), label, fill=_INK, font=self.font, anchor="rm", align="right")
+            ink = _MARK if row.is_marked else _INK
+            pen.multiline_text((right, middle), label, fill=ink, font=self.font, anchor="rm", align="right")
             for column, image in enumerate(row.images):
                 enlarged = image.repeat(upscale, axis=0).repeat(upscale, axis=1)
                 sheet.paste(Image.fromarray(enlarged), (left + column * (self.cell[0] + _GAP), top))
+            if row.is_marked:
+                edge = left + len(row.images) * (self.cell[0] + _GAP) - _GAP
+                pen.rectangle((left - 2, top - 2, edge + 1, top + self.cell[1] + 1), outline=_MARK, width=2)
             top += height + _GAP
         return sheet
 

@@ -1,16 +1,23 @@
 """The same latents in every model of a family: down a column the face stays and its style changes (paper, Fig. 7)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
+from torch import Tensor
 
 from ui2i.contact_sheet import Row, contact_sheet
 from ui2i.images import to_uint8
 from ui2i.networks.generator import Generator
 
 NUM_COLUMNS = 12
+
+
+def seeded_latents(seeds: Sequence[int], z_dim: int) -> Float[Tensor, "n z_dim"]:
+    """Return one latent z a seed, the one that NVIDIA's StyleGAN tools draw for it."""
+    latents = [np.random.RandomState(seed).randn(z_dim) for seed in seeds]
+    return torch.from_numpy(np.stack(latents)).float()
 
 
 @torch.no_grad()

@@ -157,7 +157,7 @@ PAPER_TABLE_SCHEMA = _schema(
 
 TRANSLATION_SCHEMA = _schema(
     "translation",
-    3,
+    4,
     [
         _required("index", _INT),  # of the image in the dataset or folder
         _required("input_path", _TEXT),
@@ -191,6 +191,11 @@ TRANSLATION_SCHEMA = _schema(
         pa.field("reference_sha256", _TEXT),
         pa.field("direction", _INT),  # semantic direction, 1 the strongest
         pa.field("strength", _FLOAT),  # along it, in standard deviations of w
+        # Since version 4; null: not compared.
+        pa.field("domain_distance", _FLOAT),  # from the source's training images; 1: 99 % of held-out ones are nearer
+        pa.field("looks_like_source", pa.bool_()),  # it is at most 1
+        pa.field("domain_reference", _TEXT),  # images, or samples of the source, which vary less
+        pa.field("reconstructs_as_source", pa.bool_()),  # SSIM as of the source's own held-out images
     ],
 )
 

@@ -75,7 +75,7 @@ def _modernize(table: pa.Table, schema: pa.Schema) -> pa.Table:
 
 READABLE_VERSIONS = {
     "distance": ("1", "2"),  # version 2 says more of the source, the swap and the machine
-    "translation": ("1", "2"),  # version 2 says more of the latent code and of what was done with it
+    "translation": ("1", "2", "3"),  # 2 says more of the latent code and what was done with it, 4 of the input
     "latents": ("2",),
     "figure-measures": ("1",),
     **dict.fromkeys(

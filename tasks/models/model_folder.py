@@ -3,6 +3,7 @@
 generator.safetensors      the averaged generator
 discriminator.safetensors  to fine-tune from; an imported model may lack it
 encoder.safetensors        of an imported model that came with one: reads codes of its images
+domain_check.safetensors   what images of its domain look like, as statistics (`ui2i.domain_check`)
 card.json                  the generator's card, architecture and hash, for people
 training.parquet           losses and measurements over training
 samples.png                images of fixed latents
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 GENERATOR_FILE = "generator.safetensors"
 DISCRIMINATOR_FILE = "discriminator.safetensors"
+DOMAIN_CHECK_FILE = "domain_check.safetensors"
 CARD_FILE = "card.json"
 TRAINING_FILE = "training.parquet"
 SAMPLES_FILE = "samples.png"

@@ -8,10 +8,14 @@ from tasks.models.domain_models import Model, base_model, named_model, target_mo
 from tasks.project.params import Params
 from tasks.project.paths import Project
 from ui2i.errors import ConfigError
+from ui2i.tables import SWAP_CHOICE_SCHEMA, read_rows
 from ui2i.variants import SwapConfig, SwapMode, VariantName
 
 if TYPE_CHECKING:
     from ui2i.networks.generator import Generator
+
+
+BEST = "best"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -80,6 +84,30 @@ def choose_targets(
         base = base_model(project, params, domain, device=device)
         chosen += [_swapped(base, models[0], params.swap.at(size, swap_mode)) for size in swap_resolutions]
     return [dataclasses.replace(target, own_generator=models[0].generator) for target in chosen]
+
+
+def choose_only(project: Project, params: Params, domain: str, only: str, *, device: str) -> list[Translator]:
+    """Return the one model of a variant, or for `best` the one that was recommended.
+
+    Raises:
+        ConfigError: there is no such variant, or none has been recommended.
+    """
+    if only != BEST:
+        variants = () if only == domain else (only,)  # of a base, whose one model is called as it is
+        return choose_targets(project, params, domain, variants=variants, device=device)
+    path = project.swap_choice(domain)
+    if not path.is_file():
+        raise ConfigError(
+            f"no variant of {domain} is known to be the best, expected {project.relative(path)}; compare them with "
+            f"ui2i choose-swap {domain}, or name one"
+        )
+    row = next(row for row in read_rows(path, SWAP_CHOICE_SCHEMA) if row["is_recommended"])
+    if row["swap_resolution"] is None:
+        return choose_targets(project, params, domain, variants=(row["variant"],), device=device)
+    resolutions = (row["swap_resolution"],)
+    return choose_targets(
+        project, params, domain, swap_resolutions=resolutions, swap_mode=row["swap_mode"], device=device
+    )
 
 
 def are_related(source: Model, target: Translator) -> bool:

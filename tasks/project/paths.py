@@ -121,6 +121,10 @@ class Project:
         """Store of latent codes, which all translations share; not tracked."""
         return self.data_dir / "runs" / "latents"
 
+    def domain_check(self, key: str) -> Path:
+        """File of what a model's own images look like, for a model that came without; not tracked."""
+        return self.data_dir / "runs" / "domain-checks" / f"{key}.safetensors"
+
     def shared_samples(self, domain: str) -> Path:
         """Image of the same latents in all models of a domain."""
         return self.distance_table(domain).with_suffix(".png")

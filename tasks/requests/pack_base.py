@@ -7,8 +7,9 @@ starts a training or a search, the discriminator and the encoder, is kept as flo
 import shutil
 from pathlib import Path
 
+from tasks.models.domain_checks import kept_check
 from tasks.models.inversion_models import encoder_path
-from tasks.models.model_folder import DISCRIMINATOR_FILE, GENERATOR_FILE
+from tasks.models.model_folder import DISCRIMINATOR_FILE, DOMAIN_CHECK_FILE, GENERATOR_FILE
 from tasks.project.params import load_params
 from tasks.project.paths import ENCODER_FILE, Project
 from ui2i.errors import CheckpointError, ConfigError
@@ -42,6 +43,9 @@ def pack_base(project: Project, name: str, folder: Path) -> Path:
         if (source / DISCRIMINATOR_FILE).exists():
             discriminator, card = load_discriminator(source / DISCRIMINATOR_FILE)
             save_discriminator(temporary / DISCRIMINATOR_FILE, discriminator, card, half=True)
+        kept = kept_check(project, name, file_hash(source / GENERATOR_FILE))
+        if kept.is_file():
+            shutil.copyfile(kept, temporary / DOMAIN_CHECK_FILE)
         if encoder.exists():
             loaded = load_encoder(encoder, base_hash=file_hash(source / GENERATOR_FILE))
             save_encoder(temporary / ENCODER_FILE, loaded, half=True)

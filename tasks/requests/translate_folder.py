@@ -23,27 +23,37 @@ def work(job: Job, request: TranslationRequest, part: tuple[int, int] | None = N
         part: I and N: only find the latent codes of every Nth batch, from the Ith on.
 
     Raises:
-        DataError: there are no images.
-        ConfigError: a model does not exist, or a setting is out of range.
+        DataError: there are no images, or one is unlike the source's and `strict` refuses that.
+        ConfigError: a model does not exist, a setting is out of range, or two of them contradict each other.
         CheckpointError: the models are of two families.
     """
+    from tasks.models.domain_checks import find_check
     from tasks.models.framing import choose_framer, framing_of
     from tasks.models.inversion_models import encoder_of, latent_store
-    from tasks.models.translation_models import are_related, choose_source, choose_targets
+    from tasks.models.translation_models import are_related, choose_only, choose_source, choose_targets
+    from ui2i.inversion import Inverter
     from ui2i.perceptual import load_perceptual
     from ui2i.translation import find_codes, translate_folder
 
     project, params, device = job.project, job.params, default_device()
     source = choose_source(project, params, job.name, request.source, device=device)
-    targets = choose_targets(
-        project,
-        params,
-        job.name,
-        variants=request.variants,
-        swap_resolutions=request.swap_resolutions,
-        swap_mode=request.swap_mode,
-        device=device,
-    )
+    if request.only is not None:
+        if request.variants or request.swap_resolutions:
+            raise ConfigError(
+                f"--only {request.only} came with other variants, expected it alone; leave out --variant and "
+                "--swap-resolution"
+            )
+        targets = choose_only(project, params, job.name, request.only, device=device)
+    else:
+        targets = choose_targets(
+            project,
+            params,
+            job.name,
+            variants=request.variants,
+            swap_resolutions=request.swap_resolutions,
+            swap_mode=request.swap_mode,
+            device=device,
+        )
     inversion, config = request.inversion(params.inversion), request.translation(params.translate)
     encoder, encoder_hash = encoder_of(project, source.domain, source.hash, inversion, device=device)
     perceptual, store = load_perceptual(params.perceptual, device), latent_store(project)
@@ -69,6 +79,13 @@ def work(job: Job, request: TranslationRequest, part: tuple[int, int] | None = N
                 **shared,
             )
         return
+    inverted: dict[str, Any] = {
+        "base_hash": source.hash,
+        "encoder": encoder,
+        "encoder_hash": encoder_hash,
+        "store": store,
+    }
+    inverter = Inverter(source.generator, perceptual, inversion, **inverted)
     translate_folder(
         request.images,
         source.generator,
@@ -83,6 +100,8 @@ def work(job: Job, request: TranslationRequest, part: tuple[int, int] | None = N
         references=request.references or None,
         reference_generator=targets[0].own_generator,
         store=store,
+        check=find_check(project, source, inverter, device=device),
+        is_strict=request.strict,
         force=request.force or all(are_related(source, target) for target in targets),
         **shared,
     )

@@ -25,7 +25,7 @@ Name = Annotated[str, Field(pattern=f"^{NAME_PATTERN}$"), Described("lower-case 
 class TranslationRequest:
     """Images, the domain to translate them to, and what differs from `params.yaml`."""
 
-    images: Annotated[Path, Field(description="folder")]
+    images: Annotated[Path, Field(description="folder, image, archive (.zip, .tar, .parquet) or list (.txt)")]
     domain: Annotated[Name, Field(description="a domain that has been trained; with `source`, a base too")]
     out: Annotated[Path, Field(description="folder to make; gets the translations, a contact sheet and tables")]
     source: Annotated[Name | None, Field(description="domain of the images; null: the base of the target")] = None
@@ -55,6 +55,11 @@ class TranslationRequest:
     steps: Annotated[int | None, Field(ge=1, description="of inversion")] = None
     start: Annotated[Literal["mean", "encoder"] | None, Field(description="of inversion")] = None
     framing: Annotated[Framing | None, Field(description="null: as the source model's own images")] = None
+    only: Annotated[
+        str | None,
+        Field(description="one image per input, from this variant; best: the one that choose-swap recommends"),
+    ] = None
+    strict: Annotated[bool, Field(description="refuse all if an image is unlike the source's training images")] = False
     force: Annotated[bool, Field(description="translate between models of two families")] = False
 
     def resolved(self) -> "TranslationRequest":
@@ -113,6 +118,7 @@ class TranslationRequest:
             "style_seed": self.seed,
             "directions": self.directions or None,
             "strengths": self.strengths or None,
+            "is_single": self.only is not None or None,
         }
         defaults = {name: getattr(settings, name) for name in ("truncation_psi", "num_styles", "num_style_layers")}
         return TranslationConfig(**defaults | {name: value for name, value in given.items() if value is not None})

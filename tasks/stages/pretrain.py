@@ -11,6 +11,7 @@ from tasks.running.stage_cli import Job, Stage, main
 
 def work(job: Job) -> None:
     """Train `bases.<name>`."""
+    from tasks.models.domain_checks import write_check
     from tasks.models.model_folder import write_model
     from tasks.models.model_training import train_model
     from ui2i.files import atomic_folder
@@ -22,6 +23,7 @@ def work(job: Job) -> None:
         return
     with atomic_folder(job.project.checkpoint(job.name)) as folder:
         write_model(folder, model)
+        write_check(job.project, job.name, folder)
 
 
 def plan(job: Job) -> str:

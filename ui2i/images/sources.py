@@ -7,14 +7,20 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ui2i.errors import DataError
+from ui2i.images.decoding import SUFFIXES, open_regular_file
+from ui2i.images.file_signatures import recognize
 from ui2i.images.folders import folder_source, list_source, read_list
 from ui2i.images.left_out import no_images
 from ui2i.images.members import Source
+from ui2i.names import printable
 from ui2i.progress import Progress, no_progress
 
 ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".parquet")
 LIST_SUFFIX = ".txt"
 KINDS = "a folder, a .zip, .tar or .parquet of images, or a .txt that lists them"
+
+HEAD_BYTES = 256
+"""Of a file, in which its type is told."""
 
 Images = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 """A folder, an archive or a list in a file by its path, or the paths of image files."""
@@ -36,10 +42,40 @@ def open_source(images: Images, *, workspace: Path, progress: Progress = no_prog
     return source
 
 
+def open_images(images: str | os.PathLike[str], *, workspace: Path) -> Source:
+    """Open a source, or one image, of which at least one file can be read; close it by leaving a `with`.
+
+    Args:
+        workspace: as for `open_source`.
+
+    Raises:
+        DataError: there is no such source, it cannot be read, or it has no images.
+    """
+    path = Path(images)
+    is_image = is_image_file(path)
+    if path.is_file() and not is_image and archive_suffix(path) is None and not zipfile.is_zipfile(path):
+        raise DataError(f"{printable(str(path))} is neither an image nor an archive, expected {KINDS}; name another")
+    source = list_source([path]) if is_image else open_source(path, workspace=workspace)
+    if all(member.fault for member in source.members):
+        source.close()
+        raise no_images(printable(os.fspath(images)), source.left_out)
+    return source
+
+
 def archive_suffix(path: Path) -> str | None:
     """Return the suffix that makes a file an archive or a list of images; None: it is neither."""
     name = path.name.lower()
     return next((suffix for suffix in (*ARCHIVE_SUFFIXES, LIST_SUFFIX) if name.endswith(suffix)), None)
+
+
+def is_image_file(path: Path) -> bool:
+    """Whether a path names one image, by its suffix, or by its first bytes where the suffix says nothing."""
+    if archive_suffix(path) is not None or not path.is_file():
+        return False
+    if path.name.lower().endswith(SUFFIXES):
+        return True
+    with open_regular_file(path) as handle:
+        return recognize(handle.read(HEAD_BYTES)) is not None
 
 
 def is_archive(path: Path) -> bool:

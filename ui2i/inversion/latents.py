@@ -159,6 +159,10 @@ class Inverter:
                 self._write(images[place], latent)
         return [latent for latent in found if latent is not None]
 
+    def known(self, images: UInt8[np.ndarray, "n r r 3"]) -> list[Latent]:
+        """Return the latent codes that are in the store; images without one are passed over."""
+        return [latent for latent in map(self._read, images) if latent is not None]
+
     def _path(self, image: UInt8[np.ndarray, "r r 3"]) -> Path:
         assert self._store is not None
         # The names that columns had in version 0.1, whose latent codes are thus found again.

@@ -23,10 +23,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import UInt8
 from torch import Tensor
 
 from ui2i.contact_sheet import Row, contact_sheet
 from ui2i.datasets.manifest import REJECT_SCHEMA, REJECTS_NAME
+from ui2i.domain_check import DomainCheck, Verdict, refuse
 from ui2i.files import atomic_folder
 from ui2i.images import save_png, to_uint8
 from ui2i.images.framing import CENTERED, Framer
@@ -39,7 +41,16 @@ from ui2i.progress import Progress, no_progress
 from ui2i.provenance import code_commit
 from ui2i.settings import InversionConfig
 from ui2i.tables import TRANSLATION_SCHEMA, write_table
-from ui2i.translation.inputs import Inputs, NamedImages, Reject, SourceImage, StemNamer, list_inputs, readable_batches
+from ui2i.translation.inputs import (
+    Inputs,
+    Listing,
+    NamedImages,
+    Reject,
+    SourceImage,
+    StemNamer,
+    list_inputs,
+    readable_batches,
+)
 from ui2i.translation.outputs import Output, TranslationConfig, plan_outputs
 from ui2i.translation.references import find_references
 
@@ -84,6 +95,8 @@ def translate_folder(
     encoder_hash: str | None = None,
     store: Path | None = None,
     force: bool = False,
+    check: DomainCheck | None = None,
+    is_strict: bool = False,
     progress: Progress = no_progress,
 ) -> list[dict[str, Any]]:
     """Invert each image once in the source model and generate it with every target; see the module for the files.
@@ -107,13 +120,16 @@ def translate_folder(
         encoder: of the source, for the settings of inversion that need one; with its file's hash.
         store: folder of latent codes found before and now; None: latent codes are found anew.
         force: translate with models of another family.
+        check: tells whether the images look like the source's; None: nobody does.
+        is_strict: refuse all if one does not, before anything is inverted or written.
         progress: counts images times inversion steps.
 
     Returns:
         The rows of `manifest.parquet` (`tables.TRANSLATION_SCHEMA`), image by image, reconstruction first.
 
     Raises:
-        DataError: there are no (readable) images, or `out_dir` holds something else than a translation.
+        DataError: there are no (readable) images, `out_dir` holds something else than a translation, or an image is
+            unlike the source's and `is_strict` refuses that.
         ConfigError: a variant cannot be part of a file name or has no hash, a number is out of range, or there is no
             encoder.
         CheckpointError: a target is of another family than the source.
@@ -143,38 +159,70 @@ def translate_folder(
     # Whatever can be refused is refused before the first latent code is searched for.
     plan = {"source_hash": source_hash, "target_hashes": target_hashes, "config": config, "force": force}
     plan_outputs(source, targets, seed=inversion_config.seed, **plan)  # type: ignore[arg-type]
-    listing = list_inputs(inputs, source.config.img_resolution, framer)
-    found = find_references(
-        references,
-        reference_generator or next(iter(targets.values())),
-        perceptual,
-        inversion_config,
-        framer=framer,
-        store=store,
-    )
-    outputs = plan_outputs(source, targets, seed=inversion_config.seed, references=found, **plan)  # type: ignore[arg-type]
-    inverter = Inverter(
-        source,
-        perceptual,
-        inversion_config,
-        base_hash=source_hash,
-        encoder=encoder,
-        encoder_hash=encoder_hash,
-        store=store,
-    )
-    steps = 1 if inversion_config.method == "encoder" else inversion_config.num_steps
-    advance, tables = _Advance(listing.count, steps, progress), _Tables()
-    names = {"domain": domain, "source_domain": source_domain, "backbone": perceptual.name}
-    with atomic_folder(out_dir) as folder:
-        writer = _Writer(folder, outputs, framer, inverter.columns, names, tables)
-        for source_images in readable_batches(listing, inversion_config.batch_size, tables.reject):
-            advance.settled, advance.num_images = len(tables.rejects) + len(tables.latents), len(source_images)
-            latents = inverter.find(np.stack([source_image.image for source_image in source_images]), progress=advance)
-            writer.write(source_images, latents, *stack_latents(latents, source))
-            advance(1, 1, f"{inverter.num_reused} codes were at hand" if inverter.num_reused else "")
-        _write_tables(folder, tables, outputs, domain)
-        write_left_out(folder / LEFT_OUT_NAME, listing.left_out)
+    with list_inputs(inputs, source.config.img_resolution, framer) as listing:
+        if check is not None and is_strict:
+            _refuse_unlike(listing, check, inversion_config.batch_size)
+        found = find_references(
+            references,
+            reference_generator or next(iter(targets.values())),
+            perceptual,
+            inversion_config,
+            framer=framer,
+            store=store,
+        )
+        outputs = plan_outputs(source, targets, seed=inversion_config.seed, references=found, **plan)  # type: ignore[arg-type]
+        inverter = Inverter(
+            source,
+            perceptual,
+            inversion_config,
+            base_hash=source_hash,
+            encoder=encoder,
+            encoder_hash=encoder_hash,
+            store=store,
+        )
+        steps = 1 if inversion_config.method == "encoder" else inversion_config.num_steps
+        advance, tables = _Advance(listing.count, steps, progress), _Tables()
+        names = {"domain": domain, "source_domain": source_domain, "backbone": perceptual.name}
+        with atomic_folder(out_dir) as folder:
+            writer = _Writer(folder, outputs, framer, inverter.columns, names, tables)
+            for source_images in readable_batches(listing, inversion_config.batch_size, tables.reject):
+                images = np.stack([source_image.image for source_image in source_images])
+                advance.settled, advance.num_images = len(tables.rejects) + len(tables.latents), len(source_images)
+                latents = inverter.find(images, progress=advance)
+                verdicts = _verdicts(check, images, latents, inverter.columns)
+                writer.write(source_images, latents, verdicts, *stack_latents(latents, source))
+                advance(1, 1, f"{inverter.num_reused} codes were at hand" if inverter.num_reused else "")
+            if check is not None and is_strict:
+                _refuse_lossy(tables, check)
+            _write_tables(folder, tables, outputs, domain)
+            write_left_out(folder / LEFT_OUT_NAME, listing.left_out)
     return tables.manifest
+
+
+def _refuse_unlike(listing: Listing, check: DomainCheck, batch_size: int) -> None:
+    """Raise DataError if images do not look like the source's."""
+    marked: list[str] = []
+    for batch in readable_batches(listing, batch_size):
+        distances = check.distances(np.stack([source_image.image for source_image in batch]))
+        marked += [image.path for image, distance in zip(batch, distances, strict=True) if distance > 1]
+    refuse(marked, listing.count, check.source, f"do not look like what {check.source} was trained on")
+
+
+def _refuse_lossy(tables: "_Tables", check: DomainCheck) -> None:
+    """Raise DataError if images were reconstructed worse than the source's own."""
+    worse = {row["index"]: row["input_path"] for row in tables.manifest if row["reconstructs_as_source"] is False}
+    refuse(list(worse.values()), len(tables.latents), check.source, "are reconstructed worse than its own")
+
+
+def _verdicts(
+    check: DomainCheck | None,
+    images: UInt8[np.ndarray, "n r r 3"],
+    latents: Sequence[Latent],
+    inverted_with: Mapping[str, Any],
+) -> list[Verdict]:
+    if check is None:
+        return [Verdict()] * len(images)
+    return check.verdicts(check.distances(images), [latent.ssim for latent in latents], inverted_with)
 
 
 @dataclasses.dataclass
@@ -211,31 +259,36 @@ class _Writer:
         shared = ("base_hash", "method", "start", "encoder_hash", "backbone_hash")
         self._shared = {**names, **{name: inverted_with[name] for name in shared}, "commit": code_commit()}
         self._tables = tables
-        self._namer = StemNamer([output.variant for output in outputs])
+        self._namer = StemNamer([output.file_ending for output in outputs], reserved=[SHEET_NAME])
 
     def write(
         self,
         source_images: Sequence[SourceImage],
         latents: Sequence[Latent],
+        verdicts: Sequence[Verdict],
         ws: Tensor,
         noise: Sequence[Tensor] | None,
     ) -> None:
         """Write a batch, whose latent codes and noise maps are given once image by image and once together."""
         generated = [to_uint8(output.generate(ws, noise)) for output in self._outputs]
         for place, (source_image, latent) in enumerate(zip(source_images, latents, strict=True)):
-            row = {**self._shared, **_columns(source_image, latent, self._framing)}
-            self._write_image(source_image, [images[place] for images in generated], row)
+            row = {**self._shared, **_columns(source_image, latent, self._framing), **verdicts[place].columns()}
+            self._write_image(source_image, [images[place] for images in generated], row, verdicts[place])
             of_image = {name: row[name] for name in ("index", "input_path", "input_sha256")}
             self._tables.latents.append({**self._inverted_with, **of_image, **latent.row()})
 
-    def _write_image(self, source_image: SourceImage, images: Sequence[np.ndarray], columns: Mapping[str, Any]) -> None:
+    def _write_image(
+        self, source_image: SourceImage, images: Sequence[np.ndarray], columns: Mapping[str, Any], verdict: Verdict
+    ) -> None:
         stem = self._namer.name(source_image.path)
         for output, image in zip(self._outputs, images, strict=True):
-            output_file = f"{stem}-{output.variant}.png"
+            output_file = f"{stem}{output.file_ending}"
             save_png(self._folder / output_file, image)
             self._tables.manifest.append({**columns, **output.columns(), "output_file": output_file})
         if len(self._tables.sheet) < MAX_SHEET_ROWS:
-            self._tables.sheet.append(Row(stem, np.stack([source_image.image, *images])))
+            label = f"{stem}\n{verdict.label}" if verdict.label else stem
+            shown = np.stack([source_image.image, *images])
+            self._tables.sheet.append(Row(label, shown, is_marked=verdict.is_marked))
 
 
 def _columns(source_image: SourceImage, latent: Latent, framing: str) -> dict[str, Any]:

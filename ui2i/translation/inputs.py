@@ -1,10 +1,12 @@
-"""The images to translate: a folder, a list of files, or images in memory.
+"""The images to translate: a folder, a file, an archive, a list of files, or images in memory.
 
 Folders are searched and files are read as ingestion does it, so that both take and leave out the same.
 """
 
+import contextlib
 import dataclasses
 import os
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -14,10 +16,11 @@ from jaxtyping import UInt8
 from ui2i.errors import DataError
 from ui2i.files import sha256_bytes
 from ui2i.images import SUFFIXES, ImageError
-from ui2i.images.folders import FileSource, folder_source
+from ui2i.images.folders import FileSource
 from ui2i.images.framing import CENTERED, Framer
 from ui2i.images.left_out import LeftOut, no_images
-from ui2i.images.members import Member
+from ui2i.images.members import Member, Source
+from ui2i.images.sources import open_images
 from ui2i.names import MAX_CHOSEN_BYTES, cut_name, printable, printable_path
 
 
@@ -54,37 +57,60 @@ class Reject:
     sha256: str | None  # None: the bytes could not be read
 
 
-@dataclasses.dataclass(frozen=True)
-class Listing:
-    """How many entries there are, and the entries, each read when it is its turn."""
+class Listing(contextlib.AbstractContextManager["Listing"]):
+    """How many entries there are, and the entries, each read when it is its turn; leaving it closes an archive.
 
-    count: int
-    entries: Iterable[SourceImage | Reject]
-    left_out: LeftOut = dataclasses.field(default_factory=LeftOut)  # what the search found that cannot be taken
+    Attributes:
+        left_out: what the search found that cannot be taken.
+    """
+
+    def __init__(self, read: Callable[[], Iterable[SourceImage | Reject]], count: int, left_out: LeftOut) -> None:
+        self._read = read
+        self.count = count
+        self.left_out = left_out
+        self.opened = contextlib.ExitStack()  # closed with it
+
+    @property
+    def entries(self) -> Iterable[SourceImage | Reject]:
+        """The entries in their order; each time that they are asked for, they are read again."""
+        return self._read()
+
+    def __exit__(self, *_: object) -> None:
+        self.opened.close()
 
 
 def list_inputs(inputs: Inputs, resolution: int, framer: Framer = CENTERED) -> Listing:
     """Return the images in a fixed order; those from files become squares of `resolution` pixels.
 
     A folder is searched with its subfolders, for files with the suffix of an image; hidden ones are passed over. A
-    linked or unreadable subfolder is an entry too, a reject.
+    linked or unreadable subfolder is an entry too, a reject. An archive is read and never unpacked under its names.
 
     Raises:
-        DataError: there is no such folder, there are no images in it, or images in memory have another shape.
+        DataError: there is no such folder or file, there are no images in it, or images in memory have another shape.
     """
     if isinstance(inputs, NamedImages):
         _check_images(inputs, resolution)
-        return Listing(len(inputs.images), _from_memory(inputs))
-    if isinstance(inputs, (str, os.PathLike)):
-        source = folder_source(Path(inputs))
-        members, what = source.members, printable(os.fspath(inputs))
-    else:
-        source, what = FileSource(()), "the list"
-        members = [Member(printable_path(Path(path).name), 0, path) for path in inputs]
-    if all(member.fault for member in members):
-        raise no_images(what, source.left_out)
-    entries = (_read(index, source, member, resolution, framer) for index, member in enumerate(members))
-    return Listing(len(members), entries, source.left_out)
+        return Listing(lambda: _from_memory(inputs), len(inputs.images), LeftOut())
+    with contextlib.ExitStack() as stack:
+        source = _open(inputs, stack)
+        members = source.members
+        listing = Listing(
+            lambda: (_read(index, source, member, resolution, framer) for index, member in enumerate(members)),
+            len(members),
+            source.left_out,
+        )
+        listing.opened = stack.pop_all()
+    return listing
+
+
+def _open(inputs: str | os.PathLike[str] | Sequence[str | os.PathLike[str]], stack: contextlib.ExitStack) -> Source:
+    """Open a source, which `stack` closes."""
+    if not isinstance(inputs, (str, os.PathLike)):
+        if not inputs:
+            raise no_images("the list", LeftOut())
+        return FileSource(Member(printable_path(Path(path).name), 0, path) for path in inputs)
+    workspace = stack.enter_context(tempfile.TemporaryDirectory(prefix="ui2i-"))  # of a compressed tar
+    return stack.enter_context(open_images(inputs, workspace=Path(workspace)))
 
 
 def readable_batches(
@@ -123,10 +149,16 @@ def readable_batches(
 class StemNamer:
     """Chooses what each image's outputs are called before their endings, so that no two outputs share a name."""
 
-    def __init__(self, endings: Sequence[str]) -> None:
+    def __init__(self, endings: Sequence[str], reserved: Sequence[str] = ()) -> None:
+        """Set up.
+
+        Args:
+            endings: what the names of an image's outputs have behind its stem: `-FC-FT.png`.
+            reserved: names that no output may have.
+        """
         self._endings = endings
-        self._taken: set[str] = set()
-        longest = max(len(self._output("", ending).encode()) for ending in endings)
+        self._taken = {name.lower() for name in reserved}
+        longest = max(len(ending.encode()) for ending in endings)
         self._max_bytes = MAX_CHOSEN_BYTES - longest
 
     def name(self, path: str) -> str:
@@ -148,14 +180,10 @@ class StemNamer:
 
     def _outputs(self, stem: str) -> list[str]:
         # In lower case, because some file systems take A.png and a.png for the same.
-        return [self._output(stem, ending).lower() for ending in self._endings]
-
-    @staticmethod
-    def _output(stem: str, ending: str) -> str:
-        return f"{stem}-{ending}.png"
+        return [f"{stem}{ending}".lower() for ending in self._endings]
 
 
-def _read(index: int, source: FileSource, member: Member, resolution: int, framer: Framer) -> SourceImage | Reject:
+def _read(index: int, source: Source, member: Member, resolution: int, framer: Framer) -> SourceImage | Reject:
     try:
         data = source.read(member)
     except ImageError as error:

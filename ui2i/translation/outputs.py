@@ -32,6 +32,7 @@ class TranslationConfig:
     directions: tuple[Whole, ...] = ()  # versions that are moved along semantic directions, 1 the strongest
     # Of each of these, in standard deviations of w.
     strengths: tuple[Annotated[float, Field(ge=-100, le=100)], ...] = (2.0,)
+    is_single: bool = False  # one image per input, called as it is, from the one target there is; no reconstruction
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -58,6 +59,12 @@ class Output:
     step: Tensor | None = None  # [w_dim], added to all latent codes
     direction: int | None = None  # along which it goes
     strength: float | None = None
+    ending: str | None = None  # of the file's name behind the input's; None: a dash and the variant
+
+    @property
+    def file_ending(self) -> str:
+        """What the name of its file has behind the input's."""
+        return f"-{self.variant}.png" if self.ending is None else self.ending
 
     @torch.no_grad()
     def generate(
@@ -116,15 +123,11 @@ def plan_outputs(
     _check_names(targets, target_hashes)
     check_family(source, targets, force=force)
     _check_styles(config, source.config.num_ws)
+    if config.is_single:
+        return [_only(targets, target_hashes, config, seed, len(references))]
     outputs = [Output(variant=RECONSTRUCTION, checkpoint_hash=source_hash, seed=seed, generator=source)]
     for variant, target in targets.items():
-        plain = Output(
-            variant=variant,
-            checkpoint_hash=target_hashes[variant],
-            seed=seed,
-            generator=target,
-            truncation_psi=config.truncation_psi,
-        )
+        plain = _plain(variant, target, target_hashes[variant], config, seed)
         outputs += [
             plain,
             *_styled(plain, config),
@@ -133,6 +136,34 @@ def plan_outputs(
         ]
     _check_distinct(outputs)
     return outputs
+
+
+def _plain(variant: str, target: Generator, checkpoint_hash: str, config: TranslationConfig, seed: int) -> Output:
+    return Output(
+        variant=variant,
+        checkpoint_hash=checkpoint_hash,
+        seed=seed,
+        generator=target,
+        truncation_psi=config.truncation_psi,
+    )
+
+
+def _only(
+    targets: Mapping[str, Generator],
+    target_hashes: Mapping[str, str],
+    config: TranslationConfig,
+    seed: int,
+    num_references: int,
+) -> Output:
+    """Return the one output of a single translation."""
+    num_versions = config.num_styles + len(config.directions) + num_references
+    if len(targets) != 1 or num_versions:
+        raise ConfigError(
+            f"one image per input was asked for with {len(targets)} variants and {num_versions} styles, references and "
+            "directions, expected one variant and none of these; leave them out, or ask for all images"
+        )
+    variant, target = next(iter(targets.items()))
+    return dataclasses.replace(_plain(variant, target, target_hashes[variant], config, seed), ending=".png")
 
 
 def _styled(plain: Output, config: TranslationConfig) -> list[Output]:

@@ -48,7 +48,6 @@ def find_codes(
         ConfigError: there is no encoder, and the settings need one.
     """
     assert 0 <= part < num_parts
-    listing = list_inputs(inputs, source.config.img_resolution, framer)
     inverter = Inverter(
         source,
         perceptual,
@@ -59,10 +58,11 @@ def find_codes(
         store=store,
     )
     num_seen = num_mine = 0
-    for index, images in enumerate(readable_batches(listing, inversion_config.batch_size)):
-        if index % num_parts == part:
-            inverter.find(np.stack([image.image for image in images]))
-            num_mine += len(images)
-        num_seen += len(images)
-        progress(num_seen, listing.count)
+    with list_inputs(inputs, source.config.img_resolution, framer) as listing:
+        for index, images in enumerate(readable_batches(listing, inversion_config.batch_size)):
+            if index % num_parts == part:
+                inverter.find(np.stack([image.image for image in images]))
+                num_mine += len(images)
+            num_seen += len(images)
+            progress(num_seen, listing.count)
     return num_mine

@@ -46,8 +46,8 @@ def find_references(
     """
     if references is None:
         return []
-    entries = list(list_inputs(references, generator.config.img_resolution, framer).entries)
-    images = [_readable(entry) for entry in entries]
+    with list_inputs(references, generator.config.img_resolution, framer) as listing:
+        images = [_readable(entry) for entry in listing.entries]
     if config.needs_encoder:
         method = "w" if config.method in ("encoder", "in_domain") else config.method
         num_steps = max(config.num_steps, STEPS_FROM_MEAN)

@@ -1,0 +1,78 @@
+"""`ui2i translate --watch`: files are translated as they arrive in a folder, each batch into a folder of its own."""
+
+import dataclasses
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cli.terminal import Verbosity, session
+from tasks.running.command_line import print_error
+from ui2i.errors import DataError, UI2IError
+from ui2i.names import printable
+
+if TYPE_CHECKING:
+    from tasks.project.paths import Project
+    from tasks.requests.translation_request import TranslationRequest
+
+INTERVAL_SECONDS = 1.0
+
+
+def watch_folder(options: Verbosity, project: "Project", request: "TranslationRequest") -> None:
+    """Translate the files that lie in a folder and those that arrive, until Ctrl-C, into OUT/0001, OUT/0002, ...
+
+    Files that an earlier call translated into the same OUT are not translated again. A batch that fails is told, and
+    its files are not tried again before the next call.
+
+    Raises:
+        DataError: there is no such folder, or it overlaps with the output.
+    """
+    from tasks.requests.watched import files_done
+    from ui2i.images.arrivals import Arrivals
+
+    folder, out = request.images.resolve(), request.out.resolve()
+    if not folder.is_dir():
+        raise DataError(f"{request.images} is not a folder, expected one to watch; check the path")
+    if out.is_relative_to(folder) or folder.is_relative_to(out):
+        raise DataError(
+            f"{folder} and {out} overlap, expected translations outside of the folder; choose another --out"
+        )
+    arrivals = Arrivals(folder, files_done(out))
+    num_files = num_failed = 0
+    with session(options, project):
+        print(f"watching {printable(str(folder))}; Ctrl-C ends it", flush=True)
+        try:
+            while True:
+                files = arrivals.look()
+                if not files:
+                    time.sleep(INTERVAL_SECONDS)
+                elif _translate(project, request, files, out):
+                    num_files += len(files)
+                else:
+                    num_failed += len(files)
+        except KeyboardInterrupt:
+            failed = f", {num_failed} failed" if num_failed else ""
+            print(f"stopped watching: {num_files} files in {printable(str(out))}{failed}")
+
+
+def _translate(project: "Project", request: "TranslationRequest", files: Sequence[Path], out: Path) -> bool:
+    """Translate a batch and return whether that went well."""
+    from cli.report import print_translation
+    from flows import pipeline
+    from tasks.requests.watched import next_folder
+
+    target = next_folder(out)
+    with tempfile.TemporaryDirectory(prefix="ui2i-") as workspace:
+        listed = Path(workspace) / "arrived.txt"
+        listed.write_text("\n".join(map(str, files)), encoding="utf-8", errors="surrogateescape")
+        images = files[0] if len(files) == 1 else listed
+        try:
+            pipeline.translate(dataclasses.replace(request, images=images, out=target), project=str(project.root))
+        except UI2IError as error:
+            print_error(error)
+            return False
+    print_translation(target)
+    sys.stdout.flush()
+    return True
