@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.epilog import examples
+from cli.help import WholeSummaries
 from ui2i.errors import CheckpointError
 from ui2i.names import printable
 
@@ -17,10 +18,13 @@ if TYPE_CHECKING:
     from ui2i.converters.formats import Checkpoint
 
 checkpoint_app = typer.Typer(
-    help="Inspect, convert and verify checkpoints.", no_args_is_help=True, rich_markup_mode=None
+    help="Inspect, convert and verify checkpoints.", cls=WholeSummaries, no_args_is_help=True, rich_markup_mode=None
 )
 base_app = typer.Typer(
-    help="Add models to the project as bases to fine-tune.", no_args_is_help=True, rich_markup_mode=None
+    help="Add models to the project as bases to fine-tune.",
+    cls=WholeSummaries,
+    no_args_is_help=True,
+    rich_markup_mode=None,
 )
 
 

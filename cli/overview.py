@@ -40,7 +40,7 @@ class Overview:
     limits: tuple[tuple[str, str], ...]  # what is limited, and how much of it is taken
     running: tuple[tuple[Run, Verdict], ...]
     scheduled: tuple[tuple[str, str], ...]  # name, time
-    failed: tuple[tuple[str, str, str, str], ...]  # name, state, time, reason
+    failed: tuple[tuple[str, str, str, str, str], ...]  # name, state, time, reason, id
 
 
 def overview(project: Project, *, is_own_server: bool) -> Overview:
@@ -53,7 +53,7 @@ def overview(project: Project, *, is_own_server: bool) -> Overview:
         limits=limits,
         running=tuple((run, verdict_of(project, run, is_own_server=is_own_server)) for run in open_runs()),
         scheduled=tuple((run.name, when(run.next_scheduled_start_time)) for run in scheduled),
-        failed=tuple((run.name, run.state_name or "", when(run.end_time), reason(run)) for run in failed),
+        failed=tuple((run.name, run.state_name or "", when(run.end_time), reason(run), str(run.id)) for run in failed),
     )
 
 

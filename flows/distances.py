@@ -6,7 +6,7 @@ from typing import Any
 
 from tasks.project.paths import Project
 
-COLUMNS = ("source", "model", "mean", "95 % interval", "n", "backbone")
+COLUMNS = ("source", "model", "mean", "95 % interval", "latents")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -28,8 +28,16 @@ def read_distances(project: Project, domain: str) -> DistanceTable:
     Raises:
         DataError: the domain was not measured yet, or its table is damaged.
     """
+    from ui2i.errors import DataError
     from ui2i.tables import DISTANCE_SCHEMA, read_rows
 
+    if not project.distance_table(domain).is_file():
+        is_trained = project.checkpoint(domain).is_dir()
+        command = f"ui2i re-evaluate {domain}" if is_trained else f"dvc repro distance@{domain}"
+        raise DataError(
+            f"{domain} has not been {'measured' if is_trained else 'trained'} yet, expected its distances in "
+            f"{project.relative(project.distance_table(domain))}; run `{command}`"
+        )
     rows = read_rows(project.distance_table(domain), DISTANCE_SCHEMA)
     latest = [row for row in rows if row["run_id"] == rows[-1]["run_id"]]
     first = latest[0]
@@ -46,7 +54,7 @@ def read_distances(project: Project, domain: str) -> DistanceTable:
 
 def _row(row: Mapping[str, Any]) -> tuple[str, ...]:
     interval = f"{row['ci95_low']:z.4f} to {row['ci95_high']:z.4f}"
-    return row["source"], row["target"], f"{row['mean']:z.4f}", interval, f"{row['num_latents']:,}", row["backbone"]
+    return row["source"], row["target"], f"{row['mean']:z.4f}", interval, f"{row['num_latents']:,}"
 
 
 def _markdown_row(cells: Sequence[str]) -> str:
