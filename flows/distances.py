@@ -1,7 +1,7 @@
 """The table of model distances as people read it: on the terminal and as an artifact of a run."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from tasks.project.paths import Project
@@ -15,11 +15,6 @@ class DistanceTable:
 
     title: str  # with the backbone, without which no value means anything
     rows: tuple[tuple[str, ...], ...]  # of `COLUMNS`
-
-    def to_markdown(self) -> str:
-        """Return title and table in Markdown."""
-        lines = [f"**{self.title}**", "", _markdown_row(COLUMNS), _markdown_row(["---"] * len(COLUMNS))]
-        return "\n".join([*lines, *map(_markdown_row, self.rows)]) + "\n"
 
 
 def read_distances(project: Project, domain: str) -> DistanceTable:
@@ -55,7 +50,3 @@ def read_distances(project: Project, domain: str) -> DistanceTable:
 def _row(row: Mapping[str, Any]) -> tuple[str, ...]:
     interval = f"{row['ci95_low']:z.4f} to {row['ci95_high']:z.4f}"
     return row["source"], row["target"], f"{row['mean']:z.4f}", interval, f"{row['num_latents']:,}"
-
-
-def _markdown_row(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"

@@ -26,6 +26,7 @@ from ui2i.tables import DISTANCE_SCHEMA, append_rows
 DOMAIN = "portrait-of-an-artist"
 MODEL = f"{DOMAIN}/FC-FT-LS16-blend0.5"
 HASH = "9f21" * 16
+PACKAGES = ("cli", "experiments", "flows", "tasks")
 URL = "http://127.0.0.1:4200/runs/flow-run/06a0d1f2-7c0e-7a3b-8000-3f5b0c1d2e4f"
 REASON = "StageFailed: distance@cartoon failed: /data/projects/faces/data/checkpoints/cartoon/FC-FT is damaged " * 4
 
@@ -230,7 +231,7 @@ SAMPLES = {
 
 def printers():
     """Every function of the program that prints a table."""
-    for package in ("cli", "experiments", "flows", "tasks"):
+    for package in PACKAGES:
         for path in (REPOSITORY / package).rglob("*.py"):
             module = path.relative_to(REPOSITORY).with_suffix("").as_posix().replace("/", ".")
             for function in ast.walk(ast.parse(path.read_text())):
