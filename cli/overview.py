@@ -57,10 +57,7 @@ def overview(project: Project, *, is_own_server: bool) -> Overview:
         running=tuple((run, verdict_of(project, run, is_own_server=is_own_server)) for run in open_runs()),
         scheduled=tuple(
             # Until it begins, a run on a schedule has a name of Prefect's making.
-            (
-                run_name(flows[run.flow_id], {"project": str(project.root), **run.parameters}),
-                when(run.next_scheduled_start_time),
-            )
+            (run_name(flows[run.flow_id], run.parameters | place), when(run.next_scheduled_start_time))
             for run in scheduled
         ),
         failed=tuple((run.name, run.state_name or "", when(run.end_time), reason(run), str(run.id)) for run in failed),

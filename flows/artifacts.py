@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from prefect.artifacts import (
-    create_image_artifact,
     create_markdown_artifact,
     create_progress_artifact,
     create_table_artifact,
@@ -69,12 +68,16 @@ def show_distances(project: Project, domain: str) -> None:
 
 
 def show_contact_sheet(folder: Path, domain: str) -> None:
-    """Leave the sheet of translations in a folder as an image, made smaller where it is large."""
+    """Leave the sheet of translations in a folder, made smaller where it is large.
+
+    In Markdown: below an image artifact the page would print the image's address, which is the image itself.
+    """
     sheet = folder / SHEET_NAME
-    create_image_artifact(
-        image_uri(sheet, max_width=SHEET_WIDTH, max_bytes=SHEET_BYTES),
+    create_markdown_artifact(
+        f"![contact sheet of {domain}]({image_uri(sheet, max_width=SHEET_WIDTH, max_bytes=SHEET_BYTES)})\n\n"
+        f"In full size: `{sheet}`\n",
         key=artifact_key("contact-sheet", domain),
-        description=f"{domain}: images and their translations by every model. In full size: {sheet}",
+        description=f"{domain}: images and their translations by every model",
     )
 
 

@@ -38,8 +38,18 @@ def heat_map(title: str, names: Sequence[str], values: Mapping[tuple[str, str], 
 
 
 def image(path: Path, caption: str) -> Markup:
-    """Return an image as part of the page, made smaller where it is very large."""
+    """Return an image as part of the page, made smaller where it is very large; a click enlarges it."""
     return render_part("figure", "", image_uri(path), caption)
+
+
+def gallery(title: str, cards: Sequence[tuple[str, Sequence[tuple[str, str]]]], *, is_open: bool = True) -> Markup:
+    """Return cards of small images side by side, as many a row as fit.
+
+    Args:
+        cards: caption, and label and URI (`ui2i.data_uris`) of each image.
+        is_open: False: a click on the title shows them.
+    """
+    return render_part("gallery", title, cards, is_open)
 
 
 def figure(title: str, data: bytes, kind: str, caption: str) -> Markup:
