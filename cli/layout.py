@@ -10,6 +10,9 @@ import textwrap
 from collections.abc import Sequence
 
 UNBROKEN = 16  # characters; shorter cells, such as a time or an interval, do not wrap
+LONG = (
+    30  # characters of a word, such as a hash, whose row becomes a block where that lets the others stand side by side
+)
 MAX_LINES = 8  # of a cell; where one would be taller, rows become blocks
 GAP = 2  # characters between two columns
 
@@ -48,6 +51,18 @@ def column_widths(columns: Sequence[str], rows: Rows, room: int | None) -> list[
         spare -= given
     is_tall = any(length > MAX_LINES * width for length, width in zip(natural, widths, strict=True))
     return None if is_tall else widths
+
+
+def apart(rows: Rows) -> tuple[list[Sequence[str]], list[Sequence[str]]]:
+    """Return the rows without a long word, and those that have one."""
+    long = [row for row in rows if any(_word_length(cell) > LONG for cell in row)]
+    return [row for row in rows if row not in long], long
+
+
+def wrapped(text: str) -> str:
+    """Return a sentence in lines of the terminal's width."""
+    room = terminal_width()
+    return text if room is None else textwrap.fill(text, room, break_long_words=False, break_on_hyphens=False)
 
 
 def blocks(columns: Sequence[str], rows: Rows, room: int) -> str:

@@ -69,15 +69,17 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]
 
     heads = [printable(column) for column in columns]
     cells = [[printable(value, keep="\n") for value in row] for row in rows]
+    print_bold(layout.wrapped(printable(title)))
     room = layout.terminal_width()
-    widths = layout.column_widths(heads, cells, room)
-    if widths is None and room is not None:
-        print(printable(title), layout.blocks(heads, cells, room), "", sep="\n")
-    elif widths is not None:
-        _print_side_by_side(printable(title), heads, cells, widths)
+    for part in [cells] if layout.column_widths(heads, cells, room) else layout.apart(cells):
+        widths = layout.column_widths(heads, part, room)
+        if part and widths is None:
+            print(layout.blocks(heads, part, room or 0), end="\n\n")
+        elif part and widths is not None:
+            _print_side_by_side(heads, part, widths)
 
 
-def _print_side_by_side(title: str, heads: Sequence[str], cells: Sequence[Sequence[str]], widths: list[int]) -> None:
+def _print_side_by_side(heads: Sequence[str], cells: Sequence[Sequence[str]], widths: Sequence[int]) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
@@ -86,17 +88,16 @@ def _print_side_by_side(title: str, heads: Sequence[str], cells: Sequence[Sequen
     from cli import layout
 
     table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, layout.GAP - 1, 0, 0))
-    for head, width, column in zip(
-        heads, widths, zip(*cells, strict=True) if cells else [()] * len(heads), strict=True
-    ):
-        justify = "right" if column and all(map(layout.is_number, column)) else "left"
-        table.add_column(Text(head), width=width, justify=justify)
+    for head, width, column in zip(heads, widths, zip(*cells, strict=True), strict=True):
+        table.add_column(Text(head), width=width, justify="right" if all(map(layout.is_number, column)) else "left")
     for row in cells:
         table.add_row(*map(Text, row))
-    console = Console(width=sum(widths) + layout.GAP * len(widths))
-    console.print(Text(title, style="bold"), soft_wrap=True)
-    console.print(table)
-    console.print()
+    Console(width=sum(widths) + layout.GAP * len(widths)).print(table, "")
+
+
+def print_bold(text: str) -> None:
+    """Print a heading."""
+    print(f"\x1b[1m{text}\x1b[0m" if sys.stdout.isatty() else text)
 
 
 def print_left_out(translations: Path) -> None:

@@ -66,7 +66,7 @@ def show(
 
     A terminal gets the columns that people ask for first, a pipe or a file all of them.
     """
-    from cli.layout import terminal_width
+    from cli.layout import terminal_width, wrapped
     from cli.report import print_table
     from tasks.requests.result_tables import check_columns, filter_rows, first_columns, read_rows
 
@@ -85,10 +85,8 @@ def show(
         frame = frame[first_columns(project, table)]
     print_table(f"{table}: {len(frame):,} rows", list(frame.columns), _lines(frame))
     if columns is None and len(frame.columns) < num_columns:
-        print(
-            f"{len(frame.columns)} of {num_columns} columns; --wide shows all, and `ui2i tables columns {table}` says "
-            "what they mean"
-        )
+        note = f"{len(frame.columns)} of {num_columns} columns; --wide shows all"
+        print(wrapped(f"{note}, and `ui2i tables columns {table}` says what they mean"))
 
 
 @tables_app.command(

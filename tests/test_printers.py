@@ -290,7 +290,7 @@ def test_nothing_is_cut(name, width, project, monkeypatch, capsys):
 def test_a_terminal_gets_the_first_columns_and_a_pipe_all(project, monkeypatch, capsys):
     monkeypatch.setattr(layout, "terminal_width", lambda: 80)
     cli.tables.show(context(project), f"distance/{DOMAIN}", last=True)
-    assert "6 of 35 columns; --wide shows all" in capsys.readouterr().out
+    assert "5 of 35 columns; --wide shows all" in capsys.readouterr().out
     monkeypatch.setattr(layout, "terminal_width", lambda: None)
     cli.tables.show(context(project), f"distance/{DOMAIN}", last=True)
     out = capsys.readouterr().out

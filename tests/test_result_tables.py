@@ -90,7 +90,7 @@ def test_show(ui2i):
     )  # fmt: skip
     assert status == 0
     assert "3 rows" in out
-    assert [line.split()[1] for line in out.splitlines() if "cartoon/" in line and "rows" not in line] == [
+    assert [line.split()[0] for line in out.splitlines() if "cartoon/" in line and "rows" not in line] == [
         "cartoon/FC-FT", "cartoon/FC-FT-LS8", "cartoon/FT",
     ]  # fmt: skip
     assert "aaaa1" not in out

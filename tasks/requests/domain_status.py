@@ -34,7 +34,7 @@ def domain_statuses(project: Project) -> list[DomainStatus]:
     return [
         DomainStatus(
             domain=name,
-            trained=(trained := _trained(project.checkpoint(name) / entry.modes[0])),
+            trained=(trained := _trained(project.mode_checkpoint(name, entry.modes[0]))),
             measured=(measured := _measured(project.distance_table(name))),
             verdict=_verdict(name, trained, measured, stages[name], changed),
         )

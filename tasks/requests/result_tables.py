@@ -16,13 +16,13 @@ KEYS = ("source", "target", "system", "inputs", "variant", "metric", "attribute"
 """Columns that name what a row measures, in tables that have runs."""
 
 FIRST_COLUMNS = {
-    "distance": ("measured_at", "source", "target", "mean", "sem", "num_latents"),
+    "distance": ("measured_at", "source", "target", "mean", "sem"),
     "evaluation": ("system", "inputs", "fd", "fid", "lpips_d", "lpips_s", "num_outputs"),
     "inversion": ("kind", "method", "start", "steps", "ssim", "lpips", "seconds_per_image"),
     "inverted": ("image", "method", "start", "ssim", "lpips", "l2"),
     "kept": ("variant", "attribute", "measure", "agreement", "ceiling", "chance", "kept"),
     "latent-distance": ("source", "target", "latent", "distance"),
-    "paper-table": ("table", "row", "column", "metric", "value", "sem", "origin"),
+    "paper-table": ("row", "column", "metric", "value", "sem", "origin"),
     "style-layers": ("variant", "num_style_layers", "lpips_d", "lpips_s"),
     "swap-choice": ("variant", "fidelity", "fidelity_metric", "lpips_s", "is_on_front", "is_recommended"),
     "truth": ("input_path", "variant", "metric", "distance", "score", "copy_score"),
