@@ -78,7 +78,7 @@ def convert(
 
     format_ = format_of(destination)
     if destination.exists() and not replace:
-        raise CheckpointError(f"{destination} is there already, expected a new name; choose another or pass --replace")
+        raise CheckpointError(f"{destination} already exists, expected a new name; choose another or pass --replace")
     checkpoint = read_checkpoint(source, generator_only=generator_only)
     card = dataclasses.replace(
         checkpoint.card, domain=name or checkpoint.card.domain, license=license_ or checkpoint.card.license

@@ -168,9 +168,9 @@ def gc(
     if not found.garbage:
         print("nothing to remove: everything is referred to")
     elif dry_run:
-        print(f"{total} MB in {_things(count)} would be freed; nothing was removed. To remove them: `ui2i gc`")
+        print(f"{total} MB would be freed; nothing was removed, `ui2i gc` would remove all {count}")
     else:
-        print(f"{total} MB in {_things(count)} freed")
+        print(f"{count} removed, {total} MB freed")
 
 
 def _print_garbage(project: "Project", found: "Found") -> None:
@@ -192,7 +192,9 @@ def _print_garbage(project: "Project", found: "Found") -> None:
 def _parameter(text: str) -> tuple[str, Any]:
     name, equals, value = text.partition("=")
     if not equals or not name:
-        raise ConfigError(f"the parameter is {text!r}, expected NAME=VALUE; write it so")
+        raise ConfigError(
+            f"the parameter is {text!r}, expected NAME=VALUE; put the parameter's name and = before the value"
+        )
     if value.startswith("~"):
         return name, str(Path(value).expanduser())
     try:
@@ -285,10 +287,6 @@ def _print_repair(repaired: "Repair") -> None:
 
 def _say(text: str) -> None:
     print(text, flush=True)
-
-
-def _things(count: int) -> str:
-    return f"{count} file or folder" if count == 1 else f"{count} files and folders"
 
 
 def _megabytes(num_bytes: int) -> str:

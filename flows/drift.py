@@ -47,6 +47,6 @@ def check_drift(project: Project, domain: str) -> None:
     )
     if found:
         raise DriftFound(
-            f"{verdict}, expected the distances of the run before; the largest: {found[0]}; see whether that was "
-            "meant, and raise drift.max_sems in params.yaml if such a change is none"
+            f"{verdict}, expected the distances of the run before; the largest: {found[0]}; if that was "
+            "intended, there is nothing to do; if such changes are normal, raise drift.max_sems in params.yaml"
         )

@@ -310,7 +310,7 @@ def test_a_run_whose_process_is_gone_can_be_freed(project, stage):
         assert run.name == "pretrain face"
         mark_crashed([run.id])
         assert running_runs() == []
-        with pytest.raises(ConfigError, match="no running run"):
+        with pytest.raises(ConfigError, match="is running, expected one of: none"):
             mark_crashed([run.id])
 
     stage(free)

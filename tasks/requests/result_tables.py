@@ -118,7 +118,9 @@ def check_columns(frame: "pd.DataFrame", columns: Sequence[str]) -> list[str]:
     """
     for column in columns:
         if column not in frame.columns:
-            raise ConfigError(f"there is no column {column}, expected some of {', '.join(frame.columns)}; correct it")
+            raise ConfigError(
+                f"there is no column {column}, expected some of {', '.join(frame.columns)}; correct the name"
+            )
     return list(columns)
 
 
@@ -141,7 +143,8 @@ def diff_runs(frame: "pd.DataFrame", before: str | None = None, after: str | Non
     runs = list(dict.fromkeys(frame["run_id"])) if "run_id" in frame else []
     if len(runs) < 2:
         raise DataError(
-            f"the table has {len(runs)} runs, expected two to compare; measure again, with ui2i re-evaluate"
+            f"the table has {len(runs)} run{'' if len(runs) == 1 else 's'}, expected two to compare; "
+            "measure again with `ui2i re-evaluate`"
         )
     chosen = [_find_run(runs, wanted, default) for wanted, default in ((before, runs[-2]), (after, runs[-1]))]
     keys = [column for column in KEYS if column in frame.columns]
