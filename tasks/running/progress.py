@@ -80,7 +80,7 @@ def bar_columns() -> "tuple[ProgressColumn, ...]":
 
     return (
         TextColumn("{task.description}", markup=False, table_column=Column(overflow="fold")),
-        BarColumn(bar_width=16, table_column=Column(no_wrap=True)),
+        BarColumn(bar_width=10, table_column=Column(no_wrap=True)),
         TaskProgressColumn(table_column=Column(no_wrap=True, min_width=4)),
         MofNCompleteColumn(table_column=Column(no_wrap=True)),
         TimeRemainingColumn(table_column=Column(no_wrap=True)),
