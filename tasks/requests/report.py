@@ -80,7 +80,7 @@ def _last_from_base(frame: "pd.DataFrame") -> "pd.DataFrame":
 
 
 def _distance_line(row: Mapping[Any, Any]) -> tuple[str, ...]:
-    interval = f"{row['ci95_low']:.4f} to {row['ci95_high']:.4f}"
+    interval = f"{row['ci95_low']:z.4f} to {row['ci95_high']:z.4f}"
     measured = f"{row['measured_at']:%Y-%m-%d %H:%M}"
     return row["domain"], row["target"], row["source"], f"{row['mean']:.4f}", interval, measured
 

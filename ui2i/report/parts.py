@@ -9,6 +9,8 @@ from markupsafe import Markup
 from ui2i.data_uris import data_uri, image_uri
 from ui2i.report.page import render_part
 
+SHORT = 20  # characters; shorter cells, such as a time or a model's name, stay in one line
+
 
 def paragraph(text: str) -> Markup:
     """Return a paragraph of plain text."""
@@ -59,7 +61,8 @@ def figure(title: str, data: bytes, kind: str, caption: str) -> Markup:
 
 def _cell(text: str, is_reference: bool) -> dict[str, str]:
     number = re.match(r"-?[\d,]*\.?\d+(e-?\d+)?(?=$|\s)", text)
-    kinds = [kind for kind, applies in (("number", number), ("reference", is_reference)) if applies]
+    looks = (("number", number), ("short", len(text) <= SHORT), ("reference", is_reference))
+    kinds = [kind for kind, applies in looks if applies]
     return {"text": text, "value": number[0].replace(",", "") if number else text, "kinds": " ".join(kinds)}
 
 
