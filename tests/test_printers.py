@@ -28,7 +28,7 @@ MODEL = f"{DOMAIN}/FC-FT-LS16-blend0.5"
 HASH = "9f21" * 16
 PACKAGES = ("cli", "experiments", "flows", "tasks")
 URL = "http://127.0.0.1:4200/runs/flow-run/06a0d1f2-7c0e-7a3b-8000-3f5b0c1d2e4f"
-REASON = "StageFailed: distance@cartoon failed: /data/projects/faces/data/checkpoints/cartoon/FC-FT is damaged " * 4
+REASON = "StageFailed: distance@cartoon failed: /data/projects/faces/data/checkpoints/cartoon/FC-FT is damaged " * 4 + "."
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def project(tmp_path, monkeypatch):
     set_param(project, f"domains.{DOMAIN}", {"base": "face"})
     set_param(project, f"datasets.{DOMAIN}", {"images": "data/raw/cartoon"})
     for run, mean in (("a" * 32, 0.41), ("b" * 32, 0.52)):
-        texts = {"domain": DOMAIN, "backbone_hash": HASH, "source_hash": HASH, "mode": "FC-FT", "run_id": run}
+        texts = {"domain": DOMAIN, "backbone_hash": HASH, "source_hash": HASH, "mode": "FC-FT"}
         rows = [distance_row(run, target, mean, **texts) for target in (MODEL, f"{DOMAIN}/FT")]
         append_rows(project.distance_table(DOMAIN), rows, DISTANCE_SCHEMA)
     monkeypatch.chdir(project.root)
@@ -200,7 +200,7 @@ def _claims(project, monkeypatch):
     from experiments.paper import commands
     from experiments.paper.reproduction import page
 
-    claim = {"source": "Table II", "claim": "FC-FT is nearer to the base than FT. " * 4, "verdict": "cannot be told"}
+    claim = {"source": "Table II", "claim": "FC-FT is nearer to the base than FT. " * 4 + "Yes.", "verdict": "cannot be told"}
     monkeypatch.setattr(page, "read_claims", lambda _: [claim])
     commands._print_claims(project)
 
