@@ -28,7 +28,7 @@ MODEL = f"{DOMAIN}/FC-FT-LS16-blend0.5"
 HASH = "9f21" * 16
 PACKAGES = ("cli", "experiments", "flows", "tasks")
 URL = "http://127.0.0.1:4200/runs/flow-run/06a0d1f2-7c0e-7a3b-8000-3f5b0c1d2e4f"
-REASON = "StageFailed: distance@cartoon failed: /data/projects/faces/data/checkpoints/cartoon/FC-FT is damaged " * 4 + "."
+REASON = " ".join(["StageFailed: distance@cartoon failed: /data/projects/faces/data/cartoon/FC-FT is damaged"] * 4)
 
 
 @pytest.fixture
@@ -200,7 +200,8 @@ def _claims(project, monkeypatch):
     from experiments.paper import commands
     from experiments.paper.reproduction import page
 
-    claim = {"source": "Table II", "claim": "FC-FT is nearer to the base than FT. " * 4 + "Yes.", "verdict": "cannot be told"}
+    said = " ".join(["FC-FT is nearer to the base than FT."] * 4)
+    claim = {"source": "Table II", "claim": said, "verdict": "cannot be told"}
     monkeypatch.setattr(page, "read_claims", lambda _: [claim])
     commands._print_claims(project)
 
