@@ -81,7 +81,7 @@ def _input_pngs(prepared: Path, paths: Iterable[str]) -> dict[str, bytes]:
     """Return the prepared inputs by their paths, of those that the dataset still has."""
     import pyarrow.parquet as pq
 
-    found = {}
+    found: dict[str, bytes] = {}
     for shard in sorted(prepared.glob("images-*.parquet")):
         rows = pq.read_table(shard, columns=["source_path", "png"], filters=[("source_path", "in", list(paths))])
         found |= dict(zip(rows["source_path"].to_pylist(), rows["png"].to_pylist(), strict=True))

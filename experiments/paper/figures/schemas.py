@@ -56,7 +56,7 @@ def _schema(
     table: str, version: int, columns: Mapping[str, pa.DataType], *, nullable: tuple[str, ...] = ()
 ) -> pa.Schema:
     fields = [pa.field(name, kind, nullable=name in nullable) for name, kind in columns.items()]
-    fields = described(table, fields, COLUMNS | _OWN_COLUMNS)
+    fields = described(table, fields, {**COLUMNS, **_OWN_COLUMNS})
     return pa.schema(fields, metadata={"table": table, "schema_version": str(version)})
 
 
