@@ -152,7 +152,7 @@ def _watched(stage: str, work: _Work) -> StageOutcome:
         artifact(done, total, note)
         if done == total or time.monotonic() - logged_at >= LOG_INTERVAL_SECONDS:
             logged_at = time.monotonic()
-            logger.info("%s", f"{done:,} of {total:,} {note}".rstrip())
+            logger.info("%s", ", ".join([f"{done:,} of {total:,}", *([note] if note else [])]))
 
     def on_line(line: str) -> None:
         if line.startswith(PREFIX):

@@ -231,7 +231,7 @@ def test_a_stage_s_lines_and_its_end_are_in_the_run_s_log(project, monkeypatch):
     with get_client(sync_client=True) as client:
         lines = [log.message for log in client.read_logs(limit=200)]
     assert "draw@face says something" in lines
-    assert "7 of 7 all images" in lines
+    assert "7 of 7, all images" in lines
 
 
 def test_status_says_of_each_domain_where_it_stands(project):
