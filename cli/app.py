@@ -14,6 +14,7 @@ from cli.checkpoints import base_app, checkpoint_app
 from cli.data import data_app
 from cli.epilog import examples as _examples
 from cli.generation import register as register_generation
+from cli.help import WholeSummaries
 from cli.init import print_version
 from cli.init import register as register_init
 from cli.measurement import measurement_app
@@ -36,6 +37,7 @@ CRASH = 1  # exit status
 app = typer.Typer(
     name="ui2i",
     help="Unpaired image-to-image translation with StyleGAN2 generators fine-tuned to each domain.",
+    cls=WholeSummaries,
     no_args_is_help=True,
     rich_markup_mode=None,  # rich would take as long as all else together
     pretty_exceptions_enable=False,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.epilog import examples
+from cli.help import WholeSummaries
 from ui2i.errors import CheckpointError
 from ui2i.names import printable
 
@@ -17,10 +18,13 @@ if TYPE_CHECKING:
     from ui2i.converters.formats import Checkpoint
 
 checkpoint_app = typer.Typer(
-    help="Inspect, convert and verify checkpoints.", no_args_is_help=True, rich_markup_mode=None
+    help="Inspect, convert and verify checkpoints.", cls=WholeSummaries, no_args_is_help=True, rich_markup_mode=None
 )
 base_app = typer.Typer(
-    help="Add models to the project as bases to fine-tune.", no_args_is_help=True, rich_markup_mode=None
+    help="Add models to the project as bases to fine-tune.",
+    cls=WholeSummaries,
+    no_args_is_help=True,
+    rich_markup_mode=None,
 )
 
 
@@ -74,7 +78,7 @@ def convert(
 
     format_ = format_of(destination)
     if destination.exists() and not replace:
-        raise CheckpointError(f"{destination} is there already, expected a new name; choose another or pass --replace")
+        raise CheckpointError(f"{destination} already exists, expected a new name; choose another or pass --replace")
     checkpoint = read_checkpoint(source, generator_only=generator_only)
     card = dataclasses.replace(
         checkpoint.card, domain=name or checkpoint.card.domain, license=license_ or checkpoint.card.license

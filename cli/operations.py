@@ -80,7 +80,7 @@ def down(context: typer.Context) -> None:
     from flows.services.operations import bring_down
 
     if not bring_down(context.obj.project, say=_say):
-        print("nothing is up")
+        print("nothing to stop: no server or worker of this project is up")
 
 
 def status(
@@ -90,7 +90,7 @@ def status(
     ] = False,
     url: Annotated[bool, typer.Option("--url", help="Print only the API's address, for PREFECT_API_URL.")] = False,
 ) -> None:
-    """Print what is running, what is scheduled, and what failed and why."""
+    """Print where each domain stands, what is running, what is scheduled, and what failed and why."""
     from flows.display import PlainDisplay, shown
     from flows.services.daemons import read_services
     from flows.services.session import prefect_session
@@ -110,7 +110,8 @@ def status(
         address = os.environ.get("PREFECT_API_URL", "")
     is_temporary = is_own_server and "server" not in services
     _print_services("" if is_temporary else address, {name: service.pid for name, service in services.items()})
-    _print_overview(found)
+    _print_domains(project)
+    _print_overview(found, "" if is_temporary else address.removesuffix("/api"))
 
 
 def trigger(
@@ -163,11 +164,13 @@ def gc(
         _print_garbage(project, found)
         if not dry_run:
             remove(project, found.garbage)
-    total = _megabytes(sum(item.num_bytes for item in found.garbage))
-    if dry_run:
-        print(f"{len(found.garbage)} of them would free {total} MB; nothing was removed")
+    total, count = _megabytes(sum(item.num_bytes for item in found.garbage)), len(found.garbage)
+    if not found.garbage:
+        print("nothing to remove: everything is referred to")
+    elif dry_run:
+        print(f"{total} MB would be freed; nothing was removed, `ui2i gc` would remove all {count}")
     else:
-        print(f"{len(found.garbage)} removed, {total} MB freed")
+        print(f"{count} removed, {total} MB freed")
 
 
 def _print_garbage(project: "Project", found: "Found") -> None:
@@ -189,7 +192,9 @@ def _print_garbage(project: "Project", found: "Found") -> None:
 def _parameter(text: str) -> tuple[str, Any]:
     name, equals, value = text.partition("=")
     if not equals or not name:
-        raise ConfigError(f"the parameter is {text!r}, expected NAME=VALUE; write it so")
+        raise ConfigError(
+            f"the parameter is {text!r}, expected NAME=VALUE; put the parameter's name and = before the value"
+        )
     if value.startswith("~"):
         return name, str(Path(value).expanduser())
     try:
@@ -234,7 +239,18 @@ def _print_services(url: str, pids: dict[Any, int]) -> None:
     print(f"worker  process {pids['worker']}" if "worker" in pids else "worker  none was started here")
 
 
-def _print_overview(found: "Overview") -> None:
+def _print_domains(project: "Project") -> None:
+    from cli.overview import when
+    from cli.report import print_table
+    from tasks.requests.domain_status import domain_statuses
+
+    rows = [(it.domain, when(it.trained), when(it.measured), it.verdict) for it in domain_statuses(project)]
+    if rows:
+        print_table("Domains", ("domain", "trained (UTC)", "measured (UTC)", "state"), rows)
+
+
+def _print_overview(found: "Overview", ui: str) -> None:
+    """Print runs; `ui` is the address of the server's pages, empty if it has none."""
     from cli.report import print_table
 
     if found.limits:
@@ -245,22 +261,26 @@ def _print_overview(found: "Overview") -> None:
     if found.scheduled:
         print_table("Scheduled", ("run", "time (UTC)"), found.scheduled)
     if found.failed:
-        print_table("Failed in the last 7 days", ("run", "state", "ended (UTC)", "why"), found.failed)
+        rows = [(*run, f"{ui}/runs/flow-run/{run_id}" if ui else run_id) for *run, run_id in found.failed]
+        header = ("run", "state", "ended (UTC)", "why", "log" if ui else "id")
+        print_table("Failed in the last 7 days", header, rows)
+        if not ui:
+            print("`ui2i up` starts a server whose pages have their logs")
     if not (found.running or found.scheduled or found.failed):
-        print("nothing runs, is scheduled or failed")
+        print("no run is under way or scheduled, and none failed in the last 7 days")
     if any(verdict == "gone" for _, verdict in found.running):
-        print("the process of a run is gone: `ui2i status --repair` closes it")
+        print("a run's process has died: `ui2i status --repair` closes the run")
 
 
 def _print_repair(repaired: "Repair") -> None:
     for run, state in repaired.closed:
         print(f"{run.name}: its process is gone, now {state.lower()}")
     for run in repaired.unknown:
-        print(f"{run.name}: nobody here knows its process; if it is gone, run `ui2i mark-crashed {run.id}`")
+        print(f"{run.name}: its process is not on this machine; if it has died, run `ui2i mark-crashed {run.id}`")
     for name in repaired.files:
-        print(f"{name}: was cut off, put back")
+        print(f"{name}: was cut off in the middle of a write, and is restored")
     if repaired.freed_slots:
-        print(f"{repaired.freed_slots} slots of trainings freed")
+        print(f"training slots freed: {repaired.freed_slots}")
     if not (repaired.closed or repaired.unknown or repaired.files or repaired.freed_slots):
         print("nothing to repair")
 

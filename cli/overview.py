@@ -17,6 +17,7 @@ from prefect.client.schemas.sorting import FlowRunSort
 from prefect.exceptions import ObjectNotFound
 
 from flows.limits import TRAINING_LIMIT
+from flows.naming import run_name
 from flows.services.deploying import POOL
 from flows.services.runs import Run, open_runs
 from flows.services.verdicts import Verdict, verdict_of
@@ -40,20 +41,26 @@ class Overview:
     limits: tuple[tuple[str, str], ...]  # what is limited, and how much of it is taken
     running: tuple[tuple[Run, Verdict], ...]
     scheduled: tuple[tuple[str, str], ...]  # name, time
-    failed: tuple[tuple[str, str, str, str], ...]  # name, state, time, reason
+    failed: tuple[tuple[str, str, str, str, str], ...]  # name, state, time, reason, id
 
 
 def overview(project: Project, *, is_own_server: bool) -> Overview:
     """Ask the server; `is_own_server` as for `flows.services.verdicts.verdict_of`."""
+    place = {"project": str(project.root)}
     with get_client(sync_client=True) as client:
         scheduled = _flow_runs(client, [StateType.SCHEDULED], FlowRunSort.NEXT_SCHEDULED_START_TIME_ASC)
         failed = _flow_runs(client, FAILED, FlowRunSort.END_TIME_DESC, since=timedelta(days=FAILED_DAYS))
         limits = tuple(_limits(client))
+        flows = {run.flow_id: client.read_flow(run.flow_id).name for run in scheduled}
     return Overview(
         limits=limits,
         running=tuple((run, verdict_of(project, run, is_own_server=is_own_server)) for run in open_runs()),
-        scheduled=tuple((run.name, when(run.next_scheduled_start_time)) for run in scheduled),
-        failed=tuple((run.name, run.state_name or "", when(run.end_time), reason(run)) for run in failed),
+        scheduled=tuple(
+            # Until it begins, a run on a schedule has a name of Prefect's making.
+            (run_name(flows[run.flow_id], run.parameters | place), when(run.next_scheduled_start_time))
+            for run in scheduled
+        ),
+        failed=tuple((run.name, run.state_name or "", when(run.end_time), reason(run), str(run.id)) for run in failed),
     )
 
 

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from tasks.project.paths import Project
     from tasks.running.dvc_stage import StageOutcome
 
-PIPE_WIDTH = 200  # characters; no terminal wraps there
-
 
 def print_outcomes(outcomes: "Iterable[StageOutcome]") -> None:
     """Print how long each stage took."""
@@ -65,19 +63,43 @@ def print_paths(paths: dict[str, Path]) -> None:
 
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print a table. Values may come from a stranger's file, so control characters and markup in them are escaped."""
+    """Print a table in which nothing is cut, however narrow the terminal (`cli.layout`).
+
+    Values may come from a stranger's file, so control characters and markup in them are escaped.
+    """
+    from cli import layout
+
+    heads = [printable(column) for column in columns]
+    cells = [[printable(value, keep="\n") for value in row] for row in rows]
+    print_bold(layout.wrapped(printable(title)))
+    room = layout.terminal_width()
+    for part in [cells] if layout.column_widths(heads, cells, room) else layout.apart(cells):
+        widths = layout.column_widths(heads, part, room)
+        if part and widths is None:
+            print(layout.blocks(heads, part, room or 0), end="\n\n")
+        elif part and widths is not None:
+            _print_side_by_side(heads, part, widths)
+
+
+def _print_side_by_side(heads: Sequence[str], cells: Sequence[Sequence[str]], widths: Sequence[int]) -> None:
+    from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    def text(value: str) -> Text:
-        return Text(printable(value, keep="\n"))
+    from cli import layout
 
-    table = Table(*(printable(column) for column in columns), title=text(title), title_justify="left")
-    table.title_style = "bold"
-    for row in rows:
-        table.add_row(*map(text, row))
-    Console(width=None if sys.stdout.isatty() else PIPE_WIDTH).print(table)
+    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, layout.GAP - 1, 0, 0))
+    for head, width, column in zip(heads, widths, zip(*cells, strict=True), strict=True):
+        table.add_column(Text(head), width=width, justify="right" if all(map(layout.is_number, column)) else "left")
+    for row in cells:
+        table.add_row(*map(Text, row))
+    Console(width=sum(widths) + layout.GAP * len(widths)).print(table, "")
+
+
+def print_bold(text: str) -> None:
+    """Print a heading."""
+    print(f"\x1b[1m{text}\x1b[0m" if sys.stdout.isatty() else text)
 
 
 def print_translation(translations: Path) -> None:

@@ -5,12 +5,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cli.epilog import examples
+from cli.help import WholeSummaries
 
 if TYPE_CHECKING:
     import pandas as pd
 
 tables_app = typer.Typer(
-    help="List, filter and compare the result tables.", no_args_is_help=True, rich_markup_mode=None
+    help="List, filter and compare the result tables.", cls=WholeSummaries, no_args_is_help=True, rich_markup_mode=None
 )
 
 _Name = Annotated[str, typer.Argument(metavar="TABLE", help="Name from `ui2i tables list`, such as distance/cartoon.")]
@@ -18,7 +19,6 @@ _Where = Annotated[
     list[str] | None,
     typer.Option("--where", metavar="CONDITION", help="column=value; also !=, <, <=, >, >=, and ~ for part of a text."),
 ]
-SHORT_HASH = 12  # characters
 
 
 @tables_app.command(name="list", epilog=examples("ui2i tables list"))
@@ -29,10 +29,16 @@ def list_(context: typer.Context) -> None:
 
     project = context.obj.project
     rows = [
-        (table.name, f"{table.num_rows:,}", "" if table.num_runs is None else f"{table.num_runs:,}", table.schema)
+        (
+            table.name,
+            f"{table.num_rows:,}",
+            "" if table.num_runs is None else f"{table.num_runs:,}",
+            table.kind,
+            table.version,
+        )
         for table in list_tables(project)
     ]
-    print_table(f"Tables in {project.data_dir / 'tables'}", ("table", "rows", "runs", "schema, version"), rows)
+    print_table(f"Tables in {project.data_dir / 'tables'}", ("table", "rows", "runs", "kind", "version"), rows)
 
 
 @tables_app.command(
@@ -46,18 +52,26 @@ def show(
     context: typer.Context,
     table: _Name,
     where: _Where = None,
-    columns: Annotated[str | None, typer.Option(metavar="A,B,...", help="Columns to show. Default: all.")] = None,
+    columns: Annotated[str | None, typer.Option(metavar="A,B,...", help="Columns to show.")] = None,
+    wide: Annotated[
+        bool, typer.Option("--wide", help="All columns; rows become blocks where the terminal is too narrow.")
+    ] = False,
     last: Annotated[bool, typer.Option("--last", help="Only the most recent run.")] = False,
     sort: Annotated[
         str | None, typer.Option(metavar="COLUMN", help="Sort in ascending order; -COLUMN: descending.")
     ] = None,
-    csv: Annotated[bool, typer.Option("--csv", help="Print CSV, with full hashes.")] = False,
+    csv: Annotated[bool, typer.Option("--csv", help="Print CSV, with all columns.")] = False,
 ) -> None:
-    """Print a table's rows."""
-    from cli.report import print_table
-    from tasks.requests.result_tables import check_columns, filter_rows, read_rows
+    """Print a table's rows.
 
-    frame = filter_rows(read_rows(context.obj.project, table), where or (), last_run=last)
+    A terminal gets the columns that people ask for first, a pipe or a file all of them.
+    """
+    from cli.layout import terminal_width, wrapped
+    from cli.report import print_table
+    from tasks.requests.result_tables import check_columns, filter_rows, first_columns, read_rows
+
+    project = context.obj.project
+    frame = filter_rows(read_rows(project, table), where or (), last_run=last)
     if sort is not None:
         column = check_columns(frame, [sort.removeprefix("-")])
         frame = frame.sort_values(column, ascending=sort[0] != "-", kind="stable")
@@ -66,7 +80,39 @@ def show(
     if csv:
         print(frame.to_csv(index=False, lineterminator="\n"), end="")
         return
+    num_columns = len(frame.columns)
+    if columns is None and not wide and terminal_width() is not None:
+        frame = frame[first_columns(project, table)]
     print_table(f"{table}: {len(frame):,} rows", list(frame.columns), _lines(frame))
+    if columns is None and len(frame.columns) < num_columns:
+        note = f"{len(frame.columns)} of {num_columns} columns; --wide shows all"
+        print(wrapped(f"{note}, and `ui2i tables columns {table}` says what they mean"))
+
+
+@tables_app.command(
+    name="columns", epilog=examples("ui2i tables columns distance", "ui2i tables columns distance/cartoon")
+)
+def columns_(
+    context: typer.Context,
+    table: Annotated[
+        str | None,
+        typer.Argument(metavar="[TABLE]", help="Name from `ui2i tables list`, or kind of table. Default: all kinds."),
+    ] = None,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print the page docs/columns.md.")] = False,
+) -> None:
+    """Print what the columns of a table mean, and their units."""
+    from cli.report import print_table
+    from tasks.requests.result_tables import find_table
+    from tasks.requests.table_columns import column_rows, columns_page, known_tables
+
+    if markdown:
+        print(columns_page(), end="")
+        return
+    kinds = list(known_tables()) if table is None else [table]
+    if table is not None and table not in known_tables():
+        kinds = [find_table(context.obj.project, table).kind]
+    for kind in kinds:
+        print_table(f"Columns of {kind} tables", ("column", "unit", "meaning"), column_rows(kind))
 
 
 @tables_app.command(
@@ -105,6 +151,4 @@ def _text(value: Any) -> str:
         return f"{value:.4g}" if abs(value) < 1e-3 and value else f"{value:.4f}"
     if isinstance(value, pd.Timestamp):
         return f"{value:%Y-%m-%d %H:%M}"
-    text = str(value)
-    is_hash = len(text) in (32, 64) and set(text) <= set("0123456789abcdef")
-    return text[:SHORT_HASH] if is_hash else text
+    return str(value)

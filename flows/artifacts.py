@@ -10,19 +10,21 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from prefect.artifacts import (
-    create_link_artifact,
     create_markdown_artifact,
     create_progress_artifact,
+    create_table_artifact,
     update_progress_artifact,
 )
 
-from flows.distances import read_distances
+from flows.distances import COLUMNS, read_distances
 from tasks.project.paths import Project
 from tasks.running.lock_file import LOCK_FILE, read_outputs
+from ui2i.data_uris import image_uri
 from ui2i.files import sha256_file
 from ui2i.provenance import git_commit
 
 SHEET_NAME = "contact_sheet.png"
+SHEET_WIDTH, SHEET_BYTES = 1200, 300_000  # pixels and bytes of a sheet on a page; the server's database holds each
 UPDATE_INTERVAL_SECONDS = 5.0  # each update is a request
 
 
@@ -52,27 +54,30 @@ class StageProgress:
 
 
 def show_distances(project: Project, domain: str) -> None:
-    """Leave the domain's latest distances as a Markdown table.
+    """Leave the domain's latest distances as a table.
 
     Raises:
         DataError: the domain was not measured yet.
     """
     table = read_distances(project, domain)
-    create_markdown_artifact(
-        table.to_markdown(),
+    create_table_artifact(
+        [dict(zip(COLUMNS, row, strict=True)) for row in table.rows],
         key=artifact_key("distance", domain),
-        description=f"model distances of {domain}, from {project.distance_table(domain)}",
+        description=f"{table.title}. The file: {project.distance_table(domain)}",
     )
 
 
 def show_contact_sheet(folder: Path, domain: str) -> None:
-    """Leave a link to the sheet of translations in a folder."""
+    """Leave the sheet of translations in a folder, made smaller where it is large.
+
+    In Markdown: below an image artifact the page would print the image's address, which is the image itself.
+    """
     sheet = folder / SHEET_NAME
-    create_link_artifact(
-        sheet.as_uri(),
-        link_text=f"contact sheet of {domain}",
+    create_markdown_artifact(
+        f"![contact sheet of {domain}]({image_uri(sheet, max_width=SHEET_WIDTH, max_bytes=SHEET_BYTES)})\n\n"
+        f"In full size: `{sheet}`\n",
         key=artifact_key("contact-sheet", domain),
-        description=f"{domain}: images and their translations by every model, {sheet}",
+        description=f"{domain}: images and their translations by every model",
     )
 
 

@@ -6,6 +6,7 @@ from prefect import flow
 
 from flows.holding import making, tell_alive
 from flows.limits import ensure_training_limit, training_slot
+from flows.naming import tag_this_run, this_run_name
 from flows.parameters import Name
 from flows.pipeline import show_results
 from flows.together import run_waves, together_runner
@@ -15,7 +16,7 @@ from tasks.running.dvc_stage import StageOutcome
 from tasks.running.dvc_stages import domain_stages, stages_of
 
 
-@flow(name="demo", flow_run_name="demo", task_runner=together_runner())
+@flow(name="demo", flow_run_name=this_run_name, task_runner=together_runner())
 def demo(domains: list[Name], project: str | None = None) -> list[StageOutcome]:
     """Take registered domains from their images to translations, all of them side by side.
 
@@ -27,6 +28,7 @@ def demo(domains: list[Name], project: str | None = None) -> list[StageOutcome]:
     """
     found = find_project(project)
     tell_alive(found)
+    tag_this_run("demo", *domains)
     with contextlib.ExitStack() as held:
         for name in domains:
             held.enter_context(making(found, name))

@@ -77,17 +77,12 @@ class BarDisplay(Display):
     """A bar for each stage that runs, and a line for each that has ended."""
 
     def __init__(self, *, verbose: bool = False) -> None:
-        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import Progress
+
+        from tasks.running.progress import bar_columns
 
         super().__init__(verbose=verbose)
-        self.bars = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=30),
-            TaskProgressColumn(),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[note]}", markup=False),
-            transient=True,
-        )
+        self.bars = Progress(*bar_columns(), transient=True, expand=True)
         self.tasks: dict[str, TaskID] = {}
 
     def start(self, stage: str) -> None:

@@ -1,12 +1,12 @@
 """The table of model distances as people read it: on the terminal and as an artifact of a run."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from tasks.project.paths import Project
 
-COLUMNS = ("source", "model", "mean", "95 % interval", "n", "backbone")
+COLUMNS = ("source", "model", "mean", "95 % interval", "latents")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -16,11 +16,6 @@ class DistanceTable:
     title: str  # with the backbone, without which no value means anything
     rows: tuple[tuple[str, ...], ...]  # of `COLUMNS`
 
-    def to_markdown(self) -> str:
-        """Return title and table in Markdown."""
-        lines = [f"**{self.title}**", "", _markdown_row(COLUMNS), _markdown_row(["---"] * len(COLUMNS))]
-        return "\n".join([*lines, *map(_markdown_row, self.rows)]) + "\n"
-
 
 def read_distances(project: Project, domain: str) -> DistanceTable:
     """Return the distances that were measured last: by source, the largest first.
@@ -28,8 +23,16 @@ def read_distances(project: Project, domain: str) -> DistanceTable:
     Raises:
         DataError: the domain was not measured yet, or its table is damaged.
     """
+    from ui2i.errors import DataError
     from ui2i.tables import DISTANCE_SCHEMA, read_rows
 
+    if not project.distance_table(domain).is_file():
+        is_trained = project.checkpoint(domain).is_dir()
+        command = f"ui2i re-evaluate {domain}" if is_trained else f"dvc repro distance@{domain}"
+        raise DataError(
+            f"{domain} has not been {'measured' if is_trained else 'trained'} yet, expected its distances in "
+            f"{project.relative(project.distance_table(domain))}; run `{command}`"
+        )
     rows = read_rows(project.distance_table(domain), DISTANCE_SCHEMA)
     latest = [row for row in rows if row["run_id"] == rows[-1]["run_id"]]
     first = latest[0]
@@ -46,8 +49,4 @@ def read_distances(project: Project, domain: str) -> DistanceTable:
 
 def _row(row: Mapping[str, Any]) -> tuple[str, ...]:
     interval = f"{row['ci95_low']:z.4f} to {row['ci95_high']:z.4f}"
-    return row["source"], row["target"], f"{row['mean']:z.4f}", interval, f"{row['num_latents']:,}", row["backbone"]
-
-
-def _markdown_row(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+    return row["source"], row["target"], f"{row['mean']:z.4f}", interval, f"{row['num_latents']:,}"

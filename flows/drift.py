@@ -1,6 +1,6 @@
 """Drift found by a re-evaluation: an artifact, and a failure if a change is larger than chance explains."""
 
-from prefect.artifacts import create_markdown_artifact
+from prefect.artifacts import create_table_artifact
 
 from flows.artifacts import artifact_key
 from tasks.project.params import load_params
@@ -18,7 +18,6 @@ def check_drift(project: Project, domain: str) -> None:
     Raises:
         DriftFound: one has changed by more than `drift.max_sems`; the message names the largest change and its cause.
     """
-    from ui2i.markdown import markdown_table
     from ui2i.metrics.drift import find_drift
     from ui2i.tables import DISTANCE_SCHEMA, read_table
 
@@ -41,13 +40,13 @@ def check_drift(project: Project, domain: str) -> None:
         for drift in drifts
     ]
     header = ("source", "target", "before", "after", "standard errors", "drift", "what differs")
-    create_markdown_artifact(
-        f"**{domain}: {verdict}**\n\n" + markdown_table(header, rows),
+    create_table_artifact(
+        [dict(zip(header, row, strict=True)) for row in rows],
         key=artifact_key("drift", domain),
-        description=f"change of {domain}'s distances since the run before",
+        description=f"Change of {domain}'s distances since the run before: {verdict}",
     )
     if found:
         raise DriftFound(
-            f"{verdict}, expected the distances of the run before; the largest: {found[0]}; see whether that was "
-            "meant, and raise drift.max_sems in params.yaml if such a change is none"
+            f"{verdict}, expected the distances of the run before; the largest: {found[0]}; if that was "
+            "intended, there is nothing to do; if such changes are normal, raise drift.max_sems in params.yaml"
         )

@@ -20,6 +20,7 @@ from flows.artifacts import show_contact_sheet, show_distances, show_revision
 from flows.drift import check_drift
 from flows.holding import making, tell_alive
 from flows.limits import ensure_training_limit
+from flows.naming import tag_this_run, this_run_name
 from flows.parameters import Mode, Name, Overrides
 from flows.registration import DEFAULT_MODES, add_base, add_domain
 from flows.stages import command_task, ended_with_flow, stage_task
@@ -39,7 +40,7 @@ class ReEvaluationFailed(UI2IError):  # noqa: N818  # it says what happened, as 
     """Some domains could not be evaluated again; the others could."""
 
 
-@flow(name="pretrain", flow_run_name="pretrain {name}")
+@flow(name="pretrain", flow_run_name=this_run_name)
 def pretrain(
     name: Name,
     images: str | None = None,
@@ -58,6 +59,7 @@ def pretrain(
     """
     found = find_project(project)
     tell_alive(found)
+    tag_this_run("pretrain", name)
     with making(found, name):
         if images is not None:
             _tell(add_base(found, name, images, overrides=overrides, replace=replace, follow_links=follow_links))
@@ -67,7 +69,7 @@ def pretrain(
     return outcomes
 
 
-@flow(name="new-domain", flow_run_name="new-domain {name}")
+@flow(name="new-domain", flow_run_name=this_run_name)
 def new_domain(
     name: Name,
     base: Name | None = None,
@@ -90,6 +92,7 @@ def new_domain(
     """
     found = find_project(project)
     tell_alive(found)
+    tag_this_run("new-domain", name)
     with making(found, name):
         if base is not None:
             chosen = modes or DEFAULT_MODES
@@ -101,7 +104,7 @@ def new_domain(
     return outcomes
 
 
-@flow(name="re-evaluate", flow_run_name="re-evaluate", task_runner=chosen_task_runner())
+@flow(name="re-evaluate", flow_run_name=this_run_name, task_runner=chosen_task_runner())
 def re_evaluate(domains: list[Name] | None = None, project: str | None = None) -> list[StageOutcome]:
     """Measure distances, evaluate and translate again. If one domain fails, the others still run.
 
@@ -121,6 +124,7 @@ def re_evaluate(domains: list[Name] | None = None, project: str | None = None) -
     outcomes: list[StageOutcome] = []
     failures: dict[str, UI2IError] = {}
     tell_alive(found)
+    tag_this_run("re-evaluate", *chosen)
     with ended_with_flow(), contextlib.ExitStack() as held:
         ensure_training_limit()
         started: dict[str, list[Callable[[], StageOutcome]]] = {}
@@ -138,16 +142,17 @@ def re_evaluate(domains: list[Name] | None = None, project: str | None = None) -
     return outcomes
 
 
-@flow(name="train-encoder", flow_run_name="train the encoder of {base}")
+@flow(name="train-encoder", flow_run_name=this_run_name)
 def train_encoder(base: Name, project: str | None = None) -> list[StageOutcome]:
     """Train the encoder of a base that has been trained, as its entry in the section `encoders` says."""
     found = find_project(project)
     find_entry(load_params(found).encoders, base, "encoders")
     tell_alive(found)
+    tag_this_run("train-encoder", base)
     return _run_stages(found, [f"encode@{base}"])
 
 
-@flow(name="translate", flow_run_name="translate to {request.domain}", task_runner=chosen_task_runner())
+@flow(name="translate", flow_run_name=this_run_name, task_runner=chosen_task_runner())
 def translate(request: TranslationRequest, project: str | None = None) -> list[StageOutcome]:
     """Translate images to a domain that has been trained."""
     found = find_project(project)
@@ -157,6 +162,7 @@ def translate(request: TranslationRequest, project: str | None = None) -> list[S
     request = request.resolved()
     command = translation_command(found, request)
     tell_alive(found)
+    tag_this_run("translate", request.domain)
     if is_parallel():
         _find_codes(request.domain, command, found.root)
     outcome = command_task(f"translate to {request.domain}", command, found.root)

@@ -25,6 +25,7 @@ from ui2i.progress import Progress
 RETRIES = 1
 RETRY_DELAY_SECONDS = 10
 
+LOG_INTERVAL_SECONDS = 30.0  # between two lines of progress in a run's log
 STATE_LINES = 15  # of a stage that crashed, in its state's message
 
 
@@ -143,16 +144,22 @@ def _watched(stage: str, work: _Work) -> StageOutcome:
     """Do work with its lines in the run's log, its progress in an artifact, and both on display."""
     logger, display, artifact = get_run_logger(), current_display(), StageProgress(stage)
 
+    logged_at = time.monotonic()
+
     def on_progress(done: int, total: int, note: str = "") -> None:
+        nonlocal logged_at
         display.progress(stage, done, total, note)
         artifact(done, total, note)
+        if done == total or time.monotonic() - logged_at >= LOG_INTERVAL_SECONDS:
+            logged_at = time.monotonic()
+            logger.info("%s", ", ".join([f"{done:,} of {total:,}", *([note] if note else [])]))
 
     def on_line(line: str) -> None:
         if line.startswith(PREFIX):
             display.message(f"{stage}: {line}")
         else:
             display.line(stage, line)
-        logger.info(line)
+        logger.info("%s", line)
 
     display.start(stage)
     started, result = time.monotonic(), "failed"

@@ -1,10 +1,12 @@
 """A headless Chromium, driven by its own driver's HTTP interface."""
 
+import base64
 import contextlib
 import json
 import re
 import shutil
 import subprocess
+import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -51,6 +53,28 @@ class Browser:
     def open(self, url: str) -> None:
         """Show a page."""
         call(f"{self._url}/url", {"url": url})
+
+    def resize(self, width: int, height: int) -> None:
+        """Give the page a size in pixels, which may be less than a window's least."""
+        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+        call(f"{self._url}/goog/cdp/execute", {"cmd": "Emulation.setDeviceMetricsOverride", "params": size})
+
+    def screenshot(self) -> bytes:
+        """Return what the window shows, as PNG."""
+        return base64.b64decode(call(f"{self._url}/screenshot", None, method="GET"))
+
+    def wait_for(self, condition: str) -> Any:
+        """Return the value of a JavaScript expression as soon as it is truthy.
+
+        Raises:
+            AssertionError: it never is; the message is the page's text.
+        """
+        for _ in range(2 * SECONDS):
+            if found := call(f"{self._url}/execute/sync", {"script": f"return {condition}", "args": []}):
+                return found
+            time.sleep(0.5)
+        text = call(f"{self._url}/execute/sync", {"script": "return document.body.innerText", "args": []})
+        raise AssertionError(f"{condition} is false on a page that says: {text}")
 
     def run(self, script: str, *arguments: Any) -> Any:
         """Run a script in the page and return what it hands to its last argument, a function."""

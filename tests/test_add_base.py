@@ -146,7 +146,7 @@ def test_the_same_command_twice_needs_replace(
 ) -> None:
     assert ui2i("base", "add", "ffhq", file)[0] == 0
     status, _, err = ui2i("base", "add", "ffhq", file)
-    assert status == 2 and "data/base/ffhq is there already" in err
+    assert status == 2 and "data/base/ffhq already exists" in err
     write_checkpoint(file, tiny_checkpoint(1))
     assert ui2i("base", "add", "ffhq", file, "--replace")[0] == 0
     assert differences(read_checkpoint(project.base("ffhq")), tiny_checkpoint(1)) == []
@@ -303,7 +303,7 @@ def test_verify_doubts_a_mean_of_another_network(ui2i: Ui2i, tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["convert", "{file}", "{file}"], "is there already, expected a new name"),
+        (["convert", "{file}", "{file}"], "already exists, expected a new name"),
         (["convert", "{file}", "new.onnx"], "ends in .onnx, expected .pkl"),
         (["convert", "nowhere.pt", "new.pkl"], "nowhere.pt cannot be read"),
         (["show", "nowhere.pt"], "nowhere.pt cannot be read"),

@@ -1,5 +1,6 @@
 """`ui2i data`: what it prints and writes."""
 
+import re
 import zipfile
 from pathlib import Path
 
@@ -43,7 +44,7 @@ def ui2i(project, capsys, monkeypatch, tmp_path):
 
 
 def cells(out):
-    return [[cell.strip() for cell in line.split("│")[1:-1]] for line in out.splitlines() if line.startswith("│")]
+    return [re.split(r"\s{2,}", line.strip()) for line in out.splitlines()]
 
 
 @pytest.mark.parametrize("command", ["draw", "show", "export"])

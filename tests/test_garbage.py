@@ -265,6 +265,12 @@ def test_a_refusal_is_one_line(project, ui2i):
         assert len(err.splitlines()) == 1
 
 
+def test_nothing_to_do_is_said(project, ui2i):
+    lock(project)
+    for arguments in (["gc"], ["gc", "--dry-run"]):
+        assert ui2i(*arguments) == (0, "nothing to remove: everything is referred to\n", "")
+
+
 def test_nothing_goes_while_dvc_records(project, ui2i, monkeypatch):
     monkeypatch.setattr(garbage, "_LOCK_SECONDS", 0.05)
     cache(project, b"just made")
@@ -324,7 +330,7 @@ def test_nothing_goes_while_a_run_is_at_work(project):
     cache(project, b"gone")
     with (
         hold_lease(project, "run-1", new_holder("new-domain cat", "1")),
-        pytest.raises(ConfigError, match="a run is at work"),
+        pytest.raises(ConfigError, match="a run is in progress"),
     ):
         remove(project, collect(project).garbage)
     assert len(found(project)) == 1

@@ -12,22 +12,29 @@ from prefect import flow
 from prefect.artifacts import Artifact
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import StateType
-from prefect.states import Cancelling, Pending, Running
+from prefect.logging.handlers import APILogHandler
+from prefect.states import Cancelling, Pending, Running, Scheduled
 from prefect.task_runners import ThreadPoolTaskRunner
 from prefect.utilities.callables import parameter_schema
-from tiny_project import make_project, set_param
+from test_cli import distance_row
+from tiny_project import make_project, set_param, write_base, write_images
 
 from cli.overview import overview, reason
 from flows import pipeline, stages
 from flows.artifacts import artifact_key, show_revision
 from flows.holding import run_lease
+from flows.naming import run_name
 from flows.services import verdicts
 from flows.services.runs import Run, open_runs
 from flows.services.verdicts import repair, verdict_of
+from tasks.requests import domain_status
+from tasks.requests.domain_status import domain_statuses
+from tasks.requests.translation_request import TranslationRequest
 from tasks.running import locks
 from tasks.running.dvc_stage import StageFailed, StageOutcome
 from tasks.running.locks import hold_lease, new_holder
 from ui2i.settings import InversionMethod
+from ui2i.tables import DISTANCE_SCHEMA, append_rows
 
 LOCK = """\
 schema: '2.0'
@@ -180,6 +187,78 @@ def test_the_last_lines_of_a_crash_are_the_state_s_message(project, stage):
     assert state.message.endswith("StageFailed: draw@face failed\nTraceback\nBug: 7")
     (shown,) = [run for run in overview(project, is_own_server=True).failed if "Bug: 7" in run[3]][:1]
     assert shown[:2] == ("pretrain face", "Failed")
+    with get_client(sync_client=True) as client:
+        run = client.read_flow_run(uuid.UUID(shown[4]))
+    assert run.name == "pretrain face"
+    assert {"pretrain", "face"} <= set(run.tags)
+
+
+def test_a_run_s_name_says_what_it_does_with_what(project, tmp_path):
+    write_images(tmp_path / "portraits", count=3)
+    request = {"images": str(tmp_path / "portraits"), "domain": "cartoon", "out": "x"}
+    place = {"project": str(project.root)}
+    assert run_name("translate", {"request": request}) == "translate 3 images of portraits to cartoon"
+    assert run_name("translate", {"request": TranslationRequest(**request)}).endswith(
+        "3 images of portraits to cartoon"
+    )
+    assert run_name("re-evaluate", {"domains": None} | place) == "re-evaluate cartoon"
+    assert run_name("re-evaluate", {"domains": ["a", "b", "c", "d"]}) == "re-evaluate 4 domains"
+    assert run_name("new-domain", {"name": "cat", "base": "face", "images": None}) == "new-domain cat"
+    images = {"images": str(tmp_path / "portraits")}
+    assert run_name("new-domain", {"name": "cat"} | images) == "new-domain cat from 3 images of portraits"
+    assert run_name("pretrain", {"name": "cat", "images": "/not/there"}) == "pretrain cat from there"
+
+
+def test_a_scheduled_run_is_shown_by_what_it_will_do(project):
+    with get_client(sync_client=True) as client:
+        run = client.create_flow_run(
+            pipeline.re_evaluate, parameters={"domains": None}, state=Scheduled(), name="pink-hog"
+        )
+        shown = overview(project, is_own_server=True).scheduled
+        client.delete_flow_run(run.id)
+    assert [name for name, _ in shown] == ["re-evaluate cartoon"]
+
+
+def test_a_stage_s_lines_and_its_end_are_in_the_run_s_log(project, monkeypatch):
+    def run(stage, *, project, force, num_threads, on_progress, on_line):
+        on_line(f"{stage} says something")
+        on_progress(7, 7, "all images")
+        return StageOutcome(stage, "ran", 1.0, ())
+
+    monkeypatch.setattr(stages, "run_stage", run)
+    pipeline.pretrain("face", project=str(project.root))
+    APILogHandler.flush()
+    with get_client(sync_client=True) as client:
+        lines = [log.message for log in client.read_logs(limit=200)]
+    assert "draw@face says something" in lines
+    assert "7 of 7, all images" in lines
+
+
+def test_status_says_of_each_domain_where_it_stands(project):
+    (untrained,) = domain_statuses(project)
+    assert (untrained.trained, untrained.measured) == (None, None)
+    assert untrained.verdict == "not trained: `dvc repro distance@cartoon`"
+    project.checkpoint("cartoon").mkdir(parents=True)
+    write_base(project, "cartoon").rename(project.mode_checkpoint("cartoon", "FC-FT"))
+    (unmeasured,) = domain_statuses(project)
+    assert unmeasured.trained is not None
+    assert unmeasured.verdict == "not measured: `ui2i re-evaluate cartoon`"
+    append_rows(project.distance_table("cartoon"), [distance_row("run", "cartoon/FC-FT", 0.4)], DISTANCE_SCHEMA)
+    (found,) = domain_statuses(project)
+    assert found.measured == datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
+    assert found.verdict.startswith("unknown: DVC does not answer"), "there is no dvc.lock"
+
+
+@pytest.mark.parametrize(
+    ("changed", "verdict"),
+    [
+        (set(), "up to date"),
+        ({"finetune@cartoon"}, "stale: `dvc repro translate@cartoon` runs finetune@cartoon and what follows"),
+    ],
+)
+def test_a_domain_is_stale_if_a_stage_of_it_has_changed(changed, verdict):
+    now, own = datetime.now(UTC), ["ingest@cartoon", "finetune@cartoon", "translate@cartoon"]
+    assert domain_status._verdict("cartoon", now, now, own, changed) == verdict
 
 
 def test_long_reasons_keep_begin_and_end():

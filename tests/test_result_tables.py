@@ -90,7 +90,7 @@ def test_show(ui2i):
     )  # fmt: skip
     assert status == 0
     assert "3 rows" in out
-    assert [line.split()[1] for line in out.splitlines() if "cartoon/" in line and "rows" not in line] == [
+    assert [line.split()[0] for line in out.splitlines() if "cartoon/" in line and "rows" not in line] == [
         "cartoon/FC-FT", "cartoon/FC-FT-LS8", "cartoon/FT",
     ]  # fmt: skip
     assert "aaaa1" not in out
@@ -144,7 +144,7 @@ def test_what_is_not_there(ui2i, project):
     status, _, err = ui2i("tables", "show", "distance/cartoons")
     assert status == 2 and "there is no table distance/cartoons, expected one of distance/cartoon;" in err
     status, _, err = ui2i("tables", "diff", "distance/cartoon", "--where", "run_id=aaaa1")
-    assert status == 2 and "the table has 1 runs" in err
+    assert status == 2 and "the table has 1 run, expected two" in err
     project.distance_table("cartoon").write_bytes(b"PAR1")
     status, _, err = ui2i("tables", "list")
     assert status == 2 and "cannot be read" in err

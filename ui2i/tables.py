@@ -229,13 +229,13 @@ def _read(path: str | os.PathLike[str], schema: pa.Schema) -> pa.Table:
     name, version = _identity(table.schema)
     if name == _identity(schema)[0] and version in READABLE_VERSIONS.get(name, ()):
         table = _modernize(table, schema)
-    if not table.schema.equals(schema, check_metadata=True):
+    if not table.schema.equals(schema) or _identity(table.schema) != _identity(schema):
         raise DataError(
             f"{path} is a {_title(table.schema)}, expected a {_title(schema)}"
             f"{_column_difference(table.schema, schema)}; "
             "move it away and make it anew, or read it with the ui2i that wrote it"
         )
-    return table
+    return pa.Table.from_arrays(table.columns, schema=schema)  # a file of before lacks the columns' descriptions
 
 
 def _identity(schema: pa.Schema) -> tuple[str, str]:

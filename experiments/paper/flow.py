@@ -11,6 +11,7 @@ from flows.artifacts import artifact_key, show_contact_sheet, show_distances, sh
 from flows.display import current_display
 from flows.holding import making, tell_alive
 from flows.limits import ensure_training_limit
+from flows.naming import tag_this_run
 from flows.stages import command_task, stage_task
 from tasks.project.params import load_params
 from tasks.project.paths import Project, find_project
@@ -34,8 +35,10 @@ def reproduce(project: str, only: list[str] | None = None) -> list[StageOutcome]
         StageFailed: a stage failed; its name is in `stage`. Those before it are done.
     """
     found = find_project(project)
-    stages = reproduction_stages(load_params(found), only or ())
+    params = load_params(found)
+    stages = reproduction_stages(params, only or ())
     tell_alive(found)
+    tag_this_run("reproduce", *params.domains)
     with making(found, NAME):
         ensure_training_limit()
         known = leading_up_to_date(stages, project=found)

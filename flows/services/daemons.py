@@ -91,7 +91,7 @@ def services_lock(project: Project) -> Iterator[None]:
             yield
     except Timeout as error:
         raise ServerError(
-            f"another ui2i up or down has been at work for {_LOCK_SECONDS:g} s, expected it to end; stop it"
+            f"another `ui2i up` or `ui2i down` has been running for {_LOCK_SECONDS:g} s, expected it to end; stop it"
         ) from error
 
 

@@ -15,6 +15,7 @@ from prefect.client.schemas.actions import WorkPoolCreate, WorkPoolUpdate
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound, PrefectHTTPStatusError
 
 from flows.limits import ensure_training_limit
+from flows.naming import run_name
 from tasks.project.paths import Project
 from tasks.running.dvc_command import dvc_environment
 from ui2i.errors import ConfigError, UI2IError
@@ -121,7 +122,9 @@ def trigger(deployment: str, parameters: Mapping[str, Any]) -> tuple[str, str]:
                 "deploy them with `ui2i up`"
             ) from error
         try:
-            run = client.create_flow_run_from_deployment(found.id, parameters=dict(parameters))
+            run = client.create_flow_run_from_deployment(
+                found.id, parameters=dict(parameters), name=run_name(deployment, parameters)
+            )
         except PrefectHTTPStatusError as error:
             if error.response.status_code not in UNPROCESSABLE:
                 raise

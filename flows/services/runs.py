@@ -72,7 +72,9 @@ def mark_crashed(run_ids: Sequence[str]) -> None:
     known = {run.id: run for run in running_runs()}
     for run_id in run_ids:
         if run_id not in known:
-            raise ConfigError(f"{run_id} is no running run, expected one of: {', '.join(known) or 'none'}; correct it")
+            raise ConfigError(
+                f"no run {run_id} is running, expected one of: {', '.join(known) or 'none'}; correct the id"
+            )
     for run_id in run_ids:
         close(known[run_id])
 

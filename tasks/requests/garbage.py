@@ -94,7 +94,7 @@ def remove(project: Project, garbage: Iterable[Garbage]) -> None:
     """
     for name in lease_names(project, "run"):
         if is_held(project, name):
-            raise ConfigError("a run is at work, expected none while files are removed; wait for it, or stop it")
+            raise ConfigError("a run is in progress, expected none while files are removed; wait for it, or stop it")
     for item in garbage:
         if item.path.is_dir():
             shutil.rmtree(item.path)

@@ -38,7 +38,7 @@ def measure(
     from ui2i.tables import DISTANCE_SCHEMA, LATENT_DISTANCE_SCHEMA, append_rows, write_table
 
     if len(set(names)) < max(2, len(names)):
-        raise ConfigError(f"the models {', '.join(names)} came, expected two or more different ones; name others")
+        raise ConfigError(f"the models are {', '.join(names)}, expected at least two different ones; name another")
     params, device = load_params(project), default_device()
     config = params.distance
     if num_latents is not None:

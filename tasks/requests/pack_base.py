@@ -31,7 +31,7 @@ def pack_base(project: Project, name: str, folder: Path) -> Path:
     if name not in bases:
         raise ConfigError(f"there is no base {name!r}, expected one of {', '.join(bases) or 'none'}; correct the name")
     if folder.exists():
-        raise ConfigError(f"{folder} is there already, expected a new folder; choose another")
+        raise ConfigError(f"{folder} already exists, expected a new folder; choose another")
     source, encoder = project.checkpoint(name), encoder_path(project, name)
     if not (source / GENERATOR_FILE).is_file():
         raise CheckpointError(f"{source} holds no model, expected {GENERATOR_FILE}; make it with dvc repro")

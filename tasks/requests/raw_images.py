@@ -129,7 +129,7 @@ def _add_archive(project: Project, source: Path, destination: Path, existing: Pa
     if not source.is_file():
         raise DataError(f"{source} does not exist, expected {KINDS}; check the path")
     if not is_archive(source):
-        raise DataError(f"{source} is no archive that is known, expected {KINDS}; fetch it again")
+        raise DataError(f"{source} is not a supported archive, expected {KINDS}; fetch it again")
     if destination.is_file() and sha256_file(destination) == sha256_file(source):
         return
     _check_free(project, existing, source, replace=replace)

@@ -1,10 +1,10 @@
 """All measurements of a project -> one HTML page."""
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tasks.project.experiment import installed_experiments
 from tasks.project.params import Params, load_params
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ui2i.report import Section
 
 CONTACT_SHEET_NAME = "contact_sheet.png"
+MAX_CARD_BYTES = 60_000  # of each image of a gallery
 
 _Read = Callable[..., "pd.DataFrame"]  # `ui2i.tables.read_table`
 _HISTORY = ["run_id", "measured_at", "source", "target", "mean", "sem"]
@@ -46,22 +47,56 @@ def _sections(project: Project, params: Params) -> "Iterator[Section]":
     from ui2i.tables import read_table
 
     read = functools.cache(read_table)
+    yield Section("Domains", tuple(_overview(project, params, read)))
+    for domain in params.domains:
+        yield Section(f"Domain {domain}", tuple(_domain_parts(project, params, domain, read)))
     for experiment in installed_experiments():
         if experiment.report_sections is not None:
             yield from (Section(title, tuple(parts)) for title, parts in experiment.report_sections(project, params))
-    for domain in params.domains:
-        yield Section(f"Domain {domain}", tuple(_domain_parts(project, domain, read)))
     yield Section("Provenance", tuple(_provenance(project, params, read)))
 
 
-def _domain_parts(project: Project, domain: str, read: _Read) -> "Iterator[Markup]":
+def _overview(project: Project, params: Params, read: _Read) -> "Iterator[Markup]":
+    """Yield what most people open the page for: each domain's images, and the newest distances from its base."""
+    from ui2i.report import image, table
+    from ui2i.tables import DISTANCE_SCHEMA
+
+    rows = []
+    for domain in params.domains:
+        sheet = project.translations(domain) / CONTACT_SHEET_NAME
+        if sheet.is_file():
+            yield image(sheet, f"{domain}: images, their reconstructions and translations; click to enlarge")
+        if project.distance_table(domain).is_file():
+            frame = read(project.distance_table(domain), DISTANCE_SCHEMA)
+            rows += [_distance_line(row) for row in _last_from_base(frame).to_dict("records")]
+    if rows:
+        yield table("Newest distances", ("domain", "model", "from", "LPIPS", "95 % interval", "measured (UTC)"), rows)
+
+
+def _last_from_base(frame: "pd.DataFrame") -> "pd.DataFrame":
+    """Return the rows of the last run whose source is the base, the nearest model first."""
+    last = frame[frame["run_id"] == frame["run_id"].iloc[-1]]
+    return last[last["source"] == last["source_domain"].iloc[0]].sort_values("mean")
+
+
+def _distance_line(row: Mapping[Any, Any]) -> tuple[str, ...]:
+    interval = f"{row['ci95_low']:z.4f} to {row['ci95_high']:z.4f}"
+    measured = f"{row['measured_at']:%Y-%m-%d %H:%M}"
+    return row["domain"], row["target"], row["source"], f"{row['mean']:.4f}", interval, measured
+
+
+def _domain_parts(project: Project, params: Params, domain: str, read: _Read) -> "Iterator[Markup]":
     from ui2i.report import curves, heat_map, image, paragraph
     from ui2i.tables import DISTANCE_SCHEMA
 
+    if project.shared_samples(domain).is_file():
+        yield image(project.shared_samples(domain), "The same latents in every model; click to enlarge")
     if project.distance_table(domain).is_file():
         frame = read(project.distance_table(domain), DISTANCE_SCHEMA)
         last = frame[frame["run_id"] == frame["run_id"].iloc[-1]]
         first = last.iloc[0]
+        base = first["source_domain"]
+        yield curves(f"Distance from {base}, all runs", *_history(frame, base), value="mean LPIPS")
         names = list(dict.fromkeys([*last["source"], *last["target"]]))
         values = {(row["source"], row["target"]): float(row["mean"]) for _, row in last.iterrows()}
         yield heat_map("Model distance, every pair", names, values)
@@ -69,18 +104,30 @@ def _domain_parts(project: Project, domain: str, read: _Read) -> "Iterator[Marku
             f"LPIPS with the backbone {first['backbone']}, {first['num_latents']:,} latents, psi "
             f"{first['truncation_psi']:g}."
         )
-        yield curves(f"Distance from {first['source_domain']}, all runs", *_history(frame, first["source_domain"]))
     choice = project.swap_choice(domain)
     if choice.is_file():
         yield image(choice.with_suffix(".png"), "Choosing the swap: fidelity against similarity to the input")
         yield paragraph(choice.with_suffix(".md").read_text(encoding="utf-8").strip().splitlines()[-1])
-    for path, caption in (
-        (project.shared_samples(domain), "The same latents in every model"),
-        (project.translations(domain) / CONTACT_SHEET_NAME, "Images, their reconstructions and translations"),
-        (project.truth_sheet(domain), "Translations beside the truth"),
-    ):
-        if path.is_file():
-            yield image(path, caption)
+    if project.truth_sheet(domain).is_file():
+        yield image(project.truth_sheet(domain), "Translations beside the truth; click to enlarge")
+    yield from _worst_first(project, params, domain)
+
+
+def _worst_first(project: Project, params: Params, domain: str) -> "Iterator[Markup]":
+    from tasks.requests.worst_translations import worst_translations
+    from ui2i.data_uris import data_uri, image_uri
+    from ui2i.report import gallery
+
+    worst, count = worst_translations(project, params, domain)
+    if not worst:
+        return
+    cards = []
+    for shown in worst:
+        images = [] if shown.png is None else [("input", data_uri(shown.png, "png"))]
+        images += [(name, image_uri(path, max_bytes=MAX_CARD_BYTES)) for name, path in shown.outputs]
+        cards.append((shown.caption, images))
+    by = "reconstruction (SSIM)" if worst[0].score is None else "score against the truth"
+    yield gallery(f"Translations, the worst {by} first: {len(worst)} of {count:,}", cards)
 
 
 def _history(frame: "pd.DataFrame", base: str) -> tuple[list[str], dict[str, list[tuple[int, float, float]]]]:

@@ -15,6 +15,20 @@ if TYPE_CHECKING:
 KEYS = ("source", "target", "system", "inputs", "variant", "metric", "attribute", "row", "column", "method")
 """Columns that name what a row measures, in tables that have runs."""
 
+FIRST_COLUMNS = {
+    "distance": ("measured_at", "source", "target", "mean", "sem"),
+    "evaluation": ("system", "inputs", "fd", "fid", "lpips_d", "lpips_s", "num_outputs"),
+    "inversion": ("kind", "method", "start", "steps", "ssim", "lpips", "seconds_per_image"),
+    "inverted": ("image", "method", "start", "ssim", "lpips", "l2"),
+    "kept": ("variant", "attribute", "measure", "agreement", "ceiling", "chance", "kept"),
+    "latent-distance": ("source", "target", "latent", "distance"),
+    "paper-table": ("row", "column", "metric", "value", "sem", "origin"),
+    "style-layers": ("variant", "num_style_layers", "lpips_d", "lpips_s"),
+    "swap-choice": ("variant", "fidelity", "fidelity_metric", "lpips_s", "is_on_front", "is_recommended"),
+    "truth": ("input_path", "variant", "metric", "distance", "score", "copy_score"),
+}
+"""What people ask of a table first, by its kind; of the other kinds, all columns."""
+
 _CONDITION = re.compile(r"([a-z0-9_]+)\s*(!=|<=|>=|=|<|>|~)\s*(.*)")
 
 
@@ -26,7 +40,8 @@ class TableFile:
     path: Path
     num_rows: int
     num_runs: int | None  # None: the table has no runs
-    schema: str  # name and version
+    kind: str  # name of the schema: distance
+    version: str  # of the schema
 
 
 def list_tables(project: Project) -> list[TableFile]:
@@ -45,11 +60,33 @@ def read_rows(project: Project, name: str) -> "pd.DataFrame":
     Raises:
         DataError: there is no such table, or it is damaged.
     """
-    path = project.data_dir / "tables" / f"{name}.parquet"
-    known = [table.name for table in list_tables(project)]
-    if name not in known:
-        raise DataError(f"there is no table {name}, expected one of {', '.join(known) or 'none yet'}; correct the name")
-    return _to_pandas(path)
+    return _to_pandas(find_table(project, name).path)
+
+
+def find_table(project: Project, name: str) -> TableFile:
+    """Return a table by its name, for example `distance/cartoon`.
+
+    Raises:
+        DataError: there is no such table, or one is damaged.
+    """
+    tables = {table.name: table for table in list_tables(project)}
+    if not tables:
+        raise DataError(f"there is no table {name}: nothing was measured yet; run `ui2i demo` or `ui2i new-domain`")
+    if name not in tables:
+        raise DataError(f"there is no table {name}, expected one of {', '.join(tables)}; correct the name")
+    return tables[name]
+
+
+def first_columns(project: Project, name: str) -> list[str]:
+    """Return the columns of a table that people ask for first.
+
+    Raises:
+        DataError: as `find_table`.
+    """
+    import pyarrow.parquet as pq
+
+    table = find_table(project, name)
+    return list(FIRST_COLUMNS.get(table.kind, pq.read_schema(table.path).names))
 
 
 def filter_rows(frame: "pd.DataFrame", conditions: Sequence[str], *, last_run: bool = False) -> "pd.DataFrame":
@@ -81,7 +118,9 @@ def check_columns(frame: "pd.DataFrame", columns: Sequence[str]) -> list[str]:
     """
     for column in columns:
         if column not in frame.columns:
-            raise ConfigError(f"there is no column {column}, expected some of {', '.join(frame.columns)}; correct it")
+            raise ConfigError(
+                f"there is no column {column}, expected some of {', '.join(frame.columns)}; correct the name"
+            )
     return list(columns)
 
 
@@ -104,7 +143,8 @@ def diff_runs(frame: "pd.DataFrame", before: str | None = None, after: str | Non
     runs = list(dict.fromkeys(frame["run_id"])) if "run_id" in frame else []
     if len(runs) < 2:
         raise DataError(
-            f"the table has {len(runs)} runs, expected two to compare; measure again, with ui2i re-evaluate"
+            f"the table has {len(runs)} run{'' if len(runs) == 1 else 's'}, expected two to compare; "
+            "measure again with `ui2i re-evaluate`"
         )
     chosen = [_find_run(runs, wanted, default) for wanted, default in ((before, runs[-2]), (after, runs[-1]))]
     keys = [column for column in KEYS if column in frame.columns]
@@ -139,13 +179,14 @@ def _describe(path: Path, root: Path) -> TableFile:
     table = read_parquet(path)
     runs = table["run_id"].unique() if "run_id" in table.schema.names else None
     metadata = table.schema.metadata or {}
-    schema = " ".join(metadata.get(key, b"?").decode() for key in (b"table", b"schema_version"))
+    kind, version = (metadata.get(key, b"?").decode() for key in (b"table", b"schema_version"))
     return TableFile(
         name=path.relative_to(root).with_suffix("").as_posix(),
         path=path,
         num_rows=len(table),
         num_runs=None if runs is None else len(runs),
-        schema=schema,
+        kind=kind,
+        version=version,
     )
 
 

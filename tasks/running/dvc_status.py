@@ -21,11 +21,23 @@ def leading_up_to_date(stages: Sequence[str], *, project: Project) -> list[str]:
     Raises:
         DvcError: DVC cannot be set up in the project.
     """
+    changed = changed_stages(stages, project=project)
+    return [] if changed is None else list(itertools.takewhile(lambda stage: stage not in changed, stages))
+
+
+def changed_stages(stages: Sequence[str], *, project: Project) -> set[str] | None:
+    """Return those of `stages` that have changed themselves; what depends on them may have to run too.
+
+    Returns:
+        None: nothing has run yet, or DVC fails.
+
+    Raises:
+        DvcError: DVC cannot be set up in the project.
+    """
     if not stages or not (project.root / LOCK_FILE).exists():
-        return []
+        return None
     ensure_dvc(project.root)
     try:
-        changed = json.loads(run_dvc(project.root, "status", "--json", *stages))
+        return set(json.loads(run_dvc(project.root, "status", "--json", *stages)))
     except (DvcError, ValueError):
-        return []
-    return list(itertools.takewhile(lambda stage: stage not in changed, stages))
+        return None

@@ -5,9 +5,12 @@ import json
 import sys
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ui2i.progress import Progress
+
+if TYPE_CHECKING:
+    from rich.progress import ProgressColumn
 
 PREFIX = "::progress "
 INTERVAL_SECONDS = 1.0
@@ -67,19 +70,29 @@ class _Lines:
             self.printed_at = time.monotonic()
 
 
+def bar_columns() -> "tuple[ProgressColumn, ...]":
+    """Return the columns of a bar: count, percent and time stay whole on a narrow terminal, the note gives way first.
+
+    A name that is too long for its line goes on in the next one.
+    """
+    from rich.progress import BarColumn, MofNCompleteColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
+    from rich.table import Column
+
+    return (
+        TextColumn("{task.description}", markup=False, table_column=Column(overflow="fold")),
+        BarColumn(bar_width=10, table_column=Column(no_wrap=True)),
+        TaskProgressColumn(table_column=Column(no_wrap=True, min_width=4)),
+        MofNCompleteColumn(table_column=Column(no_wrap=True)),
+        TimeRemainingColumn(table_column=Column(no_wrap=True)),
+        TextColumn("{task.fields[note]}", markup=False, table_column=Column(no_wrap=True, ratio=1)),
+    )
+
+
 @contextlib.contextmanager
 def _bar(stage: str) -> Iterator[Progress]:
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as RichProgress
 
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
-    )
-    with RichProgress(*columns) as display:
+    with RichProgress(*bar_columns(), expand=True) as display:
         task = display.add_task(stage, total=None, note="")
 
         def report(done: int, total: int, note: str = "") -> None:

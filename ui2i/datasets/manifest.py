@@ -20,6 +20,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from ui2i.columns import described
 from ui2i.errors import DataError
 from ui2i.files import sha256_bytes, sha256_file, write_text
 
@@ -46,39 +47,47 @@ SHARD_SCHEMA = pa.schema(
     ]
 )
 DETAIL_SCHEMA = pa.schema(
-    [
-        pa.field("id", pa.int64(), nullable=False),  # as in the shards, row by row
-        pa.field("part", pa.int32(), nullable=False),  # 0, 1, ... of the images that were cut from one file
-        pa.field("size_bytes", pa.int64(), nullable=False),  # of the source file
-        pa.field("file_format", pa.string(), nullable=False),  # as Pillow names it
-        pa.field("mode", pa.string(), nullable=False),  # of the source's pixels, as Pillow names it
-        pa.field("phash", pa.binary(32), nullable=False),  # the perceptual hash
-        pa.field("level_sums", pa.list_(pa.int64(), 3), nullable=False),  # of red, green, blue over all pixels
-        pa.field("level_squares", pa.list_(pa.int64(), 3), nullable=False),  # sums of their squares
-        # x and y of the top left, top right, bottom right and bottom left corner, if the square was turned
-        pa.field("corners", pa.list_(pa.float64(), 8)),
-    ]
+    described(
+        "details",
+        [
+            pa.field("id", pa.int64(), nullable=False),
+            pa.field("part", pa.int32(), nullable=False),
+            pa.field("size_bytes", pa.int64(), nullable=False),
+            pa.field("file_format", pa.string(), nullable=False),
+            pa.field("mode", pa.string(), nullable=False),
+            pa.field("phash", pa.binary(32), nullable=False),
+            pa.field("level_sums", pa.list_(pa.int64(), 3), nullable=False),
+            pa.field("level_squares", pa.list_(pa.int64(), 3), nullable=False),
+            pa.field("corners", pa.list_(pa.float64(), 8)),
+        ],
+    )
 )
 REJECT_SCHEMA = pa.schema(
-    [
-        pa.field("path", pa.string(), nullable=False),
-        pa.field("reason", pa.string(), nullable=False),
-        pa.field("size_bytes", pa.int64(), nullable=False),
-        pa.field("sha256", pa.string()),  # null: the bytes were not read
-    ]
+    described(
+        "rejects",
+        [
+            pa.field("path", pa.string(), nullable=False),
+            pa.field("reason", pa.string(), nullable=False),
+            pa.field("size_bytes", pa.int64(), nullable=False),
+            pa.field("sha256", pa.string()),
+        ],
+    )
 )
 INGEST_REJECT_SCHEMA = pa.schema(
-    [
-        *REJECT_SCHEMA,
-        pa.field("width", pa.int32()),  # of the upright image; null: it was not decoded
-        pa.field("height", pa.int32()),
-        pa.field("duplicate_of", pa.string()),  # path of the image that was kept instead
-        pa.field("part", pa.int32(), nullable=False),  # of the images cut from one file, which one is rejected
-        pa.field("phash", pa.binary(32)),  # of a near duplicate
-        pa.field("file_format", pa.string(), nullable=False),  # empty: it was not decoded
-        pa.field("mode", pa.string(), nullable=False),
-        pa.field("detail", pa.string(), nullable=False),  # the reason in a sentence
-    ]
+    described(
+        "rejects",
+        [
+            *REJECT_SCHEMA,
+            pa.field("width", pa.int32()),
+            pa.field("height", pa.int32()),
+            pa.field("duplicate_of", pa.string()),
+            pa.field("part", pa.int32(), nullable=False),
+            pa.field("phash", pa.binary(32)),
+            pa.field("file_format", pa.string(), nullable=False),
+            pa.field("mode", pa.string(), nullable=False),
+            pa.field("detail", pa.string(), nullable=False),
+        ],
+    )
 )
 SHARD_OPTIONS = {"compression": "none", "use_dictionary": False, "write_statistics": False}
 """How shards are written: PNGs as they are, one after the other, so that `PngStore` finds each of them. They are

@@ -17,6 +17,7 @@ import torch
 from jaxtyping import Float, Float32, UInt8
 from torch import Tensor
 
+from ui2i.columns import described
 from ui2i.errors import DataError
 from ui2i.files import sha256_bytes
 from ui2i.images import to_tensor
@@ -37,28 +38,31 @@ def _list(kind: pa.DataType) -> pa.DataType:
 
 
 LATENTS_SCHEMA = pa.schema(
-    [
-        pa.field("index", pa.int64(), nullable=False),  # of the image in the dataset or folder
-        pa.field("input_path", pa.string(), nullable=False),
-        pa.field("input_sha256", pa.string(), nullable=False),
-        pa.field("base_hash", pa.string(), nullable=False),  # of the generator whose latent code this is
-        pa.field("method", pa.string(), nullable=False),  # of inversion
-        pa.field("start", pa.string(), nullable=False),
-        pa.field("settings", pa.string(), nullable=False),  # of it, all of them, as JSON
-        pa.field("encoder_hash", pa.string()),  # null: none was needed
-        pa.field("backbone_hash", pa.string(), nullable=False),
-        pa.field("learning_rate", pa.float64(), nullable=False),
-        pa.field("steps", pa.int64(), nullable=False),
-        pa.field("loss", pa.float64(), nullable=False),
-        pa.field("losses", _list(pa.float32()), nullable=False),  # before each step and after the last
-        pa.field("ssim", pa.float64(), nullable=False),  # between image and reconstruction
-        pa.field("lpips", pa.float64(), nullable=False),
-        pa.field("seconds", pa.float64(), nullable=False),  # that the image's batch took, an image
-        pa.field("num_ws", pa.int64(), nullable=False),
-        pa.field("w_dim", pa.int64(), nullable=False),
-        pa.field("ws", _list(pa.float32()), nullable=False),  # num_ws * w_dim values, layer by layer
-        pa.field("noise", _list(pa.float32())),  # maps, lowest resolution first; null: the generator's own
-    ],
+    described(
+        "latents",
+        [
+            pa.field("index", pa.int64(), nullable=False),
+            pa.field("input_path", pa.string(), nullable=False),
+            pa.field("input_sha256", pa.string(), nullable=False),
+            pa.field("base_hash", pa.string(), nullable=False),
+            pa.field("method", pa.string(), nullable=False),
+            pa.field("start", pa.string(), nullable=False),
+            pa.field("settings", pa.string(), nullable=False),
+            pa.field("encoder_hash", pa.string()),
+            pa.field("backbone_hash", pa.string(), nullable=False),
+            pa.field("learning_rate", pa.float64(), nullable=False),
+            pa.field("steps", pa.int64(), nullable=False),
+            pa.field("loss", pa.float64(), nullable=False),
+            pa.field("losses", _list(pa.float32()), nullable=False),
+            pa.field("ssim", pa.float64(), nullable=False),
+            pa.field("lpips", pa.float64(), nullable=False),
+            pa.field("seconds", pa.float64(), nullable=False),
+            pa.field("num_ws", pa.int64(), nullable=False),
+            pa.field("w_dim", pa.int64(), nullable=False),
+            pa.field("ws", _list(pa.float32()), nullable=False),
+            pa.field("noise", _list(pa.float32())),
+        ],
+    ),
     metadata={"table": "latents", "schema_version": "3"},
 )
 

@@ -11,13 +11,15 @@ Point = tuple[int, float, float]  # place of the run, value, standard error
 
 NUM_BAR_SEMS = 2  # length of an error bar to either side
 ASIDE = 0.04  # runs between two lines, so that error bars do not hide each other
-MAX_TICKS = 6
+MAX_TICKS = 4  # of runs; each is a date and a time
+LEGEND_COLUMNS = 2
 
 
-def curves(title: str, times: Sequence[str], lines: Mapping[str, Sequence[Point]]) -> Markup:
-    """Return a figure with one line a name; empty if there is no value.
+def curves(title: str, times: Sequence[str], lines: Mapping[str, Sequence[Point]], *, value: str = "") -> Markup:
+    """Return a figure with one line a name, legible on a phone; empty if there is no value.
 
     Args:
+        value: what the axis on the left shows, with its unit.
         times: when each run was, for the axis below.
         lines: by name: place of the run in `times`, value, standard error.
     """
@@ -25,7 +27,7 @@ def curves(title: str, times: Sequence[str], lines: Mapping[str, Sequence[Point]
         return Markup("")
     from matplotlib.figure import Figure
 
-    drawn = Figure(figsize=(9, 3.4), layout="constrained")
+    drawn = Figure(figsize=(6.4, 3.6 + 0.25 * -(-len(lines) // LEGEND_COLUMNS)), layout="constrained")
     axes = drawn.add_subplot()
     for number, (name, line) in enumerate(lines.items()):
         aside = ASIDE * (number - (len(lines) - 1) / 2)
@@ -34,10 +36,12 @@ def curves(title: str, times: Sequence[str], lines: Mapping[str, Sequence[Point]
         axes.errorbar([place + aside for place in places], values, yerr=bars, fmt="o-", markersize=4, label=name)
     shown = range(0, len(times), -(-len(times) // MAX_TICKS))
     axes.set_xticks(list(shown), [times[place] for place in shown])
+    axes.set_xlabel("run (UTC)")
+    axes.set_ylabel(value)
     axes.set_xlim(-0.5, len(times) - 0.5)
     axes.grid(axis="y", color="#d8dee6")
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, fontsize="small")
+    drawn.legend(loc="outside lower center", ncols=LEGEND_COLUMNS, frameon=False)
     buffer = io.BytesIO()
     drawn.savefig(buffer, format="svg", metadata={"Date": None})
     return figure(

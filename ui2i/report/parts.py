@@ -1,18 +1,15 @@
 """Pieces of the page: tables, heat maps, images."""
 
-import base64
-import io
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from markupsafe import Markup
-from PIL import Image
 
+from ui2i.data_uris import data_uri, image_uri
 from ui2i.report.page import render_part
 
-MAX_IMAGE_WIDTH = 1600  # pixels; wider ones are made smaller
-MAX_PNG_BYTES = 1_500_000  # larger ones become JPEG
+SHORT = 20  # characters; shorter cells, such as a time or a model's name, stay in one line
 
 
 def paragraph(text: str) -> Markup:
@@ -43,18 +40,29 @@ def heat_map(title: str, names: Sequence[str], values: Mapping[tuple[str, str], 
 
 
 def image(path: Path, caption: str) -> Markup:
-    """Return an image as part of the page, made smaller where it is very large."""
-    return figure("", *_image_bytes(path), caption)
+    """Return an image as part of the page, made smaller where it is very large; a click enlarges it."""
+    return render_part("figure", "", image_uri(path), caption)
+
+
+def gallery(title: str, cards: Sequence[tuple[str, Sequence[tuple[str, str]]]], *, is_open: bool = True) -> Markup:
+    """Return cards of small images side by side, as many a row as fit.
+
+    Args:
+        cards: caption, and label and URI (`ui2i.data_uris`) of each image.
+        is_open: False: a click on the title shows them.
+    """
+    return render_part("gallery", title, cards, is_open)
 
 
 def figure(title: str, data: bytes, kind: str, caption: str) -> Markup:
     """Return an encoded image (`kind` is png, jpeg or svg+xml) as part of the page."""
-    return render_part("figure", title, f"data:image/{kind};base64,{base64.b64encode(data).decode()}", caption)
+    return render_part("figure", title, data_uri(data, kind), caption)
 
 
 def _cell(text: str, is_reference: bool) -> dict[str, str]:
     number = re.match(r"-?[\d,]*\.?\d+(e-?\d+)?(?=$|\s)", text)
-    kinds = [kind for kind, applies in (("number", number), ("reference", is_reference)) if applies]
+    looks = (("number", number), ("short", len(text) <= SHORT), ("reference", is_reference))
+    kinds = [kind for kind, applies in looks if applies]
     return {"text": text, "value": number[0].replace(",", "") if number else text, "kinds": " ".join(kinds)}
 
 
@@ -66,17 +74,3 @@ def _heat(value: float | None, largest: float) -> dict[str, str] | None:
     red, green, blue = (round(255 + (end - 255) * share**0.8) for end in (24, 70, 130))
     ink = "#fff" if share > 0.55 else "#1d2530"
     return {"text": f"{value:.4f}", "background": f"rgb({red},{green},{blue})", "ink": ink}
-
-
-def _image_bytes(path: Path) -> tuple[bytes, str]:
-    data = path.read_bytes()
-    with Image.open(path) as file:
-        if file.width <= MAX_IMAGE_WIDTH and len(data) <= MAX_PNG_BYTES and file.format == "PNG":
-            return data, "png"
-        image = file.convert("RGB")
-    if image.width > MAX_IMAGE_WIDTH:
-        height = round(image.height * MAX_IMAGE_WIDTH / image.width)
-        image = image.resize((MAX_IMAGE_WIDTH, height), Image.Resampling.LANCZOS)
-    buffer = io.BytesIO()
-    image.save(buffer, format="JPEG", quality=88)
-    return buffer.getvalue(), "jpeg"

@@ -4,21 +4,51 @@ from collections.abc import Mapping
 
 import pyarrow as pa
 
+from ui2i.columns import COLUMNS, Meaning, described
+
 _TEXT, _INT, _FLOAT = pa.string(), pa.int64(), pa.float64()
 
 _MODEL = {
-    "base": _TEXT,  # of the family
-    "domain": _TEXT,  # of the model; the base's own name for itself
-    "mode": _TEXT,  # scratch, FT, FC-FT, FC-FT-LS8, Direct-LS8, ...
-    "checkpoint_hash": _TEXT,  # of a swap made for the figure: of the model that gave its fine layers
+    "base": _TEXT,
+    "domain": _TEXT,
+    "mode": _TEXT,
+    "checkpoint_hash": _TEXT,
     "base_hash": _TEXT,
 }
 _MADE = {
-    "seed": _INT,  # of latents and intervals
+    "seed": _INT,
     "truncation_psi": _FLOAT,
     "commit": _TEXT,
     "device": _TEXT,
-    "versions": _TEXT,  # JSON: package -> version
+    "versions": _TEXT,
+}
+
+_OWN_COLUMNS: Mapping[str, Meaning] = {
+    "base": ("base of the family", ""),
+    "domain": ("domain of the model; the base's own name for itself", ""),
+    "mode": ("how the model was made: scratch, FT, FC-FT, FC-FT-LS8, Direct-LS8, ...", ""),
+    "checkpoint_hash": ("SHA-256 of the checkpoint; of a swap made for the figure, of its fine layers' model", ""),
+    "seed": ("seed of latents and intervals", ""),
+    "direction": ("semantic direction of the base, 1 the strongest", ""),
+    "strength": ("length of a step along the direction", "standard deviations of w"),
+    "trait": ("what changes: smile; or a class of a category, 'glasses: round'", ""),
+    "change": ("change of the trait by one step, mean over latents", "standard deviations"),
+    "figure-changes/sem": ("standard error of the change", "standard deviations"),
+    "style": ("style whose regressor read the images", ""),
+    "skill": ("skill of the regressor for the attribute, on held-out drawings, 0 to 1", ""),
+    "cosine": ("cosine of the changes in base and model; for the base itself: between halves of the latents", ""),
+    "chance": ("mean cosine of the changes in the base and along the model's other directions", ""),
+    "top_trait": ("trait that moves most in the base, of those that all models of the family show", ""),
+    "top_change_base": ("change of that trait in the base", "standard deviations"),
+    "top_change": ("change of that trait in the model", "standard deviations"),
+    "top_rank": ("rank of that trait in the model by size of the change; 1: it moves most there too", ""),
+    "num_traits": ("traits that both regressors read, over which the cosine is taken", "traits"),
+    "figure": ("number of the figure: 7 or 8", ""),
+    "metric": ("lpips, to the base's images; fd, kd, to the domain's; traits, told from both", ""),
+    "attribute": ("attribute, of traits; null: the mean over all, or another metric", ""),
+    "ci95_low": ("lower end of the 95 % interval over the choice of latents; null: not known", "of the metric"),
+    "ci95_high": ("upper end of the 95 % interval over the choice of latents; null: not known", "of the metric"),
+    "num_targets": ("images of the domain; null: none take part", "images"),
 }
 
 
@@ -26,6 +56,7 @@ def _schema(
     table: str, version: int, columns: Mapping[str, pa.DataType], *, nullable: tuple[str, ...] = ()
 ) -> pa.Schema:
     fields = [pa.field(name, kind, nullable=name in nullable) for name, kind in columns.items()]
+    fields = described(table, fields, {**COLUMNS, **_OWN_COLUMNS})
     return pa.schema(fields, metadata={"table": table, "schema_version": str(version)})
 
 
@@ -34,14 +65,14 @@ CHANGES_SCHEMA = _schema(
     1,
     {
         **_MODEL,
-        "direction": _INT,  # semantic direction of the base, 1 the strongest
-        "strength": _FLOAT,  # of a step along it, in standard deviations of w
-        "trait": _TEXT,  # smile; or a class of a category, "glasses: round"
-        "change": _FLOAT,  # of the trait by one step, in its standard deviations; mean over latents
+        "direction": _INT,
+        "strength": _FLOAT,
+        "trait": _TEXT,
+        "change": _FLOAT,
         "sem": _FLOAT,
-        "style": _TEXT,  # whose regressor read the images
-        "skill": _FLOAT,  # of the regressor for the attribute, on held-out drawings: 0 to 1
-        "regressor": _TEXT,  # hash of what made it
+        "style": _TEXT,
+        "skill": _FLOAT,
+        "regressor": _TEXT,
         "num_latents": _INT,
         **_MADE,
     },
@@ -54,13 +85,13 @@ AGREEMENT_SCHEMA = _schema(
         **_MODEL,
         "direction": _INT,
         "strength": _FLOAT,
-        "cosine": _FLOAT,  # of the changes in the base and the model; of the base itself: between halves of latents
-        "chance": _FLOAT,  # of the changes in the base and those along the model's other directions, the mean
-        "top_trait": _TEXT,  # that moves most in the base, of those that can be read in all models of the family
+        "cosine": _FLOAT,
+        "chance": _FLOAT,
+        "top_trait": _TEXT,
         "top_change_base": _FLOAT,
-        "top_change": _FLOAT,  # of the same trait in the model
-        "top_rank": _INT,  # of it in the model, by size of the change; 1: it moves most there too
-        "num_traits": _INT,  # that both readers read, over which the cosine is taken
+        "top_change": _FLOAT,
+        "top_rank": _INT,
+        "num_traits": _INT,
         "num_latents": _INT,
         **_MADE,
     },
@@ -70,16 +101,16 @@ MEASURES_SCHEMA = _schema(
     "figure-measures",
     2,
     {
-        "figure": _TEXT,  # 7 or 8
+        "figure": _TEXT,
         **_MODEL,
-        "swap_resolution": _INT,  # pixels; null: no layers swapped
-        "metric": _TEXT,  # lpips, to the base's images; fd, kd, to the domain's; traits, told from both
-        "attribute": _TEXT,  # of traits; null: the mean over all, or another metric
+        "swap_resolution": _INT,
+        "metric": _TEXT,
+        "attribute": _TEXT,
         "value": _FLOAT,
-        "ci95_low": _FLOAT,  # over the choice of latents; null: not known, of fd and kd
+        "ci95_low": _FLOAT,
         "ci95_high": _FLOAT,
         "num_latents": _INT,
-        "num_targets": _INT,  # images of the domain; null: none take part
+        "num_targets": _INT,
         "backbone": _TEXT,
         "backbone_hash": _TEXT,
         **_MADE,

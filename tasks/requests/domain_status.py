@@ -1,0 +1,83 @@
+"""When each domain was trained and measured, and whether that is still what `params.yaml` and the images say."""
+
+import dataclasses
+import json
+from collections.abc import Collection
+from datetime import UTC, datetime
+from pathlib import Path
+
+from tasks.project.params import load_params
+from tasks.project.paths import Project
+from tasks.running.dvc_stages import domain_stages
+from tasks.running.dvc_status import changed_stages
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DomainStatus:
+    """Where one domain stands."""
+
+    domain: str
+    trained: datetime | None  # None: not yet
+    measured: datetime | None
+    verdict: str
+
+
+def domain_statuses(project: Project) -> list[DomainStatus]:
+    """Return where each domain of `params.yaml` stands, in its order.
+
+    Raises:
+        ConfigError: `params.yaml` is not valid.
+    """
+    domains = load_params(project).domains
+    stages = {name: domain_stages(project, name) for name in domains}
+    changed = changed_stages([stage for own in stages.values() for stage in own], project=project)
+    return [
+        DomainStatus(
+            domain=name,
+            trained=(trained := _trained(project.mode_checkpoint(name, entry.modes[0]))),
+            measured=(measured := _measured(project.distance_table(name))),
+            verdict=_verdict(name, trained, measured, stages[name], changed),
+        )
+        for name, entry in domains.items()
+    ]
+
+
+def _verdict(
+    name: str,
+    trained: datetime | None,
+    measured: datetime | None,
+    stages: list[str],
+    changed: Collection[str] | None,
+) -> str:
+    if trained is None:
+        return f"not trained: `dvc repro distance@{name}`"
+    if measured is None:
+        return f"not measured: `ui2i re-evaluate {name}`"
+    if changed is None:
+        return "unknown: DVC does not answer; see `dvc status`"
+    stale = next((stage for stage in stages if stage in changed), None)
+    return "up to date" if stale is None else f"stale: `dvc repro {stages[-1]}` runs {stale} and what follows"
+
+
+def _trained(folder: Path) -> datetime | None:
+    """Return when a model was made, as its card says, or else its file."""
+    from safetensors import SafetensorError, safe_open
+
+    path = folder / "generator.safetensors"
+    try:
+        with safe_open(path, framework="numpy") as file:
+            card = json.loads((file.metadata() or {})["ui2i"])["card"]
+        return datetime.fromisoformat(card["provenance"]["created"])
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError):
+        return datetime.fromtimestamp(path.stat().st_mtime, UTC) if path.is_file() else None
+
+
+def _measured(table: Path) -> datetime | None:
+    from ui2i.errors import DataError
+    from ui2i.tables import DISTANCE_SCHEMA, read_rows
+
+    try:
+        rows = read_rows(table, DISTANCE_SCHEMA)
+    except DataError:
+        return None
+    return max((row["measured_at"] for row in rows), default=None)
