@@ -25,7 +25,7 @@ def pack(folder: Path, archive: Path) -> None:
         for path in paths:
             stream = io.BytesIO()
             with Image.open(path) as image:
-                image.convert("RGB").save(stream, "WEBP", lossless=True, quality=100, method=6)
+                image.convert("RGB").save(stream, "WEBP", lossless=True, quality=100, method=4)
             file.writestr(zipfile.ZipInfo(f"{path.stem}.webp", EPOCH), stream.getvalue())
     unfinished.replace(archive)
 

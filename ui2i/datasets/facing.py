@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import UInt8
 
-ONE_SIDED_SHARE = 0.9  # from here on mirror images are strangers to the set: docs/results/near_duplicates.md
+ONE_SIDED_SHARE = 0.8  # from here on mirror images are strangers to the set: docs/results/near_duplicates.md
 MIN_IMAGES = 32  # with fewer the share is not worth a decision
 
 
