@@ -26,7 +26,7 @@ from PIL import Image
 HASH_BITS = 256
 THUMBNAIL_SIDE = 16  # cells
 THUMBNAIL_BYTES = THUMBNAIL_SIDE**2 * 3
-MAX_CELL_DIFFERENCE = 24.0  # levels, between thumbnails of near duplicates: docs/results/near_duplicates.md
+MAX_CELL_DIFFERENCE = 16.0  # levels, between thumbnails of near duplicates: docs/results/near_duplicates.md
 MAX_CONTRAST_RATIO = 4 / 3  # of near duplicates
 
 _SIDE = 32  # pixels of the grey image that is transformed
