@@ -77,9 +77,13 @@ def _prepared(project: "Project", name: str) -> Path:
 
 
 def _counts(manifest: "Manifest") -> Iterable[tuple[str, str]]:
+    from ui2i.datasets.facing import describe_mirroring
+
     yield "train", f"{manifest.num_train:,}"
     yield "test", f"{manifest.num_test:,}"
     yield "rejected", f"{manifest.num_rejected:,}"
+    if manifest.statistics:
+        yield "mirroring", describe_mirroring(manifest.statistics.get("facing_share"))
     for kind, number in manifest.statistics.get("formats", {}).items():
         yield f"from {kind}", f"{number:,}"
     for suffix, number in manifest.passed_over.items():

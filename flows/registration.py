@@ -3,13 +3,16 @@
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tasks.project.names import check_name
 from tasks.project.params import Base, Domain, Params, check_mode, find_entry, load_params
 from tasks.project.paths import Project
 from tasks.project.register import register_base, register_domain
-from tasks.requests.raw_images import add_raw, count_images, not_copied
+from tasks.requests.raw_images import add_raw, count_images, not_copied, sample_facing
+
+if TYPE_CHECKING:
+    from tasks.models.training_plan import RawImages
 
 DEFAULT_MODES = ("FC-FT",)
 
@@ -95,8 +98,8 @@ def plan_base(
     params = load_params(project)
     check_name(name, where="the base")
     planned = dataclasses.replace(params, bases={**params.bases, name: Base(pretrain=overrides or {})})
-    num_images = _num_training_images(planned, images, follow_links=follow_links)
-    return describe_plan(project, planned, name, num_training_images=num_images)
+    raw = _look_at(planned, images, follow_links=follow_links)
+    return describe_plan(project, planned, name, raw=raw)
 
 
 def plan_domain(
@@ -119,8 +122,8 @@ def plan_domain(
     params = _check_domain(project, name, base, modes)
     domain = Domain(base=base, modes=tuple(check_mode(mode, where=name) for mode in modes), finetune=overrides or {})
     planned = dataclasses.replace(params, domains={**params.domains, name: domain})
-    num_images = _num_training_images(planned, images, follow_links=follow_links)
-    return describe_plan(project, planned, name, num_training_images=num_images)
+    raw = _look_at(planned, images, follow_links=follow_links)
+    return describe_plan(project, planned, name, raw=raw)
 
 
 def _check_domain(project: Project, name: str, base: str, modes: Sequence[str]) -> Params:
@@ -133,6 +136,10 @@ def _check_domain(project: Project, name: str, base: str, modes: Sequence[str]) 
     return params
 
 
-def _num_training_images(params: Params, images: Path | str, *, follow_links: bool) -> int:
-    """Return how many images training would have if none of them is rejected."""
-    return max(1, round(count_images(images, follow_links=follow_links) * (1 - params.ingest.test_share)))
+def _look_at(params: Params, images: Path | str, *, follow_links: bool) -> "RawImages":
+    """Return what training would have if no image is rejected."""
+    from tasks.models.training_plan import RawImages
+
+    count = count_images(images, follow_links=follow_links)
+    num_training = max(1, round(count * (1 - params.ingest.test_share)))
+    return RawImages(num_training, sample_facing(images, params.ingest))

@@ -2,20 +2,55 @@
 
 import io
 import math
+import zipfile
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from image_files import file_bytes, noise, textured
-from PIL import Image, ImageEnhance
+from PIL import Image, ImageDraw, ImageEnhance
+from tiny_project import REPOSITORY
 
 from ui2i.datasets.ingestion import duplicates
-from ui2i.datasets.ingestion.duplicates import HASH_BITS, NearDuplicates, hash_bytes, perceptual_hash
+from ui2i.datasets.ingestion.duplicates import (
+    HASH_BITS,
+    MAX_CELL_DIFFERENCE,
+    THUMBNAIL_BYTES,
+    NearDuplicates,
+    cell_difference,
+    hash_bytes,
+    perceptual_hash,
+    thumbnail,
+)
+from ui2i.images import load_image
+
+GREY = bytes(THUMBNAIL_BYTES)
+AVATARS = REPOSITORY / "data/avatars/micah-held-out.zip"
 
 
 def distance(one: Image.Image, other: Image.Image) -> int:
     return (perceptual_hash(one) ^ perceptual_hash(other)).bit_count()
+
+
+def look_the_same(one: Image.Image, other: Image.Image) -> bool:
+    search = NearDuplicates(16)
+    search.add(perceptual_hash(one), thumbnail(one))
+    return search.find(perceptual_hash(other), thumbnail(other)) is not None
+
+
+def avatars(count: int) -> list[Image.Image]:
+    with zipfile.ZipFile(AVATARS) as file:
+        return [load_image(file.read(name)) for name in sorted(file.namelist())[:count]]
+
+
+def flat(face: str, mouth: str) -> Image.Image:
+    image = Image.new("RGB", (64, 64), "white")
+    pen = ImageDraw.Draw(image)
+    pen.ellipse((8, 8, 56, 56), fill=face)
+    pen.ellipse((16, 4, 60, 24), fill="#402010")
+    pen.line((28, 44, 36, 44), fill=mouth, width=1)
+    return image
 
 
 def recompressed(image: Image.Image, quality: int) -> Image.Image:
@@ -35,8 +70,40 @@ def test_copies_are_near_and_others_far(seed: int) -> None:
         image.convert("L").convert("RGB"),
     ]
     assert max(distance(image, copy) for copy in copies) <= 16
+    assert all(look_the_same(image, copy) for copy in copies[:-1])
     others = [textured(seed + 100, 96, 96), image.rotate(90), image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)]
     assert min(distance(image, other) for other in others) > 64
+
+
+@pytest.mark.parametrize("other", [flat("#5f9a3f", "black"), flat("#c86450", "#c86450")], ids=["colour", "thin line"])
+def test_what_the_hash_does_not_see(other: Image.Image) -> None:
+    image = flat("#c86450", "black")
+    assert distance(image, other) <= 16
+    assert not look_the_same(image, other)
+
+
+def test_different_avatars_are_kept_and_copies_of_them_found() -> None:
+    search, images = NearDuplicates(16), avatars(200)
+    hashes = [perceptual_hash(image) for image in images]
+    for image, phash in zip(images, hashes, strict=True):
+        assert search.find(phash, thumbnail(image)) is None
+        search.add(phash, thumbnail(image))
+    near = [
+        number
+        for number, phash in enumerate(hashes)
+        if any((phash ^ earlier).bit_count() <= 16 for earlier in hashes[:number])
+    ]
+    assert len(near) > 10  # these the hash alone would drop
+    for number in range(0, 200, 20):
+        for copy in (recompressed(images[number], 90), images[number].resize((48, 48), Image.Resampling.LANCZOS)):
+            assert search.find(perceptual_hash(copy), thumbnail(copy)) == number
+
+
+def test_brightness_and_contrast_are_no_difference_and_a_shifted_colour_is() -> None:
+    image = textured(4, 96, 96)
+    assert cell_difference(thumbnail(image), thumbnail(ImageEnhance.Contrast(image).enhance(0.85))) < 3
+    warmer = Image.merge("RGB", [band.point(lambda v, i=i: v // (1 + i)) for i, band in enumerate(image.split())])
+    assert cell_difference(thumbnail(image), thumbnail(warmer)) > MAX_CELL_DIFFERENCE
 
 
 def test_the_hash_is_that_of_a_literal_transform() -> None:
@@ -88,8 +155,8 @@ def test_the_search_finds_what_comparing_all_finds(hashes: list[int], max_distan
         distances = [(phash ^ other).bit_count() for other in hashes[:count]]
         nearest = min(distances, default=HASH_BITS)
         expected = distances.index(nearest) if nearest <= max_distance else None
-        assert search.find(phash) == expected
-        search.add(phash)
+        assert search.find(phash, GREY) == expected
+        search.add(phash, GREY)
 
 
 def test_few_images_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,6 +173,6 @@ def test_few_images_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
     random, search, total = np.random.default_rng(0), NearDuplicates(16), 5000
     for _ in range(total):
         phash = int.from_bytes(random.bytes(32), "big")
-        search.find(phash)
-        search.add(phash)
+        search.find(phash, GREY)
+        search.add(phash, GREY)
     assert compared < total * (total - 1) / 2 / 500

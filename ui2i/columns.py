@@ -194,6 +194,7 @@ COLUMNS: Mapping[str, Meaning] = {
     "height": ("height of the upright image; null: it was not decoded", "px"),
     "duplicate_of": ("path of the image that was kept instead", ""),
     "phash": ("perceptual hash", ""),
+    "thumbnail": ("mean colours of 16 x 16 cells, row by row", "levels of 255"),
     "file_format": ("format as Pillow names it; empty: not decoded", ""),
     "details/mode": ("pixel mode of the source as Pillow names it", ""),
     "rejects/mode": ("pixel mode of the source as Pillow names it; empty: not decoded", ""),

@@ -1,6 +1,6 @@
 """What the trainings of a base or domain would do and cost: for `--dry-run`, before anything is registered or made."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from tasks.models.model_folder import GENERATOR_FILE
 from tasks.project.params import Params, find_entry, training_config
@@ -11,21 +11,30 @@ if TYPE_CHECKING:
     from ui2i.settings import NetworkConfig
 
 
-def describe_plan(project: Project, params: Params, name: str, *, num_training_images: int | None = None) -> str:
+class RawImages(NamedTuple):
+    """What a plan needs to know of the images."""
+
+    num_training: int
+    facing_share: float | None  # `ui2i.datasets.facing.facing_share`
+
+
+def describe_plan(project: Project, params: Params, name: str, *, raw: RawImages | None = None) -> str:
     """Return the plan of every training of `name` in lines for people. A few steps of each are tried.
 
     Args:
         name: a base or a domain of `params`.
-        num_images: for training; None: those of the prepared dataset.
+        raw: the images to be trained on; None: those of the prepared dataset.
 
     Raises:
         ConfigError, CheckpointError, DataError: as the training would.
     """
+    from ui2i.datasets.facing import describe_mirroring
     from ui2i.datasets.prepared import PreparedDataset
     from ui2i.training.plan import plan_training
 
-    if num_training_images is None:
-        num_training_images = len(PreparedDataset(project.prepared(name), verify=False))
+    if raw is None:
+        dataset = PreparedDataset(project.prepared(name), verify=False)
+        raw = RawImages(len(dataset), dataset.facing_share)
     modes: tuple[str, ...] = ("scratch",)
     network = params.network
     if name not in params.bases:
@@ -34,8 +43,12 @@ def describe_plan(project: Project, params: Params, name: str, *, num_training_i
     plans = []
     for mode in modes:
         config = training_config(params, name, mode)
-        plan = plan_training(network, config, num_training_images=num_training_images, device=default_device())
-        plans.append(f"{name}/{mode}\n" + "\n".join(f"  {line}" for line in plan.describe().splitlines()))
+        plan = plan_training(network, config, num_training_images=raw.num_training, device=default_device())
+        lines = [
+            *plan.describe().splitlines(),
+            f"{'mirroring':<11} {describe_mirroring(raw.facing_share, config.mirror)}",
+        ]
+        plans.append(f"{name}/{mode}\n" + "\n".join(f"  {line}" for line in lines))
     return "\n".join(plans)
 
 

@@ -28,6 +28,9 @@ from ui2i.images.sources import (
     open_source,
 )
 from ui2i.names import MAX_CHOSEN_BYTES, file_name
+from ui2i.settings import IngestConfig
+
+NUM_LOOKED_AT = 200  # images of which a plan decodes about so many
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,6 +108,24 @@ def count_images(source: Path | str, *, follow_links: bool = False) -> int:
         return len(_find(source, follow_links=follow_links).files)
     with tempfile.TemporaryDirectory() as workspace, open_source(source, workspace=Path(workspace)) as opened:
         return sum(member.fault is None for member in opened.members)
+
+
+def sample_facing(source: Path | str, config: IngestConfig) -> float | None:
+    """Return the share of some of the images that can be told from their mirror images; None: too few can be used.
+
+    Raises:
+        DataError: as `add_raw`.
+    """
+    from ui2i.datasets.facing import facing_share
+    from ui2i.datasets.ingestion.duplicates import thumbnail_levels
+    from ui2i.datasets.ingestion.examine import Examiner
+    from ui2i.datasets.ingestion.workers import read
+
+    examiner = Examiner(dataclasses.replace(config, framing="center"))
+    with tempfile.TemporaryDirectory() as workspace, open_source(source, workspace=Path(workspace)) as opened:
+        members = opened.members[:: max(1, len(opened.members) // NUM_LOOKED_AT)]
+        images = [image for member in members for image in examiner(read(opened, member)).images]
+    return facing_share([thumbnail_levels(image.thumbnail) for image in images])
 
 
 def _add_files(

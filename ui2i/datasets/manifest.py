@@ -7,7 +7,8 @@
     samples.png           a sheet of images to look at
     rejects.png           a sheet of rejects by reason, if there are any
 
-Datasets of schema version 1, which have no details and no statistics, are read as well.
+Datasets of schema version 1, which have no details and no statistics, and of version 2, which have no thumbnails, are
+read as well.
 
 There is no time and no path of a machine in any of them, so equal images give equal bytes.
 """
@@ -21,11 +22,12 @@ from typing import Any
 import pyarrow as pa
 
 from ui2i.columns import described
+from ui2i.datasets.ingestion.duplicates import THUMBNAIL_BYTES
 from ui2i.errors import DataError
 from ui2i.files import sha256_bytes, sha256_file, write_text
 
-SCHEMA_VERSION = 2
-READABLE_VERSIONS = (1, 2)
+SCHEMA_VERSION = 3
+READABLE_VERSIONS = (1, 2, 3)
 SHARD_SIZE = 2000  # images per file
 ROW_GROUP_SIZE = 16  # images read at once when only a few are wanted
 MANIFEST_NAME = "manifest.json"
@@ -56,6 +58,7 @@ DETAIL_SCHEMA = pa.schema(
             pa.field("file_format", pa.string(), nullable=False),
             pa.field("mode", pa.string(), nullable=False),
             pa.field("phash", pa.binary(32), nullable=False),
+            pa.field("thumbnail", pa.binary(THUMBNAIL_BYTES), nullable=False),
             pa.field("level_sums", pa.list_(pa.int64(), 3), nullable=False),
             pa.field("level_squares", pa.list_(pa.int64(), 3), nullable=False),
             pa.field("corners", pa.list_(pa.float64(), 8)),
@@ -83,6 +86,7 @@ INGEST_REJECT_SCHEMA = pa.schema(
             pa.field("duplicate_of", pa.string()),
             pa.field("part", pa.int32(), nullable=False),
             pa.field("phash", pa.binary(32)),
+            pa.field("thumbnail", pa.binary(THUMBNAIL_BYTES)),
             pa.field("file_format", pa.string(), nullable=False),
             pa.field("mode", pa.string(), nullable=False),
             pa.field("detail", pa.string(), nullable=False),

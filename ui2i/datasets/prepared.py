@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from jaxtyping import Bool, Int64, UInt8
 
+from ui2i.datasets.facing import is_one_sided
 from ui2i.datasets.manifest import Manifest, Shard, check_shard, existing_shard, read_manifest
 from ui2i.datasets.png_store import PngStore
 from ui2i.errors import ConfigError, DataError
@@ -82,6 +83,16 @@ class PreparedDataset:
     def hash(self) -> str:
         """SHA-256 of the whole dataset, both splits."""
         return self.manifest.dataset_sha256
+
+    @property
+    def facing_share(self) -> float | None:
+        """Share of the images that can be told from their mirror images; None: it was not measured."""
+        return self.manifest.statistics.get("facing_share")
+
+    @property
+    def suits_mirroring(self) -> bool:
+        """Whether mirror images of its images might be its images too; True if that was not measured."""
+        return not is_one_sided(self.facing_share)
 
     def __len__(self) -> int:
         return len(self.ids)

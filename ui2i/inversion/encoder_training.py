@@ -212,11 +212,12 @@ class _Trainer:
         self.encoder.config = dataclasses.replace(self.config, precision=precision)
 
     def _real(self) -> Float[Tensor, "n 3 r r"]:
-        """Return the step's images of the dataset, each mirrored or not."""
+        """Return the step's images of the dataset, each mirrored or not if the dataset suits that."""
         chosen = self._sampler.indices(self.step)[: self.num_real]
         images: UInt8[Any, "n r r 3"] = self._dataset.images(chosen).copy()
-        flags = self._sampler.mirror_flags(self.step)[: self.num_real]
-        images[flags] = images[flags, :, ::-1]
+        if self._dataset.suits_mirroring:
+            flags = self._sampler.mirror_flags(self.step)[: self.num_real]
+            images[flags] = images[flags, :, ::-1]
         return to_tensor(images)
 
 

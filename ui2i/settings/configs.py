@@ -96,7 +96,7 @@ class TrainingConfig:
     freeze_generator_resolution: Resolution | None = None
     # Freeze the discriminator blocks from the image down to this resolution (FreezeD, arXiv 2002.10964).
     freeze_discriminator_resolution: Resolution | None = None
-    mirror: bool = True  # show each image and its mirror image
+    mirror: bool | None = None  # show each image and its mirror image; None: unless the images all look one way
     augment: Augmentation = "none"  # of what the discriminator sees (arXiv 2006.06676, 2006.10738)
     ada_target: Annotated[float, Field(ge=-1, le=1)] = 0.6  # of r_t, the mean sign of the logits of real images
     ada_speed_kimg: Positive = 500.0  # thousands of images in which the probability can rise from 0 to 1

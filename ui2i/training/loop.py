@@ -94,6 +94,7 @@ def train(
             the last good state.
     """
     _check(dataset, network_config, config, evaluator)
+    config = dataclasses.replace(config, mirror=dataset.suits_mirroring if config.mirror is None else config.mirror)
     identity = run_identity(dataset, network_config, config, base_hash)
 
     def fresh_state() -> TrainingState:
@@ -289,7 +290,7 @@ class _Run:
             BatchSampler(len(self.dataset), config.batch_size, config.seed),
             state.num_steps,
             self.num_steps,
-            mirror=config.mirror,
+            mirror=bool(config.mirror),
             positions=sharding.positions(config.batch_size, state.generator.config.mbstd_group_size).numpy(),
         )
 

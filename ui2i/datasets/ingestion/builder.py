@@ -146,7 +146,7 @@ class DatasetBuilder:
                 part.close()
 
     def _add_image(self, file: Examined, part: int, image: PreparedImage, examine: Callable[[], Examined]) -> None:
-        original = self._near.find(image.phash) if self._near else None
+        original = self._near.find(image.phash, image.thumbnail) if self._near else None
         if original is not None:
             self._rejects.add_image(file, part, image, duplicate_of=self._paths[original])
             self._note_reject(file, "near_duplicate", original)
@@ -180,6 +180,7 @@ class DatasetBuilder:
                 "file_format": file.file_format,
                 "mode": file.mode,
                 "phash": hash_bytes(image.phash),
+                "thumbnail": image.thumbnail,
                 "level_sums": image.level_sums,
                 "level_squares": image.level_squares,
                 "corners": corners,
@@ -187,7 +188,7 @@ class DatasetBuilder:
         )
         self._statistics.add(file, image)
         if self._near:
-            self._near.add(image.phash)
+            self._near.add(image.phash, image.thumbnail)
         _keep_smallest(self._samples, (file.sha256, self.num_images, image.png), sheets.NUM_SAMPLES)
         self._paths.append(file.path)
         self.num_images += 1

@@ -1,4 +1,4 @@
-"""Images that look the same: a perceptual hash, and a search for near ones that does not compare all with all.
+"""Images that look the same: a perceptual hash, a search for near ones, and a comparison in colour that decides.
 
 The hash is the sign pattern of the 256 lowest frequencies of an image's grey levels, each against their median, so it
 survives another size, another compression and other brightness. 256 bits, because the 64 that are usual cannot tell
@@ -6,19 +6,28 @@ aligned faces apart: with them some different people differ by no more than copi
 numbers are whole, so the hash is the same on every machine; a cosine transform in floating point would leave the signs
 of a symmetric image to rounding.
 
+The hash is blind to colour and to thin lines: two drawn people who differ in their hair colour, glasses or mouth have
+the same one (docs/results/near_duplicates.md). So images with near hashes count as near duplicates only if their
+thumbnails agree cell by cell, after differences of brightness and contrast, which the whole image shares, are taken
+out.
+
 The search rests on the pigeonhole principle: two hashes that differ in at most d bits agree in one of d + 1 pieces. For
-each piece it keeps a table from value to images, as chains in flat arrays: 0.2 KB an image, and a few dozen images
-to compare with for each new one among 100,000.
+each piece it keeps a table from value to images, as chains in flat arrays: 0.2 KB an image, beside its thumbnail of
+0.8 KB, and a few dozen images to compare with for each new one among 100,000.
 """
 
 import functools
 from array import array
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Float64, UInt8
 from PIL import Image
 
 HASH_BITS = 256
+THUMBNAIL_SIDE = 16  # cells
+THUMBNAIL_BYTES = THUMBNAIL_SIDE**2 * 3
+MAX_CELL_DIFFERENCE = 16.0  # levels, between thumbnails of near duplicates: docs/results/near_duplicates.md
+MAX_CONTRAST_RATIO = 4 / 3  # of near duplicates
 
 _SIDE = 32  # pixels of the grey image that is transformed
 _FREQUENCIES = 16  # in each direction: 16 x 16 = HASH_BITS
@@ -43,34 +52,71 @@ def hash_bytes(phash: int) -> bytes:
     return phash.to_bytes(HASH_BITS // 8, "big")
 
 
+def thumbnail(image: Image.Image) -> bytes:
+    """Return the mean colours of an RGB image's cells, row by row, `THUMBNAIL_BYTES` bytes."""
+    return image.resize((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.Resampling.BOX).tobytes()
+
+
+def thumbnail_levels(data: bytes) -> UInt8[np.ndarray, "16 16 3"]:
+    """Return a thumbnail as levels of red, green and blue."""
+    return np.frombuffer(data, np.uint8).reshape(THUMBNAIL_SIDE, THUMBNAIL_SIDE, 3)
+
+
+def cell_difference(one: bytes, other: bytes) -> float:
+    """Return the largest difference of two thumbnails in a cell and channel, in levels.
+
+    Mean colours and contrasts, up to `MAX_CONTRAST_RATIO`, are made equal before.
+    """
+    x, y = (thumbnail_levels(data).astype(np.float64) for data in (one, other))
+    x, y = x - x.mean(axis=(0, 1)), y - y.mean(axis=(0, 1))
+    gain = float((x * y).sum() / max((y * y).sum(), 1.0))
+    gain = min(max(gain, 1 / MAX_CONTRAST_RATIO), MAX_CONTRAST_RATIO)
+    return float(np.abs(x - gain * y).max())
+
+
 class NearDuplicates:
-    """Finds, among the hashes that were added, one that differs in few bits."""
+    """Finds, among the images that were added, one that looks the same."""
 
     def __init__(self, max_distance: int) -> None:
-        """Set up for distances up to `max_distance` bits."""
+        """Set up for hashes that differ in up to `max_distance` bits."""
         self.max_distance = max_distance
         self._hashes: list[int] = []
+        self._thumbnails: list[bytes] = []
         num_pieces = max_distance + 1
         ends = [HASH_BITS * (index + 1) // num_pieces for index in range(num_pieces)]
         lengths = [end - start for start, end in zip([0, *ends], ends, strict=False)]
         self._pieces = [(end - length, (1 << length) - 1) for end, length in zip(ends, lengths, strict=True)]
         self._chains = [_Chains(min(length, _MAX_TABLE_BITS)) for length in lengths]
 
-    def find(self, phash: int) -> int | None:
-        """Return which hash (0: the first added) is nearest, the earliest of several; None: none is near enough."""
-        best, best_distance = None, self.max_distance + 1
+    def find(self, phash: int, colours: bytes) -> int | None:
+        """Return which image (0: the first added) looks the same; None: none does.
+
+        Of several it is the one with the nearest hash, and of these the earliest.
+
+        Args:
+            colours: the image's `thumbnail`.
+        """
+        for _, number in sorted(self._near(phash)):
+            if cell_difference(self._thumbnails[number], colours) <= MAX_CELL_DIFFERENCE:
+                return number
+        return None
+
+    def add(self, phash: int, colours: bytes) -> None:
+        """Add an image; its number is how many were added before."""
+        self._hashes.append(phash)
+        self._thumbnails.append(colours)
+        for (shift, mask), chains in zip(self._pieces, self._chains, strict=True):
+            chains.append(phash >> shift & mask)
+
+    def _near(self, phash: int) -> set[tuple[int, int]]:
+        """Return the distance and number of every near hash."""
+        found = set()
         for (shift, mask), chains in zip(self._pieces, self._chains, strict=True):
             for number in chains.with_value(phash >> shift & mask):
                 distance = (self._hashes[number] ^ phash).bit_count()
-                if distance < best_distance or (distance == best_distance and best is not None and number < best):
-                    best, best_distance = number, distance
-        return best
-
-    def add(self, phash: int) -> None:
-        """Add a hash; its number is how many were added before."""
-        self._hashes.append(phash)
-        for (shift, mask), chains in zip(self._pieces, self._chains, strict=True):
-            chains.append(phash >> shift & mask)
+                if distance <= self.max_distance:
+                    found.add((distance, number))
+        return found
 
 
 class _Chains:

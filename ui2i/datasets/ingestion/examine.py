@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image, features
 from PIL import __version__ as pillow_version
 
-from ui2i.datasets.ingestion.duplicates import perceptual_hash
+from ui2i.datasets.ingestion.duplicates import perceptual_hash, thumbnail
 from ui2i.files import sha256_bytes
 from ui2i.images import Box, encode_png
 from ui2i.images.alignment import Point
@@ -46,6 +46,7 @@ class PreparedImage(NamedTuple):
     crop: Box
     corners: tuple[Point, ...] | None
     phash: int
+    thumbnail: bytes
     level_sums: tuple[int, ...]  # of red, green and blue over all pixels
     level_squares: tuple[int, ...]  # the same of their squares
     png: bytes | None  # None: of an earlier dataset, in which it is not kept
@@ -113,7 +114,13 @@ class Examiner:
         contrasts = [contrast(sums, squares, num_pixels) for _, sums, squares in measured]
         images = tuple(
             PreparedImage(
-                square.crop, square.corners, perceptual_hash(square.image), sums, squares, encode_png(square.image)
+                square.crop,
+                square.corners,
+                perceptual_hash(square.image),
+                thumbnail(square.image),
+                sums,
+                squares,
+                encode_png(square.image),
             )
             for (square, sums, squares), deviation in zip(measured, contrasts, strict=True)
             if deviation >= self.config.min_contrast

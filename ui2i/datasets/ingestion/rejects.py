@@ -31,12 +31,12 @@ class RejectLog:
 
     def add(self, file: Examined, reason: str, detail: str, *, duplicate_of: str | None = None) -> None:
         """Note a whole file."""
-        self._add(file, reason, detail, duplicate_of, part=0, phash=None)
+        self._add(file, reason, detail, duplicate_of, part=0)
 
     def add_image(self, file: Examined, part: int, image: PreparedImage, *, duplicate_of: str) -> None:
         """Note one of a file's images as a near duplicate."""
         detail = f"{file.path} looks like {duplicate_of}"
-        self._add(file, "near_duplicate", detail, duplicate_of, part=part, phash=hash_bytes(image.phash))
+        self._add(file, "near_duplicate", detail, duplicate_of, part=part, image=image)
 
     def close(self) -> None:
         """Complete the file."""
@@ -54,7 +54,14 @@ class RejectLog:
         )
 
     def _add(
-        self, file: Examined, reason: str, detail: str, duplicate_of: str | None, *, part: int, phash: bytes | None
+        self,
+        file: Examined,
+        reason: str,
+        detail: str,
+        duplicate_of: str | None,
+        *,
+        part: int,
+        image: PreparedImage | None = None,
     ) -> None:
         assert reason in REASONS, reason
         self._counts[reason] += 1
@@ -67,7 +74,8 @@ class RejectLog:
             "height": file.height or None,
             "duplicate_of": duplicate_of,
             "part": part,
-            "phash": phash,
+            "phash": None if image is None else hash_bytes(image.phash),
+            "thumbnail": None if image is None else image.thumbnail,
             "file_format": file.file_format,
             "mode": file.mode,
             "detail": detail,

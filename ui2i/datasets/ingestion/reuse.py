@@ -129,6 +129,7 @@ def _kept_image(row: Mapping[str, Any], detail: Mapping[str, Any]) -> PreparedIm
         crop=(left, top, right, bottom),
         corners=None if flat is None else tuple(zip(flat[::2], flat[1::2], strict=True)),
         phash=int.from_bytes(detail["phash"], "big"),
+        thumbnail=detail["thumbnail"],
         level_sums=tuple(detail["level_sums"]),
         level_squares=tuple(detail["level_squares"]),
         png=row["png"],
@@ -136,4 +137,4 @@ def _kept_image(row: Mapping[str, Any], detail: Mapping[str, Any]) -> PreparedIm
 
 
 def _lost_image(row: Mapping[str, Any]) -> PreparedImage:
-    return PreparedImage((0, 0, 0, 0), None, int.from_bytes(row["phash"], "big"), (), (), None)
+    return PreparedImage((0, 0, 0, 0), None, int.from_bytes(row["phash"], "big"), row["thumbnail"], (), (), None)

@@ -5,7 +5,11 @@ from array import array
 from collections.abc import Sequence
 from typing import Any
 
+from ui2i.datasets.facing import facing_share
+from ui2i.datasets.ingestion.duplicates import thumbnail_levels
 from ui2i.datasets.ingestion.examine import Examined, PreparedImage
+
+MAX_FACING = 2000  # images by which a set's direction is judged
 
 
 class Statistics:
@@ -18,6 +22,7 @@ class Statistics:
         self._sizes = {name: array("q") for name in ("width", "height", "size_bytes")}
         self._sums = [0, 0, 0]
         self._squares = [0, 0, 0]
+        self._thumbnails: list[bytes] = []
 
     def add(self, file: Examined, image: PreparedImage) -> None:
         """Count an image of a file."""
@@ -28,11 +33,18 @@ class Statistics:
         for channel in range(3):
             self._sums[channel] += image.level_sums[channel]
             self._squares[channel] += image.level_squares[channel]
+        if len(self._thumbnails) < MAX_FACING:
+            self._thumbnails.append(image.thumbnail)
 
     def summary(self) -> dict[str, Any]:
-        """Return the figures, ready for JSON: of the source files, and of the levels (0 to 255) of the images."""
+        """Return the figures, ready for JSON.
+
+        They are of the source files and of the levels (0 to 255) of the images. `facing_share` is that of the first
+        `MAX_FACING` images.
+        """
         total = self._num_pixels * len(self._sizes["width"])
         means = [value / total for value in self._sums]
+        share = facing_share([thumbnail_levels(data) for data in self._thumbnails])
         variances = [square / total - mean**2 for square, mean in zip(self._squares, means, strict=True)]
         return {
             "formats": dict(sorted(self._formats.items())),
@@ -40,6 +52,7 @@ class Statistics:
             **{name: _spread(values) for name, values in self._sizes.items()},
             "channel_mean": [round(mean, 3) for mean in means],
             "channel_std": [round(max(0.0, variance) ** 0.5, 3) for variance in variances],
+            "facing_share": None if share is None else round(share, 3),
         }
 
 
