@@ -96,7 +96,7 @@ def columns_(
     context: typer.Context,
     table: Annotated[
         str | None,
-        typer.Argument(metavar="[TABLE]", help="Name from `ui2i tables list`, or kind of table. Default: all kinds."),
+        typer.Argument(metavar="TABLE", help="Name from `ui2i tables list`, or kind of table. Default: all kinds."),
     ] = None,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print the page docs/columns.md.")] = False,
 ) -> None:

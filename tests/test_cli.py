@@ -159,7 +159,7 @@ def test_help_shows_examples_of_the_command(ui2i, command):
 
 def test_every_command_is_tested_for_its_help(ui2i):
     listed = ui2i("--help")[1].split("Commands:\n")[1].split("\n\n")[0]
-    assert {line.split()[0] for line in listed.splitlines()} == {command[0] for command in COMMANDS}
+    assert set(re.findall(r"(?m)^  (\S+)", listed)) == {command[0] for command in COMMANDS}
 
 
 def test_help_imports_nothing_heavy():
@@ -427,6 +427,7 @@ def test_every_option_of_translate_is_in_the_request(ui2i, images, tmp_path, mon
         steps=11,
         start="encoder",
         framing="fit",
+        strict=True,
         force=True,
     )
     with pytest.raises(ReachedFlowError):
@@ -435,8 +436,11 @@ def test_every_option_of_translate_is_in_the_request(ui2i, images, tmp_path, mon
             "--variant", "FC-FT", "--swap-resolution", 8, "--swap-resolution", 16, "--swap-mode", "blend", "--psi", 0.5,
             "--styles", 2, "--seed", 7, "--reference", images / "0.png", "--style-layers", 3, "--direction", 1,
             "--direction", 2, "--strength=-1.5", "--strength", 2, "--method", "w_plus", "--steps", 11, "--start",
-            "encoder", "--framing", "fit", "--force",
+            "encoder", "--framing", "fit", "--strict", "--force",
         )  # fmt: skip
     assert seen == [expected]
+    with pytest.raises(ReachedFlowError):
+        ui2i("translate", images, "--domain", "cartoon", "--out", tmp_path / "out", "--only", "best")
+    assert seen[1].only == "best"  # there is one variant then
     left_out = [field.name for field in dataclasses.fields(expected) if getattr(expected, field.name) == field.default]
-    assert left_out == [], "an option that this test does not set"
+    assert left_out == ["only"], "an option that this test does not set"

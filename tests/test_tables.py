@@ -47,7 +47,7 @@ SCHEMAS = {
 # Of names, types and nullability. A schema that changes needs another version, and then another line here.
 FINGERPRINTS = {
     ("distance", 3): "e3d6628d8414511b",
-    ("translation", 3): "63b74cd68e7c3f3a",
+    ("translation", 4): "7b9b2cbc3eebc79b",
     ("truth", 2): "2f740a8219562fec",
     ("kept", 2): "1b714b6ba6c990a0",
     ("training", 2): "8dabf700af57114c",
@@ -287,20 +287,33 @@ def first_distance_schema() -> pa.Schema:
     return as_of_old(DISTANCE_SCHEMA, 1, added)
 
 
+DOMAIN_CHECK = {"domain_distance", "looks_like_source", "domain_reference", "reconstructs_as_source"}
+ADDED = {"translation": DOMAIN_CHECK}  # columns that tables with the old names did not have
 OLD = [(name, version) for name, version in OLD_FINGERPRINTS if (name, version) not in FINGERPRINTS]
 
 
 @pytest.mark.parametrize(("name", "version"), OLD)
 def test_tables_with_the_names_of_old_are_read(tmp_path: Path, name: str, version: int) -> None:
     path, schema = tmp_path / "table.parquet", SCHEMAS[name]
-    old = as_of_old(schema, version)
+    old = as_of_old(schema, version, ADDED.get(name, ()))
     assert fingerprint(old) == OLD_FINGERPRINTS[name, version]
     write_table(path, [row(old)], old)
     frame = read_table(path, schema)
     assert list(frame.columns) == schema.names
-    assert list(frame.iloc[0]) == list(row(old).values())
+    names = [RENAMED_COLUMNS.get(column, column) for column in old.names]
+    assert list(frame[names].iloc[0]) == list(row(old).values())
     append_rows(path, [row(schema, 1)], schema)
     assert pq.read_schema(path) == schema
+
+
+def test_a_translation_without_a_domain_check_is_read(tmp_path: Path) -> None:
+    path, fields = tmp_path / "table.parquet", [it for it in TRANSLATION_SCHEMA if it.name not in DOMAIN_CHECK]
+    old = pa.schema(fields, metadata={"table": "translation", "schema_version": "3"})
+    assert fingerprint(old) == "63b74cd68e7c3f3a"
+    write_table(path, [row(old)], old)
+    frame = read_table(path, TRANSLATION_SCHEMA)
+    assert list(frame[old.names].iloc[0]) == list(row(old).values())
+    assert frame[sorted(DOMAIN_CHECK)].isna().all(axis=None)
 
 
 def test_the_kind_of_inputs_has_its_new_name(tmp_path: Path) -> None:
