@@ -330,13 +330,14 @@ def test_a_damaged_length(tmp_path: Path, row: int) -> None:
 
 def test_descriptors_are_closed(path: Path) -> None:
     def num_open() -> int:
-        return len(list(Path("/proc/self/fd").iterdir()))
+        targets = [os.path.realpath(descriptor) for descriptor in Path("/proc/self/fd").iterdir()]
+        return sum(target.startswith(f"{path.resolve()}/") for target in targets)
 
-    before = num_open()
+    assert num_open() == 0
     dataset = PreparedDataset(path)
-    assert num_open() > before
+    assert num_open() > 0
     del dataset
-    assert num_open() == before
+    assert num_open() == 0
 
 
 def test_large_images_as_ingest_writes_them(tmp_path: Path) -> None:
