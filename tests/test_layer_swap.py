@@ -184,7 +184,7 @@ NAMES = {
     "FT-LS16-torgb": SwapConfig(resolution=16, torgb_from="source"),
     "FC-FT-LS8-blend": SwapConfig(resolution=8, mode="blend"),
     "FC-FT-LS8-blend0.5-torgb": SwapConfig(resolution=8, mode="blend", blend_width=0.5, torgb_from="source"),
-    "FT-LS8-blend1e-05": SwapConfig(resolution=8, mode="blend", blend_width=1e-5),
+    "FT-LS16-blend1e-05": SwapConfig(resolution=16, mode="blend", blend_width=1e-5),  # all but LS16 of weights
     "scratch-LS4-features": SwapConfig(resolution=4, mode="features"),
 }
 

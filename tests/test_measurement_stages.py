@@ -142,8 +142,8 @@ def test_a_variant_is_named_as_it_was_made_whatever_params_say_by_now(project, u
 @pytest.mark.parametrize(
     ("models", "message"),
     [
-        (["face"], "expected two or more different ones"),
-        (["face", "face"], "expected two or more different ones"),
+        (["face"], "expected at least two different ones"),
+        (["face", "face"], "expected at least two different ones"),
         (["face", "cartoon/FT-LS8"], "cartoon has no model 'FT-LS8', expected one of FC-FT, FT, FC-FT-LS8, FC-FT-LS16"),
         (["face", "cartoons/FT"], "did you mean 'cartoon'"),
         (["face", "absent.safetensors"], "absent.safetensors does not exist"),

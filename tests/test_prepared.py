@@ -106,7 +106,7 @@ def test_no_dataset(tmp_path: Path) -> None:
     [
         (lambda text: text[:50], "corrupt"),
         (lambda text: "[]", "schema version None"),
-        (lambda text: text.replace('"schema_version": 2', '"schema_version": 99'), "schema version 99"),
+        (lambda text: text.replace('"schema_version": 3', '"schema_version": 99'), "schema version 99"),
         (lambda text: text.replace('"num_train"', '"num_trains"'), "corrupt"),
         (lambda text: text.replace('"num_images": 40', '"num_images": 41'), "do not match"),
         (lambda text: text.replace('"dataset_sha256": "', '"dataset_sha256": "0'), "do not match"),

@@ -86,8 +86,8 @@ def test_what_cannot_be_added(project, tmp_path):
     (tmp_path / "list.txt").write_text("gone.png\n")
     (tmp_path / "empty.txt").write_text("# nothing\n")
     for name, message in (
-        ("fake.tar", "no archive that is known"),
-        ("fake.parquet", "no archive that is known"),
+        ("fake.tar", "is not a supported archive"),
+        ("fake.parquet", "is not a supported archive"),
         ("list.txt", r"lists gone\.png, which does not exist"),
         ("empty.txt", "list of images is empty"),
         ("nowhere.tar", "does not exist"),
