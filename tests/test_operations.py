@@ -165,7 +165,8 @@ def test_the_codes_of_a_folder_are_found_in_parts_first(project, monkeypatch, tm
         return StageOutcome(name, "ran", 1.0, ())
 
     monkeypatch.setattr(stages, "run_command", run)
-    monkeypatch.setattr(pipeline, "show_contact_sheet", lambda *_: None)
+    for shown in ("show_contact_sheet", "tell_translation"):
+        monkeypatch.setattr(pipeline, shown, lambda *_: None)
     flow = pipeline.translate.with_options(task_runner=ThreadPoolTaskRunner(max_workers=2))
     request = {"images": str(tmp_path), "domain": "cartoon", "out": str(tmp_path / "out")}  # as a server gets it
     flow(request, project=str(project.root))
@@ -227,7 +228,7 @@ def test_a_stage_s_lines_and_its_end_are_in_the_run_s_log(project, monkeypatch):
 
     monkeypatch.setattr(stages, "run_stage", run)
     pipeline.pretrain("face", project=str(project.root))
-    APILogHandler.flush()
+    APILogHandler().flush()
     with get_client(sync_client=True) as client:
         lines = [log.message for log in client.read_logs(limit=200)]
     assert "draw@face says something" in lines
