@@ -68,7 +68,8 @@ def wrapped(text: str) -> str:
 def blocks(columns: Sequence[str], rows: Rows, room: int) -> str:
     """Return each row as lines of `column  value`, with an empty line between rows.
 
-    A word that is longer than a line stays whole: the terminal wraps it, and it can be copied.
+    A word that does not fit beside its column's name, such as an address, stands below it. One that is longer than a
+    line stays whole: the terminal wraps it, and it can be copied.
     """
     margin = max(map(len, columns)) + GAP
     return "\n\n".join(
@@ -83,6 +84,8 @@ def is_number(text: str) -> bool:
 
 
 def _line(column: str, value: str, margin: int, room: int) -> str:
+    if room - margin < _word_length(value) <= room - GAP:
+        return f"{column}\n" + textwrap.indent(_line("", value, 0, room - GAP), " " * GAP)
     wrapped = textwrap.wrap(value, max(room - margin, UNBROKEN), break_long_words=False, break_on_hyphens=False) or [""]
     return f"{column:<{margin}}" + f"\n{'':<{margin}}".join(wrapped)
 

@@ -15,6 +15,7 @@ from test_measurement_stages import project as project
 from test_measurement_stages import trained as trained
 from test_measurement_stages import ui2i as ui2i
 from test_tasks import run
+from tiny_project import write_images
 
 from experiments.paper.tables import Cell, PaperTable
 from experiments.paper.tables.html import paper_table
@@ -178,7 +179,7 @@ def test_chromium_renders_sorts_and_reports_no_error(tmp_path, width):
     assert seen["overflow"] <= 0, "the page is no wider than the screen"
     assert seen["tooWide"] == []
     assert (seen["expanded"], seen["small"]) == ("true", 1.0)
-    assert seen["large"] >= 2.5, "a click enlarges a sheet"
+    assert seen["large"] > 2.4, "a click enlarges a sheet"  # 2.5, less a scroll bar
 
 
 # The command
@@ -212,12 +213,15 @@ def test_the_report_of_a_project(project, ui2i):
 
 
 def test_the_worst_translations_come_first(project, ui2i):
-    assert run(project, "distance", "cartoon") == 0
-    assert run(project, "translate", "cartoon") == 0
+    write_images(project.raw("face"), count=40, seed=1)
+    for stage, name in (("ingest", "face"), ("distance", "cartoon"), ("translate", "cartoon")):
+        assert run(project, stage, name) == 0
     status, _, _ = ui2i("report")
     assert status == 0
     page = (project.data_dir / "tables" / "report.html").read_text()
-    cards = page[page.index("the worst reconstruction (SSIM) first: 2 of 2") :]
+    title = re.search(r"the worst reconstruction \(SSIM\) first: (\d+) of \1", page)
+    assert title is not None
+    cards = page[title.end() :]
     values = [float(value) for value in re.findall(r"<figcaption>[^<]*SSIM (-?[\d.]+)</figcaption>", cards)]
-    assert len(values) == 2 and values == sorted(values)
+    assert len(values) == int(title[1]) > 1 and values == sorted(values)
     assert re.findall(r"<small>([^<]*)</small>", cards)[:3] == ["input", "reconstruction", "FC-FT"]
