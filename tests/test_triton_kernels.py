@@ -16,6 +16,7 @@ IS_INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
 interpreted = pytest.mark.skipif(not IS_INTERPRETED, reason="run by test_in_the_interpreter in a process of its own")
 
 
+@pytest.mark.slow  # a minute
 @pytest.mark.skipif(IS_INTERPRETED, reason="starts the others")
 def test_in_the_interpreter() -> None:
     """Triton decides at its import whether it interprets."""
