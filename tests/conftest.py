@@ -10,6 +10,7 @@ from typing import TypeVar
 import numpy as np
 import pytest
 import torch
+from hypothesis import settings
 from PIL import Image
 from torch import nn
 
@@ -22,6 +23,10 @@ from ui2i.settings import IngestConfig, NetworkConfig, PerceptualConfig
 
 # Bit-exact comparisons need one order of summation, and two threads gain nothing at these sizes.
 torch.set_num_threads(1)
+
+# No test depends on how fast a machine is, or on what else runs on it.
+settings.register_profile("ui2i", deadline=None)
+settings.load_profile("ui2i")
 
 # A shell starts what runs in the background, such as a CI job, with interrupts ignored. Processes of the tests would
 # inherit that, and those that wait for a Ctrl-C would wait for ever.

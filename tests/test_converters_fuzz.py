@@ -38,12 +38,9 @@ from ui2i.converters.torch_pickling import tensor
 from ui2i.errors import CheckpointError
 
 SECONDS = float(os.environ.get("UI2I_FUZZ_SECONDS", "600"))
-SHORT = settings(
-    max_examples=60, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
-)
+SHORT = settings(max_examples=60, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
 LONG = settings(
     max_examples=100,
-    deadline=None,
     database=None,
     suppress_health_check=list(HealthCheck),
     phases=[Phase.generate],

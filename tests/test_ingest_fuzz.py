@@ -83,7 +83,7 @@ CONFIGS = st.builds(
 
 
 @given(image_files(), CONFIGS)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_one_image_gives_a_square_or_a_reason(data: bytes, config: IngestConfig) -> None:
     examined = Examiner(config)(Unread("a", len(data), data, None))
     upright = load_image(data, background=config.background)
@@ -128,7 +128,7 @@ def check_padding(pixels: np.ndarray, aspect: float, background: str) -> None:
 
 
 @given(st.lists(image_files(), min_size=1, max_size=8), CONFIGS)
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 def test_every_file_is_in_the_dataset_or_among_the_rejects(files: list[bytes], config: IngestConfig) -> None:
     with tempfile.TemporaryDirectory() as place:
         root, out = Path(place, "raw"), Path(place, "out")
