@@ -1,6 +1,5 @@
 """What commands print at the end: tables, and the paths of their results."""
 
-import shutil
 import sys
 import textwrap
 from collections.abc import Iterable, Sequence
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from flows.display import duration
 from ui2i.names import printable
+from ui2i.translation_files import SHEET_NAME
 
 if TYPE_CHECKING:
     from flows.services.runs import Run
@@ -30,7 +30,7 @@ def print_results(project: "Project", domain: str) -> None:
         {
             "distance table": project.distance_table(domain),
             "same latents, all models": project.shared_samples(domain),
-            "contact sheet": project.translations(domain) / "contact_sheet.png",
+            "contact sheet": project.translations(domain) / SHEET_NAME,
             "checkpoints": project.checkpoint(domain),
             "variants": project.variants(domain),
         }
@@ -104,9 +104,10 @@ def print_bold(text: str) -> None:
 
 def print_translation(translations: Path) -> None:
     """Print what a run of `translate` did, what came of its images, and what to do next."""
+    from cli import layout
     from tasks.requests.translation_summary import read_summary
 
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else sys.maxsize
+    width = layout.terminal_width() or sys.maxsize
     wrapper = textwrap.TextWrapper(width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
     for line in read_summary(translations).lines():
         print(wrapper.fill(printable(line)))

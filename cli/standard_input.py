@@ -9,7 +9,6 @@ from pathlib import Path
 from ui2i.errors import DataError
 
 STANDARD_INPUT = "-"
-MAX_BYTES = 1 << 28  # of one image, or of a list
 
 
 @contextlib.contextmanager
@@ -24,11 +23,12 @@ def given_path(path: Path) -> Iterator[Path]:
         return
     if sys.stdin.isatty():
         raise DataError("standard input is a terminal, expected a list of paths or an image; pipe it in")
+    from ui2i.images.decoding import MAX_FILE_BYTES
     from ui2i.images.file_signatures import recognize
 
-    data = sys.stdin.buffer.read(MAX_BYTES + 1)
-    if not data or len(data) > MAX_BYTES:
-        came = f"over {MAX_BYTES:,} bytes" if data else "nothing"
+    data = sys.stdin.buffer.read(MAX_FILE_BYTES + 1)
+    if not data or len(data) > MAX_FILE_BYTES:
+        came = f"over {MAX_FILE_BYTES:,} bytes" if data else "nothing"
         raise DataError(f"standard input holds {came}, expected a list of paths or an image; write it to a file")
     kind = recognize(data)
     with tempfile.TemporaryDirectory(prefix="ui2i-") as folder:

@@ -8,6 +8,7 @@ import typer
 
 from cli.epilog import examples
 from cli.terminal import session
+from ui2i.translation_files import SHEET_NAME
 
 if TYPE_CHECKING:
     from tasks.requests.translation_request import TranslationRequest
@@ -158,7 +159,7 @@ def _translate(context: typer.Context, request: "TranslationRequest") -> None:
         outcomes = pipeline.translate(request, project=str(project.root))
     print_outcomes(outcomes)
     print_translation(out)
-    print_paths({"translations": out, "contact sheet": out / "contact_sheet.png"})
+    print_paths({"translations": out, "contact sheet": out / SHEET_NAME})
 
 
 def _check_images(images: Path) -> None:

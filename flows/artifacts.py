@@ -22,8 +22,8 @@ from tasks.running.lock_file import LOCK_FILE, read_outputs
 from ui2i.data_uris import image_uri
 from ui2i.files import sha256_file
 from ui2i.provenance import git_commit
+from ui2i.translation_files import SHEET_NAME
 
-SHEET_NAME = "contact_sheet.png"
 SHEET_WIDTH, SHEET_BYTES = 1200, 300_000  # pixels and bytes of a sheet on a page; the server's database holds each
 UPDATE_INTERVAL_SECONDS = 5.0  # each update is a request
 

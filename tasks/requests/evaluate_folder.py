@@ -21,14 +21,12 @@ from ui2i.errors import ConfigError, DataError
 from ui2i.files import sha256_file, sha256_listing
 from ui2i.progress import Progress, no_progress
 from ui2i.settings import to_mapping
+from ui2i.translation_files import MANIFEST_NAME, RECONSTRUCTION
 
 if TYPE_CHECKING:
     from ui2i.datasets.prepared import PreparedDataset
     from ui2i.images.framing import Framer
     from ui2i.metrics.image_sets import ImageSet
-
-MANIFEST_NAME = "manifest.parquet"  # of translations; ui2i.translation would import torch
-RECONSTRUCTION = "reconstruction"
 
 
 Pairs = dict[Path, int]  # an output -> the place of its input, -1: not asked for

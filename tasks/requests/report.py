@@ -10,6 +10,7 @@ from tasks.project.experiment import installed_experiments
 from tasks.project.params import Params, load_params
 from tasks.project.paths import Project
 from ui2i.errors import DataError
+from ui2i.translation_files import SHEET_NAME
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
     from ui2i.report import Section
 
-CONTACT_SHEET_NAME = "contact_sheet.png"
 MAX_CARD_BYTES = 60_000  # of each image of a gallery
 
 _Read = Callable[..., "pd.DataFrame"]  # `ui2i.tables.read_table`
@@ -63,7 +63,7 @@ def _overview(project: Project, params: Params, read: _Read) -> "Iterator[Markup
 
     rows = []
     for domain in params.domains:
-        sheet = project.translations(domain) / CONTACT_SHEET_NAME
+        sheet = project.translations(domain) / SHEET_NAME
         if sheet.is_file():
             yield image(sheet, f"{domain}: images, their reconstructions and translations; click to enlarge")
         if project.distance_table(domain).is_file():

@@ -6,15 +6,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tasks.requests.evaluate_folder import MANIFEST_NAME, RECONSTRUCTION
 from ui2i.datasets.manifest import REJECTS_NAME
 from ui2i.images.left_out import REASONS, LeftOut, read_left_out
 from ui2i.markdown import markdown_table
 from ui2i.names import printable
 from ui2i.tables import TRANSLATION_SCHEMA, read_parquet, read_rows
+from ui2i.translation_files import LEFT_OUT_NAME, MANIFEST_NAME, RECONSTRUCTION, SHEET_NAME
 
-LEFT_OUT_NAME = "left-out.json"
-SHEET_NAME = "contact_sheet.png"
 DOCS = "docs/domain_check.md"
 NUM_WORST = 3
 

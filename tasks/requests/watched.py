@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from tasks.requests.evaluate_folder import MANIFEST_NAME
 from ui2i.datasets.manifest import REJECTS_NAME
 from ui2i.tables import TRANSLATION_SCHEMA, read_parquet, read_rows
+from ui2i.translation_files import MANIFEST_NAME
 
 
 def files_done(out: Path) -> set[str]:

@@ -37,13 +37,13 @@ def worst_translations(project: Project, params: Params, domain: str) -> tuple[l
         DataError: a table is damaged.
     """
     from ui2i.tables import TRANSLATION_SCHEMA, TRUTH_SCHEMA, read_rows
-    from ui2i.translation.outputs import RECONSTRUCTION
+    from ui2i.translation_files import MANIFEST_NAME, RECONSTRUCTION
 
     folder = project.translations(domain)
-    if not (folder / "manifest.parquet").is_file():
+    if not (folder / MANIFEST_NAME).is_file():
         return [], 0
     by_index: dict[int, list[dict[str, Any]]] = {}
-    for row in read_rows(folder / "manifest.parquet", TRANSLATION_SCHEMA):
+    for row in read_rows(folder / MANIFEST_NAME, TRANSLATION_SCHEMA):
         by_index.setdefault(row["index"], []).append(row)
     truth = read_rows(project.truth_table(domain), TRUTH_SCHEMA) if project.truth_table(domain).is_file() else []
     scores = _mean_scores(truth)

@@ -17,8 +17,7 @@ from ui2i.settings.bounds import CountOrNone, Seed, Truncation, Whole
 from ui2i.translation.edits import semantic_step
 from ui2i.translation.family import check_family
 from ui2i.translation.styles import mix_styles, sample_style
-
-RECONSTRUCTION = "reconstruction"
+from ui2i.translation_files import RECONSTRUCTION
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,9 +22,10 @@ def translation_sheet(results: Results, domain: str) -> np.ndarray:
     """Return the first translated images (not cherry-picked), one per row."""
     from ui2i.contact_sheet import Row, contact_sheet
     from ui2i.tables import TRANSLATION_SCHEMA, read_table
+    from ui2i.translation_files import MANIFEST_NAME
 
     folder = results.project.translations(domain)
-    table = read_table(folder / "manifest.parquet", TRANSLATION_SCHEMA)
+    table = read_table(folder / MANIFEST_NAME, TRANSLATION_SCHEMA)
     paths = list(dict.fromkeys(table["input_path"]))[:NUM_ROWS]
     columns = dict(_columns(results, domain, folder, table, paths))
     rows = [Row("", np.stack([images[place] for images in columns.values()])) for place in range(len(paths))]

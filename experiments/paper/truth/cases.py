@@ -14,8 +14,8 @@ from ui2i.datasets.prepared import PreparedDataset
 from ui2i.errors import DataError
 from ui2i.images import load_image
 from ui2i.tables import TRANSLATION_SCHEMA, read_table
-from ui2i.translation.folder import MANIFEST_NAME
 from ui2i.translation.outputs import RECONSTRUCTION
+from ui2i.translation_files import MANIFEST_NAME
 
 if TYPE_CHECKING:
     import pandas as pd
