@@ -22,10 +22,11 @@ def run_name(flow: str, parameters: Mapping[str, Any]) -> str:
         flow: its name, such as `re-evaluate`.
         parameters: of the run, as Python or JSON has them.
 
-    >>> run_name("re-evaluate", {"domains": ["cartoon", "anime"]})
-    're-evaluate cartoon, anime'
-    >>> run_name("train-encoder", {"base": "face"})
-    'train-encoder face'
+    Examples:
+        >>> run_name("re-evaluate", {"domains": ["cartoon", "anime"]})
+        're-evaluate cartoon, anime'
+        >>> run_name("train-encoder", {"base": "face"})
+        'train-encoder face'
     """
     if flow == "translate":
         request = parameters.get("request")

@@ -6,6 +6,7 @@ from collections.abc import Collection
 from datetime import UTC, datetime
 from pathlib import Path
 
+from tasks.models.model_folder import GENERATOR_FILE
 from tasks.project.params import load_params
 from tasks.project.paths import Project
 from tasks.running.dvc_stages import domain_stages
@@ -63,7 +64,7 @@ def _trained(folder: Path) -> datetime | None:
     """Return when a model was made, as its card says, or else its file."""
     from safetensors import SafetensorError, safe_open
 
-    path = folder / "generator.safetensors"
+    path = folder / GENERATOR_FILE
     try:
         with safe_open(path, framework="numpy") as file:
             card = json.loads((file.metadata() or {})["ui2i"])["card"]

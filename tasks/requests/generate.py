@@ -30,8 +30,9 @@ def parse_seeds(text: str) -> list[int]:
     Raises:
         ConfigError: it names none, or too many.
 
-    >>> parse_seeds("0-3,7")
-    [0, 1, 2, 3, 7]
+    Examples:
+        >>> parse_seeds("0-3,7")
+        [0, 1, 2, 3, 7]
     """
     seeds: dict[int, None] = {}
     for part in text.split(","):
