@@ -1,6 +1,7 @@
 """Networks and images small enough for a test, and the place of the shared fixtures."""
 
 import lzma
+import os
 import shutil
 import signal
 from collections.abc import Iterator
@@ -21,8 +22,10 @@ from ui2i.networks.generator import Generator
 from ui2i.perceptual import Perceptual, load_perceptual
 from ui2i.settings import IngestConfig, NetworkConfig, PerceptualConfig
 
-# Bit-exact comparisons need one order of summation, and two threads gain nothing at these sizes.
+# Bit-exact comparisons need one order of summation, and two threads gain nothing at these sizes. Processes that
+# tests start inherit the variable: two threads of each would wait for those of the tests beside them.
 torch.set_num_threads(1)
+os.environ["OMP_NUM_THREADS"] = "1"
 
 # No test depends on how fast a machine is, or on what else runs on it.
 settings.register_profile("ui2i", deadline=None)

@@ -338,8 +338,7 @@ def test_a_server_that_does_not_answer_is_one_line(ui2i, monkeypatch):
 
 def embedded_environment():
     """The environment of somebody who has never heard of Prefect."""
-    mine = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
-    return mine | {"OMP_NUM_THREADS": "1"}
+    return {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
 
 
 def test_pretrain_without_a_server(project, images):

@@ -103,7 +103,7 @@ def test_an_interruption_while_a_process_starts_is_silent_too(tmp_path: Path) ->
 
 def _start(folder: Path) -> subprocess.Popen[str]:
     (folder / "program.py").write_text(PROGRAM)
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1]), "OMP_NUM_THREADS": "1"}
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
     return subprocess.Popen(
         [sys.executable, "program.py"],
         cwd=folder,

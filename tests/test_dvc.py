@@ -30,11 +30,6 @@ from ui2i.errors import ConfigError
 pytestmark = pytest.mark.filterwarnings("ignore:_NoneStep.value:DeprecationWarning:dvc")
 
 
-@pytest.fixture(autouse=True)
-def _one_thread(monkeypatch):
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-
-
 @pytest.fixture(scope="module")
 def built(tmp_path_factory):
     """A project in which `dvc repro` has made everything."""

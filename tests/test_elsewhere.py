@@ -32,8 +32,7 @@ def git(project, *arguments):
     subprocess.run(command, cwd=project.root, check=True, capture_output=True)
 
 
-def test_a_second_clone_pulls_and_reruns_nothing(tmp_path, monkeypatch):
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+def test_a_second_clone_pulls_and_reruns_nothing(tmp_path):
     first = make_project(tmp_path / "first")
     write_base(first)
     (first.root / ".dvc").mkdir()
@@ -61,7 +60,6 @@ def test_a_second_clone_pulls_and_reruns_nothing(tmp_path, monkeypatch):
 @pytest.fixture
 def prefect(tmp_path, monkeypatch):
     monkeypatch.setenv("DO_NOT_TRACK", "1")
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
     settings = {PREFECT_HOME: tmp_path / "home", PREFECT_SERVER_ANALYTICS_ENABLED: False}
     with temporary_settings(settings), prefect_test_harness(server_startup_timeout=300):
         yield

@@ -6,8 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[1]
-SMALL = {"QUICKSTART_KIMG": "0.032", "QUICKSTART_IMAGES": "48", "QUICKSTART_STEPS": "2", "OMP_NUM_THREADS": "1"}
+SMALL = {"QUICKSTART_KIMG": "0.032", "QUICKSTART_IMAGES": "48", "QUICKSTART_STEPS": "2"}
 CHECKS = """
 assert sheet.size[0] > 8 * 128 and len(distances) == 3
 assert len(list(translated.glob("*-FC-FT-LS8.png"))) == 4
@@ -16,6 +18,7 @@ import shutil; shutil.rmtree(workspace)
 """
 
 
+@pytest.mark.slow
 def test_the_quickstart_runs(tmp_path: Path) -> None:
     cells = json.loads((ROOT / "examples" / "quickstart.ipynb").read_text(encoding="utf-8"))["cells"]
     code = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")

@@ -88,7 +88,6 @@ def operated(projects, monkeypatch):
     project = projects[1]
     for name in [name for name in os.environ if name.startswith("PREFECT_")]:
         monkeypatch.delenv(name)
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
     monkeypatch.setenv("PREFECT_HOME", str(project.root / ".prefect"))
     monkeypatch.setenv("DO_NOT_TRACK", "1")
     monkeypatch.setenv("PREFECT_WORKER_QUERY_SECONDS", "2")

@@ -85,7 +85,7 @@ def test_processes_end_with_the_one_that_started_them(tmp_path: Path) -> None:
     write(tmp_path / "raw", ["slow.png", "z.png"])
     (tmp_path / "program.py").write_text(PROGRAM)
     paths = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"}
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
     program = subprocess.Popen([sys.executable, "program.py"], cwd=tmp_path, env=environment)
     try:
         children = wait_for(lambda: started_workers(program.pid), seconds=60)

@@ -48,7 +48,7 @@ def environment():
         f"GIT_{who}_{what}": "test@example.invalid" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")
     }
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    return own | people | {"PATH": path, "OMP_NUM_THREADS": "1", "PREFECT_SERVER_API_PORT": "0"}
+    return own | people | {"PATH": path, "PREFECT_SERVER_API_PORT": "0"}
 
 
 def run(project, script):

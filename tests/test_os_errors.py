@@ -96,7 +96,7 @@ def test_a_stage_on_a_full_disk(project):
             "face",
         ],
         cwd=project.root,
-        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"},
+        env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,
         text=True,
         check=False,

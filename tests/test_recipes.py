@@ -88,7 +88,7 @@ def test_a_stage_is_a_module_and_an_entry(tmp_path: Path) -> None:
     project.raw("face").mkdir(parents=True)
     for index in range(3):
         save_png(project.raw("face") / f"{index}.png", np.zeros((32, 32, 3), np.uint8))
-    environment = os.environ | {"DVC_STAGE": "count@face", "PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"}
+    environment = os.environ | {"DVC_STAGE": "count@face", "PYTHONPATH": str(REPOSITORY)}
     command = re.search(r"cmd: python (-m \w+)$", ENTRY, re.MULTILINE)
     assert command is not None
     ran = subprocess.run(

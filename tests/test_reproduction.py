@@ -68,7 +68,6 @@ TINY = (
 @pytest.fixture(autouse=True)
 def _stay_here(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)  # stages change the folder; this restores it
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(scope="module")

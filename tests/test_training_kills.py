@@ -16,8 +16,7 @@ from ui2i.settings import NetworkConfig, TrainingConfig
 from ui2i.training import loop
 from ui2i.training.loop import train
 
-NUM_KILLS = 20
-NUM_STEPS = 70
+NUM_STEPS = 70  # more than 20 kills reach
 LONG = dataclasses.replace(
     CONFIG,
     total_kimg=NUM_STEPS * CONFIG.batch_size / 1000,
@@ -39,13 +38,16 @@ def brightness(generator: torch.nn.Module) -> dict[str, float]:
     return {"fd": float(generator(torch.ones(1, 10)).mean()) + 10}
 
 
-def test_20_kills_at_random_steps(tiny_dataset: PreparedDataset, network_config: NetworkConfig, tmp_path: Path) -> None:
+@pytest.mark.parametrize("num_kills", [5, pytest.param(20, marks=pytest.mark.slow)])
+def test_kills_at_random_steps(
+    tiny_dataset: PreparedDataset, network_config: NetworkConfig, tmp_path: Path, num_kills: int
+) -> None:
     """Optimisers, averages, augmentation, order of images, measurements, best state: all of it survives SIGKILL."""
     tiny_dataset.images([0])  # decodes all of them, so that forked processes need no thread of their parent
     undisturbed = train(tiny_dataset, tmp_path / "a", network_config, LONG, evaluator=brightness)
     assert undisturbed.augment_probability > 0
     steps = random.Random(7)
-    for _ in range(NUM_KILLS):
+    for _ in range(num_kills):
         process = multiprocessing.get_context("fork").Process(
             target=train_and_die, args=(tiny_dataset, tmp_path / "b", network_config, LONG, steps.randint(1, 5))
         )

@@ -81,7 +81,7 @@ def test_micro_batches_change_nothing(
     expect_equal(rows, cut_rows, snapshot(whole), snapshot(cut))
 
 
-@pytest.mark.parametrize("num_micro_batches", [1, 2])
+@pytest.mark.parametrize("num_micro_batches", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_two_processes_change_nothing(network_config: NetworkConfig, tmp_path: Path, num_micro_batches: int) -> None:
     """Two processes with gloo reach the losses, R1, path lengths and weights of one with twice the batch."""
     whole, rows = advance(SHARED, network_config, Sharding())

@@ -126,7 +126,7 @@ def test_two_processes_train_the_model_of_one(prepared):
     command = [sys.executable, "-m", "tasks.stages.finetune", "--domain", "cartoon", "--project", str(prepared.root)]
     generators = []
     for count in ("1", "2"):
-        environment = os.environ | {PROCESSES_VARIABLE: count, "OMP_NUM_THREADS": "1"}
+        environment = os.environ | {PROCESSES_VARIABLE: count}
         done = subprocess.run(
             [*command, "--restart"], env=environment, capture_output=True, text=True, timeout=300, check=False
         )

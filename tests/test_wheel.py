@@ -108,6 +108,7 @@ def test_the_wheel_carries_the_clone_s_own_files(built, wheel):
         assert not any(name.endswith((".webp", ".pyc")) for name in archive.getnames())
 
 
+@pytest.mark.slow
 def test_fresh_environment_init_and_a_training(installed, tmp_path):
     assert "make one with `ui2i init`" in installed.run(tmp_path, "ui2i", "demo", status=2)
     assert installed.run(tmp_path, "ui2i", "--version") == f"ui2i {VERSION} (installed package ui2i-{VERSION})\n"

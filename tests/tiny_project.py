@@ -1,6 +1,5 @@
 """A project small enough for a test: 32 px, a few images, a few training steps."""
 
-import os
 import re
 import subprocess
 import sys
@@ -105,7 +104,6 @@ def run_stage_module(project: Project, module: str, *arguments: str) -> subproce
     return subprocess.run(
         [sys.executable, "-m", stage_module(module), *arguments],
         cwd=project.root,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
         check=False,
