@@ -2,13 +2,15 @@
 
 Synthetic faces that no training has seen, drawn in both styles, so that every translation has its exact truth. Compared
 are the unchanged input, the encoder's latent code, the search `in_domain`, each through the domain's generator, and
-translators. The search is kept in `--cache`, batch by batch, because it takes nearly all of the time.
+translators, by what `truth@` and `evaluate_images@` use. The search is kept in `--cache`, batch by batch, because it
+takes nearly all of the time.
 
-    python benchmarks/bench_translators.py --project ~/demo --cache /tmp/search.npz translator.safetensors ...
+    python benchmarks/bench_translators.py --project ~/demo --cache /tmp/search.npz translator=FILE.safetensors ...
     python benchmarks/bench_translators.py --sizes 64 256 512
 """
 
 import argparse
+import dataclasses
 import json
 import tempfile
 import time
@@ -17,10 +19,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 
+from experiments.paper.settings import RegressorConfig
+from experiments.paper.truth import cached_regressor, kept_attributes, score_translations
 from experiments.synthetic.procedural import draw, sample_attributes
-from tasks.models.domain_models import base_model, target_models
+from tasks.models.domain_models import base_model, named_model
 from tasks.models.inversion_models import find_encoder
 from tasks.project.params import load_params
 from tasks.project.paths import find_project
@@ -34,9 +39,9 @@ from ui2i.distillation.translator_file import load_translator
 from ui2i.files import write_text
 from ui2i.images import save_png, to_tensor, to_uint8
 from ui2i.inversion import invert
-from ui2i.metrics.frechet import frechet_distance
+from ui2i.metrics.evaluation import embed_set, evaluate
+from ui2i.metrics.image_sets import in_memory, of_dataset
 from ui2i.metrics.moments import estimate
-from ui2i.metrics.ssim import ssim
 from ui2i.perceptual import Perceptual, load_perceptual
 from ui2i.provenance import provenance
 from ui2i.settings import InversionConfig, TranslatorConfig
@@ -45,6 +50,8 @@ SEED = 901  # of the people, whom no dataset of the project has
 SEARCH = "in_domain, 50 steps"
 BATCH = 16
 NUM_SHOWN = 12
+NUM_TARGETS = 500  # of the domain's images, for the score of chance
+REGRESSOR = RegressorConfig(num_drawings=3000, num_held_out=500)  # reads attributes
 TIMED_RUNS = 50
 
 
@@ -62,40 +69,60 @@ def main() -> None:
 
 
 def quality(args: argparse.Namespace) -> dict[str, Any]:
-    """Return how near each system comes to the truth, image by image."""
+    """Judge each system as `truth@` and `evaluate_images@` judge the pipeline, and write tables and a sheet."""
     project = find_project(args.project)
     params = load_params(project)
     perceptual = load_perceptual(params.perceptual)
-    drawn = [sample_attributes(SEED, index, "face") for index in range(args.num)]
-    source, truth = (np.stack([draw(person, style) for person in drawn]) for style in ("face", args.domain))
+    people = [sample_attributes(SEED, index, "face") for index in range(args.num)]
+    source, truth = (np.stack([draw(person, style) for person in people]) for style in ("face", args.domain))
     systems = {"input": source, **pipeline(args, project, params, perceptual, source)}
-    for path in args.translators:
-        network = load_translator(path)
-        systems[path.stem] = in_batches(lambda images, network=network: network(to_tensor(images)), source)
+    for name, path in (each.split("=") for each in args.translators):
+        network = load_translator(Path(path))
+        systems[name] = in_batches(lambda images, network=network: network(to_tensor(images)), source)
+    systems["truth"] = truth
     dataset = PreparedDataset(project.prepared(args.domain), split=None)
-    reference = embedded(perceptual, dataset.images(slice(None)))
-    lpips = {name: distances(perceptual, images, truth[: len(images)]) for name, images in systems.items()}
-    rows, searched = {}, lpips[SEARCH]
+    scores = score_translations(source, systems, truth, dataset.images(slice(NUM_TARGETS)), perceptual)
+    table = pd.DataFrame([dataclasses.asdict(score) | {"score": score.score} for score in scores])
+    regressor = cached_regressor(project.regressors, args.domain, REGRESSOR, resolution=source.shape[1])
+    target = embed_set(of_dataset(dataset), perceptual)
+    rows = {}
     for name, images in systems.items():
-        near, count = estimate(lpips[name]), len(images)
-        gain = estimate(lpips[name][: len(searched)] - searched)
-        rows[name] = {
-            "num": count,
-            "lpips": near.mean,
-            "lpips_sem": near.sem,
-            "ssim": float(ssim(to_tensor(images), to_tensor(truth[:count])).mean()),
-            "above_search": gain.mean,
-            "above_search_sem": gain.sem,
-            "nearer_than_search": float((lpips[name][: len(searched)] < searched).mean()),
-            "fd": frechet_distance(embedded(perceptual, images), reference) if count == args.num else None,
+        measured = evaluate(in_memory(images), in_memory(source), target, perceptual)
+        kept = [each.kept for each in kept_attributes(regressor, images, truth, people) if each.kept is not None]
+        rows[name] = near(table, name) | {
+            "fd": measured.fd,
+            "lpips_d": measured.lpips_d.mean,
+            "lpips_s": None if measured.lpips_s is None else measured.lpips_s.mean,
+            "kept": float(np.mean(kept)),
+            "sharpness": steepness(images) / steepness(truth),
         }
         print(f"{name:24}", *(f"{key} {value:.4f}" for key, value in rows[name].items() if value is not None))
+    if args.table is not None:
+        table.to_parquet(args.table, compression="zstd", index=False)
     if args.sheet is not None:
-        shown = [*systems.items(), ("truth", truth)]
-        sheet = contact_sheet([Row(name, images[:NUM_SHOWN]) for name, images in shown], upscale=3)
+        sheet = contact_sheet([Row(name, images[:NUM_SHOWN]) for name, images in systems.items()], upscale=3)
         save_png(args.sheet, sheet)
-    values = {name: [round(float(value), 5) for value in each] for name, each in lpips.items()}
-    return {"num_images": args.num, "backbone": perceptual.name, "systems": rows, "lpips_of_images": values}
+    return {"num_images": args.num, "backbone": perceptual.name, "systems": rows}
+
+
+def near(table: pd.DataFrame, system: str) -> dict[str, float]:
+    """Return how near a system's images come to the truth, and how much nearer than the search's, image by image."""
+    distances = table.pivot(index="image", columns=["metric", "variant"], values="distance")
+    lpips = distances["lpips"]
+    own, above = estimate(lpips[system].to_numpy()), estimate((lpips[system] - lpips[SEARCH]).to_numpy())
+    return {
+        "lpips": own.mean,
+        "lpips_sem": own.sem,
+        "ssim": float(1 - distances["ssim"][system].mean()),
+        "above_search": above.mean,
+        "above_search_sem": above.sem,
+        "nearer_than_search": float((lpips[system] < lpips[SEARCH]).mean()),
+    }
+
+
+def steepness(images: np.ndarray) -> float:
+    """Return the mean absolute difference of neighbouring pixels, in levels: soft outlines have less."""
+    return float(sum(np.abs(np.diff(images.astype(np.float32), axis=axis)).mean() for axis in (1, 2)))
 
 
 def pipeline(
@@ -103,7 +130,7 @@ def pipeline(
 ) -> dict[str, np.ndarray]:
     """Return the translations by the encoder's latent codes, and by those of the search, found now or before."""
     base = base_model(project, params, args.domain, device="cpu")
-    target = target_models(project, params, args.domain, device="cpu")[0].generator
+    target = named_model(project, params, f"{args.domain}/FC-FT", device="cpu").generator
     encoder, _ = find_encoder(project, base.domain, base.hash, device="cpu")
 
     def by_encoder(batch: np.ndarray) -> torch.Tensor:
@@ -112,13 +139,13 @@ def pipeline(
     config = InversionConfig(method="in_domain", num_steps=50)
     found = list(np.load(args.cache)["ws"]) if args.cache.exists() else []
     start, before = time.perf_counter(), len(found)
-    while len(found) < args.searched:
+    while len(found) < len(images):
         batch = to_tensor(images[len(found) : len(found) + BATCH])
         found += list(invert(batch, base.generator, perceptual, config, encoder=encoder).ws.numpy())
         np.savez(args.cache, ws=np.stack(found))
     if len(found) > before:
         print(f"search: {(time.perf_counter() - start) / (len(found) - before):.2f} s an image")
-    ws = np.stack(found)[: args.searched]
+    ws = np.stack(found)[: len(images)]
     searched = in_batches(lambda codes: target.synthesis(torch.from_numpy(codes)), ws)
     return {"encoder": in_batches(by_encoder, images), SEARCH: searched}
 
@@ -127,19 +154,6 @@ def pipeline(
 def in_batches(make: Callable[[np.ndarray], torch.Tensor], values: np.ndarray) -> np.ndarray:
     """Return what is made of arrays, batch by batch, as images."""
     return np.concatenate([to_uint8(make(values[at : at + BATCH])) for at in range(0, len(values), BATCH)])
-
-
-@torch.no_grad()
-def distances(perceptual: Perceptual, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Return LPIPS image by image."""
-    pairs = zip(to_tensor(first).split(BATCH), to_tensor(second).split(BATCH), strict=True)
-    return torch.cat([perceptual.distance(*pair) for pair in pairs]).double().numpy()
-
-
-@torch.no_grad()
-def embedded(perceptual: Perceptual, images: np.ndarray) -> np.ndarray:
-    """Return the features of images for a Frechet distance."""
-    return torch.cat([perceptual.embed(batch) for batch in to_tensor(images).split(BATCH)]).double().numpy()
 
 
 def time_size(size: int) -> dict[str, Any]:
@@ -177,14 +191,14 @@ def time_size(size: int) -> dict[str, Any]:
 def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("translators", nargs="*", type=Path, metavar="FILE")
+    parser.add_argument("translators", nargs="*", metavar="NAME=FILE")
     parser.add_argument("--project", type=Path, help="with a trained domain; none: only times")
     parser.add_argument("--domain", default="cartoon", help="a synthetic one")
     parser.add_argument("--num", type=int, default=224)
-    parser.add_argument("--searched", type=int, default=224, help="of these, the first: the search takes seconds each")
     parser.add_argument("--cache", type=Path, default=Path("search.npz"), help="latent codes that were found")
     parser.add_argument("--sizes", nargs="*", type=int, default=[], help="pixels")
     parser.add_argument("--sheet", type=Path)
+    parser.add_argument("--table", type=Path, help="of distances, image by image (Parquet)")
     parser.add_argument("--json", type=Path)
     return parser.parse_args()
 
