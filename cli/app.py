@@ -12,6 +12,7 @@ import typer
 
 from cli.checkpoints import base_app, checkpoint_app
 from cli.data import data_app
+from cli.distillation import register as register_distillation
 from cli.epilog import examples as _examples
 from cli.generation import register as register_generation
 from cli.help import WholeSummaries
@@ -52,6 +53,7 @@ register_init(app)
 register_operations(app)
 register_translation(app)
 register_generation(app)
+register_distillation(app)
 for _experiment in installed_experiments():
     if _experiment.add_commands is not None:
         _experiment.add_commands(app)

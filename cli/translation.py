@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cli.distillation import translate_fast
 from cli.epilog import examples
 from cli.terminal import session
 from ui2i.translation_files import SHEET_NAME
@@ -29,6 +30,7 @@ def register(app: typer.Typer) -> None:
             "ui2i translate ~/portraits.zip --domain cartoon --out ~/best --only FC-FT-LS8 --strict",
             "find ~/portraits -name '*.jpg' | ui2i translate - --domain cartoon --out ~/found",
             "ui2i translate --watch ~/inbox --domain cartoon --out ~/outbox",
+            "ui2i translate ~/portraits --domain cartoon --out ~/cartoons --fast",
         )
     )(translate)
     app.command(epilog=examples("ui2i train-encoder face", "ui2i train-encoder face --kimg 100"))(train_encoder)
@@ -103,6 +105,7 @@ def translate(
         bool, typer.Option("--watch", help="Translate new files as they arrive in the folder, until Ctrl-C.")
     ] = False,
     force: Annotated[bool, typer.Option("--force", help="Allow models of two different families.")] = False,
+    fast: Annotated[bool, typer.Option("--fast", help="Use the domain's translator (ui2i distill): one pass.")] = False,
 ) -> None:
     """Translate your images. Defaults come from params.yaml.
 
@@ -139,6 +142,9 @@ def translate(
         strict=strict,
         force=force,
     )
+    if fast:
+        translate_fast(project, request, watch=watch)
+        return
     if watch:
         from cli.watching import watch_folder
 

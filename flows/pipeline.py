@@ -3,6 +3,7 @@
     pretrain       images -> a model trained from scratch
     new-domain     images -> fine-tuned models -> layer-swapped variants -> distances -> translations
     re-evaluate    measures and translates again; distances are appended to the earlier ones
+    distill        a domain's translator, and first what it imitates
     translate      a folder of your images -> their translations
 
 In all of them, `project` is a folder in the project; None: the current folder.
@@ -31,7 +32,7 @@ from tasks.project.paths import Project, find_project
 from tasks.requests.translate_folder import command as translation_command
 from tasks.requests.translation_request import TranslationRequest
 from tasks.running.dvc_stage import StageOutcome
-from tasks.running.dvc_stages import base_stages, domain_stages
+from tasks.running.dvc_stages import base_stages, domain_stages, stages_of
 from tasks.running.dvc_status import leading_up_to_date
 from ui2i.errors import UI2IError
 
@@ -150,6 +151,17 @@ def train_encoder(base: Name, project: str | None = None) -> list[StageOutcome]:
     tell_alive(found)
     tag_this_run("train-encoder", base)
     return _run_stages(found, [f"encode@{base}"])
+
+
+@flow(name="distill", flow_run_name="distil a translator to {domain}")
+def distill(domain: Name, project: str | None = None) -> list[StageOutcome]:
+    """Train a domain's translator as its entry in the section `translators` says, and first what it imitates."""
+    found = find_project(project)
+    params = load_params(found)
+    find_entry(params.translators, domain, "translators")
+    tell_alive(found)
+    with making(found, domain):
+        return _run_stages(found, stages_of(found, params).leading_to([f"distill@{domain}"]))
 
 
 @flow(name="translate", flow_run_name=this_run_name, task_runner=chosen_task_runner())

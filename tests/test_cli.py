@@ -27,6 +27,8 @@ COMMANDS = [
     ["translate"],
     ["generate"],
     ["train-encoder"],
+    ["distill"],
+    ["export-onnx"],
     ["compare-inversions"],
     ["style-layers"],
     ["distances"],
@@ -96,6 +98,7 @@ def session(monkeypatch):
             yield
 
         monkeypatch.setattr(app, "_session", fail)
+        monkeypatch.setattr("cli.distillation.session", fail)
 
     replace(ReachedFlowError())
     return replace
@@ -262,6 +265,21 @@ def test_pretrain_registers_and_starts_the_flow(ui2i, project, images, session, 
 
 
 # Printing
+
+
+def test_distill_registers_and_starts_the_flow(ui2i, project, session):
+    with pytest.raises(ReachedFlowError):
+        ui2i("distill", "cartoon", "--kimg", "2", "--variant", "FC-FT-LS8")
+    translator = load_params(project).translators["cartoon"]
+    assert (translator.base, translator.variant, translator.total_kimg) == ("face", "FC-FT-LS8", 2.0)
+    with pytest.raises(ReachedFlowError):
+        ui2i("distill", "cartoon")
+    written = project.params_path.read_bytes()
+    status, _, err = ui2i("distill", "cartoon", "--kimg", "3")
+    assert (status, "translators.cartoon with other settings" in err) == (2, True)
+    status, _, err = ui2i("distill", "moon")
+    assert (status, "no domains.moon" in err) == (2, True)
+    assert project.params_path.read_bytes() == written
 
 
 def test_distances_prints_the_last_measurement_largest_first(ui2i, project):

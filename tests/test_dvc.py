@@ -177,6 +177,7 @@ def test_the_real_files_and_the_stage_lists_name_the_same_stages(project):
     shutil.copyfile(REPOSITORY / "params.yaml", project.params_path)
     ensure_dvc(project.root)
     set_param(project, "encoders", {"face": {}})
+    set_param(project, "translators", {"cartoon": {"base": "face"}})
     set_param(project, "figures", {"paper": {}})
     listed, index = list_stages(project), Repo(str(project.root)).index
     assert sorted(listed) == sorted(stage.name for stage in index.stages)

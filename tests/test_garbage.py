@@ -292,6 +292,9 @@ def test_training_states_and_models_of_forgotten_names(project):
     set_param(project, "encoders", {"face": {}})
     for base in ("face", "gone"):
         put(project.encoder_state(base))
+    set_param(project, "translators", {"cartoon": {"base": "face"}})
+    for domain in ("cartoon", "gone"):
+        put(project.translator_run(domain) / "state.pt")
     put(project.checkpoint("face") / "generator.safetensors", b"face")
     kept = put(project.checkpoint("old") / "ft" / "generator.safetensors", b"kept")
     put(project.checkpoint("older") / "ft" / "generator.safetensors", b"older")
@@ -301,6 +304,7 @@ def test_training_states_and_models_of_forgotten_names(project):
         ("training state", "data/runs/cartoon/freezed"),
         ("training state", "data/runs/old/ft"),
         ("training state", "data/runs/encoders/gone.pt"),
+        ("training state", "data/runs/translators/gone"),
         ("model", "data/checkpoints/older"),
         ("variants", "data/variants/older"),
     }

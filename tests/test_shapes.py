@@ -12,6 +12,7 @@ CHECKED = [
         f"ui2i.{name}"
         for name in ("networks", "ops", "losses", "perceptual", "factorization", "layer_swap", "inversion")
     ),
+    *(f"ui2i.distillation.{name}" for name in ("network", "losses", "warping")),
     *(f"ui2i.augmentation.{name}" for name in ("matrices", "warp", "ada", "diffaugment")),
     *(f"ui2i.metrics.{name}" for name in ("evaluation", "frechet", "image_sets", "moments", "ssim")),
     *(f"ui2i.training.{name}" for name in ("draws", "sharding", "step", "watching")),
@@ -24,9 +25,14 @@ from jaxtyping import TypeCheckError, install_import_hook
 
 install_import_hook(sys.argv[1:], "beartype.beartype")
 from ui2i.augmentation import augment, draw_augmentation
+from ui2i.distillation.card import TranslatorCard
+from ui2i.distillation.losses import PatchDiscriminator, pair_losses
+from ui2i.distillation.network import Translator
+from ui2i.distillation.warping import draw_warps
 from ui2i.losses import generator_loss
 from ui2i.metrics.ssim import ssim
-from ui2i.settings import NetworkConfig, TrainingConfig
+from ui2i.perceptual import load_perceptual
+from ui2i.settings import NetworkConfig, PerceptualConfig, TrainingConfig, TranslatorConfig
 from ui2i.training.state import initial_state
 from ui2i.training.step import train_step
 from ui2i.training.watching import diversity, fixed_samples, sample_grid
@@ -46,6 +52,13 @@ state = initial_state(tiny, config)
 train_step(state, real, config)  # the first step has every phase
 sample_grid(state.generator, num_images=4)
 diversity(fixed_samples(state.generator, num_images=4))
+
+names = ("source", "domain", "variant", "source_hash", "target_hash")
+card = TranslatorCard(**dict.fromkeys(names, "a"), img_resolution=32)
+translated = Translator(TranslatorConfig(width=3), card)(real)
+pair_losses(translated, real, load_perceptual(PerceptualConfig(backbone="random")), TranslatorConfig())
+PatchDiscriminator()(translated)
+draw_warps(4, TranslatorConfig(), torch.Generator())
 
 try:
     generator_loss(torch.zeros(4))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from tasks.models.model_folder import GENERATOR_FILE
 from tasks.project.params import Params, find_entry
 from tasks.project.paths import Project
+from ui2i.errors import ConfigError
 from ui2i.variants import VariantName
 
 if TYPE_CHECKING:
@@ -64,7 +65,6 @@ def named_model(project: Project, params: Params, name: str, *, device: str) -> 
         CheckpointError: its file is missing or damaged.
     """
     from ui2i.checkpoints import read_card
-    from ui2i.errors import ConfigError
 
     if name.endswith(".safetensors"):
         path = Path(name).resolve()
@@ -73,8 +73,22 @@ def named_model(project: Project, params: Params, name: str, *, device: str) -> 
     if not mode:
         find_entry({**params.bases, **params.imported}, domain, "bases or imported")
         return _read(domain, domain, project.checkpoint(domain) / GENERATOR_FILE, device)
+    return _read(name, domain, model_path(project, params, domain, mode), device)
+
+
+def model_path(project: Project, params: Params, domain: str, mode: str) -> Path:
+    """Return the file of a domain's model by its mode, or by its variant of the first.
+
+    Raises:
+        ConfigError: there is no such domain, or it has no such model.
+        CheckpointError: a variant's file is damaged.
+    """
     modes = find_entry(params.domains, domain, "domains").modes
     paths: dict[str, Path] = {each: project.mode_checkpoint(domain, each) / GENERATOR_FILE for each in modes}
+    if mode in paths:  # before torch is imported
+        return paths[mode]
+    from ui2i.checkpoints import read_card
+
     for size in params.swap.resolutions:
         path = project.variant(domain, size)  # its card has the name that tables give it, whatever `swap` says by now
         swapped = VariantName(mode=modes[0], swap=params.swap.at(size))
@@ -84,7 +98,7 @@ def named_model(project: Project, params: Params, name: str, *, device: str) -> 
             f"{domain} has no model {mode!r}, expected one of {', '.join(paths)}; correct the name, or add the mode or "
             "resolution to params.yaml and run the domain again"
         )
-    return _read(name, domain, paths[mode], device)
+    return paths[mode]
 
 
 def _read(name: str | None, domain: str, path: Path, device: str) -> Model:

@@ -30,6 +30,7 @@ from ui2i.settings import (
     NetworkConfig,
     PerceptualConfig,
     TrainingConfig,
+    TranslatorConfig,
     config_of_mode,
     dataclass,
     from_mapping,
@@ -116,6 +117,19 @@ class TranslateParams:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TranslatorParams(TranslatorConfig):
+    """A translator and its training (`translators.<domain>`)."""
+
+    base: str  # as in domains.<name>; DVC needs it here
+    variant: str = "FC-FT"  # the domain's model that it imitates: a mode, or a variant of the first
+
+    @property
+    def training(self) -> TranslatorConfig:
+        """The settings of its training alone."""
+        return TranslatorConfig(**{name: getattr(self, name) for name in _field_names(TranslatorConfig)})
+
+
+@dataclass(frozen=True, kw_only=True)
 class Evaluation:
     """How a domain's models are evaluated by their outputs (`evaluation`); paper, Table II."""
 
@@ -152,6 +166,7 @@ class Params:
     imported: Mapping[Name, Imported]
     domains: Mapping[Name, Domain]
     encoders: Mapping[Name, EncoderConfig]  # by base
+    translators: Mapping[Name, TranslatorParams] = dataclasses.field(default_factory=dict)  # by domain
     experiments: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # by experiment: its sections
 
 
@@ -315,6 +330,14 @@ def _contradictions(params: Params) -> Iterator[str]:
     for name in params.encoders:  # a base's domains share its latent codes, and need no encoder of their own
         if name not in bases:
             yield (f"encoders.{name} names no base, expected one of bases or imported ({known}); correct or remove it")
+    for name, translator in params.translators.items():
+        base = params.domains[name].base if name in params.domains else None
+        if translator.base != base:
+            wanted = (
+                f"domains.{name}.base, {base}" if base else f"one of domains ({', '.join(params.domains) or 'none'})"
+            )
+            where, came = (f"translators.{name}.base", translator.base) if base else ("translators", name)
+            yield f"{where} names {came}, expected {wanted}; correct or remove it"
     most = params.ingest.img_resolution
     allowed = [2**power for power in range(2, most.bit_length()) if 2**power <= most]
     for resolution in params.swap.resolutions if params.domains else ():

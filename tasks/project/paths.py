@@ -11,6 +11,7 @@ from ui2i.errors import ConfigError
 PARAMS_FILE = "params.yaml"
 DVC_FILE = "dvc.yaml"
 ENCODER_FILE = "encoder.safetensors"
+TRANSLATOR_FILE = "translator.safetensors"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,6 +116,22 @@ class Project:
     def encoder_state(self, base: str) -> Path:
         """State of an encoder's training that was stopped; not tracked."""
         return self.data_dir / "runs" / "encoders" / f"{base}.pt"
+
+    def translator_folder(self, domain: str) -> Path:
+        """Folder of a domain's translator."""
+        return self.data_dir / "translators" / domain
+
+    def translator(self, domain: str) -> Path:
+        """File of a domain's translator."""
+        return self.translator_folder(domain) / TRANSLATOR_FILE
+
+    def translator_run(self, domain: str) -> Path:
+        """Folder of the pairs that a translator is trained on and of its training's state; not tracked."""
+        return self.data_dir / "runs" / "translators" / domain
+
+    def onnx_translator(self, domain: str) -> Path:
+        """A domain's translator as ONNX, made on request; not tracked."""
+        return self.data_dir / "exports" / f"{domain}.onnx"
 
     @property
     def latents(self) -> Path:

@@ -14,7 +14,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.nodes import CollectionNode, MappingNode, Node
 
 from tasks.project.names import check_name, check_path
-from tasks.project.params import Params, all_sections, load_params, parse_params
+from tasks.project.params import Params, all_sections, find_entry, load_params, parse_params
 from tasks.project.paths import PARAMS_FILE, Project
 from ui2i.errors import ConfigError
 from ui2i.files import write_text
@@ -91,6 +91,12 @@ def register_encoder(project: Project, name: str, settings: Mapping[str, Any], *
     return add_entries(project, name, {"encoders": dict(settings)}, replace=replace)
 
 
+def register_translator(project: Project, domain: str, settings: Mapping[str, Any], *, replace: bool = False) -> Params:
+    """Add `translators.<domain>`, a translator of a domain; otherwise as `register_dataset`."""
+    base = find_entry(load_params(project).domains, domain, "domains").base
+    return add_entries(project, domain, {"translators": {"base": base, **settings}}, replace=replace)
+
+
 def _dataset_entry(project: Project, images: Path | str | None) -> dict[str, Any]:
     return {} if images is None else {"datasets": {"images": _inside(project, images)}}
 
@@ -144,8 +150,10 @@ def _set_entry(text: str, section: str, name: str, entry: Mapping[str, Any]) -> 
     root = YAML(typ="rt", pure=True).compose(text)
     assert isinstance(root, MappingNode)  # parse_params accepted it
     parent = _child(root, section)
-    assert isinstance(parent, MappingNode)
     written = _flow(entry)
+    if parent is None:  # a section that may be left out
+        return text.rstrip("\n") + f"\n\n{section}:\n  {name}: {written}\n"
+    assert isinstance(parent, MappingNode)
     existing = _child(parent, name)
     if existing is not None:
         return text[: existing.start_mark.index] + written + text[_end(existing) :]

@@ -61,7 +61,11 @@ def collect(project: Project, *, is_cache_own: bool = False) -> Found:
     ensure_dvc(project.root)
     cache = Path(run_dvc(project.root, "cache", "dir").strip())
     is_left_alone = not is_cache_own and not cache.resolve().is_relative_to(project.root.resolve())
-    states = [*_training_states(project, params), *_encoder_states(project, params)]
+    states = [
+        *_training_states(project, params),
+        *_encoder_states(project, params),
+        *_translator_runs(project, params),
+    ]
     found = [*states, *_models(project, params, hashes)]
     if not is_left_alone:
         found += _cache(project, cache, hashes)
@@ -130,7 +134,7 @@ def _training_states(project: Project, params: Params) -> Iterator[Garbage]:
     """Yield states of trainings that params.yaml no longer has, and which nothing can resume."""
     modes = {name: {"scratch"} for name in params.bases}
     modes |= {name: {mode.lower() for mode in domain.modes} for name, domain in params.domains.items()}
-    kept = {project.downloads, project.regressors, project.baseline_run("x").parent}
+    kept = {project.downloads, project.regressors, project.baseline_run("x").parent, project.translator_run("x").parent}
     for folder in _folders(project.data_dir / "runs"):
         if folder in kept or folder.name.startswith("."):
             continue
@@ -146,6 +150,14 @@ def _encoder_states(project: Project, params: Params) -> Iterator[Garbage]:
         if path.stem not in params.encoders:
             why = f"params.yaml has no encoder of {path.stem}"
             yield Garbage(kind="training state", path=path, num_bytes=path.stat().st_size, why=why)
+
+
+def _translator_runs(project: Project, params: Params) -> Iterator[Garbage]:
+    """Yield pairs and states of translators' trainings that params.yaml no longer has."""
+    for run in _folders(project.translator_run("x").parent):
+        if run.name not in params.translators:
+            why = f"params.yaml has no translator to {run.name}"
+            yield Garbage(kind="training state", path=run, num_bytes=_size(run), why=why)
 
 
 def _models(project: Project, params: Params, hashes: set[str]) -> Iterator[Garbage]:

@@ -221,6 +221,7 @@ def domain_stages(project: Project, name: str) -> list[str]:
     base = find_entry(params.domains, name, "domains").base
     stages = stages_of(project, params)
     own = [f"{kind}@{name}" for kind in stages.kinds_of("domains")]
+    own += [f"{kind}@{name}" for kind in stages.kinds_of("translators") if name in params.translators]
     return stages.leading_to([*_of_base(stages, params, base), f"ingest@{name}", *own])
 
 

@@ -22,6 +22,7 @@ from ui2i.settings.configs import (
     Precision,
     Resampling,
     TrainingConfig,
+    TranslatorConfig,
 )
 from ui2i.settings.modes import Mode, config_of_mode
 from ui2i.settings.validation import Expected, dataclass, from_mapping, to_mapping
@@ -43,6 +44,7 @@ __all__ = [
     "Precision",
     "Resampling",
     "TrainingConfig",
+    "TranslatorConfig",
     "config_of_mode",
     "dataclass",
     "from_mapping",

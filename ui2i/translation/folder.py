@@ -53,10 +53,14 @@ from ui2i.translation.inputs import (
 )
 from ui2i.translation.outputs import Output, TranslationConfig, plan_outputs
 from ui2i.translation.references import find_references
-from ui2i.translation_files import LATENTS_NAME, LEFT_OUT_NAME, MANIFEST_NAME, SHEET_NAME
-
-MAX_SHEET_ROWS = 24
-MIN_CELL_SIZE = 128  # pixels of an image on the sheet, smaller ones are enlarged
+from ui2i.translation_files import (
+    LATENTS_NAME,
+    LEFT_OUT_NAME,
+    MANIFEST_NAME,
+    MAX_SHEET_ROWS,
+    MIN_CELL_SIZE,
+    SHEET_NAME,
+)
 
 
 @dataclasses.dataclass

@@ -1,0 +1,34 @@
+"""`ui2i export-onnx`: a domain's translator as one ONNX file."""
+
+from pathlib import Path
+
+from tasks.project.params import find_entry, load_params
+from tasks.project.paths import Project
+from ui2i.errors import ConfigError
+from ui2i.files import sha256_file
+
+NUM_COMPARED = 64
+
+
+def export_translator(project: Project, domain: str, path: Path) -> tuple[float, int]:
+    """Write the file; return the largest difference of its outputs, and on how many images that is.
+
+    Raises:
+        ConfigError: there is no such domain, the name does not end in .onnx, or a package is not installed.
+        CheckpointError: there is no translator, it is of other models, or the file does not agree with it.
+        DataError: the base's images are missing.
+    """
+    from tasks.requests.fast_translation import check_translator
+    from ui2i.datasets.prepared import PreparedDataset
+    from ui2i.distillation.onnx_export import export_onnx
+    from ui2i.distillation.translator_file import load_translator
+
+    if path.suffix != ".onnx":  # what else is there is not to be replaced
+        raise ConfigError(f"the file is {path}, expected a name that ends in .onnx; rename it")
+    params = load_params(project)
+    find_entry(params.domains, domain, "domains")
+    file = project.translator(domain)
+    translator = load_translator(file)
+    check_translator(project, params, file, translator.card)
+    images = PreparedDataset(project.prepared(translator.card.source), "test").images(slice(NUM_COMPARED))
+    return export_onnx(path, translator, images, translator_hash=sha256_file(file)), len(images)

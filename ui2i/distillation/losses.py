@@ -1,0 +1,53 @@
+"""What a translation is compared with: its pair, by L1 and LPIPS, and images of the domain, by a patch discriminator.
+
+L1 and LPIPS alone average over what the input does not determine, which blurs outlines. The discriminator looks at
+patches of about a third of a 64 px image, and knows no pairs: it is to tell whether lines and areas look like the
+domain's own (Isola et al., arXiv 1611.07004, section 3.2). Spectral normalisation keeps its gradients bounded.
+"""
+
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
+
+from ui2i.perceptual import Perceptual
+from ui2i.settings import TranslatorConfig
+
+PATCH_WIDTH = 32
+
+
+class PatchDiscriminator(nn.Module):
+    """Images [N, 3, R, R] -> logits of their patches, [N * patches, 1]."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        widths = (3, PATCH_WIDTH, 2 * PATCH_WIDTH, 4 * PATCH_WIDTH)
+        strides = (2, 2, 1)
+        self.convs = nn.ModuleList(
+            spectral_norm(nn.Conv2d(entering, leaving, 4, stride=stride, padding=1))
+            for entering, leaving, stride in zip(widths, widths[1:], strides, strict=False)
+        )
+        self.out = spectral_norm(nn.Conv2d(widths[-1], 1, 4, padding=1))
+
+    def forward(self, images: Float[Tensor, "n 3 r r"]) -> Float[Tensor, "m 1"]:
+        """Return a logit for each patch of each image."""
+        x = images
+        for conv in self.convs:
+            x = F.leaky_relu(conv(x), 0.2)
+        logits: Tensor = self.out(x)
+        return logits.reshape(-1, 1)
+
+
+def pair_losses(
+    outputs: Float[Tensor, "n 3 r r"],
+    targets: Float[Tensor, "n 3 r r"],
+    perceptual: Perceptual,
+    config: TranslatorConfig,
+) -> dict[str, Float[Tensor, ""]]:
+    """Return the mean distances of translations to their pairs, by name; those without a weight are left out."""
+    losses = {}
+    if config.l1_weight:
+        losses["l1"] = (outputs - targets).abs().mean()
+    if config.perceptual_weight:
+        losses["lpips"] = perceptual.distance(outputs, targets).mean()
+    return losses

@@ -1,0 +1,100 @@
+"""A translator as one ONNX file: for onnxruntime, browsers and telephones.
+
+The file takes any number of images of the training's resolution, NCHW float32 in [-1, 1], and its metadata hold the
+translator's card. It is compared with the network before it takes the place of an earlier one.
+"""
+
+import contextlib
+import io
+import json
+import logging
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import UInt8
+
+from ui2i.distillation.network import Translator
+from ui2i.distillation.onnx_session import CARD_KEY, HASH_KEY, INPUT, OUTPUT, needs_package, open_session
+from ui2i.errors import CheckpointError
+from ui2i.files import atomic_file
+from ui2i.images import to_tensor, to_uint8
+from ui2i.provenance import provenance
+from ui2i.settings import to_mapping
+
+OPSET = 20
+MAX_DIFFERENCE = 1e-5  # of values in [-1, 1]
+MAX_LEVELS = 1  # of 255, after rounding
+
+
+def export_onnx(
+    path: Path, translator: Translator, images: UInt8[np.ndarray, "n r r 3"], *, translator_hash: str
+) -> float:
+    """Write a translator, on the CPU, as ONNX, atomically.
+
+    Args:
+        images: on which the file must agree with the network.
+        translator_hash: SHA-256 of the translator's file, by which the ONNX file is known to be of it.
+
+    Returns:
+        The largest difference between the file's outputs and the network's, of values in [-1, 1].
+
+    Raises:
+        ConfigError: a package is not installed.
+        CheckpointError: the file does not agree. What was at `path` stays.
+    """
+    onnx = needs_package("onnx")
+    needs_package("onnxscript")
+    batch, size = torch.export.Dim("n", min=1), translator.card.img_resolution
+    with _quiet(), torch.no_grad():
+        program = torch.onnx.export(
+            translator,
+            (torch.zeros(2, 3, size, size),),
+            input_names=[INPUT],
+            output_names=[OUTPUT],
+            dynamic_shapes=({0: batch},),
+            opset_version=OPSET,
+            external_data=False,
+            dynamo=True,
+            verbose=False,
+        )
+    assert program is not None
+    model = program.model_proto
+    card = json.dumps(to_mapping(translator.card) | {"exported": provenance()})
+    onnx.helper.set_model_props(model, {CARD_KEY: card, HASH_KEY: translator_hash, "license": translator.card.license})
+    with atomic_file(path) as temporary:
+        temporary.write_bytes(model.SerializeToString())
+        return _check(temporary, translator, images)
+
+
+def _check(path: Path, translator: Translator, images: np.ndarray) -> float:
+    """Return the largest difference of the outputs; raise CheckpointError if it is too large."""
+    inputs = to_tensor(images)
+    with torch.no_grad():
+        expected = translator(inputs)
+    (found,) = open_session(path).run([OUTPUT], {INPUT: inputs.numpy()})
+    difference = float(np.abs(found - expected.numpy()).max())
+    levels = np.abs(to_uint8(torch.from_numpy(found)).astype(int) - to_uint8(expected)).max()
+    if not difference <= MAX_DIFFERENCE or levels > MAX_LEVELS:
+        raise CheckpointError(
+            f"the ONNX file's outputs differ from the translator's by up to {difference:.2g} ({levels} of 255 levels), "
+            f"expected at most {MAX_DIFFERENCE:g} and {MAX_LEVELS}; nothing was written: use the translator itself, or "
+            "try another version of onnxruntime"
+        )
+    return difference
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the exporter from printing how far it is."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
