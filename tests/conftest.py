@@ -27,6 +27,9 @@ from ui2i.settings import IngestConfig, NetworkConfig, PerceptualConfig
 torch.set_num_threads(1)
 os.environ["OMP_NUM_THREADS"] = "1"
 
+# DVC starts a process to report each of its runs, where a project's settings do not forbid it.
+os.environ["DVC_NO_ANALYTICS"] = "1"
+
 # No test depends on how fast a machine is, or on what else runs on it.
 settings.register_profile("ui2i", deadline=None)
 settings.load_profile("ui2i")
