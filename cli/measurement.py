@@ -90,7 +90,8 @@ def evaluate(
             project, outputs, target, name=name, inputs=inputs, domain=domain, framing=framing, progress=progress
         )
         keep_rows(project, rows)
-    print_table(f"Outputs against {target}", _EVALUATION_HEADER, [_evaluation_line(row) for row in rows])
+    title = f"Outputs against {target}, perceptual backbone {rows[0]['backbone']}"
+    print_table(title, _EVALUATION_HEADER, [_evaluation_line(row) for row in rows])
     print_paths({"table": project.measured_evaluations(rows[0]["domain"])})
 
 

@@ -101,7 +101,7 @@ def _domain_parts(project: Project, params: Params, domain: str, read: _Read) ->
         values = {(row["source"], row["target"]): float(row["mean"]) for _, row in last.iterrows()}
         yield heat_map("Model distance, every pair", names, values)
         yield paragraph(
-            f"LPIPS with the backbone {first['backbone']}, {first['num_latents']:,} latents, psi "
+            f"Perceptual backbone {first['backbone']}, {first['num_latents']:,} latents, psi "
             f"{first['truncation_psi']:g}."
         )
     choice = project.swap_choice(domain)

@@ -1,9 +1,10 @@
-"""The backbones that LPIPS is defined on: the convolutional parts of AlexNet, VGG16 and SqueezeNet 1.1.
+"""The backbones of perceptual distances: the convolutional parts of AlexNet, VGG16 and SqueezeNet 1.1.
 
 AlexNet is Krizhevsky's one-tower network (arXiv 1404.5997), VGG16 configuration D of Simonyan and Zisserman
-(arXiv 1409.1556), SqueezeNet that of Iandola et al. (arXiv 1602.07360) in its smaller version. Each is cut into slices
-where LPIPS (Zhang et al., arXiv 1801.03924) reads its features. A parameter is `slice<k>.<i>.<name>`, where i counts
-the layers from the image on, as files of trained weights do. Made with `blank_network`, a backbone has no weights yet.
+(arXiv 1409.1556), SqueezeNet that of Iandola et al. (arXiv 1602.07360) in its smaller version. The shift-tolerant
+AlexNet of ST-LPIPS (Ghildyal and Liu, arXiv 2207.13686) blurs before it subsamples. Each is cut into slices where
+LPIPS (Zhang et al., arXiv 1801.03924) reads its features. A parameter is `slice<k>.<i>.<name>`, where i counts the
+layers from the image on, as files of trained weights do. Made with `blank_network`, a backbone has no weights yet.
 
 The classes of torchvision and of the package lpips compute the same, but importing them brings torch's compiler along.
 """
@@ -11,6 +12,7 @@ The classes of torchvision and of the package lpips compute the same, but import
 from collections.abc import Sequence
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -69,6 +71,19 @@ class Fire(nn.Module):
         return torch.cat([self.expand1x1(x), self.expand3x3(x)], dim=1).relu_()
 
 
+class BlurPool(nn.Module):
+    """Blurs each channel with `filt` and keeps every second pixel (Zhang, arXiv 1904.11486); edges are mirrored."""
+
+    filt: Tensor
+
+    def __init__(self, num_channels: int) -> None:
+        super().__init__()
+        self.register_buffer("filt", torch.zeros(num_channels, 1, 3, 3))
+
+    def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c p q"]:
+        return F.conv2d(F.pad(x, (2, 2, 2, 2), mode="reflect"), self.filt, stride=2, groups=x.shape[1])
+
+
 def alexnet() -> Backbone:
     """Return AlexNet's five convolutions."""
     layers = [
@@ -81,6 +96,21 @@ def alexnet() -> Backbone:
         *_conv(256, 256, kernel_size=3, padding=1),
     ]
     return Backbone(layers, ends=(2, 5, 8, 10, 12))
+
+
+def shift_tolerant_alexnet() -> Backbone:
+    """Return AlexNet's five convolutions at stride 1, with blurred pooling; its first blur precedes the activation."""
+    first, relu = _conv(3, 64, kernel_size=11, padding=2)
+    layers = [
+        *(first, BlurPool(64), relu),
+        *(nn.MaxPool2d(3, stride=1), BlurPool(64)),
+        *_conv(64, 192, kernel_size=5, padding=2),
+        *(nn.MaxPool2d(3, stride=1), BlurPool(192)),
+        *_conv(192, 384, kernel_size=3, padding=1),
+        *_conv(384, 256, kernel_size=3, padding=1),
+        *_conv(256, 256, kernel_size=3, padding=1),
+    ]
+    return Backbone(layers, ends=(3, 7, 11, 13, 15))
 
 
 def vgg16() -> Backbone:

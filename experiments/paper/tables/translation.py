@@ -45,9 +45,10 @@ def _cells(row: "pd.Series") -> list[Cell]:
     if row["fid"] == row["fid"]:  # NaN: not measured
         cells.insert(0, Cell(metric="FID", value=float(row["fid"]), **shared))
         cells.insert(1, Cell(metric="KID", value=float(row["kid"]), **shared))
-    cells.append(Cell(metric="LPIPS_d", value=float(row["lpips_d"]), sem=float(row["lpips_d_sem"]), **shared))
-    if row["lpips_s"] == row["lpips_s"]:
-        cells.append(Cell(metric="LPIPS_s", value=float(row["lpips_s"]), sem=float(row["lpips_s_sem"]), **shared))
+    for name, metric in (("lpips_d", "LPIPS_d"), ("lpips_s", "LPIPS_s")):
+        if row[name] == row[name]:  # NaN: not measured
+            value, sem = float(row[name]), float(row[f"{name}_sem"])
+            cells.append(Cell(metric=f"{metric} ({row['backbone']})", value=value, sem=sem, **shared))
     return cells
 
 
