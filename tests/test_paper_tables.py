@@ -108,6 +108,8 @@ def evaluation(system: str, **columns: Any) -> dict[str, Any]:
         "fid": None,
         "kid": None,
         "fd": 1.5,
+        "fd_sem": None,
+        "fd_network": None,
         "lpips_d": 0.5,
         "lpips_d_sem": 0.01,
         "lpips_s": 0.4,
@@ -127,7 +129,7 @@ def test_rows_of_table_2() -> None:
         evaluation("FC-FT"),
         evaluation("FC-FT", inputs="images", lpips_s=None, lpips_s_sem=None),
         evaluation("FC-FT-LS16", fid=30.0, kid=0.01),
-        evaluation("cyclegan", inputs="images"),
+        evaluation("cyclegan", inputs="images", fd_network="efficientnet-lite0", fd_sem=0.25),
     ]
     table = translation_table(pd.DataFrame(rows))
     by_place = {(cell.row, cell.metric): cell.value for cell in table.cells if cell.origin == "measured"}
@@ -135,6 +137,7 @@ def test_rows_of_table_2() -> None:
     assert ("Ours (FC-FT), images", "LPIPS_s (squeeze)") not in by_place
     assert ("Ours (FC-FT)", "FID") not in by_place
     assert by_place["Ours (FC-FT-LS16)", "FID"] == 30
+    assert by_place["cyclegan", "fd_efficientnet-lite0"] == 1.5 and "1.5000 ± 0.2500" in table.to_markdown()
     assert table.rows[:4] == ["cyclegan", "CycleGAN", "MUNIT", "DRIT++"]
     assert {"face2anime fd_squeeze ↓", "face2anime LPIPS_d (squeeze) ↑", "paper: face2anime LPIPS_s ↓"} <= set(
         table.header

@@ -98,6 +98,7 @@ def table_1(results: Results) -> str:
 
 def table_2(results: Results) -> str:
     """Return the evaluation of translations, and their distances to the ground truth."""
+    from experiments.paper.tables.translation import frechet_name
     from ui2i.markdown import markdown_table
 
     if results.evaluations is None:
@@ -107,7 +108,7 @@ def table_2(results: Results) -> str:
     for domain, frame in in_order.groupby("domain", sort=False):
         rows = [_system_row(results, str(domain), row) for _, row in frame.iterrows()]
         first = frame.iloc[0]
-        metrics = (f"fd_{first['backbone']} ↓", "FID ↓", "LPIPS_d ↑", "LPIPS_s ↓", "LPIPS to the truth ↓", "score ↑")
+        metrics = (f"{frechet_name(first)} ↓", "FID ↓", "LPIPS_d ↑", "LPIPS_s ↓", "LPIPS to the truth ↓", "score ↑")
         table = markdown_table(("system", "inputs", *metrics), rows)
         parts.append(f"**{first['source_domain']}2{domain}**\n\n{table}")
     parts.append(_paper_table_2())

@@ -41,7 +41,8 @@ def _cells(row: "pd.Series") -> list[Cell]:
         "count": int(row["num_outputs"]),
         "run_id": row["run_id"],
     }
-    cells = [Cell(metric=f"fd_{row['backbone']}", value=float(row["fd"]), **shared)]
+    fd_sem = float(row["fd_sem"]) if row["fd_sem"] == row["fd_sem"] else None
+    cells = [Cell(metric=frechet_name(row), value=float(row["fd"]), sem=fd_sem, **shared)]
     if row["fid"] == row["fid"]:  # NaN: not measured
         cells.insert(0, Cell(metric="FID", value=float(row["fid"]), **shared))
         cells.insert(1, Cell(metric="KID", value=float(row["kid"]), **shared))
@@ -50,6 +51,11 @@ def _cells(row: "pd.Series") -> list[Cell]:
             value, sem = float(row[name]), float(row[f"{name}_sem"])
             cells.append(Cell(metric=f"{metric} ({row['backbone']})", value=value, sem=sem, **shared))
     return cells
+
+
+def frechet_name(row: "pd.Series") -> str:
+    """Return the name of a row's Frechet distance, with the network whose features it is on."""
+    return f"fd_{row['fd_network'] if isinstance(row['fd_network'], str) else row['backbone']}"
 
 
 def is_own(system: str) -> bool:
@@ -77,6 +83,6 @@ def _protocol_notes(rows: "list[pd.Series]") -> list[str]:
 
 
 _REFERENCE_NOTE = (
-    'fd_<backbone> is a Frechet distance on the perceptual backbone\'s features and no FID. Columns headed "paper:" '
-    "are the authors' own values, of their models and images; nothing here compares with their sizes."
+    'fd_<network> is a Frechet distance on the features of that network and no FID. Columns headed "paper:" are the '
+    "authors' own values, of their models and images; nothing here compares with their sizes."
 )
