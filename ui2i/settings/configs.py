@@ -214,7 +214,7 @@ class IngestConfig:
 
     img_resolution: Count = 256
     framing: Framing = "center"  # the centered square; the whole image, padded; or each face, upright, as in FFHQ
-    face_landmarks: str | None = None  # for the framing face: a model of MediaPipe (.task) or a table (.csv, .parquet)
+    face_landmarks: str | None = None  # for the framing face: a table (.csv, .parquet); None: photographs are searched
     max_faces: Count = 1  # how many faces to take from one image, the largest first
     resampling: Resampling = "lanczos"  # resizing filter; the published 256 px FFHQ used box
     background: Colour = "white"  # under transparent pixels and beside padded images: a name or "#rrggbb"
