@@ -70,7 +70,7 @@ def test_a_shift_counts_for_little(st_alex: Perceptual) -> None:
 
 def test_it_is_the_default_and_named(st_alex: Perceptual) -> None:
     assert st_alex.name == "st-alex"
-    assert st_alex.weights_hash == "41b124da45cf2b9083db56caea7578fa2e7626b052c12061d2766674671a3fe5"
+    assert st_alex.weights_hash == "2786d7ad30c34b178107e9188ca29f41280d1f44f475459f55afdc5d59635b31"
 
 
 def test_smallest_image(st_alex: Perceptual) -> None:
