@@ -15,6 +15,7 @@ from torch.autograd import gradcheck
 from ui2i.backbone_weights import ARCHITECTURES
 from ui2i.errors import BackboneError, ConfigError, DataError
 from ui2i.files import sha256_file
+from ui2i.metrics.efficientnet import FILE_NAME
 from ui2i.metrics.inception import WEIGHTS_NAME
 from ui2i.perceptual import Perceptual, load_perceptual
 from ui2i.published_weights import SHA256
@@ -256,7 +257,7 @@ def test_recorded_hashes_are_those_that_the_names_begin() -> None:
     assert set(SHA256) - set(named) == {"alex_shift_tolerant.pth"}
     assert all(len(value) == 64 and value.startswith(Path(name).stem[-8:]) for name, value in named.items())
     names = {architecture.file_name for architecture in ARCHITECTURES.values()}
-    assert names | {WEIGHTS_NAME} == set(SHA256)
+    assert names | {WEIGHTS_NAME, FILE_NAME} == set(SHA256)
 
 
 @pytest.mark.parametrize("value", [torch.nan, torch.inf])

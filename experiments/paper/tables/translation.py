@@ -41,16 +41,20 @@ def _cells(row: "pd.Series") -> list[Cell]:
         "count": int(row["num_outputs"]),
         "run_id": row["run_id"],
     }
-    fd_sem = float(row["fd_sem"]) if row["fd_sem"] == row["fd_sem"] else None
-    cells = [Cell(metric=frechet_name(row), value=float(row["fd"]), sem=fd_sem, **shared)]
-    if row["fid"] == row["fid"]:  # NaN: not measured
-        cells.insert(0, Cell(metric="FID", value=float(row["fid"]), **shared))
+    cells = [Cell(metric=frechet_name(row), value=float(row["fd"]), sem=_measured(row, "fd_sem"), **shared)]
+    if (fid := _measured(row, "fid")) is not None:
+        cells.insert(0, Cell(metric="FID", value=fid, **shared))
         cells.insert(1, Cell(metric="KID", value=float(row["kid"]), **shared))
     for name, metric in (("lpips_d", "LPIPS_d"), ("lpips_s", "LPIPS_s")):
-        if row[name] == row[name]:  # NaN: not measured
-            value, sem = float(row[name]), float(row[f"{name}_sem"])
+        if (value := _measured(row, name)) is not None:
+            sem = float(row[f"{name}_sem"])
             cells.append(Cell(metric=f"{metric} ({row['backbone']})", value=value, sem=sem, **shared))
     return cells
+
+
+def _measured(row: "pd.Series", name: str) -> float | None:
+    """Return a value of a row; None: not measured."""
+    return float(row[name]) if row[name] is not None and row[name] == row[name] else None
 
 
 def frechet_name(row: "pd.Series") -> str:
