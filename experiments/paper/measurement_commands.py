@@ -109,7 +109,7 @@ def compare_inversions(
             seed=seed,
             progress=progress,
         )
-    header = ("images", "method", "start", "steps", "SSIM", "LPIPS", "L2", "s an image")
+    header = ("images", "method", "start", "steps", "SSIM", "distance", "L2", "s an image")
     title = f"Inversion with {base}, {num} images each, perceptual backbone {rows[0]['backbone']}"
     print_table(title, header, [_inversion_line(row) for row in rows])
     print_paths(
