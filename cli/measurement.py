@@ -90,7 +90,9 @@ def evaluate(
             project, outputs, target, name=name, inputs=inputs, domain=domain, framing=framing, progress=progress
         )
         keep_rows(project, rows)
-    print_table(f"Outputs against {target}", _EVALUATION_HEADER, [_evaluation_line(row) for row in rows])
+    title = f"Outputs against {target}, perceptual backbone {rows[0]['backbone']}"
+    title += f", Frechet distance on {rows[0].get('fd_network') or 'its features'}"
+    print_table(title, _EVALUATION_HEADER, [_evaluation_line(row) for row in rows])
     print_paths({"table": project.measured_evaluations(rows[0]["domain"])})
 
 
@@ -117,6 +119,7 @@ def _distance_line(row: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _evaluation_line(row: dict[str, Any]) -> tuple[str, ...]:
-    values = (row["fd"], row.get("fid"), row["lpips_d"], row.get("lpips_s"))
+    frechet = f"{row['fd']:.4f}" + ("" if row.get("fd_sem") is None else f" ± {row['fd_sem']:.4f}")
+    values = (row.get("fid"), row["lpips_d"], row.get("lpips_s"))
     texts = ("" if value is None else f"{value:.4f}" for value in values)
-    return row["system"], row["inputs"], f"{row['num_outputs']:,}", *texts
+    return row["system"], row["inputs"], f"{row['num_outputs']:,}", frechet, *texts

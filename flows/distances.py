@@ -41,7 +41,7 @@ def read_distances(project: Project, domain: str) -> DistanceTable:
     latest.sort(key=lambda row: (order[row["source"]], -row["mean"]))
     when = first["measured_at"].strftime("%Y-%m-%d %H:%M UTC")
     title = (
-        f"Model distance, {domain}: LPIPS with the backbone {first['backbone']}, psi {first['truncation_psi']:g}, "
+        f"Model distance, {domain}: perceptual backbone {first['backbone']}, psi {first['truncation_psi']:g}, "
         f"measured {when}"
     )
     return DistanceTable(title=title, rows=tuple(map(_row, latest)))

@@ -4,8 +4,6 @@ import cmath
 import csv
 import dataclasses
 import math
-import sys
-import types
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -25,7 +23,7 @@ from ui2i.images import landmarks as landmarks_module
 from ui2i.images.alignment import Landmarks, Square, _reflect, align
 from ui2i.images.decoding import ImageError
 from ui2i.images.framing import Framer
-from ui2i.images.landmarks import MediaPipeDetector, TableDetector, from_mesh, open_detector
+from ui2i.images.landmarks import from_mesh, open_detector
 from ui2i.settings import IngestConfig
 
 LANCZOS = Image.Resampling.LANCZOS
@@ -266,60 +264,25 @@ def test_a_changed_table_is_not_mistaken_for_the_old_one(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        (None, None, "no face_landmarks"),
         ("faces.xml", b"<xml/>", "face_landmarks is"),
+        ("face_landmarker.task", b"PK", "face_landmarks is .*or remove it and let photographs be searched"),
         ("nowhere.csv", None, "does not exist"),
         ("faces.csv", b"path,left_eye_x\na.png,4\n", "row 1 of .* lacks"),
         ("faces.csv", b"\xff\xfe\x00", "cannot be read"),
         ("faces.parquet", b"PAR1", "cannot be read"),
     ],
 )
-def test_detectors_that_cannot_be_had(tmp_path: Path, name: str | None, content: bytes | None, message: str) -> None:
-    path = None if name is None else tmp_path / name
-    if path is not None and content is not None:
-        path.write_bytes(content)
+def test_detectors_that_cannot_be_had(tmp_path: Path, name: str, content: bytes | None, message: str) -> None:
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
     with pytest.raises((ConfigError, DataError), match=message):
-        open_detector(None if path is None else str(path))
-
-
-def test_without_mediapipe_a_model_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "face_landmarker.task").write_bytes(b"model")
-    monkeypatch.setattr(landmarks_module.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(DataError, match=r"ui2i\[faces\]"):
-        open_detector(str(tmp_path / "face_landmarker.task"))
-
-
-def mesh_of(face: Landmarks, size: tuple[int, int]) -> list[tuple[float, float]]:
-    """478 points with those of a face at the places that MediaPipe documents, as shares of the size."""
-    points = np.random.default_rng(0).random((478, 2))
-    for outline, (x, y) in zip(([33, 160, 158, 133, 153, 144], [362, 385, 387, 263, 373, 380]), face[:2], strict=True):
-        angles = np.arange(6) * np.pi / 3
-        points[outline] = np.stack([x + 3 * np.cos(angles), y + 2 * np.sin(angles)], axis=-1) / size
-    points[[61, 291]] = np.array(face[2:]) / size
-    return [(float(x), float(y)) for x, y in points]
+        open_detector(str(tmp_path / name))
 
 
 def test_landmarks_of_a_face_mesh() -> None:
-    assert np.allclose(from_mesh(mesh_of(UPRIGHT, (200, 100)), (200, 100)), UPRIGHT)
-
-
-def test_mediapipe_is_asked_as_its_documentation_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    model = tmp_path / "face_landmarker.task"
-    model.write_bytes(b"model")
-    asked = []
-
-    def detect(image: np.ndarray) -> types.SimpleNamespace:
-        asked.append(image)
-        mesh = [types.SimpleNamespace(x=x, y=y, z=0.0) for x, y in mesh_of(UPRIGHT, (96, 80))]
-        return types.SimpleNamespace(face_landmarks=[mesh])
-
-    fake = types.ModuleType("mediapipe")
-    fake.Image = lambda image_format, data: (image_format, data)  # type: ignore[attr-defined]
-    fake.ImageFormat = types.SimpleNamespace(SRGB="srgb")  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "mediapipe", fake)
-    monkeypatch.setattr(landmarks_module, "_load_model", lambda path: types.SimpleNamespace(detect=detect))
-    detector = MediaPipeDetector(str(model))
-    assert np.allclose(detector.find(textured(0, 96, 80), "a.png"), [UPRIGHT])
-    image_format, pixels = asked[0]
-    assert (image_format, pixels.shape, pixels.dtype) == ("srgb", (80, 96, 3), np.uint8)
-    assert detector.identity != TableDetector(str(model)).identity
+    points = np.random.default_rng(0).random((468, 2))
+    for outline, (x, y) in zip(([33, 160, 158, 133, 153, 144], [362, 385, 387, 263, 373, 380]), UPRIGHT, strict=False):
+        angles = np.arange(6) * np.pi / 3
+        points[outline] = np.stack([x + 3 * np.cos(angles), y + 2 * np.sin(angles)], axis=-1)
+    points[[61, 291]] = UPRIGHT[2:]
+    assert np.allclose(from_mesh(points), UPRIGHT)

@@ -55,7 +55,7 @@ def test_files_carry_meanings_and_units(tmp_path: Path) -> None:
     write_table(path, [row(DISTANCE_SCHEMA)], DISTANCE_SCHEMA)
     field = pq.read_schema(path).field("mean")
     assert meaning(field) == meaning(DISTANCE_SCHEMA.field("mean"))
-    assert meaning(field)[1] == "LPIPS"
+    assert meaning(field)[1] == "perceptual distance"
 
 
 def test_a_file_without_meanings_is_read_and_gets_them_with_the_next_rows(tmp_path: Path) -> None:

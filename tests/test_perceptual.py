@@ -12,9 +12,10 @@ import torchvision
 from torch import Tensor, nn
 from torch.autograd import gradcheck
 
-from ui2i import perceptual as perceptual_module
+from ui2i.backbone_weights import ARCHITECTURES
 from ui2i.errors import BackboneError, ConfigError, DataError
 from ui2i.files import sha256_file
+from ui2i.metrics.efficientnet import FILE_NAME
 from ui2i.metrics.inception import WEIGHTS_NAME
 from ui2i.perceptual import Perceptual, load_perceptual
 from ui2i.published_weights import SHA256
@@ -183,7 +184,7 @@ def test_failed_download_names_the_ways_out(
         str(hub / NETWORKS[backbone]),
         "no route",
         "perceptual.weights",
-        "perceptual.backbone: random",
+        "perceptual.backbone: st-alex",
     ):
         assert part in message
 
@@ -252,9 +253,11 @@ def test_a_file_of_a_published_name_must_be_the_published_one(hub: Path, tmp_pat
 
 
 def test_recorded_hashes_are_those_that_the_names_begin() -> None:
-    assert all(len(value) == 64 and value.startswith(Path(name).stem[-8:]) for name, value in SHA256.items())
-    names = {architecture.file_name for architecture in perceptual_module._ARCHITECTURES.values()}
-    assert names | {WEIGHTS_NAME} == set(SHA256)
+    named = {name: value for name, value in SHA256.items() if "-" in name}
+    assert set(SHA256) - set(named) == {"alex_shift_tolerant.pth"}
+    assert all(len(value) == 64 and value.startswith(Path(name).stem[-8:]) for name, value in named.items())
+    names = {architecture.file_name for architecture in ARCHITECTURES.values()}
+    assert names | {WEIGHTS_NAME, FILE_NAME} == set(SHA256)
 
 
 @pytest.mark.parametrize("value", [torch.nan, torch.inf])
@@ -287,9 +290,10 @@ def test_random_backbone_is_always_the_same_and_leaves_the_random_state() -> Non
     assert perceptual.name == "random-squeeze"
 
 
-def test_random_backbone_takes_no_file() -> None:
-    with pytest.raises(ConfigError, match=r"weights is x\.pth with perceptual\.backbone random"):
-        load_perceptual(PerceptualConfig(backbone="random", weights="x.pth"))
+@pytest.mark.parametrize("backbone", ["random", "st-alex"])
+def test_backbones_that_take_no_file(backbone: BackboneName) -> None:
+    with pytest.raises(ConfigError, match=rf"weights is x\.pth with perceptual\.backbone {backbone}, expected no file"):
+        load_perceptual(PerceptualConfig(backbone=backbone, weights="x.pth"))
 
 
 def test_hash_follows_the_backbone_and_name_follows_the_file(tmp_path: Path) -> None:

@@ -209,7 +209,7 @@ def test_the_report_of_a_project(project, ui2i):
     assert page.index("Newest distances") < order[1]
     svg = base64.b64decode(re.search(r"data:image/svg\+xml;base64,([^\"]*)", page)[1]).decode()
     assert svg.count('"LineCollection_') == 2 * 4, "of four models, in the plot and in the legend"
-    assert "<!-- mean LPIPS -->" in svg and "<!-- run (UTC) -->" in svg, "both axes say what they show"
+    assert "<!-- mean distance -->" in svg and "<!-- run (UTC) -->" in svg, "both axes say what they show"
 
 
 def test_the_worst_translations_come_first(project, ui2i):

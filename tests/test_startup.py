@@ -10,11 +10,11 @@ from test_cli import distance_row
 from tiny_project import make_project
 
 from cli.expectation import computes_bf16, expected_duration
-from ui2i.perceptual import _ARCHITECTURES, _url
+from ui2i.backbone_weights import ARCHITECTURES, download_url
 from ui2i.tables import DISTANCE_SCHEMA, append_rows
 
 ROOT = Path(__file__).parents[1]
-SLOW = ("torch._dynamo", "torchvision", "lpips", "pandas", "scipy.stats", "matplotlib")
+SLOW = ("torch._dynamo", "torchvision", "lpips", "stlpips_pytorch", "pandas", "scipy.stats", "matplotlib")
 
 SETUP = """
 import sys
@@ -45,6 +45,8 @@ from ui2i.inversion import load_encoder
 encoder = load_encoder(face / "encoder.safetensors")""",
     "LPIPS, random": """
 perceptual = load_perceptual(PerceptualConfig(backbone="random"))""",
+    "ST-LPIPS": """
+load_perceptual(PerceptualConfig())""",
     "LPIPS, trained": """
 weights = {name.removeprefix("backbone.").replace(name.split(".")[1], "features", 1): value
            for name, value in perceptual.state_dict().items() if name.startswith("backbone.")}
@@ -104,8 +106,8 @@ def test_loaders_import_neither_the_compiler_nor_torchvision(golden: Path, tmp_p
 def test_addresses_of_trained_backbones_are_torchvision_s() -> None:
     classes = {"alex": "AlexNet_Weights", "vgg": "VGG16_Weights", "squeeze": "SqueezeNet1_1_Weights"}
     for backbone, name in classes.items():
-        assert _url(backbone) == getattr(torchvision.models, name).IMAGENET1K_V1.url
-    assert set(classes) | {"random"} == set(_ARCHITECTURES)
+        assert download_url(backbone) == getattr(torchvision.models, name).IMAGENET1K_V1.url
+    assert set(classes) | {"random", "st-alex"} == set(ARCHITECTURES)
 
 
 def test_distances_are_printed_without_what_takes_a_second_to_import(tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ FINGERPRINTS = {
     ("kept", 2): "1b714b6ba6c990a0",
     ("training", 2): "8dabf700af57114c",
     ("latent-distance", 1): "0f19c74b36b34239",
-    ("evaluation", 2): "0de7f6fcda639794",
+    ("evaluation", 3): "ce803027194b757f",
     ("swap-choice", 2): "020970552dbcc3be",
     ("paper-table", 1): "d4c54b2f5b866292",
 }
@@ -288,7 +288,8 @@ def first_distance_schema() -> pa.Schema:
 
 
 DOMAIN_CHECK = {"domain_distance", "looks_like_source", "domain_reference", "reconstructs_as_source"}
-ADDED = {"translation": DOMAIN_CHECK}  # columns that tables with the old names did not have
+FRECHET = {"fd_sem", "fd_network", "fd_network_hash"}
+ADDED = {"translation": DOMAIN_CHECK, "evaluation": FRECHET}  # columns that tables with the old names did not have
 OLD = [(name, version) for name, version in OLD_FINGERPRINTS if (name, version) not in FINGERPRINTS]
 
 
@@ -302,6 +303,7 @@ def test_tables_with_the_names_of_old_are_read(tmp_path: Path, name: str, versio
     assert list(frame.columns) == schema.names
     names = [RENAMED_COLUMNS.get(column, column) for column in old.names]
     assert list(frame[names].iloc[0]) == list(row(old).values())
+    assert frame.drop(columns=names).isna().all(axis=None)
     append_rows(path, [row(schema, 1)], schema)
     assert pq.read_schema(path) == schema
 
@@ -317,7 +319,7 @@ def test_a_translation_without_a_domain_check_is_read(tmp_path: Path) -> None:
 
 
 def test_the_kind_of_inputs_has_its_new_name(tmp_path: Path) -> None:
-    path, old = tmp_path / "table.parquet", as_of_old(EVALUATION_SCHEMA, 1)
+    path, old = tmp_path / "table.parquet", as_of_old(EVALUATION_SCHEMA, 1, ADDED["evaluation"])
     write_table(path, [row(old, inputs="pictures"), row(old, inputs="generated")], old)
     assert read_table(path, EVALUATION_SCHEMA)["inputs"].tolist() == ["images", "generated"]
 

@@ -51,6 +51,20 @@ def test_nothing_is_made_again(old: Project) -> None:
     assert upgrade(old) == []
 
 
+@pytest.mark.parametrize("section", ["{}", "{weights: a.pth}", "\n    weights: a.pth"])
+def test_a_backbone_left_to_the_default_stays_what_it_was(old: Project, section: str) -> None:
+    for path in (old.params_path, old.root / "dvc.lock"):
+        text = path.read_text().replace("{trunk: random}", section)
+        in_lock = section.strip("{}\n ") or "{}"
+        block = "perceptual: {}\n" if in_lock == "{}" else f"perceptual:\n          {in_lock}\n"
+        path.write_text(text.replace("perceptual:\n          trunk: random\n", block))
+    upgrade(old)
+    perceptual = load_params(old).perceptual
+    assert (perceptual.backbone, perceptual.weights) == ("alex", None if section == "{}" else "a.pth")
+    assert out_of_date(old) <= {"table@1", "table@2"}
+    assert upgrade(old) == []
+
+
 def test_what_was_made_is_read(old: Project) -> None:
     upgrade(old)
     params = load_params(old)

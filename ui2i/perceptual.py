@@ -1,59 +1,37 @@
-"""LPIPS, the perceptual distance between images (Zhang et al., arXiv 1801.03924), split so that features are reused.
+"""Perceptual distances of LPIPS' form (Zhang et al., arXiv 1801.03924), split so that features are reused.
 
 A backbone trained on ImageNet turns each image into feature maps, which are scaled to unit length over the channels;
-the distance is the squared difference, weighted channel by channel with the learned heads (version 0.1, from the
-`lpips` package) and averaged over the pixels. `features` and `distance_from_features` are the two halves: comparing K
-sets of images with each other costs K passes through the backbone. Images are NCHW float32 RGB in [-1, 1].
+the distance is the squared difference, weighted channel by channel with the learned heads and averaged over the pixels.
+`features` and `distance_from_features` are the two halves: comparing K sets of images with each other costs K passes
+through the backbone. Images are NCHW float32 RGB in [-1, 1].
 
-Values depend on the backbone's weights, so `name` and `weights_hash` belong in every table beside them. The backbone
-`random` needs no download and serves trials and tests; its values compare with nothing but themselves.
+Backbones `alex`, `vgg` and `squeeze` are standard LPIPS (heads of version 0.1). The default `st-alex` is ST-LPIPS
+(Ghildyal and Liu, arXiv 2207.13686), another metric of the same form, which small shifts hardly change. Values depend
+on the backbone's weights, so `name` and `weights_hash` belong in every table beside them. The backbone `random` is
+untrained and serves tests; its values compare with nothing but themselves.
 """
 
-import dataclasses
-import http.client
-import importlib.util
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from ui2i.errors import BackboneError, ConfigError, DataError
+from ui2i.backbone_weights import ARCHITECTURES, load_backbone
+from ui2i.errors import DataError
 from ui2i.files import sha256_bytes, sha256_listing
 from ui2i.networks import backbones
-from ui2i.networks.blank import blank_network
-from ui2i.published_weights import read_published
-from ui2i.settings import BackboneName, PerceptualConfig
+from ui2i.settings import PerceptualConfig
 
-RANDOM_BACKBONE_SEED = 0
 # Squared norms below this have no gradient: that of lpips' own square root is NaN where the squares underflow to 0.
 MIN_SQUARED_NORM = 1e-20
 NORM_EPS = 1e-10  # lpips.normalize_tensor's
 
 
-@dataclasses.dataclass(frozen=True)
-class _Architecture:
-    make: Callable[[], backbones.Backbone]
-    heads: str  # name of the heads in the lpips package
-    file_name: str  # torchvision's, of the trained weights: <network>-<first digits of the SHA-256>.pth
-    min_resolution: int  # pixels; smaller images vanish in the backbone's pooling
-
-
-_DOWNLOADS = "https://download.pytorch.org/models/"  # torchvision's
-_SQUEEZE = _Architecture(backbones.squeezenet, "squeeze", "squeezenet1_1-b8a52dc0.pth", 17)
-_ARCHITECTURES: dict[BackboneName, _Architecture] = {
-    "alex": _Architecture(backbones.alexnet, "alex", "alexnet-owt-7be5be79.pth", 31),
-    "vgg": _Architecture(backbones.vgg16, "vgg", "vgg16-397923af.pth", 16),
-    "squeeze": _SQUEEZE,
-    "random": _SQUEEZE,
-}
-
-
 class Perceptual(nn.Module):
-    """LPIPS with one backbone; made by `load_perceptual`. No parameter requires a gradient, images may.
+    """The distance with one backbone; made by `load_perceptual`. No parameter requires a gradient, images may.
 
     Attributes:
         name: the backbone's name for tables.
@@ -115,14 +93,14 @@ class Perceptual(nn.Module):
     def distance_from_features(
         self, fx: Sequence[Float[Tensor, "n _ _ _"]], fy: Sequence[Float[Tensor, "n _ _ _"]]
     ) -> Float[Tensor, " n"]:
-        """Return LPIPS [N] between the images whose `features` are `fx` and `fy`."""
+        """Return the distances [N] between the images whose `features` are `fx` and `fy`."""
         terms = [
             _squared_difference(x, y).mean(dim=(2, 3)) @ head for x, y, head in zip(fx, fy, self.heads, strict=True)
         ]  # [N] each
         return torch.stack(terms).sum(dim=0)
 
     def distance(self, x: Float[Tensor, "n 3 h w"], y: Float[Tensor, "n 3 h w"]) -> Float[Tensor, " n"]:
-        """Return LPIPS [N] between images of equal shape, differentiable in both.
+        """Return the distances [N] between images of equal shape, differentiable in both.
 
         Args:
             x: [N, 3, H, W] in [-1, 1].
@@ -152,10 +130,10 @@ class Perceptual(nn.Module):
 
 
 def load_perceptual(config: PerceptualConfig, device: torch.device | str = "cpu") -> Perceptual:
-    """Return LPIPS with the backbone that `config` names, on `device`. The global random state is left as it was.
+    """Return the distance with the backbone that `config` names, on `device`; the global random state is not touched.
 
     Raises:
-        ConfigError: `config.weights` is set although the backbone is random.
+        ConfigError: `config.weights` is set although the backbone takes no file.
         BackboneError: the backbone's weights are missing, cannot be downloaded, belong to another network, are not
             what was published under the file's name, or are not finite.
 
@@ -165,21 +143,10 @@ def load_perceptual(config: PerceptualConfig, device: torch.device | str = "cpu"
         >>> perceptual.distance(images, images)
         tensor([0., 0.])
     """
-    if config.backbone == "random" and config.weights is not None:
-        raise ConfigError(
-            f"perceptual.weights is {config.weights} with perceptual.backbone random, expected no file for an "
-            "untrained backbone; remove perceptual.weights or name the file's backbone"
-        )
-    architecture = _ARCHITECTURES[config.backbone]
-    backbone = blank_network(architecture.make)
-    # A backbone's parameter slice<k>.<i>.<rest> is features.<i>.<rest> in torchvision's files.
-    parameters = {f"features.{name.split('.', 1)[1]}": (name, p.shape) for name, p in backbone.named_parameters()}
-    shapes = {name: shape for name, (_, shape) in parameters.items()}
-    tensors = _random_backbone(shapes) if config.backbone == "random" else _trained_backbone(config, shapes)
-    backbone.load_state_dict({own_name: tensors[name] for name, (own_name, _) in parameters.items()}, assign=True)
-    heads = _read_heads(architecture)
+    backbone, heads = load_backbone(config)
+    min_resolution = ARCHITECTURES[config.backbone].min_resolution
     perceptual = Perceptual(
-        backbone, backbones.Scaling(), heads, name=_table_name(config), min_resolution=architecture.min_resolution
+        backbone, backbones.Scaling(), heads, name=_table_name(config), min_resolution=min_resolution
     )
     return perceptual.to(device).to(memory_format=torch.channels_last)
 
@@ -190,93 +157,6 @@ def _table_name(config: PerceptualConfig) -> str:
     if config.weights is not None:
         return Path(config.weights).stem.removesuffix("-features")
     return "random-squeeze" if config.backbone == "random" else config.backbone
-
-
-def _read_heads(architecture: _Architecture) -> list[Tensor]:
-    package = importlib.util.find_spec("lpips")  # found and not imported: with torchvision that takes seconds
-    assert package is not None
-    assert package.origin is not None
-    path = Path(package.origin).parent / "weights" / "v0.1" / f"{architecture.heads}.pth"
-    weights = read_published(path, what="the heads of lpips", way_out="install the package lpips again")
-    return [weights[f"lin{index}.model.1.weight"].flatten() for index in range(len(weights))]  # [1, C, 1, 1] -> [C]
-
-
-def _random_backbone(shapes: Mapping[str, torch.Size]) -> dict[str, Tensor]:
-    """Draw weights as He et al. (arXiv 1502.01852, Eq. 10), biases 0, from a stream that never changes."""
-    random = np.random.RandomState(RANDOM_BACKBONE_SEED)
-    tensors = {}
-    for name, shape in shapes.items():
-        if name.endswith(".bias"):
-            tensors[name] = torch.zeros(shape)
-        else:
-            values = random.standard_normal(shape) * math.sqrt(2 / math.prod(shape[1:]))
-            tensors[name] = torch.from_numpy(values).float()
-    return tensors
-
-
-def _trained_backbone(config: PerceptualConfig, shapes: Mapping[str, torch.Size]) -> dict[str, Tensor]:
-    path = _torchvision_file(config.backbone) if config.weights is None else Path(config.weights)
-    if not path.is_file():
-        raise BackboneError(
-            f"the {config.backbone} backbone's weights are not at {path}, where perceptual.weights says, expected a "
-            f"file; {_ways_out(config.backbone)}"
-        )
-    state = read_published(path, what="a state dict saved by torch", way_out=_ways_out(config.backbone))
-    return _fit(state, shapes, path, config.backbone)
-
-
-def _torchvision_file(backbone: BackboneName) -> Path:
-    """Return the file in torch hub's cache, downloaded first if it is not there."""
-    url = _url(backbone)
-    path = _cache_path(url)
-    if not path.is_file():
-        hash_prefix = path.stem.rsplit("-", 1)[1]
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            torch.hub.download_url_to_file(url, str(path), hash_prefix, progress=False)
-        # RuntimeError: what came has another hash.
-        except (OSError, http.client.HTTPException, RuntimeError) as error:
-            raise BackboneError(
-                f"the {backbone} backbone's weights were looked for at {path} and could not be downloaded ({error}), "
-                f"expected torchvision's {path.name}; {_ways_out(backbone)}"
-            ) from error
-    return path
-
-
-def _ways_out(backbone: BackboneName) -> str:
-    return (
-        f"put torchvision's file at {_cache_path(_url(backbone))}, or set perceptual.weights to a copy of it, or set "
-        "perceptual.backbone: random for a trial"
-    )
-
-
-def _url(backbone: BackboneName) -> str:
-    return _DOWNLOADS + _ARCHITECTURES[backbone].file_name
-
-
-def _cache_path(url: str) -> Path:
-    return Path(torch.hub.get_dir()) / "checkpoints" / url.rsplit("/", 1)[1]
-
-
-def _fit(
-    state: Mapping[str, Tensor], shapes: Mapping[str, torch.Size], path: Path, backbone: BackboneName
-) -> dict[str, Tensor]:
-    """Check names and shapes and return the backbone's part; a classifier beside it is left out."""
-    faults = [f"{name} is missing" for name in shapes if name not in state]
-    faults += [f"{name} is unknown" for name in state if name.startswith("features.") and name not in shapes]
-    faults += [
-        f"{name} is {list(state[name].shape)} and not {list(shape)}"
-        for name, shape in shapes.items()
-        if name in state and state[name].shape != shape
-    ]
-    if faults:
-        more = f", and {len(faults) - 2} more" if len(faults) > 2 else ""
-        raise BackboneError(
-            f"{path} does not fit the backbone {backbone}: {', '.join(faults[:2])}{more}; expected the state dict of "
-            f"torchvision's {_cache_path(_url(backbone)).stem.split('-')[0]} or its features.* part; set "
-            f"perceptual.backbone to the file's network, or {_ways_out(backbone)}"
-        )
-    return {name: state[name].float().contiguous() for name in shapes}
 
 
 def _hash_tensors(tensors: Mapping[str, Tensor]) -> str:

@@ -1,9 +1,10 @@
 """Weights that others published, read from a file: nothing in it is run, and it must be the file that was published.
 
-Files are known by their publishers' names, the last part of which is the beginning of the file's SHA-256. A file of
+Files are known by their publishers' names, most of which end with the beginning of the file's SHA-256. A file of
 another name is somebody's own and is only looked through for values that are not finite.
 """
 
+import importlib.util
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -16,11 +17,28 @@ from ui2i.tensor_files import first_not_finite
 from ui2i.untrusted import shortened
 
 SHA256 = {
+    "alex_shift_tolerant.pth": "b356b382f96010f77d085ee8343ecd9fd322d0a56e8de2b2d0549fafcad8b9ee",
     "alexnet-owt-7be5be79.pth": "7be5be791159472b1fbf3c69796f7cb30dca7ad8466c2df70058c37116cdee02",
     "vgg16-397923af.pth": "397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0",
+    "efficientnet-lite0-57934424.pth": "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
     "squeezenet1_1-b8a52dc0.pth": "b8a52dc049b60e4b6ab68ad0df457362afab8b6304b2febdc1650a5dab4d7e7b",
     "weights-inception-2015-12-05-6726825d.pth": "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2",
 }
+
+
+def packaged_file(package: str, inner: str) -> Path:
+    """Return the path of a file in an installed package, which is found and not imported.
+
+    Raises:
+        BackboneError: the package is not installed, or has no such file.
+    """
+    spec = importlib.util.find_spec(package)
+    folders = (spec.submodule_search_locations if spec is not None else None) or []
+    paths = [Path(folder) / inner for folder in folders]
+    if not any(path.is_file() for path in paths):
+        came = f"the package {package} is not installed" if not paths else f"{paths[0]} is not there"
+        raise BackboneError(f"{came}, expected the weights {inner} of it; install the package {package} again")
+    return next(path for path in paths if path.is_file())
 
 
 def read_published(path: Path, *, what: str, way_out: str) -> dict[str, Tensor]:

@@ -77,7 +77,7 @@ LATENT_DISTANCE_SCHEMA = _schema(
 
 EVALUATION_SCHEMA = _schema(
     "evaluation",
-    2,
+    3,
     [
         _required("run_id", _TEXT),
         _required("measured_at", pa.timestamp("us", tz="UTC")),
@@ -88,6 +88,7 @@ EVALUATION_SCHEMA = _schema(
         pa.field("fid", _FLOAT),
         pa.field("kid", _FLOAT),
         _required("fd", _FLOAT),
+        pa.field("fd_sem", _FLOAT),
         _required("kd", _FLOAT),
         _required("lpips_d", _FLOAT),
         _required("lpips_d_sem", _FLOAT),
@@ -103,6 +104,8 @@ EVALUATION_SCHEMA = _schema(
         _required("dtype", _TEXT),
         _required("backbone", _TEXT),
         _required("backbone_hash", _TEXT),
+        pa.field("fd_network", _TEXT),
+        pa.field("fd_network_hash", _TEXT),
         pa.field("inception", _TEXT),
         pa.field("inception_hash", _TEXT),
         pa.field("checkpoint_hash", _TEXT),

@@ -78,8 +78,9 @@ READABLE_VERSIONS = {
     "translation": ("1", "2", "3"),  # 2 says more of the latent code and what was done with it, 4 of the input
     "latents": ("2",),
     "figure-measures": ("1",),
+    "evaluation": ("1", "2"),  # version 3 can have a Frechet distance on another network, with a standard error
     **dict.fromkeys(
-        ("evaluation", "swap-choice", "inverted", "inversion", "style-layers", "truth", "kept"), ("1",)
+        ("swap-choice", "inverted", "inversion", "style-layers", "truth", "kept"), ("1",)
     ),  # these, and the last of the others, have older names of columns alone
 }
 """Older versions of each table that are read as the current one."""

@@ -40,7 +40,7 @@ def reproduce(
     backbone: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", help="Weights of the perceptual backbone (squeeze, alex or vgg). Default: untrained."
+            metavar="FILE", help="Weights of another perceptual backbone (squeeze, alex or vgg). Default: st-alex."
         ),
     ] = None,
     only: Annotated[

@@ -109,8 +109,9 @@ def compare_inversions(
             seed=seed,
             progress=progress,
         )
-    header = ("images", "method", "start", "steps", "SSIM", "LPIPS", "L2", "s an image")
-    print_table(f"Inversion with {base}, {num} images each", header, [_inversion_line(row) for row in rows])
+    header = ("images", "method", "start", "steps", "SSIM", "distance", "L2", "s an image")
+    title = f"Inversion with {base}, {num} images each, perceptual backbone {rows[0]['backbone']}"
+    print_table(title, header, [_inversion_line(row) for row in rows])
     print_paths(
         {"table": paper_paths.inversion_table(project, base), "images": paper_paths.inverted_table(project, base)}
     )
@@ -140,7 +141,8 @@ def style_layers(
         (row["variant"], str(row["num_style_layers"]), *(_with_interval(row, name) for name in ("lpips_d", "lpips_s")))
         for row in rows
     ]
-    print_table(f"{domain}: appearance", ("variant", "style layers", "LPIPS_d", "LPIPS_s"), lines)
+    title = f"{domain}: appearance, perceptual backbone {rows[0]['backbone']}"
+    print_table(title, ("variant", "style layers", "LPIPS_d", "LPIPS_s"), lines)
     path = paper_paths.style_layers_table(project, domain)
     print_paths({"table": path, "plot": path.with_suffix(".png")})
 

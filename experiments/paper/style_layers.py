@@ -105,7 +105,7 @@ def save_style_layers_plot(path: str | os.PathLike[str], rows: Mapping[str, Sequ
             low, high = ([row[f"{measure}_ci95_{end}"] for row in measured] for end in ("low", "high"))
             axes.fill_between(layers, low, high, color=f"C{number}", alpha=0.15, linewidth=0)
     axes.set_xlabel("style inputs that the sampled appearance takes over")
-    axes.set_ylabel("LPIPS")
+    axes.set_ylabel("perceptual distance")
     axes.set_ylim(bottom=0)
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)

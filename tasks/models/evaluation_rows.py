@@ -2,7 +2,7 @@
 
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -10,14 +10,21 @@ from tasks.project.params import Params
 from tasks.project.paths import Project
 
 if TYPE_CHECKING:
-    from ui2i.metrics.evaluation import Evaluation
+    from ui2i.metrics.evaluation import Embedder, Evaluation
+    from ui2i.metrics.image_sets import ImageSet
     from ui2i.metrics.inception import Inception
     from ui2i.perceptual import Perceptual
 
 Row = dict[str, Any]
 
 
-def run_columns(params: Params, perceptual: "Perceptual", inception: "Inception | None", device: str) -> Row:
+def run_columns(
+    params: Params,
+    perceptual: "Perceptual",
+    inception: "Inception | None",
+    frechet: "Embedder | None",
+    device: str,
+) -> Row:
     """Return the columns of `EVALUATION_SCHEMA` that all rows of one run share."""
     from ui2i.images.framing import CENTERED
     from ui2i.provenance import provenance
@@ -31,6 +38,8 @@ def run_columns(params: Params, perceptual: "Perceptual", inception: "Inception 
         "dtype": "float32",
         "backbone": perceptual.name,
         "backbone_hash": perceptual.weights_hash,
+        "fd_network": None if frechet is None else frechet.name,
+        "fd_network_hash": None if frechet is None else frechet.weights_hash,
         "inception": None if inception is None else inception.name,
         "inception_hash": None if inception is None else inception.weights_hash,
         "commit": made["commit"],
@@ -52,6 +61,7 @@ def evaluation_row(run: Mapping[str, Any], evaluation: "Evaluation", **columns: 
         "fid": evaluation.fid,
         "kid": evaluation.kid,
         "fd": evaluation.fd,
+        "fd_sem": evaluation.fd_sem,
         "kd": evaluation.kd,
         "lpips_d": evaluation.lpips_d.mean,
         "lpips_d_sem": evaluation.lpips_d.sem,
@@ -61,6 +71,33 @@ def evaluation_row(run: Mapping[str, Any], evaluation: "Evaluation", **columns: 
         "outputs_hash": evaluation.outputs_hash,
         **columns,
     }
+
+
+def find_frechet(params: Params, device: str) -> "Embedder | None":
+    """Return the network of `evaluation.frechet_network`; None: the perceptual backbone.
+
+    Raises:
+        BackboneError: its weights cannot be had.
+    """
+    from ui2i.metrics.efficientnet import load_efficientnet
+
+    return None if params.evaluation.frechet_network == "backbone" else load_efficientnet(device)
+
+
+def ends_of_scale(
+    data: "ImageSet", inputs: "ImageSet | None", seed: int
+) -> "Iterator[tuple[str, ImageSet, ImageSet | None, ImageSet | None]]":
+    """Yield what tells a good Frechet distance from a bad one: half of the data against the other half, and the inputs.
+
+    Yields:
+        Name, outputs, their inputs, and the images to compare with; None: the data.
+    """
+    import numpy as np
+
+    order, half = np.random.RandomState(seed).permutation(data.count), data.count // 2
+    yield "the data itself", data.take(order[:half].tolist()), None, data.take(order[half:].tolist())
+    if inputs is not None:
+        yield "the input itself", inputs, inputs, None
 
 
 def find_inception(project: Project, params: Params, device: str) -> "Inception | None":

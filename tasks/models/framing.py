@@ -21,7 +21,7 @@ def choose_framer(project: Project, params: Params, record: Mapping[str, Any], f
         framing: center, fit or face instead; None: as recorded.
 
     Raises:
-        ConfigError: the framing is `face` and `ingest.face_landmarks` names nothing that finds faces.
+        ConfigError: the framing is `face` and `ingest.face_landmarks` names no table.
         DataError: what it names is missing or damaged.
     """
     from ui2i.images.framing import framer_of

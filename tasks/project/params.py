@@ -136,6 +136,9 @@ class Evaluation:
     num_images: Quartet = 2000  # outputs of each model
     truncation_psi: Truncation = 1.0  # of the inputs and the outputs
     seed: Seed = 0  # of the latents and the pairs
+    # Whose features the Frechet distance fd is on; efficientnet-lite0 was trained on ImageNet, and adds its standard
+    # error and the rows of the data and the input themselves.
+    frechet_network: Literal["backbone", "efficientnet-lite0"] = "backbone"
     inception_weights: str | None = None  # file for FID and KID, in the project; None: torch hub's, else no FID
 
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tasks.models.evaluation_rows import Row, evaluation_row, find_inception, run_columns
+from tasks.models.evaluation_rows import Row, ends_of_scale, evaluation_row, find_frechet, find_inception, run_columns
 from tasks.project.params import Params, load_params
 from tasks.project.paths import Project
 from tasks.running.stage_cli import default_device
@@ -41,6 +41,7 @@ def evaluate_folder(
     inputs: "Path | PreparedDataset | None" = None,
     domain: str | None = None,
     framing: str | None = None,
+    with_ends: bool = True,
     progress: Progress = no_progress,
 ) -> list[Row]:
     """Evaluate outputs and return their rows of `EVALUATION_SCHEMA` (paper, Table II).
@@ -52,12 +53,13 @@ def evaluate_folder(
         domain: column of Table II; None: the target's name.
         framing: center, fit or face, of files; None: as of the images of the domain's base, where it has none as
             `ingest` in `params.yaml` says.
+        with_ends: of a Frechet distance on a network of its own, also return the rows of the data and the inputs.
 
     Raises:
         UI2IError: a folder has no images, an output has no input, or there are too few.
     """
     from ui2i.metrics.evaluation import embed_set, evaluate
-    from ui2i.metrics.image_sets import of_files
+    from ui2i.metrics.image_sets import ImageSet, of_files
     from ui2i.perceptual import load_perceptual
 
     params, device = load_params(project), default_device()
@@ -72,16 +74,24 @@ def evaluate_folder(
     (targets, _), dataset_hash = _images(goal, resolution, device, framer), _hash(goal)
     perceptual = load_perceptual(params.perceptual, device)
     inception = find_inception(project, params, device)
-    embedded = embed_set(targets, perceptual, inception, progress=progress)
-    run, rows = run_columns(params, perceptual, inception, device), []
+    frechet = find_frechet(params, device)
+    embedded = embed_set(targets, perceptual, inception, frechet=frechet, progress=progress)
+    made: list[tuple[str, ImageSet, ImageSet | None, ImageSet | None]] = []
     for system, pairs in systems.items():
+        translated = None if sources is None else sources.take(list(pairs.values()))
+        made.append((system, of_files(list(pairs), resolution, device, framer=of_outputs), translated, None))
+    if frechet is not None and with_ends:
+        made += ends_of_scale(targets, made[0][2], params.evaluation.seed)
+    run, rows = run_columns(params, perceptual, inception, frechet, device), []
+    for system, images, translated, others in made:
         start = time.perf_counter()
         evaluation = evaluate(
-            of_files(list(pairs), resolution, device, framer=of_outputs),
-            None if sources is None else sources.take(list(pairs.values())),
-            embedded,
+            images,
+            translated,
+            embedded if others is None else embed_set(others, perceptual, inception, frechet=frechet),
             perceptual,
             inception,
+            frechet=frechet,
             seed=params.evaluation.seed,
             progress=progress,
         )
@@ -90,8 +100,8 @@ def evaluate_folder(
             "domain": column,
             "system": system,
             "inputs": "images",
-            "num_outputs": len(pairs),
-            "num_targets": targets.count,
+            "num_outputs": images.count,
+            "num_targets": (targets if others is None else others).count,
             "img_resolution": resolution,
             "resizer": framer.protocol,
             "dataset_hash": dataset_hash,

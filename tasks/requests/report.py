@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 MAX_CARD_BYTES = 60_000  # of each image of a gallery
 
 _Read = Callable[..., "pd.DataFrame"]  # `ui2i.tables.read_table`
+_DISTANCE_HEADER = ("domain", "model", "from", "distance", "95 % interval", "backbone", "measured (UTC)")
 _HISTORY = ["run_id", "measured_at", "source", "target", "mean", "sem"]
 
 
@@ -70,7 +71,7 @@ def _overview(project: Project, params: Params, read: _Read) -> "Iterator[Markup
             frame = read(project.distance_table(domain), DISTANCE_SCHEMA)
             rows += [_distance_line(row) for row in _last_from_base(frame).to_dict("records")]
     if rows:
-        yield table("Newest distances", ("domain", "model", "from", "LPIPS", "95 % interval", "measured (UTC)"), rows)
+        yield table("Newest distances", _DISTANCE_HEADER, rows)
 
 
 def _last_from_base(frame: "pd.DataFrame") -> "pd.DataFrame":
@@ -82,7 +83,7 @@ def _last_from_base(frame: "pd.DataFrame") -> "pd.DataFrame":
 def _distance_line(row: Mapping[Any, Any]) -> tuple[str, ...]:
     interval = f"{row['ci95_low']:z.4f} to {row['ci95_high']:z.4f}"
     measured = f"{row['measured_at']:%Y-%m-%d %H:%M}"
-    return row["domain"], row["target"], row["source"], f"{row['mean']:.4f}", interval, measured
+    return row["domain"], row["target"], row["source"], f"{row['mean']:.4f}", interval, row["backbone"], measured
 
 
 def _domain_parts(project: Project, params: Params, domain: str, read: _Read) -> "Iterator[Markup]":
@@ -96,12 +97,12 @@ def _domain_parts(project: Project, params: Params, domain: str, read: _Read) ->
         last = frame[frame["run_id"] == frame["run_id"].iloc[-1]]
         first = last.iloc[0]
         base = first["source_domain"]
-        yield curves(f"Distance from {base}, all runs", *_history(frame, base), value="mean LPIPS")
+        yield curves(f"Distance from {base}, all runs", *_history(frame, base), value="mean distance")
         names = list(dict.fromkeys([*last["source"], *last["target"]]))
         values = {(row["source"], row["target"]): float(row["mean"]) for _, row in last.iterrows()}
         yield heat_map("Model distance, every pair", names, values)
         yield paragraph(
-            f"LPIPS with the backbone {first['backbone']}, {first['num_latents']:,} latents, psi "
+            f"Perceptual backbone {first['backbone']}, {first['num_latents']:,} latents, psi "
             f"{first['truncation_psi']:g}."
         )
     choice = project.swap_choice(domain)

@@ -17,7 +17,7 @@ KEYS = ("source", "target", "system", "inputs", "variant", "metric", "attribute"
 
 FIRST_COLUMNS = {
     "distance": ("measured_at", "source", "target", "mean", "sem"),
-    "evaluation": ("system", "inputs", "fd", "fid", "lpips_d", "lpips_s", "num_outputs"),
+    "evaluation": ("system", "inputs", "fd", "fd_sem", "fid", "lpips_d", "lpips_s", "num_outputs"),
     "inversion": ("kind", "method", "start", "steps", "ssim", "lpips", "seconds_per_image"),
     "inverted": ("image", "method", "start", "ssim", "lpips", "l2"),
     "kept": ("variant", "attribute", "measure", "agreement", "ceiling", "chance", "kept"),

@@ -1,7 +1,8 @@
 """`ui2i upgrade`: gives a project of version 0.1 the names of today, so that nothing in it has to run again.
 
 Version 0.2 renamed modules, stages, sections and files. DVC compares the words of a command and of a setting with those
-in `dvc.lock`, so that every stage would run again. Here the words are replaced in both, and files are moved.
+in `dvc.lock`, so that every stage would run again. Here the words are replaced in both, and files are moved. A project
+that left the perceptual backbone to the default keeps what that was, `alex`.
 """
 
 import re
@@ -9,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ruamel.yaml import YAML
-from ruamel.yaml.nodes import MappingNode, ScalarNode
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode
 
 from tasks.project.old_names import KEYS, SECTIONS
 from tasks.project.paths import DVC_FILE, PARAMS_FILE, Project
@@ -34,6 +35,9 @@ FILES = {
     "tables/evaluation/pictures.*.parquet": ("pictures.", "images."),
     "tables/inversion/*.pictures.parquet": (".pictures.", ".images."),
 }
+
+OLD_BACKBONE = "backbone: alex"
+"""What a section `perceptual` meant that named none."""
 
 _OLD_COMMAND = re.compile(r"(?m)^(?P<key> +cmd: )python -m tasks\.(?P<module>\w+)(?: --\w+ \S+)?$")
 _OLD_STAGE = re.compile(rf"(?m)^  (?P<kind>{'|'.join(STAGES)})(?P<name>@[a-z0-9-]+)?:")
@@ -86,10 +90,31 @@ def upgrade(project: Project, *, dry_run: bool = False) -> list[str]:
 
 def _texts(project: Project) -> Iterator[tuple[str, str]]:
     """Yield each file that may have old names, as it should be; dvc.lock last, which says that all else is done."""
-    for name, renewed in ((PARAMS_FILE, _renewed_params), (DVC_FILE, _renewed_dvc), (LOCK_FILE, _renewed_dvc)):
-        text = _read(project.root / name)
+    texts = {name: _read(project.root / name) for name in (PARAMS_FILE, DVC_FILE, LOCK_FILE)}
+    is_old = _OLD_COMMAND.search(texts[LOCK_FILE] or "") is not None
+    for name, text in texts.items():
         if text is not None:
-            yield name, renewed(text)
+            kept = _with_old_backbone(text) if is_old and name != DVC_FILE else text
+            yield name, _renewed_params(kept) if name == PARAMS_FILE else _renewed_dvc(kept)
+
+
+def _with_old_backbone(text: str) -> str:
+    """Return `params.yaml` or `dvc.lock` where each section `perceptual` that names no backbone names the default."""
+    for value in reversed(list(_sections("perceptual", YAML(typ="rt", pure=True).compose(text)))):
+        if not {"trunk", "backbone"} & {key.value for key, _ in value.value}:
+            start = value.start_mark.index + value.flow_style
+            after = (", " if value.value else "") if value.flow_style else "\n" + " " * value.start_mark.column
+            text = text[:start] + OLD_BACKBONE + after + text[start:]
+    return text
+
+
+def _sections(name: str, node: Node | None) -> Iterator[MappingNode]:
+    """Yield the mappings of that name at any depth, in their order."""
+    for key, value in node.value if isinstance(node, MappingNode) else ():
+        if isinstance(value, MappingNode) and key.value == name:
+            yield value
+        else:
+            yield from _sections(name, value)
 
 
 def _renewed_params(text: str) -> str:

@@ -24,8 +24,14 @@ if TYPE_CHECKING:
 
 def work(job: Job) -> None:
     """Evaluate every mode and every variant of a domain by its outputs (paper, Table II)."""
-    from tasks.models.domain_models import base_model, target_models
-    from tasks.models.evaluation_rows import evaluation_row, find_inception, run_columns
+    from tasks.models.domain_models import Model, base_model, target_models
+    from tasks.models.evaluation_rows import (
+        ends_of_scale,
+        evaluation_row,
+        find_frechet,
+        find_inception,
+        run_columns,
+    )
     from tasks.running.progress import part_of
     from ui2i.checkpoints import file_hash
     from ui2i.datasets.prepared import PreparedDataset
@@ -40,33 +46,42 @@ def work(job: Job) -> None:
     models = target_models(job.project, job.params, job.name, device=device)
     perceptual = load_perceptual(job.params.perceptual, device)
     inception = find_inception(job.project, job.params, device)
+    frechet = find_frechet(job.params, device)
     dataset = PreparedDataset(job.project.prepared(job.name), split=None)
-    parts = len(models) + 1
-    target = embed_set(of_dataset(dataset, device), perceptual, inception, progress=part_of(job.progress, 0, parts, ""))
+    data = of_dataset(dataset, device)
     z = sample_latents(settings.seed, settings.num_images, base.generator.config.z_dim)
     inputs = outputs_of(base.generator, z, settings.truncation_psi, device)
-    run, rows = run_columns(job.params, perceptual, inception, device), []
-    for place, model in enumerate(models):
+    made: list[tuple[str, ImageSet, ImageSet | None, ImageSet | None, Model | None]] = [
+        (model.card.mode, outputs_of(model.generator, z, settings.truncation_psi, device), inputs, None, model)
+        for model in models
+    ]
+    if frechet is not None:
+        made += [(*end, None) for end in ends_of_scale(data, inputs, settings.seed)]
+    parts = len(made) + 1
+    target = embed_set(data, perceptual, inception, frechet=frechet, progress=part_of(job.progress, 0, parts, ""))
+    run, rows = run_columns(job.params, perceptual, inception, frechet, device), []
+    for place, (system, outputs, their_inputs, others, model) in enumerate(made):
         start = time.perf_counter()
         evaluation = evaluate(
-            outputs_of(model.generator, z, settings.truncation_psi, device),
-            inputs,
-            target,
+            outputs,
+            their_inputs,
+            target if others is None else embed_set(others, perceptual, inception, frechet=frechet),
             perceptual,
             inception,
+            frechet=frechet,
             seed=settings.seed,
-            progress=part_of(job.progress, place + 1, parts, model.card.mode),
+            progress=part_of(job.progress, place + 1, parts, system),
         )
         own = {
             "source_domain": base.domain,
             "domain": job.name,
-            "system": model.card.mode,
+            "system": system,
             "inputs": "generated",
-            "num_outputs": settings.num_images,
-            "num_targets": len(dataset),
-            "truncation_psi": settings.truncation_psi,
-            "img_resolution": model.generator.config.img_resolution,
-            "checkpoint_hash": file_hash(model.path),
+            "num_outputs": outputs.count,
+            "num_targets": (data if others is None else others).count,
+            "truncation_psi": None if their_inputs is None else settings.truncation_psi,
+            "img_resolution": base.generator.config.img_resolution,
+            "checkpoint_hash": None if model is None else file_hash(model.path),
             "base_hash": file_hash(base.path),
             "dataset_hash": dataset.hash,
             "seconds": time.perf_counter() - start,
@@ -93,9 +108,10 @@ def outputs_of(generator: "Generator", z: "Tensor", truncation_psi: float, devic
 
 def _summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
     """Return the values by system, for `dvc metrics`."""
-    names = ("fid", "kid", "fd", "kd", "lpips_d", "lpips_s")
+    names = ("fid", "kid", "fd", "fd_sem", "kd", "lpips_d", "lpips_s")
     systems = {row["system"]: {name: row[name] for name in names if row[name] is not None} for row in rows}
-    return {"backbone": rows[0]["backbone"], "num_outputs": rows[0]["num_outputs"], "systems": systems}
+    networks = {name: rows[0][name] for name in ("backbone", "fd_network") if rows[0][name] is not None}
+    return {**networks, "num_outputs": rows[0]["num_outputs"], "systems": systems}
 
 
 def estimate(params: Params, name: str, num_images: int) -> float:

@@ -1,4 +1,4 @@
-"""Where the faces in an image are: from MediaPipe, or from a table that any tool may have made.
+"""Where the faces in an image are: found in photographs, or read from a table that any tool may have made.
 
 A detector is any object with `find` and `identity` (the protocol below), so one of one's own, for cats or drawings, is
 a few lines. A table needs no code at all: a row a face, with the file's `path` in the source and the coordinates
@@ -8,19 +8,18 @@ a few lines. A table needs no code at all: a row a face, with the file's `path` 
 import csv
 import dataclasses
 import functools
-import importlib.util
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+from jaxtyping import Float64
 from PIL import Image
 
 from ui2i.errors import ConfigError, DataError
 from ui2i.files import sha256_file
-from ui2i.images.alignment import Landmarks, Point
-
-MAX_DETECTED = 20  # faces of one image
+from ui2i.images.alignment import Landmarks
+from ui2i.images.face_mesh import INSTALL, find_meshes, models_hash
 
 # Points of MediaPipe's face mesh. The outline of an eye in six points, as in the 68 landmarks that FFHQ was aligned by.
 _MESH_LEFT_EYE = (33, 160, 158, 133, 153, 144)
@@ -58,74 +57,46 @@ class TableDetector:
 
 
 @dataclasses.dataclass(frozen=True)
-class MediaPipeDetector:
-    """Asks MediaPipe's face landmarker, whose model (`face_landmarker.task`) has to be downloaded."""
-
-    model: str
+class MeshDetector:
+    """Looks for faces in photographs with the models of the extra `faces`."""
 
     @property
     def identity(self) -> str:
-        """The model's hash."""
-        return f"mediapipe {sha256_file(self.model)}"
+        """The models' hashes."""
+        return models_hash()
 
     def find(self, image: Image.Image, path: str) -> Sequence[Landmarks]:  # noqa: ARG002 -- a protocol
-        """Return the faces that MediaPipe sees."""
-        import mediapipe
-
-        pixels = mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=np.ascontiguousarray(image))
-        meshes = _load_model(self.model).detect(pixels).face_landmarks
-        return [from_mesh([(point.x, point.y) for point in mesh], image.size) for mesh in meshes]
+        """Return the faces that the models see."""
+        return [from_mesh(mesh) for mesh in find_meshes(image)]
 
 
 def open_detector(landmarks: str | None) -> Detector:
-    """Return the detector that `IngestConfig.face_landmarks` names.
+    """Return the detector that `IngestConfig.face_landmarks` names; None: the models of the extra `faces`.
 
     Raises:
-        ConfigError: it names none, or a kind of file that is none.
-        DataError: the file is missing or damaged, or MediaPipe is not installed.
+        ConfigError: it names a kind of file that is no table.
+        DataError: the table is missing or damaged, or the extra is not installed.
     """
-    expected = "a model of MediaPipe (.task) or a table of landmarks (.csv, .parquet)"
     if landmarks is None:
+        models_hash()
+        return MeshDetector()
+    expected = "a table of landmarks (.csv, .parquet)"
+    if Path(landmarks).suffix.lower() not in (".csv", ".parquet"):
         raise ConfigError(
-            f"the framing face has no face_landmarks, expected {expected}; set ingest.face_landmarks in params.yaml, "
-            "or frame by center or fit"
+            f"face_landmarks is {landmarks!r}, expected {expected}; correct it, or remove it and let photographs be "
+            f"searched for faces: {INSTALL}"
         )
-    suffix = Path(landmarks).suffix.lower()
-    if suffix not in (".task", ".csv", ".parquet"):
-        raise ConfigError(f"face_landmarks is {landmarks!r}, expected {expected}; correct it")
     if not Path(landmarks).is_file():
         raise DataError(f"{landmarks} does not exist, expected {expected}; check the path")
-    if suffix != ".task":
-        _read_table(landmarks)
-        return TableDetector(landmarks)
-    if importlib.util.find_spec("mediapipe") is None:
-        raise DataError(
-            f"MediaPipe is not installed, expected it for the model {landmarks}; "
-            'pip install "ui2i[faces]", or give a table'
-        )
-    _load_model(landmarks)
-    return MediaPipeDetector(landmarks)
+    _read_table(landmarks)
+    return TableDetector(landmarks)
 
 
-def from_mesh(mesh: Sequence[Point], size: tuple[int, int]) -> Landmarks:
-    """Return the landmarks of a face from MediaPipe's 468 or 478 points, given as shares of the image's size."""
-    points = np.asarray(mesh, dtype=np.float64) * size
-    left_eye, right_eye = (points[list(outline)].mean(axis=0) for outline in (_MESH_LEFT_EYE, _MESH_RIGHT_EYE))
-    left_mouth, right_mouth = points[list(_MESH_MOUTH)]
+def from_mesh(mesh: Float64[np.ndarray, "468 2"]) -> Landmarks:
+    """Return the landmarks of a face from the 468 points of its mesh, in pixels."""
+    left_eye, right_eye = (mesh[list(outline)].mean(axis=0) for outline in (_MESH_LEFT_EYE, _MESH_RIGHT_EYE))
+    left_mouth, right_mouth = mesh[list(_MESH_MOUTH)]
     return Landmarks(*((float(x), float(y)) for x, y in (left_eye, right_eye, left_mouth, right_mouth)))
-
-
-@functools.lru_cache(maxsize=1)
-def _load_model(model: str) -> Any:
-    from mediapipe.tasks.python import BaseOptions, vision
-
-    options = vision.FaceLandmarkerOptions(base_options=BaseOptions(model_asset_path=model), num_faces=MAX_DETECTED)
-    try:
-        return vision.FaceLandmarker.create_from_options(options)
-    except (RuntimeError, ValueError, OSError) as error:
-        raise DataError(
-            f"{model} cannot be loaded ({error}), expected MediaPipe's face_landmarker.task; fetch it again"
-        ) from error
 
 
 @functools.lru_cache(maxsize=1)

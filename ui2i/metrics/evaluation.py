@@ -1,7 +1,7 @@
 """How good translations are (paper, Table II): fidelity to the target domain, diversity, similarity to the input.
 
     FID, KID   distance of all outputs to the target's images as distributions, on Inception's features
-    fd, kd     the same on the LPIPS backbone's features, which compare with no published FID or KID
+    fd, kd     the same on other features, the perceptual backbone's or EfficientNet's: no published FID compares
     LPIPS_d    mean LPIPS between random pairs of outputs: higher is more diverse
     LPIPS_s    mean LPIPS between an output and its input: lower is more similar
 
@@ -10,15 +10,17 @@ two pairs, the pairs are independent and the standard error of their mean is hon
 """
 
 import dataclasses
+from typing import Protocol
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from ui2i.errors import DataError
 from ui2i.files import sha256_bytes, sha256_listing
 from ui2i.images import to_uint8
-from ui2i.metrics.frechet import Features, frechet_distance, kernel_distance
+from ui2i.metrics.frechet import Features, frechet_distance, frechet_standard_error, kernel_distance
 from ui2i.metrics.image_sets import ImageSet
 from ui2i.metrics.inception import Inception
 from ui2i.metrics.moments import Estimate, estimate
@@ -29,11 +31,21 @@ BATCH_SIZE = 32  # even, so that no pair is divided
 MIN_OUTPUTS = 4
 
 
+class Embedder(Protocol):
+    """A network whose features make a Frechet distance."""
+
+    name: str
+    weights_hash: str
+
+    def embed(self, x: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n c"]:
+        """Return the features [N, C] of images [N, 3, H, W] in [-1, 1]."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Embedded:
     """What the statistics of a set of images are made from."""
 
-    backbone: Features  # [N, C]
+    backbone: Features  # [N, C]; or those of the network that was given in its place
     inception: Features | None  # [N, 2048]; None: no Inception
 
 
@@ -41,7 +53,8 @@ class Embedded:
 class Evaluation:
     """One system's outputs, measured."""
 
-    fd: float  # on the backbone
+    fd: float  # on the backbone, or the network in its place
+    fd_sem: float | None  # by the bootstrap; None: on the backbone, whose distance nobody asks an interval of
     kd: float
     fid: float | None  # None: no Inception
     kid: float | None
@@ -56,13 +69,18 @@ def embed_set(
     perceptual: Perceptual,
     inception: Inception | None = None,
     *,
+    frechet: Embedder | None = None,
     progress: Progress = no_progress,
 ) -> Embedded:
-    """Return the features of all images of a set, for use as `target` of several evaluations."""
+    """Return the features of all images of a set, for use as `target` of several evaluations.
+
+    Args:
+        frechet: whose features `fd` and `kd` are to be on; None: the perceptual backbone's.
+    """
     parts = _Parts()
     for start in range(0, image_set.count, BATCH_SIZE):
         images = image_set.read(range(start, min(start + BATCH_SIZE, image_set.count)))
-        parts.add(perceptual.embed(images), images, inception)
+        parts.add((frechet or perceptual).embed(images), images, inception)
         progress(min(start + BATCH_SIZE, image_set.count), image_set.count, "target images")
     return parts.embedded()
 
@@ -75,6 +93,7 @@ def evaluate(
     perceptual: Perceptual,
     inception: Inception | None = None,
     *,
+    frechet: Embedder | None = None,
     seed: int = 0,
     progress: Progress = no_progress,
 ) -> Evaluation:
@@ -82,7 +101,8 @@ def evaluate(
 
     Args:
         inputs: the images that were translated, in the order of the outputs; None: not known.
-        target: features of the target domain's images, by the same backbone and Inception.
+        target: features of the target domain's images, by the same networks.
+        frechet: as in `embed_set`.
         seed: of the random pairs.
         progress: counts outputs.
 
@@ -98,7 +118,8 @@ def evaluate(
         places = order[start : start + BATCH_SIZE]
         images = outputs.read(places)
         maps = perceptual.features(images)
-        parts.add(perceptual.embed_features(maps), images, inception)
+        embedding = perceptual.embed_features(maps) if frechet is None else frechet.embed(images)
+        parts.add(embedding, images, inception)
         diversity.append(_paired_off(maps, perceptual))
         if inputs is not None:
             similarity.append(perceptual.distance_from_features(maps, perceptual.features(inputs.read(places))))
@@ -112,6 +133,7 @@ def evaluate(
         kid = kernel_distance(own.inception, target.inception)
     return Evaluation(
         fd=frechet_distance(own.backbone, target.backbone),
+        fd_sem=None if frechet is None else frechet_standard_error(own.backbone, target.backbone, seed=seed),
         kd=kernel_distance(own.backbone, target.backbone),
         fid=fid,
         kid=kid,

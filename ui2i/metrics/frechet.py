@@ -6,6 +6,7 @@ Inception's. So the values are called `fd_<backbone>` and `kd_<backbone>` and co
 """
 
 import dataclasses
+import math
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -22,6 +23,7 @@ from ui2i.perceptual import Perceptual
 Features = Float64[np.ndarray, "n c"]
 
 BATCH_SIZE = 50
+NUM_RESAMPLES = 50  # which give a standard error to a tenth of itself
 MIN_IMAGES = 2
 
 
@@ -42,11 +44,45 @@ def frechet_distance(x: Features, y: Features) -> float:
         DataError: a set has fewer than two images.
     """
     _check_count(x, y)
-    cov_x, cov_y = np.cov(x, rowvar=False), np.cov(y, rowvar=False)
-    # tr (C_x C_y)^(1/2) is the sum of the singular values of R_x R_y, where R R = C.
-    overlap = np.linalg.svd(_root(cov_x) @ _root(cov_y), compute_uv=False).sum()
-    shift = np.square(x.mean(axis=0) - y.mean(axis=0)).sum()
-    return max(0.0, float(shift + np.trace(cov_x) + np.trace(cov_y) - 2 * overlap))
+    if min(len(x), len(y)) < x.shape[1]:
+        # tr (C_x C_y)^(1/2) is the sum of the singular values of the products of centered features,
+        products = (x - x.mean(axis=0)) @ (y - y.mean(axis=0)).T
+        overlap = np.linalg.svd(products, compute_uv=False).sum() / math.sqrt((len(x) - 1) * (len(y) - 1))
+    else:
+        # and of R_x R_y, where R R = C.
+        roots = _root(np.cov(x, rowvar=False)) @ _root(np.cov(y, rowvar=False))
+        overlap = np.linalg.svd(roots, compute_uv=False).sum()
+    return _distance(x, y, float(overlap))
+
+
+def frechet_standard_error(x: Features, y: Features, *, seed: int = 0, num_resamples: int = NUM_RESAMPLES) -> float:
+    """Return the bootstrap standard error of `frechet_distance`: both sets are drawn again from themselves.
+
+    Such draws have fewer different images, so that their distances are too large. Only their spread is of use.
+
+    Raises:
+        DataError: a set has fewer than two images.
+    """
+    _check_count(x, y)
+    random = np.random.RandomState(seed)
+    products = x @ y.T if min(len(x), len(y)) < x.shape[1] else None
+    values = []
+    for _ in range(num_resamples):
+        places_x, places_y = (random.randint(0, len(part), len(part)) for part in (x, y))
+        if products is None:
+            values.append(frechet_distance(x[places_x], y[places_y]))
+        else:
+            drawn = products[places_x][:, places_y]
+            values.append(_distance_from_products(x[places_x], y[places_y], drawn))
+    return float(np.std(values, ddof=1))
+
+
+def _distance_from_products(x: Features, y: Features, products: np.ndarray) -> float:
+    """Return `frechet_distance`, of which few images need no covariance: products [N, M] of their features do."""
+    centered = products - products.mean(axis=0) - products.mean(axis=1, keepdims=True) + products.mean()
+    centered = centered if len(x) < len(y) else centered.T
+    squares = np.linalg.eigvalsh(centered @ centered.T).clip(0) / ((len(x) - 1) * (len(y) - 1))
+    return _distance(x, y, float(np.sqrt(squares).sum()))
 
 
 def kernel_distance(x: Features, y: Features) -> float:
@@ -95,6 +131,12 @@ def held_out_evaluator(
     reference = embed(images, len(dataset), perceptual)
     _check_count(reference, reference)
     return HeldOutEvaluator(reference, perceptual, num_images, seed)
+
+
+def _distance(x: Features, y: Features, overlap: float) -> float:
+    shift = np.square(x.mean(axis=0) - y.mean(axis=0)).sum()
+    spread = x.var(axis=0, ddof=1).sum() + y.var(axis=0, ddof=1).sum()
+    return max(0.0, float(shift + spread - 2 * overlap))
 
 
 def _root(covariance: np.ndarray) -> np.ndarray:

@@ -1,9 +1,10 @@
-"""The backbones that LPIPS is defined on: the convolutional parts of AlexNet, VGG16 and SqueezeNet 1.1.
+"""The backbones of perceptual distances: the convolutional parts of AlexNet, VGG16 and SqueezeNet 1.1.
 
 AlexNet is Krizhevsky's one-tower network (arXiv 1404.5997), VGG16 configuration D of Simonyan and Zisserman
-(arXiv 1409.1556), SqueezeNet that of Iandola et al. (arXiv 1602.07360) in its smaller version. Each is cut into slices
-where LPIPS (Zhang et al., arXiv 1801.03924) reads its features. A parameter is `slice<k>.<i>.<name>`, where i counts
-the layers from the image on, as files of trained weights do. Made with `blank_network`, a backbone has no weights yet.
+(arXiv 1409.1556), SqueezeNet that of Iandola et al. (arXiv 1602.07360) in its smaller version. The shift-tolerant
+AlexNet of ST-LPIPS (Ghildyal and Liu, arXiv 2207.13686) blurs before it subsamples. Each is cut into slices where
+LPIPS (Zhang et al., arXiv 1801.03924) reads its features. A parameter is `slice<k>.<i>.<name>`, where i counts the
+layers from the image on, as files of trained weights do. Made with `blank_network`, a backbone has no weights yet.
 
 The classes of torchvision and of the package lpips compute the same, but importing them brings torch's compiler along.
 """
@@ -11,6 +12,7 @@ The classes of torchvision and of the package lpips compute the same, but import
 from collections.abc import Sequence
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -69,6 +71,54 @@ class Fire(nn.Module):
         return torch.cat([self.expand1x1(x), self.expand3x3(x)], dim=1).relu_()
 
 
+class BlurPool(nn.Module):
+    """Blurs with (1, 2, 1) / 4 in both directions and keeps every second pixel (Zhang, arXiv 1904.11486).
+
+    Edges are mirrored. Two means of two pixels are such a blur.
+    """
+
+    def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c p q"]:
+        return F.avg_pool2d(F.avg_pool2d(F.pad(x, (2, 2, 2, 2), mode="reflect"), 2, stride=1), 2)
+
+
+class BlurredConv(nn.Module):
+    """A convolution with `padding` and then `BlurPool`, as one convolution of stride 2: a third of the work.
+
+    Beyond its edge the convolution's output is mirrored. So the first pixel of a row equals the second; the last one
+    equals that before it, or, where the output's width is even, is a mean of the last two pixels.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, kernel_size: int, *, padding: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(out_channels, in_channels, kernel_size, kernel_size))
+        self.bias = nn.Parameter(torch.zeros(out_channels))
+        self.padding = padding
+
+    def forward(self, x: Float[Tensor, "n i h w"]) -> Float[Tensor, "n o p q"]:
+        x = F.pad(x, (self.padding,) * 4)
+        rows = [
+            torch.cat([self._convolve(part, down, across) for part, across in self._bands(band, 3)], dim=3)
+            for band, down in self._bands(x, 2)
+        ]
+        repeated = [int(len(self._bands(x, dim)) == 1) for dim in (3, 2)]
+        return F.pad(torch.cat(rows, dim=2), (1, repeated[0], 1, repeated[1]), mode="replicate")
+
+    def _bands(self, x: Tensor, dim: int) -> list[tuple[Tensor, Sequence[float]]]:
+        """Return what the output is made from along a dimension, and with which blur."""
+        bands: list[tuple[Tensor, Sequence[float]]] = [(x, (0.25, 0.5, 0.25))]
+        size, kernel_size = x.shape[dim], self.weight.shape[dim]
+        if (size - kernel_size) % 2:
+            bands.append((x.narrow(dim, size - kernel_size - 1, kernel_size + 1), (0.5, 0.5)))
+        return bands
+
+    def _convolve(self, x: Tensor, down: Sequence[float], across: Sequence[float]) -> Tensor:
+        blur = torch.outer(x.new_tensor(down), x.new_tensor(across))[None, None]
+        kernels = self.weight.flatten(0, 1)[:, None]
+        blurred = F.conv2d(kernels, blur, padding=(len(down) - 1, len(across) - 1))
+        weight = blurred.reshape(*self.weight.shape[:2], *blurred.shape[2:])
+        return F.conv2d(x, weight.contiguous(memory_format=torch.channels_last), self.bias, stride=2)
+
+
 def alexnet() -> Backbone:
     """Return AlexNet's five convolutions."""
     layers = [
@@ -81,6 +131,20 @@ def alexnet() -> Backbone:
         *_conv(256, 256, kernel_size=3, padding=1),
     ]
     return Backbone(layers, ends=(2, 5, 8, 10, 12))
+
+
+def shift_tolerant_alexnet() -> Backbone:
+    """Return AlexNet's five convolutions at stride 1, with blurred pooling; its first blur precedes the activation."""
+    layers = [
+        *(BlurredConv(3, 64, kernel_size=11, padding=2), nn.Identity(), nn.ReLU(inplace=True)),  # a blur is layer 1
+        *(nn.MaxPool2d(3, stride=1), BlurPool()),
+        *_conv(64, 192, kernel_size=5, padding=2),
+        *(nn.MaxPool2d(3, stride=1), BlurPool()),
+        *_conv(192, 384, kernel_size=3, padding=1),
+        *_conv(384, 256, kernel_size=3, padding=1),
+        *_conv(256, 256, kernel_size=3, padding=1),
+    ]
+    return Backbone(layers, ends=(3, 7, 11, 13, 15))
 
 
 def vgg16() -> Backbone:

@@ -24,7 +24,7 @@ from ui2i.settings.validation import Expected, dataclass
 NoiseMode = Literal["const", "random", "none"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Augmentation = Literal["none", "ada", "diffaugment"]
-BackboneName = Literal["alex", "vgg", "squeeze", "random"]
+BackboneName = Literal["st-alex", "alex", "vgg", "squeeze", "random"]
 InversionMethod = Literal["closed_form", "directions", "w", "w_plus", "closed_form_plus", "encoder", "in_domain"]
 Framing = Literal["center", "fit", "face"]
 Resampling = Literal["lanczos", "bicubic", "box"]
@@ -118,10 +118,12 @@ class TrainingConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class PerceptualConfig:
-    """Which LPIPS network measures distances, and where its backbone comes from."""
+    """Which network measures distances between images, and where its backbone comes from."""
 
-    backbone: BackboneName = "alex"  # random: an untrained squeeze backbone, named in every table it makes
-    weights: str | None = None  # file with the backbone's weights; None: torchvision's cache, then its download
+    # st-alex: ST-LPIPS, which a package brings along; alex, vgg, squeeze: LPIPS; random: an untrained squeeze.
+    backbone: BackboneName = "st-alex"
+    # File with the weights of alex, vgg or squeeze; None: torchvision's cache, then its download.
+    weights: str | None = None
     name: str | None = None  # the backbone's name in tables; None: derived from `backbone` or the file's name
 
 
@@ -212,7 +214,7 @@ class IngestConfig:
 
     img_resolution: Count = 256
     framing: Framing = "center"  # the centered square; the whole image, padded; or each face, upright, as in FFHQ
-    face_landmarks: str | None = None  # for the framing face: a model of MediaPipe (.task) or a table (.csv, .parquet)
+    face_landmarks: str | None = None  # for the framing face: a table (.csv, .parquet); None: photographs are searched
     max_faces: Count = 1  # how many faces to take from one image, the largest first
     resampling: Resampling = "lanczos"  # resizing filter; the published 256 px FFHQ used box
     background: Colour = "white"  # under transparent pixels and beside padded images: a name or "#rrggbb"

@@ -51,8 +51,7 @@ def prepare(out: Path | None, *, quick: bool, backbone: Path | None = None) -> P
     Args:
         out: its folder; None: one in the clone, or in the current folder if the code is an installed package.
         quick: the small experiment.
-        backbone: file with the perceptual backbone's weights; None: as the settings say, which is an untrained
-        backbone.
+        backbone: file with the perceptual backbone's weights; None: as the settings say.
 
     Raises:
         ConfigError: the folder holds something else, or a setting is not valid.
@@ -203,7 +202,7 @@ def _backbone_kind(path: Path) -> "BackboneName":
         return kind
     raise BackboneError(
         f"{path} holds the weights of no backbone, expected torchvision's file of squeezenet1_1, alexnet or vgg16; "
-        "correct the path, or leave out --backbone for an untrained one"
+        "correct the path, or leave out --backbone for st-alex"
     )
 
 
@@ -222,7 +221,7 @@ def _notes(project: Project, params: Params, source: Path) -> "Sequence[str]":
     if params.perceptual.backbone == "random":
         notes.append(
             "the perceptual backbone is untrained (random): distances compare with each other and with nothing else; "
-            "--backbone FILE takes a trained one"
+            "set perceptual.backbone to st-alex, or take a trained one by --backbone FILE"
         )
     chosen, shipped = (_without_perceptual(path) for path in (project.params_path, source))
     if chosen != shipped:

@@ -86,10 +86,10 @@ def table_1(results: Results) -> str:
         rows.append([row, *(f"{ours} {theirs}".strip() for ours, theirs in zip(own, paper, strict=True))])
     return (
         f"{markdown_table(('', *columns), rows)}\n"
-        f"Mean LPIPS over {results.distances[0].count:,} shared latents, ± half of the 95 % interval; in parentheses "
-        "the paper's value, for other models, images and backbone: compare orders, not sizes. Its LS1, LS3 and LS5 are "
-        "LS8, LS16 and LS32 (pixels) here. `w/o FT` are models trained from random weights on as many images as the "
-        "others were fine-tuned on, so their distances show only that an unfinished model is far away. "
+        f"Mean distance over {results.distances[0].count:,} shared latents, ± half of the 95 % interval; in "
+        "parentheses the paper's value, for other models, images and backbone: compare orders, not sizes. Its LS1, "
+        "LS3 and LS5 are LS8, LS16 and LS32 (pixels) here. `w/o FT` are models trained from random weights on as many "
+        "images as the others were fine-tuned on, so their distances show only that an unfinished model is far away. "
         "cartoon2portrait compares the two domains' models of the same modes. Next to it is the paper's "
         "cartoon2metface, whose models were fine-tuned one from the other (for two models fine-tuned from the face "
         "model, the paper has 0.434).\n"
@@ -98,6 +98,7 @@ def table_1(results: Results) -> str:
 
 def table_2(results: Results) -> str:
     """Return the evaluation of translations, and their distances to the ground truth."""
+    from experiments.paper.tables.translation import frechet_name
     from ui2i.markdown import markdown_table
 
     if results.evaluations is None:
@@ -107,7 +108,7 @@ def table_2(results: Results) -> str:
     for domain, frame in in_order.groupby("domain", sort=False):
         rows = [_system_row(results, str(domain), row) for _, row in frame.iterrows()]
         first = frame.iloc[0]
-        metrics = (f"fd_{first['backbone']} ↓", "FID ↓", "LPIPS_d ↑", "LPIPS_s ↓", "LPIPS to the truth ↓", "score ↑")
+        metrics = (f"{frechet_name(first)} ↓", "FID ↓", "LPIPS_d ↑", "LPIPS_s ↓", "distance to the truth ↓", "score ↑")
         table = markdown_table(("system", "inputs", *metrics), rows)
         parts.append(f"**{first['source_domain']}2{domain}**\n\n{table}")
     parts.append(_paper_table_2())
@@ -116,9 +117,10 @@ def table_2(results: Results) -> str:
     inversion = results.params.inversion
     parts.append(
         f"`images`: {counts} test images, inverted by {inversion.method} ({inversion.num_steps} steps) and "
-        "translated; `generated`: images that the models generate from the same latents, without inversion. LPIPS with "
-        "95 % intervals; fd is a Frechet distance on the backbone's features, not an FID; it is biased upwards for few "
-        "outputs, and has no interval. The truth is the same person drawn in the target's style, which no "
+        "translated; `generated`: images that the models generate from the same latents, without inversion. "
+        "LPIPS_d, LPIPS_s and distances are on the perceptual backbone, with 95 % intervals; fd is a Frechet distance "
+        "on the features of the network it names, not an FID; it is biased upwards for few outputs, and has an "
+        "interval only on efficientnet-lite0. The truth is the same person drawn in the target's style, which no "
         f"training saw; its score is 1, that of a random image of the domain 0. {_training_times(results)}\n"
     )
     return "\n".join(parts)
@@ -158,7 +160,7 @@ def table_3(results: Results) -> str:
         "method",
         "steps",
         "SSIM, real ↑",
-        "LPIPS, real ↓",
+        "distance, real ↓",
         "SSIM, generated ↑",
         "seconds per image",
         "paper: SSIM",
@@ -235,7 +237,7 @@ def _system_row(results: Results, domain: str, row: "pd.Series") -> tuple[str, .
     return (
         f"Ours ({ROW_LABELS.get(system, system)})" if is_own(system) else system,
         row["inputs"],
-        f"{row['fd']:.2f}",
+        f"{row['fd']:.2f}" + (f" ± {INTERVAL_SEMS * row['fd_sem']:.2f}" if row["fd_sem"] >= 0 else ""),  # or NaN
         f"{row['fid']:.2f}" if row["fid"] == row["fid"] else "",  # NaN: not measured
         _with_interval(row["lpips_d"], row["lpips_d_sem"]),
         _with_interval(row["lpips_s"], row["lpips_s_sem"]),

@@ -33,6 +33,7 @@ def work(job: Job) -> None:
         job.name,
         name=SYSTEM,
         inputs=PreparedDataset(job.project.prepared(base), split=None),
+        with_ends=False,
         progress=part_of(job.progress, 0, 2, ""),
     )
     cases = load(job, settings)

@@ -9,7 +9,7 @@ from ui2i.metrics.moments import estimate
 if TYPE_CHECKING:
     import pandas as pd
 
-METRICS = {"ssim": "SSIM", "lpips": "LPIPS", "l2": "L2", "seconds_per_image": "seconds"}
+METRICS = {"ssim": "SSIM", "lpips": "distance", "l2": "L2", "seconds_per_image": "seconds"}
 """Columns of the table of inversions, and what they are called here."""
 
 
@@ -54,7 +54,8 @@ def _cells(column: str, row: str, frame: "pd.DataFrame") -> list[Cell]:
         values = frame[name].to_numpy(dtype=float)
         sem = estimate(values).sem if len(values) > 1 else None
         value = float(values.mean())
-        cells.append(Cell(row=row, column=column, metric=metric, value=value, sem=sem, count=len(values)))
+        named = f"{metric} ({frame['backbone'].iloc[0]})" if name == "lpips" else metric
+        cells.append(Cell(row=row, column=column, metric=named, value=value, sem=sem, count=len(values)))
     return cells
 
 

@@ -13,7 +13,7 @@ from ui2i.markdown import markdown_table
 
 Origin = Literal["measured", "paper"]
 
-ARROWS = {"LPIPS_d": "↑", "SSIM": "↑"}  # of the others less is better
+MORE_IS_BETTER = ("LPIPS_d", "SSIM")  # of the other metrics less is better
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -85,7 +85,8 @@ class PaperTable:
 
 
 def _heading(origin: Origin, column: str, metric: str, *, with_metric: bool) -> str:
-    name = f"{column} {metric} {ARROWS.get(metric, '↓')}" if with_metric else column
+    arrow = "↑" if metric.startswith(MORE_IS_BETTER) else "↓"
+    name = f"{column} {metric} {arrow}" if with_metric else column
     return name if origin == "measured" else f"paper: {name}"
 
 

@@ -48,18 +48,26 @@ def model_distance_table(frame: "pd.DataFrame") -> PaperTable:
     """Return Table I.
 
     Args:
-        frame: rows of `DISTANCE_SCHEMA` from any number of tables and runs; the last of each pair of models counts.
+        frame: rows of `DISTANCE_SCHEMA` from any number of tables and runs; the last of each pair of models counts,
+            and of each column only those with its last backbone.
     """
-    rows = [row for _, row in frame.drop_duplicates(["source", "target"], keep="last").iterrows() if _belongs(row)]
+    comparable = of_last_backbone(frame, ["source_domain", "target_domain"])
+    last = comparable.drop_duplicates(["source", "target"], keep="last")
+    rows = [row for _, row in last.iterrows() if _belongs(row)]
     cells = [_cell(row) for row in rows]
     return PaperTable(
         number="1",
-        title="Table I. Model distance: mean LPIPS between what two models make of the same latents (± standard error)",
+        title="Table I. Model distance: mean perceptual distance on the same latents (± standard error)",
         row_title="target model",
         cells=(*cells, *(Cell(metric=METRIC, origin="paper", **cell) for cell in table_1_cells())),
         row_order=ROW_ORDER,
         notes=(*_order_notes(cells), *_protocol_notes(rows), _REFERENCE_NOTE),
     )
+
+
+def of_last_backbone(frame: "pd.DataFrame", group: list[str]) -> "pd.DataFrame":
+    """Return the rows of each group whose backbone is its last row's; values of another one do not compare."""
+    return frame[frame["backbone"] == frame.groupby(group)["backbone"].transform("last")]
 
 
 def order_faults(cells: list[Cell]) -> list[OrderFault]:

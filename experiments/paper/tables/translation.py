@@ -41,14 +41,25 @@ def _cells(row: "pd.Series") -> list[Cell]:
         "count": int(row["num_outputs"]),
         "run_id": row["run_id"],
     }
-    cells = [Cell(metric=f"fd_{row['backbone']}", value=float(row["fd"]), **shared)]
-    if row["fid"] == row["fid"]:  # NaN: not measured
-        cells.insert(0, Cell(metric="FID", value=float(row["fid"]), **shared))
+    cells = [Cell(metric=frechet_name(row), value=float(row["fd"]), sem=_measured(row, "fd_sem"), **shared)]
+    if (fid := _measured(row, "fid")) is not None:
+        cells.insert(0, Cell(metric="FID", value=fid, **shared))
         cells.insert(1, Cell(metric="KID", value=float(row["kid"]), **shared))
-    cells.append(Cell(metric="LPIPS_d", value=float(row["lpips_d"]), sem=float(row["lpips_d_sem"]), **shared))
-    if row["lpips_s"] == row["lpips_s"]:
-        cells.append(Cell(metric="LPIPS_s", value=float(row["lpips_s"]), sem=float(row["lpips_s_sem"]), **shared))
+    for name, metric in (("lpips_d", "LPIPS_d"), ("lpips_s", "LPIPS_s")):
+        if (value := _measured(row, name)) is not None:
+            sem = float(row[f"{name}_sem"])
+            cells.append(Cell(metric=f"{metric} ({row['backbone']})", value=value, sem=sem, **shared))
     return cells
+
+
+def _measured(row: "pd.Series", name: str) -> float | None:
+    """Return a value of a row; None: not measured."""
+    return float(row[name]) if row[name] is not None and row[name] == row[name] else None
+
+
+def frechet_name(row: "pd.Series") -> str:
+    """Return the name of a row's Frechet distance, with the network whose features it is on."""
+    return f"fd_{row['fd_network'] if isinstance(row['fd_network'], str) else row['backbone']}"
 
 
 def is_own(system: str) -> bool:
@@ -76,6 +87,6 @@ def _protocol_notes(rows: "list[pd.Series]") -> list[str]:
 
 
 _REFERENCE_NOTE = (
-    'fd_<backbone> is a Frechet distance on the perceptual backbone\'s features and no FID. Columns headed "paper:" '
-    "are the authors' own values, of their models and images; nothing here compares with their sizes."
+    'fd_<network> is a Frechet distance on the features of that network and no FID. Columns headed "paper:" are the '
+    "authors' own values, of their models and images; nothing here compares with their sizes."
 )
