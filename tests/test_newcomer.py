@@ -1,6 +1,5 @@
 """The newcomer's path on a terminal of 80 columns: a new project, a folder of images, what came of it and why."""
 
-import subprocess
 import sys
 
 import pytest
@@ -9,6 +8,8 @@ from terminal import screen
 
 from experiments.synthetic.procedural import draw, sample_attributes
 from tasks.project.paths import Project
+from tasks.running import stage_cli
+from tasks.stages import import_base
 from ui2i.tables import TRANSLATION_SCHEMA, read_rows
 
 UI2I = [sys.executable, "-m", "cli.app"]
@@ -27,7 +28,7 @@ def write_drawings(folder, style, count):
 
 
 @pytest.mark.slow
-def test_a_newcomer_at_80_columns(tmp_path):
+def test_a_newcomer_at_80_columns(tmp_path, monkeypatch):
     """Makes a project, asks for what is not there yet, translates what the base knows and what it does not."""
     assert "cd faces && ui2i demo" in ui2i(tmp_path, "init", "faces", "--example")
     project = Project((tmp_path / "faces").resolve())
@@ -36,7 +37,8 @@ def test_a_newcomer_at_80_columns(tmp_path):
     write_drawings(tmp_path / "people", "face", 6)
     (tmp_path / "people" / "broken.png").write_bytes(b"no image")
     (tmp_path / "empty").mkdir()
-    subprocess.run([sys.executable, "-m", "dvc", "repro", "--quiet", "import@face"], cwd=project.root, check=True)
+    monkeypatch.chdir(project.root)  # stages change the folder; this restores it
+    assert stage_cli.main(import_base.STAGE, ["--base", "face", "--project", str(project.root)]) == 0
     to_face = ("--domain", "face", "--from", "face", "--method", "encoder", "--out")
 
     refused = ui2i(project.root, "translate", "../empty", *to_face, "../none")
