@@ -3,8 +3,8 @@
 Before: the distance of their features from 1,000 training images. After: the SSIM of their reconstructions, by the
 encoder and by the search of `params.yaml` (`w_plus`, 150 steps, untrained backbone). AUC is the probability that an
 image of another kind is farther off, or reconstructed worse, than a held-out image of the base's own. Images that fit
-the thresholds are never counted. `--write` leaves the check beside the model, as this repository ships it. The search
-is resumable: latent codes are kept in `--store`.
+the thresholds are never counted. `--write` leaves the check beside the model. The search is
+resumable: latent codes are kept in `--store`.
 
     python benchmarks/bench_domain_check.py face --write --json docs/results/domain_check-face.json \
         --kind photographs=selfies.zip --kind "photographs of cats=cats.zip"

@@ -2,28 +2,25 @@
 
     python benchmarks/terminal_images.py ~/faces docs/screens/terminal-engineer.webp "ui2i distances" "ui2i tables list"
 
-Chromium renders the text, and tmux is the terminal (`tests/terminal.py`).
+tmux is the terminal (`tests/terminal.py`).
 """
 
 import argparse
-import io
 import os
 import shlex
-import shutil
-import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
-from PIL import Image, ImageChops
-from rich.console import Console
-from rich.terminal_theme import DIMMED_MONOKAI
+from matplotlib.font_manager import findfont
+from PIL import Image, ImageDraw, ImageFont
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))
 from terminal import screen
 
-COLUMNS, SIDE = 80, 1100
-MAX_LINES = 24  # of one command
+COLUMNS = 80
+SIZE = 18  # pixels of a letter
+BACKGROUND, FOREGROUND, PROMPT = "#1e1e1e", "#d4d4d4", "#8ec07c"
+MAX_LINES = 30  # of one command
 
 
 def main() -> None:
@@ -43,27 +40,17 @@ def main() -> None:
 
 
 def save_image(text: str, path: Path) -> None:
-    """Render a text as a terminal shows it."""
-    console = Console(record=True, width=COLUMNS, file=io.StringIO())
-    console.print(text, markup=False, highlight=False)
-    svg = console.export_svg(title="", theme=DIMMED_MONOKAI)
-    height = 200 + 25 * (text.count("\n") + 1)
-    with tempfile.TemporaryDirectory() as folder:
-        source, png = Path(folder) / "terminal.html", Path(folder) / "terminal.png"
-        source.write_text(f"<body style='margin:0;width:{SIDE}px'>{svg}</body>", encoding="utf-8")
-        chromium = shutil.which("chromium") or "chromium"
-        flags = [
-            "--headless",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--no-proxy-server",
-            f"--user-data-dir={folder}/profile",
-        ]
-        shot = [f"--screenshot={png}", f"--window-size={SIDE},{height}", source.as_uri()]
-        subprocess.run([chromium, *flags, *shot], check=True, capture_output=True, timeout=300)
-        image = Image.open(png).convert("RGB")
-        blank = Image.new("RGB", image.size, image.getpixel((image.width - 1, image.height - 1)))
-        image.crop(ImageChops.difference(image, blank).getbbox()).save(path, quality=60, method=6)
+    """Draw a text as a terminal shows it."""
+    font = ImageFont.truetype(findfont("DejaVu Sans Mono"), SIZE)
+    lines = text.splitlines()
+    left, _, right, _ = font.getbbox("M" * COLUMNS)
+    line_height = round(1.3 * SIZE)
+    image = Image.new("RGB", (int(right - left) + 2 * SIZE, line_height * len(lines) + 2 * SIZE), BACKGROUND)
+    draw = ImageDraw.Draw(image)
+    for place, line in enumerate(lines):
+        colour = PROMPT if line.startswith("$ ") else FOREGROUND
+        draw.text((SIZE, SIZE + place * line_height), line, fill=colour, font=font)
+    image.save(path, quality=70, method=6)
 
 
 if __name__ == "__main__":

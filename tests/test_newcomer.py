@@ -10,7 +10,6 @@ from experiments.synthetic.procedural import draw, sample_attributes
 from tasks.project.paths import Project
 from tasks.running import stage_cli
 from tasks.stages import import_base
-from ui2i.tables import TRANSLATION_SCHEMA, read_rows
 
 UI2I = [sys.executable, "-m", "cli.app"]
 
@@ -30,7 +29,8 @@ def write_drawings(folder, style, count):
 @pytest.mark.slow
 def test_a_newcomer_at_80_columns(tmp_path, monkeypatch):
     """Makes a project, asks for what is not there yet, translates what the base knows and what it does not."""
-    assert "cd faces && ui2i demo" in ui2i(tmp_path, "init", "faces", "--example")
+    made = ui2i(tmp_path, "init", "faces", "--example")
+    assert "cd faces && ui2i demo" in made and "history" in made.split(), "no word is cut"
     project = Project((tmp_path / "faces").resolve())
     assert "run `dvc repro distance@cartoon`" in ui2i(project.root, "distances", "cartoon").replace("\n", "")
     write_drawings(tmp_path / "cats", "cat", 4)
@@ -45,16 +45,12 @@ def test_a_newcomer_at_80_columns(tmp_path, monkeypatch):
     assert "no images" in refused and "Starting" not in refused
 
     cats = " ".join(ui2i(project.root, "translate", "../cats", *to_face, "../from-cats").split())
-    assert "4 of 4 images do not look like what face was trained on; expect poor results" in cats
-    assert "told from samples" not in cats, "the shipped base has its check with it"
+    assert "4 of 4 images do not look like what face was trained on" in cats and "expect poor results" in cats
     assert "next: translate images like face's" in cats
 
     people = " ".join(ui2i(project.root, "translate", "../people", *to_face, "../from-people").split())
     assert "6 of 7 images translated to face" in people and "1 could not be used" in people
-    assert "do not look like" not in people
     assert "reconstruction: SSIM 0." in people and "contact sheet" in people
-    rows = read_rows(tmp_path / "from-people" / "manifest.parquet", TRANSLATION_SCHEMA)
-    assert {row["domain_reference"] for row in rows} == {"images"}
 
     strict = ui2i(project.root, "translate", "../cats", *to_face, "../strict", "--strict")
     assert "leave out --strict" in " ".join(strict.split())
