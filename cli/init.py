@@ -25,6 +25,7 @@ def init(
     ] = False,
 ) -> None:
     """Make a project: settings, stages, deployments, base models and a README."""
+    from cli.report import print_wrapped
     from tasks.project.params import load_params
     from tasks.requests.new_project import create_project
     from ui2i.provenance import installed_package
@@ -32,14 +33,18 @@ def init(
     project = create_project((folder or context.obj.project_dir or Path()).expanduser(), example=example)
     params = load_params(project)
     shown = project.root.relative_to(Path.cwd()) if project.root.is_relative_to(Path.cwd()) else project.root
-    print(f"project  {printable(str(project.root))}, described in its README.md")
-    print(f"bases    {', '.join(params.imported)}")
-    print(f"domains  {', '.join(params.domains) or 'none yet'}")
+    lines = {
+        "project": f"{printable(str(project.root))}, described in its README.md",
+        "bases": ", ".join(params.imported),
+        "domains": ", ".join(params.domains) or "none yet",
+    }
     if not any((parent / ".git").exists() for parent in (project.root, *project.root.parents)):
-        print("git      none here, so DVC works without it; run `git init` if you want a history of your settings")
+        lines["git"] = "none here, so DVC works without it; run `git init` if you want a history of your settings"
     if (package := installed_package()) is not None:
-        print(f"code     an installed package: tables and model cards record {package} in place of a commit")
-    print("next     " + ("" if shown == Path() else f"cd {shlex.quote(str(shown))} && ") + "ui2i demo")
+        lines["code"] = f"an installed package: tables and model cards record {package} in place of a commit"
+    lines["next"] = ("" if shown == Path() else f"cd {shlex.quote(str(shown))} && ") + "ui2i demo"
+    for label, text in lines.items():
+        print_wrapped(f"{label:<7}  {text}", indent=9)
 
 
 def print_version(is_asked: bool) -> None:

@@ -102,12 +102,17 @@ def print_bold(text: str) -> None:
     print(f"\x1b[1m{text}\x1b[0m" if sys.stdout.isatty() else text)
 
 
-def print_translation(translations: Path) -> None:
-    """Print what a run of `translate` did, what came of its images, and what to do next."""
+def print_wrapped(text: str, *, indent: int = 2) -> None:
+    """Print a line, broken between words where the terminal is narrower; what goes on below it is indented."""
     from cli import layout
-    from tasks.requests.translation_summary import read_summary
 
     width = layout.terminal_width() or sys.maxsize
-    wrapper = textwrap.TextWrapper(width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
+    print(textwrap.fill(text, width, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False))
+
+
+def print_translation(translations: Path) -> None:
+    """Print what a run of `translate` did, what came of its images, and what to do next."""
+    from tasks.requests.translation_summary import read_summary
+
     for line in read_summary(translations).lines():
-        print(wrapper.fill(printable(line)))
+        print_wrapped(printable(line))

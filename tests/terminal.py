@@ -10,6 +10,7 @@ import uuid
 from pathlib import Path
 
 ROWS = 400  # of the screen, so that nothing scrolls away
+SECONDS = 300
 
 
 def screen(command: list[str], folder: Path, columns: int) -> str:
@@ -24,7 +25,7 @@ def _tmux(command: list[str], folder: Path, columns: int) -> str:
     start = ["new-session", "-d", "-x", str(columns), "-y", str(ROWS), "-c", str(folder), line]
     try:
         subprocess.run([*tmux, *start, ";", "set-option", "-g", "status", "off"], check=True)
-        subprocess.run([*tmux, "wait-for", "done"], check=True, timeout=120)
+        subprocess.run([*tmux, "wait-for", "done"], check=True, timeout=SECONDS)
         shown = subprocess.run([*tmux, "capture-pane", "-p"], check=True, capture_output=True, text=True).stdout
     finally:
         subprocess.run([*tmux, "kill-server"], check=False)

@@ -11,7 +11,7 @@ import pytest
 from test_os_errors import limited
 from tiny_project import REPOSITORY, files_below
 
-from cli import app
+from cli import app, layout
 from flows import task_runners
 from tasks.project.params import all_sections, load_params, parse_params
 from tasks.project.paths import Project, find_project
@@ -99,6 +99,14 @@ def test_the_command_says_what_there_is_and_what_comes_next(ui2i, tmp_path):
     status, out, _ = ui2i("init", "other", "--example")
     lines = dict(line.split(maxsplit=1) for line in out.splitlines())
     assert (status, lines["domains"], "git" in lines) == (0, "cartoon, dog", False)
+
+
+def test_no_word_is_cut_on_a_narrow_terminal(ui2i, monkeypatch):
+    monkeypatch.setattr(layout, "terminal_width", lambda: 80)
+    _, out, _ = ui2i("init")
+    lines = [line for line in out.splitlines() if not line.startswith("project")]
+    assert max(map(len, lines)) <= 80
+    assert any(line.startswith(" " * 9) and line.endswith("your settings") for line in lines)
 
 
 def test_the_current_folder_is_the_default(ui2i, tmp_path):

@@ -1,4 +1,4 @@
-"""The report: what is on it, that nothing on it is fetched or unescaped, and how a browser takes it."""
+"""The report, a designer's page: what is on it, that nothing on it is fetched or unescaped, how a browser takes it."""
 
 import base64
 import json

@@ -21,7 +21,7 @@ from tiny_project import (
     write_images,
 )
 
-from tasks.models.model_folder import read_model
+from tasks.models.model_folder import DOMAIN_CHECK_FILE, read_model
 from tasks.requests.raw_images import add_raw, not_copied
 from tasks.running import stage_cli
 from tasks.running.dvc_stages import defined_stages
@@ -124,6 +124,18 @@ def test_import_copies_the_checkpoint_unchanged_and_completes_it(prepared):
         assert (source / name).read_bytes() == (copy / name).read_bytes()
     assert (copy / "samples.png").is_file()
     assert json.loads((copy / "card.json").read_text())["card"]["domain"] == "face"
+
+
+def test_import_leaves_the_domain_check_where_it_is(prepared):
+    """One that a base gets later changes nothing that DVC compares, so nothing that follows runs again."""
+    check = prepared.root / "data/base/face" / DOMAIN_CHECK_FILE
+    before = files_below(prepared.checkpoint("face"))
+    check.write_bytes(b"statistics")
+    try:
+        assert run(prepared, "import_base", "face") == 0
+        assert files_below(prepared.checkpoint("face")) == before
+    finally:
+        check.unlink()
 
 
 def test_import_without_a_discriminator(project):

@@ -20,6 +20,7 @@ from cli import app
 from experiments.paper import paper_paths
 from experiments.paper.requests import style_layers
 from experiments.paper.stages import compare_inversions
+from tasks.models import domain_checks, domain_models
 from tasks.models.inversion_models import encoder_path, find_encoder
 from tasks.models.translation_models import choose_source, choose_targets
 from tasks.project.params import load_params, parse_params
@@ -27,10 +28,11 @@ from tasks.project.paths import Project
 from tasks.project.register import register_encoder
 from tasks.requests import translate_folder
 from tasks.requests.translation_request import TranslationRequest
-from tasks.stages import encode, import_base
+from tasks.running import stage_cli
+from tasks.stages import encode, import_base, translate
 from ui2i.checkpoints import ModelCard, file_hash, load_discriminator, save_discriminator, save_generator
 from ui2i.datasets.ingest import ingest
-from ui2i.domain_check import load_reference
+from ui2i.domain_check import fit_reference, load_reference, save_reference
 from ui2i.errors import ConfigError
 from ui2i.inversion import load_encoder
 from ui2i.layer_swap import FeatureSwappedGenerator, blend_weights, swap_weights
@@ -181,6 +183,33 @@ def test_images_unlike_the_bases_are_told_and_refused_by_a_strict_run(
     assert "2 of 2 images do not look like what face was trained on (00.png, 01.png)" in capsys.readouterr().err
     assert not (tmp_path / "strict").exists()
     assert kept.stat().st_mtime_ns == before  # it is made once
+
+
+def test_the_stage_checks_its_images_too(made: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    assert stage_cli.main(translate.STAGE, ["--domain", "cartoon", "--project", str(made.root)]) == 0
+    rows = manifest(made.translations("cartoon"))
+    assert {row["looks_like_source"] for row in rows} == {False}
+    assert {row["domain_reference"] for row in rows} == {"samples"}
+    assert "2 of 2 test images in datasets.face do not look like what face was trained on" in capsys.readouterr().err
+
+
+def test_the_check_of_an_imported_base_is_found_where_it_came_from(made: Project, tmp_path: Path) -> None:
+    folder = made.root / "data/base/face"
+    folder.mkdir(parents=True)
+    source = domain_models.base_model(made, load_params(made), "cartoon", device="cpu")
+    extractor = domain_checks.extractor_of(source, device="cpu")
+    own = np.random.default_rng(0).integers(0, 256, (60, 32, 32, 3), dtype=np.uint8)
+    values: dict[str, Any] = {"features": extractor.kind, "features_hash": extractor.hash, "dataset_hash": None}
+    shipped = fit_reference(extractor(own[:40]), extractor(own[40:]), base_hash=source.hash, origin="images", **values)
+    save_reference(folder / "domain_check.safetensors", shipped)
+    domain_checks.kept_check(made, "face", source.hash).unlink(missing_ok=True)
+    try:
+        found = domain_checks.find_reference(made, source, extractor)
+        assert (found.origin, found.num_images) == ("images", 40)
+        save_reference(folder / "domain_check.safetensors", dataclasses.replace(shipped, base_hash="another's"))
+        assert domain_checks.find_reference(made, source, extractor).origin == "samples"
+    finally:
+        shutil.rmtree(folder)
 
 
 def test_a_base_is_checked_by_its_own_images(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.models.domain_models import Model
 from tasks.models.model_folder import DISCRIMINATOR_FILE, DOMAIN_CHECK_FILE, GENERATOR_FILE
+from tasks.project.params import load_params
 from tasks.project.paths import Project
 from tasks.running.stage_cli import default_device
 from ui2i.errors import CheckpointError, DataError
@@ -38,11 +39,11 @@ def find_check(project: Project, source: Model, inverter: "Inverter", *, device:
     """
     from ui2i.domain_check import DomainCheck, reconstructions_of
 
-    extractor = extractor_of(source, device=device)
-    reference = find_reference(project, source, extractor)
     resolution = source.generator.config.img_resolution
     known = inverter.known(held_out_images(project, source.domain, resolution, NUM_RECONSTRUCTED))
     measured = reconstructions_of([latent.ssim for latent in known], inverter.columns)
+    extractor = extractor_of(source, device=device)
+    reference = find_reference(project, source, extractor)
     return DomainCheck(reference, extractor, source=source.domain, reconstructions=measured)
 
 
@@ -58,10 +59,11 @@ def extractor_of(source: Model, *, device: str) -> "Extractor":
 
 
 def find_reference(project: Project, source: Model, extractor: "Extractor") -> "DomainReference":
-    """Return the reference kept for a model, or the one beside it; made now and kept where there is none."""
+    """Return the reference kept for a model, or the one that came with it; made now and kept where there is none."""
     from ui2i.domain_check import load_reference
 
-    for path in (kept_check(project, source.domain, source.hash), source.path.with_name(DOMAIN_CHECK_FILE)):
+    shipped = [folder / DOMAIN_CHECK_FILE for folder in (source.path.parent, _imported_from(project, source.domain))]
+    for path in (kept_check(project, source.domain, source.hash), *shipped):
         with contextlib.suppress(CheckpointError):
             reference = load_reference(path)
             if (reference.base_hash, reference.features_hash) == (source.hash, extractor.hash):
@@ -69,6 +71,12 @@ def find_reference(project: Project, source: Model, extractor: "Extractor") -> "
     reference = make_reference(project, source.domain, source.hash, source.generator, extractor)
     keep_reference(project, source, reference)
     return reference
+
+
+def _imported_from(project: Project, domain: str) -> Path:
+    """Return the folder of the model that import@ copied, which leaves its check there."""
+    base = load_params(project).imported.get(domain)
+    return project.checkpoint(domain) if base is None else project.root / base.checkpoint
 
 
 def keep_reference(project: Project, source: Model, reference: "DomainReference") -> None:

@@ -46,8 +46,11 @@ def _check_encoder(source: Path) -> None:
 
 
 def _copy_files(source: Path, folder: Path) -> None:
+    """Copy all but the domain check: a base may get one or another, and what follows must not run again for it."""
+    from tasks.models.model_folder import DOMAIN_CHECK_FILE
+
     for path in sorted(source.iterdir()):
-        if path.is_file() and not path.name.startswith("."):
+        if path.is_file() and not path.name.startswith(".") and path.name != DOMAIN_CHECK_FILE:
             shutil.copyfile(path, folder / path.name)
 
 

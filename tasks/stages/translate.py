@@ -1,12 +1,15 @@
 """Stage translate@: images of the base's test split -> their translations in data/translations/<domain>."""
 
 import sys
-from typing import TYPE_CHECKING
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from tasks.project.params import Params
 from tasks.project.paths import Project
 from tasks.running.rates import INVERSION_STEPS
 from tasks.running.stage_cli import Job, Stage, default_device, main
+from ui2i.errors import UI2IWarning
 
 if TYPE_CHECKING:
     from ui2i.datasets.prepared import PreparedDataset
@@ -15,10 +18,12 @@ if TYPE_CHECKING:
 
 def work(job: Job) -> None:
     """Translate with the domain's first mode and every variant of it (paper, Eq. 4)."""
+    from tasks.models.domain_checks import find_check
     from tasks.models.domain_models import base_model, target_models
     from tasks.models.inversion_models import encoder_of, latent_store
     from ui2i.checkpoints import file_hash
     from ui2i.datasets.prepared import PreparedDataset
+    from ui2i.inversion import Inverter
     from ui2i.perceptual import load_perceptual
     from ui2i.translation import TranslationConfig, translate_folder
 
@@ -27,11 +32,21 @@ def work(job: Job) -> None:
     models = target_models(job.project, job.params, job.name, device=device)
     targets = [model for model in models if model == models[0] or model.card.swap_resolution is not None]
     encoder, encoder_hash = encoder_of(job.project, base.domain, base.hash, job.params.inversion, device=device)
-    translate_folder(
+    perceptual, store = load_perceptual(job.params.perceptual, device), latent_store(job.project)
+    inverter = Inverter(
+        base.generator,
+        perceptual,
+        job.params.inversion,
+        base_hash=base.hash,
+        encoder=encoder,
+        encoder_hash=encoder_hash,
+        store=store,
+    )
+    rows = translate_folder(
         first_images(PreparedDataset(job.project.prepared(base.name), "test"), settings.num_images),
         base.generator,
         {model.card.mode: model.generator for model in targets},
-        load_perceptual(job.params.perceptual, device),
+        perceptual,
         job.params.inversion,
         job.project.translations(job.name),
         domain=job.name,
@@ -45,10 +60,24 @@ def work(job: Job) -> None:
         ),
         encoder=encoder,
         encoder_hash=encoder_hash,
-        store=latent_store(job.project),
+        store=store,
+        check=find_check(job.project, base, inverter, device=device),
         force=True,  # params.yaml says that the domain is translated from this base, whatever its mode made of it
         progress=job.progress,
     )
+    warn_of_other_images(rows, base.name)
+
+
+def warn_of_other_images(rows: Sequence[Mapping[str, Any]], base: str) -> None:
+    """Warn if most test images of a base are unlike those that it was trained on, as of an imported one's dataset."""
+    looks = {row["index"]: row["looks_like_source"] for row in rows}
+    num_unlike = list(looks.values()).count(False)
+    if num_unlike > len(looks) / 2:
+        message = (
+            f"{num_unlike} of {len(looks)} test images in datasets.{base} do not look like what {base} was trained on, "
+            "expected images of its kind; expect poor results, and see docs/domain_check.md"
+        )
+        warnings.warn(message, UI2IWarning, stacklevel=2)
 
 
 def first_images(dataset: "PreparedDataset", count: int) -> "NamedImages":

@@ -107,7 +107,7 @@ def fit_reference(
     reference = DomainReference(
         mean=_as_stored(mean),
         scale=_as_stored(scale),
-        directions=_as_stored(directions[:num].T),
+        directions=_as_stored(directions[:num].T, _DTYPES["directions"]),
         variances=_as_stored(variances[:num]),
         residual_variance=residual,
         threshold=1.0,
@@ -119,20 +119,20 @@ def fit_reference(
     return dataclasses.replace(reference, threshold=float(np.quantile(reference.distances(held_out), QUANTILE)))
 
 
-def _as_stored(array: Float64[np.ndarray, "*_"]) -> Float64[np.ndarray, "*_"]:
+def _as_stored(array: Float64[np.ndarray, "*_"], dtype: type = np.float32) -> Float64[np.ndarray, "*_"]:
     """Return the values that a file has of an array."""
-    return array.astype(np.float32).astype(np.float64)
+    return array.astype(dtype).astype(np.float64)
 
 
 def save_reference(path: Path, reference: DomainReference) -> None:
     """Write a reference atomically."""
-    arrays = {name: getattr(reference, name) for name in _ARRAYS}
+    arrays = {name: getattr(reference, name).astype(_DTYPES.get(name, np.float32)) for name in _ARRAYS}
     header = {name: getattr(reference, name) for name in _HEADER} | {
         "format_version": FORMAT_VERSION,
         "kind": KIND,
         "reconstructions": [to_mapping(each) for each in reference.reconstructions],
     }
-    write_tensors(path, {name: torch.from_numpy(array).float().contiguous() for name, array in arrays.items()}, header)
+    write_tensors(path, {name: torch.from_numpy(array).contiguous() for name, array in arrays.items()}, header)
 
 
 def load_reference(path: Path) -> DomainReference:
@@ -175,6 +175,9 @@ class _Checked:
 
 _NUMBERS = tuple(field.name for field in dataclasses.fields(_Checked))
 _ARRAYS = ("mean", "scale", "directions", "variances")
+_DTYPES = {"directions": np.float16}
+"""Of arrays that are no float32: nearly all of a file are directions, which half precision turns by 1e-3 at most."""
+
 _HEADER = tuple(
     field.name for field in dataclasses.fields(DomainReference) if field.name not in (*_ARRAYS, "reconstructions")
 )
