@@ -111,10 +111,10 @@ def without_dvc(monkeypatch):
 
 
 def fake_cyclegan(command):
-    """Do what experiments.paper.cyclegan does with this command line, but hand the images on, dimmed."""
+    """Do what experiments.paper.baselines does with this command line, but hand the images on, dimmed."""
     from PIL import Image
 
-    from experiments.paper.cyclegan.__main__ import _parser
+    from experiments.paper.baselines.__main__ import _parser
     from tasks.stages.translate import first_images
     from ui2i.datasets.prepared import PreparedDataset
 

@@ -1,6 +1,6 @@
 """Stage baseline@: a CycleGAN trained on a domain's images -> its translations of the images of translate@.
 
-The network is `experiments.paper.cyclegan`, a program of its own. Its state is in data/runs/baselines, from which an
+The network is `experiments.paper.baselines`, a program of its own. Its state is in data/runs/baselines, from which an
 interrupted training resumes.
 """
 
@@ -22,7 +22,7 @@ from ui2i.errors import DataError, UI2IError
 if TYPE_CHECKING:
     import numpy as np
 
-PROGRAM = "experiments.paper.cyclegan"
+PROGRAM = "experiments.paper.baselines"
 SYSTEM = "CycleGAN"
 """As Table II calls it."""
 CARD_FILE, SHEET_FILE, IMAGES_FOLDER = "card.json", "sheet.png", "images"  # what the program writes
