@@ -1,4 +1,4 @@
-"""MUNIT and DRIT++: shapes, losses, resuming, what the command writes, and toys on which every baseline must succeed."""
+"""MUNIT and DRIT++: shapes, losses, resuming, what the command writes, and toys on which all must succeed."""
 
 import dataclasses
 import json
