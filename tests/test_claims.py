@@ -70,7 +70,8 @@ def test_a_claim_with_several_aspects_holds_in_part_if_some_do() -> None:
 
 def test_a_missing_control_outweighs_any_difference() -> None:
     one = claim(0.3, 0.31, 0.29, missing_control="It is blur")
-    assert one.verdict == "control missing" and one.evidence.startswith("It is blur (measured: +0.3000 (")
+    assert one.verdict == "control missing" and one.evidence.startswith("+0.3000 (")
+    assert one.to_row()["missing_control"] == "It is blur"
     assert claim(missing_control="It is blur").verdict == "not measured"
 
 
@@ -207,7 +208,7 @@ def test_the_truth_decides_image_by_image() -> None:
 def test_a_baseline_that_is_farther_than_its_inputs_is_no_control() -> None:
     own, others = {"anime": truth("FC-FT", [0.1, 0.2])}, {"anime": truth("CycleGAN", [0.7, 0.71])}
     nearer, than_inputs, _ = truth_claims(own, others)
-    assert nearer.verdict == "control missing" and "anime 0.705 against 0.600" in nearer.evidence
+    assert nearer.verdict == "control missing" and "anime 0.705 against 0.600" in nearer.missing_control
     assert than_inputs.verdict == "direction only"
 
 

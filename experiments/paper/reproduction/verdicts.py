@@ -74,7 +74,9 @@ def verdicts(claims: Sequence[Claim]) -> str:
         parts += ["What only the ground truth can say, and the paper does not:\n"]
         parts += [markdown_table(("where", "our claim", "", "here", "evidence"), others)]
     used = {claim.verdict for claim in claims}
+    missing = dict.fromkeys(claim.missing_control for claim in claims if claim.verdict == "control missing")
     parts += [f"- **{verdict}**: {meaning}." for verdict, meaning in _MEANINGS.items() if verdict in used]
+    parts += [f"- {reason}." for reason in missing]
     parts.append(
         "\nA column with several trainings lists the difference of each. Means and intervals are those of the mixed "
         "model `difference ~ 1 + (1 | column) + (1 | column:training)`, with Student's t for the number of columns; "

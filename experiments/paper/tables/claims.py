@@ -134,8 +134,7 @@ class Claim:
     @property
     def evidence(self) -> str:
         """The differences."""
-        said = "; ".join(str(finding) for finding in self.findings)
-        return f"{self.missing_control} (measured: {said})" if self.missing_control and said else said
+        return "; ".join(str(finding) for finding in self.findings)
 
     def to_row(self) -> dict[str, str]:
         """Return the claim's evidence in words."""
@@ -146,6 +145,7 @@ class Claim:
             "paper": self.paper,
             "verdict": self.verdict,
             "evidence": self.evidence,
+            "missing_control": self.missing_control,
         }
 
 
