@@ -15,9 +15,14 @@ from torch import nn
 
 from experiments.paper.baselines import __main__ as command
 from experiments.paper.baselines import drit, multi_modal_networks, munit, training
-from experiments.paper.baselines.state import Baseline
+from experiments.paper.baselines.diversity import style_diversities
+from experiments.paper.baselines.state import Baseline as Model
 from experiments.paper.baselines.systems import build, choose_settings
+from experiments.paper.settings import Baseline, BaselineRun
+from experiments.paper.stages import baseline as stage
+from ui2i.images import to_tensor
 from ui2i.metrics.image_sets import find_images
+from ui2i.perceptual import Perceptual
 
 MULTI_MODAL = ("munit", "drit")
 
@@ -27,14 +32,14 @@ def tiny(system: str, **changes: Any) -> Any:
     return dataclasses.replace(choose_settings(system, 32, **chosen), num_blocks=1)
 
 
-def trained(system: str, path: Path, data: tuple[Any, Any], **changes: Any) -> Baseline:
+def trained(system: str, path: Path, data: tuple[Any, Any], **changes: Any) -> Model:
     settings = tiny(system, **changes)
     model = build(system, settings, "cpu")
     training.train(model, *data, settings, path)
     return model
 
 
-def networks(model: Baseline) -> dict[str, nn.Module]:
+def networks(model: Model) -> dict[str, nn.Module]:
     parts = {name: getattr(model, name) for name in model.parts}
     return {name: part for name, part in parts.items() if isinstance(part, nn.Module)}
 
@@ -264,3 +269,27 @@ def test_discs_change_their_colour_and_stay_where_they_are(system: str, kimg: fl
         hues = [model.translate(inputs, seed=seed).astype(float)[masks][:, 1].mean() for seed in range(2)]
         styles = np.stack([model.translate(inputs[:1], seed=seed)[0][masks[0]] for seed in range(8)]).astype(float)
         assert styles[..., 1].mean(axis=1).std() > 15, f"one image has outputs of many colours; {hues}"
+
+
+# The stage
+
+
+def test_each_training_of_a_domain_has_a_label_and_a_folder() -> None:
+    more = ({"system": "MUNIT", "core_minutes": 480}, {"system": "CycleGAN", "core_minutes": 80.5, "width": 64})
+    settings = Baseline(base="face", more=tuple(BaselineRun(**run) for run in more))
+    assert stage.labels(settings) == ["CycleGAN", "MUNIT, 480 core minutes", "CycleGAN, 80.5 core minutes, width 64"]
+    folders = [stage.outputs_folder(Path("out"), label).as_posix() for label in stage.labels(settings)]
+    assert folders == ["out", "out/more/munit-480-core-minutes", "out/more/cyclegan-80-5-core-minutes-width-64"]
+
+
+def test_styles_of_an_input_are_compared_with_one_another(tmp_path: Path, perceptual: Perceptual) -> None:
+    for number in range(3):
+        write_folder(tmp_path / "many" / "styles" / str(number), blobs(3, number))
+        write_folder(tmp_path / "same" / "styles" / str(number), blobs(3, 0))
+    write_folder(tmp_path / "one" / "images", blobs(3, 0))
+    found = style_diversities({name: tmp_path / name for name in ("many", "same", "one")}, perceptual, "cpu")
+    assert found.keys() == {"many", "same"} and found["same"]["lpips_d"] == 0
+    images = [to_tensor(blobs(3, number)) for number in range(3)]
+    expected = torch.stack([perceptual.distance(images[a], images[b]) for a, b in ((0, 1), (1, 2), (2, 0))]).mean()
+    assert found["many"]["lpips_d"] == pytest.approx(float(expected), rel=1e-4)
+    assert (found["many"]["num_inputs"], found["many"]["num_styles"]) == (3, 3)
