@@ -57,14 +57,18 @@ def make_pair(options: argparse.Namespace, seed: int) -> None:
     domain = find_entry(params.domains, options.domain, "domains")
     generator, discriminator, _ = read_model(project.checkpoint(domain.base), device=device)
     perceptual = load_perceptual(params.perceptual, device)
-    base = (generator, discriminator)
+    along = _evaluator(options.domain, params, project, generator, perceptual, device)
     models, curves = {}, []
     for mode in MODES:
-        state = _train(options, seed, mode, base, params, project, perceptual, device)
+        state = _train(options, seed, mode, (generator, discriminator), params, project, along, device)
         models[mode] = state.generator_ema
         measured = [row for row in state.log if "fd" in row]
         curves += [{**key, "mode": mode, **{name: row[name] for name in CURVE_COLUMNS}} for row in measured]
     found = variants(models, generator, params.swap.resolutions)
+    last = curves[-1]["kimg"]
+    curves += [
+        {**key, "mode": name, "kimg": last, **along(model)} for name, model in found.items() if name not in models
+    ]
     latents = latent_distances(found, generator, perceptual, params.distance)
     _append(options.out / CURVES_FILE, curves)
     _append(options.out / LATENTS_FILE, [{**key, **row} for row in latents])
@@ -83,6 +87,22 @@ def write_findings(out: Path) -> None:
     write_text(out / FINDINGS_FILE, "".join(f"{finding} [{finding.status}]\n" for finding in findings))
 
 
+def _evaluator(domain: str, params: Any, project: Any, base: Any, perceptual: Any, device: str) -> Any:
+    """Return what is measured along a training."""
+    from experiments.paper.seeds.measuring import AlongTraining
+    from ui2i.datasets.prepared import PreparedDataset
+    from ui2i.metrics.frechet import held_out_evaluator
+
+    held_out = PreparedDataset(project.prepared(domain), "test")
+    num_images = params.finetune.evaluation_images
+    return AlongTraining(
+        to_domain=held_out_evaluator(held_out, perceptual, num_images=num_images, device=device),
+        base=base,
+        perceptual=perceptual,
+        config=dataclasses.replace(params.distance, num_latents=min(ALONG_LATENTS, params.distance.num_latents)),
+    )
+
+
 def _train(
     options: argparse.Namespace,
     seed: int,
@@ -90,16 +110,15 @@ def _train(
     base: Any,
     params: Any,
     project: Any,
-    perceptual: Any,
+    evaluator: Any,
     device: str,
 ) -> Any:
-    from experiments.paper.seeds.measuring import AlongTraining
+    """Return the last state of one training, whose log has the measurements along it."""
     from tasks.models.model_folder import GENERATOR_FILE
     from tasks.project.params import training_config
     from tasks.running.progress import report_progress
     from ui2i.checkpoints import file_hash
     from ui2i.datasets.prepared import PreparedDataset
-    from ui2i.metrics.frechet import held_out_evaluator
     from ui2i.training.loop import train
 
     config = training_config(params, options.domain, mode)
@@ -107,24 +126,15 @@ def _train(
     config = dataclasses.replace(
         config, seed=seed, total_kimg=total_kimg, evaluation_kimg=options.every_kimg, snapshot_kimg=options.every_kimg
     )
-    prepared = project.prepared(options.domain)
-    evaluator = AlongTraining(
-        to_domain=held_out_evaluator(
-            PreparedDataset(prepared, "test"), perceptual, num_images=config.evaluation_images, device=device
-        ),
-        base=base[0],
-        perceptual=perceptual,
-        config=dataclasses.replace(params.distance, num_latents=min(ALONG_LATENTS, params.distance.num_latents)),
-    )
-    base_name = params.domains[options.domain].base
+    base_folder = project.checkpoint(params.domains[options.domain].base)
     with report_progress(f"{options.domain} {mode} {seed}") as progress:
         return train(
-            PreparedDataset(prepared),
+            PreparedDataset(project.prepared(options.domain)),
             options.out / "runs" / options.domain / str(seed) / mode,
             base[0].config,
             config,
             base=base,
-            base_hash=file_hash(project.checkpoint(base_name) / GENERATOR_FILE),
+            base_hash=file_hash(base_folder / GENERATOR_FILE),
             device=device,
             evaluator=evaluator,
             progress=progress,
