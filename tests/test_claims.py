@@ -310,8 +310,8 @@ def test_a_page_without_a_section_is_refused() -> None:
 
 
 def test_sections_are_replaced_and_the_rest_stays() -> None:
-    page = "# Title\n\n## What holds\n\nold\n\n## Table I\n\nkept\n"
+    page = "# Title\n\n## What holds\n\nstale\n\n## Table I\n\nkept\n"
     once = verdicts.rewritten(page, [claim(0.3)])
-    assert "old" not in once and "kept" in once and "direction only 1" in once
+    assert "stale" not in once and "kept" in once and "direction only 1" in once
     assert once.index("## Table I") < once.index("## What a sceptic")
     assert verdicts.rewritten(once, [claim(0.3)]) == once

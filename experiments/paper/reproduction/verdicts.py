@@ -41,6 +41,10 @@ _CONTROL = (
 )
 _QUESTIONS = (
     (
+        "**Are columns independent?** All come from two bases, each trained once, and cartoon2portrait compares models "
+        "of two other columns. Intervals over columns do not cover another base."
+    ),
+    (
         "**At equal quality?** FC-FT and FT are compared after equal numbers of images, not at equal Frechet "
         "distances; a model that has moved less is nearer to its source. The same goes for swapped layers."
     ),
