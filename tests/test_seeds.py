@@ -114,9 +114,8 @@ def test_a_pair_shares_its_images_and_its_latents(
         first, second = recorded[: len(recorded) // 2], recorded[len(recorded) // 2 :]
         assert len(first) >= 4 and all(torch.equal(one, other) for one, other in zip(first, second, strict=True))
     curves, rows = (pd.read_parquet(out / name) for name in (command.CURVES_FILE, command.LATENTS_FILE))
-    trained = {mode: pytest.approx([0.008, 0.016]) for mode in ("FT", "FC-FT")}
-    made_of_them = {mode: pytest.approx([0.016]) for mode in (BASE_MAPPING, "FC-FT-LS8", "FC-FT-LS16")}
-    assert curves.groupby("mode")["kimg"].apply(list).to_dict() == trained | made_of_them
+    assert curves["mode"].tolist() == ["FT", "FC-FT", BASE_MAPPING, "FC-FT-LS8", "FC-FT-LS16"]
+    assert curves["kimg"].to_numpy() == pytest.approx(0.016), "so short a training has one snapshot"
     assert curves[["fd", "d"]].notna().all(axis=None)
     assert set(rows["variant"]) == {"FT", "FC-FT", BASE_MAPPING, "FC-FT-LS8", "FC-FT-LS16"} and len(rows) == 5 * 4
     said = capsys.readouterr().out
