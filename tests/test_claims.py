@@ -153,7 +153,7 @@ def evaluation(system: str, fd: float, lpips_d: float, lpips_s: float, **columns
 def test_table_2_counts_each_metric_the_right_way() -> None:
     rows = [
         evaluation("CycleGAN", 30, 0.6, 0.5), evaluation("FC-FT", 20, 0.5, 0.4),
-        evaluation("FC-FT-LS16", 21, 0.5, 0.2), evaluation("data", 1, 0.45, 0.0),
+        evaluation("FC-FT-LS16", 21, 0.5, 0.2), evaluation("the data itself", 1, 0.45, 0.0),
     ]  # fmt: skip
     claims = table_2_claims(pd.DataFrame(rows))
     assert [claim.verdict for claim in claims] == ["direction only"] * 5
@@ -167,7 +167,11 @@ def test_table_2_counts_each_metric_the_right_way() -> None:
 
 
 def test_more_diverse_than_the_data_is_not_better() -> None:
-    rows = [evaluation("CycleGAN", 30, 0.9, 0.5), evaluation("FC-FT", 20, 0.5, 0.4), evaluation("data", 1, 0.45, 0)]
+    rows = [
+        evaluation("CycleGAN", 30, 0.9, 0.5),
+        evaluation("FC-FT", 20, 0.5, 0.4),
+        evaluation("the data itself", 1, 0.45, 0),
+    ]
     assert table_2_claims(pd.DataFrame(rows))[1].cases[0].differences[0] == pytest.approx(0.4)
 
 

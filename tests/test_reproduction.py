@@ -288,7 +288,7 @@ def test_the_flow_runs_every_stage_and_makes_the_page(made):
         "truth.images.parquet",
     }  # fmt: skip
     table = pd.read_parquet(project.root / "report/reproduction/evaluation.parquet")
-    assert len(table) == 4 + 3 + 2 + 1, "four models, three with images too, inputs and data, the baseline"
+    assert len(table) == 4 + 3 + 1, "four models, three of them with images too, the baseline"
     assert read_claims(project)
 
 
@@ -320,10 +320,7 @@ def test_baseline_and_own_models_are_judged_alike(made):
     project, _ = made
     own = read_table(paper_paths.image_evaluation(project, "cartoon"), EVALUATION_SCHEMA)
     other = read_table(paper_paths.baseline_evaluation(project, "cartoon"), EVALUATION_SCHEMA)
-    assert own["system"].tolist() == ["FC-FT", "FC-FT-LS8", "FC-FT-LS16", "input", "data"]
-    by_system = own.set_index("system")
-    assert by_system["lpips_s"]["input"] == 0 and by_system["fd"]["data"] < by_system["fd"].drop("data").min()
-    own = own[own["system"].str.startswith("FC-FT")]
+    assert own["system"].tolist() == ["FC-FT", "FC-FT-LS8", "FC-FT-LS16"]
     assert other["system"].tolist() == ["CycleGAN"]
     for column in ("inputs", "num_outputs", "num_targets", "backbone_hash", "dataset_hash", "source_domain", "domain"):
         assert set(own[column]) == set(other[column])

@@ -48,11 +48,8 @@ _QUESTIONS = (
         "**At equal quality?** FC-FT and FT are compared after equal numbers of images, not at equal Frechet "
         "distances; a model that has moved less is nearer to its source. The same goes for swapped layers."
     ),
-    (
-        "**With which LPIPS?** Distances are on a backbone's features without the published linear weights, so that "
-        "sizes compare with those of no other paper."
-    ),
-    "**How sure is a Frechet distance?** It has no interval here, and few images bias it upwards.",
+    "**With which LPIPS?** Sizes compare only with values of the same backbone, which is named with each.",
+    "**How sure is a Frechet distance?** Verdicts take one value of each training, and few images bias it upwards.",
     (
         "**Is it the paper's setting?** 64 px instead of 256 and more, smaller networks and shorter trainings: "
         "`docs/paper_map.md` lists all differences."

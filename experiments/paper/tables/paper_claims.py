@@ -11,7 +11,7 @@ from experiments.paper.tables.values import TABLE_1, TABLE_1_COLUMNS, TABLE_2, T
 if TYPE_CHECKING:
     import pandas as pd
 
-BASELINE, DATA = "CycleGAN", "data"
+BASELINE, DATA = "CycleGAN", "the data itself"
 FIRST, SWAPPED = "FC-FT", "FC-FT-LS16"
 """What translates, and the swap that stands for the paper's FC-FT-LS (its LS3 for anime)."""
 
@@ -92,11 +92,11 @@ def table_2_claims(frame: "pd.DataFrame", *, missing_control: str = "") -> list[
 
     Args:
         frame: rows of `EVALUATION_SCHEMA` for images that were translated, the last of each system and domain; the rows
-            of the system `data` are of the domain's own images.
+            of the system `the data itself` are of the domain's own images.
         missing_control: why the baseline says nothing about the method; empty: it does.
     """
     fidelity = "fid" if frame["fid"].notna().all() else "fd"
-    label = "FID" if fidelity == "fid" else "Frechet distance on the backbone's features"
+    label = "FID" if fidelity == "fid" else "Frechet distance"
 
     def claim(text: str, metric: str, larger: str, smaller: str, cases: Iterable[Case] | None = None) -> Claim:
         return Claim(
