@@ -14,7 +14,7 @@ from ui2i.translation_files import SHEET_NAME
 if TYPE_CHECKING:
     from tasks.requests.translation_request import TranslationRequest
 
-METHODS = "closed_form, directions, w, closed_form_plus, w_plus, encoder or in_domain"
+METHODS = "closed_form, closed_form_mapping, directions, w, closed_form_plus, w_plus, encoder or in_domain"
 
 
 def register(app: typer.Typer) -> None:

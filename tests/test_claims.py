@@ -1,56 +1,106 @@
 """What the paper says against small tables: which way each difference counts, and what is said of it."""
 
+import collections
+import json
+import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from experiments.paper.reproduction import verdicts
 from experiments.paper.tables import Cell
-from experiments.paper.tables.claims import Case, Claim, paired, unpaired
-from experiments.paper.tables.figure_claims import figure_6_claims, figure_7_claims, figure_8_claims
+from experiments.paper.tables.claims import Case, Claim, of_images, of_runs, of_values
+from experiments.paper.tables.figure_claims import (
+    figure_6_claims,
+    figure_7_claims,
+    figure_8_claims,
+    unfinished_control,
+)
 from experiments.paper.tables.paper_claims import table_1_claims, table_2_claims, table_3_claims, truth_claims
+from experiments.paper.tables.published import read_published
 from experiments.paper.tables.values import TABLE_1, TABLE_1_COLUMNS
 from ui2i.errors import DataError
+from ui2i.markdown import wrap_markdown
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+PAGE = REPOSITORY / "docs" / "results" / "reproduction.md"
+OTHER_RUNS = [REPOSITORY / "docs" / "results" / name for name in ("family", "table1")]
 
 
-def claim(*differences: float, sem: float | None = 0.1) -> Claim:
-    cases = tuple(Case(where=f"c{place}", difference=value, sem=sem) for place, value in enumerate(differences))
-    return Claim(source="Table I", text="it is so", paper="0.3", cases=cases)
+def claim(*differences: float | tuple[float, ...], aspects: tuple[str, ...] = (), **columns: Any) -> Claim:
+    cases = tuple(
+        Case(
+            column=f"c{place}",
+            differences=value if isinstance(value, tuple) else (value,),
+            aspect=aspects[place] if aspects else "",
+        )
+        for place, value in enumerate(differences)
+    )
+    return Claim(source="Table I", text="it is so", paper="0.3", cases=cases, **columns)
 
 
 @pytest.mark.parametrize(
     ("differences", "verdict"),
     [
         ((), "not measured"),
-        ((0.21, 0.3), "holds"),
-        ((0.21, 0.19), "holds in part"),
-        ((0.3, -0.3), "holds in part"),
-        ((0.19, -0.19), "cannot be told"),
-        ((0.19, -0.21), "does not hold"),
+        ((0.3,), "direction only"),  # one training
+        ((-0.3,), "direction only, against"),
+        ((0.3, 0.2), "direction only"),  # two, with a t quantile of 12.7
+        ((0.30, 0.31, 0.29, 0.3), "holds"),
+        ((0.30, 0.31, 0.29, 0.3, 0.29, -0.01), "holds on average"),
+        ((-0.30, -0.31, -0.29), "does not hold"),
+        ((0.3, -0.3, 0.1), "cannot be told"),
+        (((0.3, 0.31), (0.29, 0.3), (0.31, 0.3)), "holds"),
+        (((0.3, -0.29), (0.31, -0.3)), "cannot be told"),  # trainings differ by more than columns do
     ],
 )
-def test_verdicts(differences: tuple[float, ...], verdict: str) -> None:
+def test_verdicts(differences: tuple[Any, ...], verdict: str) -> None:
     assert claim(*differences).verdict == verdict
 
 
-def test_evidence_groups_differences_by_what_they_say() -> None:
-    assert claim(0.3, -0.3, 0.05, 0.4).evidence == (
-        "as claimed: c0 +0.3000 ± 0.2000, c3 +0.4000 ± 0.2000; cannot be told: c2 +0.0500 ± 0.2000; "
-        "the reverse: c1 -0.3000 ± 0.2000"
-    )
-    assert claim(0.001, sem=None).evidence == "as claimed: c0 +0.0010 (no interval)"
+def test_a_claim_with_several_aspects_holds_in_part_if_some_do() -> None:
+    aspects = ("ssim",) * 3 + ("rmse",) * 3
+    assert claim(0.3, 0.31, 0.29, -0.3, -0.31, -0.29, aspects=aspects).verdict == "holds in part"
+    assert claim(0.3, 0.31, 0.29, 0.2, 0.21, 0.19, aspects=aspects).verdict == "holds"
+    assert claim(0.3, 0.31, 0.29, 0.2, -0.21, 0.19, aspects=aspects).verdict == "holds in part"
+
+
+def test_a_missing_control_outweighs_any_difference() -> None:
+    one = claim(0.3, 0.31, 0.29, missing_control="It is blur")
+    assert one.verdict == "control missing" and one.evidence.startswith("+0.3000 (")
+    assert one.to_row()["missing_control"] == "It is blur"
+    assert claim(missing_control="It is blur").verdict == "not measured"
+
+
+def test_evidence_lists_columns_and_trainings() -> None:
+    assert claim(0.3).evidence == "c0 +0.3000 (one training)"
+    text = claim((0.3, 0.32), (0.28, 0.3), (0.31, 0.29)).evidence
+    assert re.fullmatch(r"\+0\.3000 \(± 0\.0\d+\), from c0 \+0\.3000 and \+0\.3200, c1 \+0\.2800 and .*", text), text
 
 
 def test_cases() -> None:
-    assert unpaired("x", (0.5, 0.3), (0.4, 0.4)).sem == pytest.approx(0.5)
-    assert unpaired("x", (0.5, None), (0.7, 0.4)) == Case(where="x", difference=0.5 - 0.7, sem=None)
+    case = of_runs("x", [(0.5, 0.3), (0.6, 0.3)], [(0.4, 0.4), (0.3, 0.4)], aspect="FT")
+    assert case.differences == pytest.approx((0.1, 0.3)) and case.errors == pytest.approx((0.5, 0.5))
+    assert of_values("x", 0.5, 0.7).differences == pytest.approx((-0.2,)) and not of_values("x", 0.5, 0.7).errors
     values = [0.1, 0.4, 0.3]
-    case = paired("x", values)
-    assert case.difference == pytest.approx(np.mean(values))
-    assert case.sem == pytest.approx(np.std(values, ddof=1) / 3**0.5)
+    case = of_images("x", values)
+    assert case.differences == pytest.approx((np.mean(values),)) and case.num_images == 3
+    assert case.errors == pytest.approx((np.std(values, ddof=1) / 3**0.5,))
+    assert of_images("x", values, has_trainings=True).num_images is None
     with pytest.raises(DataError, match="expected at least 2"):
-        paired("x", [0.1])
+        of_images("x", [0.1])
+
+
+def test_few_images_have_student_s_quantile() -> None:
+    """Eight directions: two standard errors would be below the difference, 2.36 are above it."""
+    values = [0.1 + 0.1 * place for place in range(-3, 5)]
+    mean, sem = np.mean(values), np.std(values, ddof=1) / 8**0.5
+    shifted = [value - mean + 2.2 * sem for value in values]
+    found = Claim(source="", text="", paper="", cases=(of_images("face", shifted),))
+    assert found.verdict == "direction only" and 2.36 < found.findings[0].pooled.half_width / sem < 2.37
 
 
 def table_1(change: dict[tuple[str, str], float] | None = None) -> list[Cell]:
@@ -66,22 +116,33 @@ def table_1(change: dict[tuple[str, str], float] | None = None) -> list[Cell]:
 
 
 def test_the_paper_s_own_table_1_bears_its_claims_out() -> None:
-    claims = table_1_claims(table_1())
-    assert [claim.verdict for claim in claims] == ["holds"] * 5
+    claims = table_1_claims([table_1()])
+    assert [claim.verdict for claim in claims[:3]] == ["holds", "holds", "holds in part"]
+    assert [claim.verdict for claim in claims[3:]] == ["direction only"] * 2, "of one training"
     assert [len(claim.cases) for claim in claims] == [6, 6, 18, 2, 2]
     assert claims[1].paper == "+0.002 to +0.068 in 6 columns"
 
 
 def test_a_table_1_that_contradicts_a_claim() -> None:
-    claims = table_1_claims(table_1({("FC-FT", "cat2wild"): 0.6, ("FT", "face2portrait"): 0.66}))
-    assert claims[1].verdict == "holds in part" and "the reverse: cat2wild -0.0300" in claims[1].evidence
-    assert claims[3].verdict == "holds in part" and "the reverse: FT -0.0100" in claims[3].evidence
-    assert claims[2].verdict == "holds", "0.6 is still above the swaps"
+    claims = table_1_claims([table_1({("FC-FT", "cat2wild"): 0.6, ("FT", "face2portrait"): 0.66})])
+    assert claims[1].verdict == "cannot be told" and "cat2wild -0.0300" in claims[1].evidence
+    assert claims[3].verdict == "cannot be told" and "FT: face2anime and portrait -0.0100" in claims[3].evidence
+
+
+def test_trainings_of_a_column_count_together() -> None:
+    again = table_1({("FC-FT", "face2anime"): 0.66})
+    (case,) = (case for case in table_1_claims([table_1(), again])[1].cases if case.column == "face2anime")
+    assert case.differences == pytest.approx((0.011, -0.01)) and case.errors == pytest.approx((0.0001 * 2**0.5,) * 2)
+
+
+def test_models_trained_apart_may_be_no_control() -> None:
+    claims = table_1_claims([table_1()], missing_control="They are blur")
+    assert [claim.verdict == "control missing" for claim in claims] == [True, False, False, False, True]
 
 
 def test_columns_that_were_not_measured_are_left_out() -> None:
     cells = [cell for cell in table_1() if cell.column == "cat2dog"]
-    assert [claim.verdict for claim in table_1_claims(cells)] == ["holds"] * 3 + ["not measured"] * 2
+    assert [claim.verdict for claim in table_1_claims([cells])] == ["direction only"] * 3 + ["not measured"] * 2
 
 
 def evaluation(system: str, fd: float, lpips_d: float, lpips_s: float, **columns: Any) -> dict[str, Any]:
@@ -91,22 +152,40 @@ def evaluation(system: str, fd: float, lpips_d: float, lpips_s: float, **columns
 
 def test_table_2_counts_each_metric_the_right_way() -> None:
     rows = [
-        evaluation("CycleGAN", 30, 0.4, 0.5), evaluation("FC-FT", 20, 0.5, 0.4), evaluation("FC-FT-LS16", 25, 0.5, 0.2),
+        evaluation("CycleGAN", 30, 0.6, 0.5), evaluation("FC-FT", 20, 0.5, 0.4),
+        evaluation("FC-FT-LS16", 21, 0.5, 0.2), evaluation("the data itself", 1, 0.45, 0.0),
     ]  # fmt: skip
     claims = table_2_claims(pd.DataFrame(rows))
-    assert [claim.verdict for claim in claims] == ["holds"] * 5
-    assert "(no interval)" in claims[0].evidence and "Frechet distance" in claims[0].text
+    assert [claim.verdict for claim in claims] == ["direction only"] * 5
+    assert [claim.cases[0].differences[0] for claim in claims] == pytest.approx([10, 0.1, 0.1, 0.2, 0.05])
+    assert "Frechet distance" in claims[0].text
     assert claims[0].paper == "FID: face2portrait 32.48 against 54.472, face2anime 52.93 against 78.452"
     assert claims[1].paper == "LPIPS_d: face2portrait 0.743 against 0.649, face2anime 0.767 against 0.645"
     swapped = pd.DataFrame([evaluation("CycleGAN", 20, 0.5, 0.4), evaluation("FC-FT", 30, 0.4, 0.5)])
-    verdicts = [claim.verdict for claim in table_2_claims(swapped)]
-    assert verdicts == ["does not hold"] * 3 + ["not measured"] * 2
+    against = "direction only, against"
+    assert [claim.verdict for claim in table_2_claims(swapped)] == [against] * 3 + ["not measured"] * 2
+
+
+def test_more_diverse_than_the_data_is_not_better() -> None:
+    rows = [
+        evaluation("CycleGAN", 30, 0.9, 0.5),
+        evaluation("FC-FT", 20, 0.5, 0.4),
+        evaluation("the data itself", 1, 0.45, 0),
+    ]
+    assert table_2_claims(pd.DataFrame(rows))[1].cases[0].differences[0] == pytest.approx(0.4)
+
+
+def test_a_little_has_a_bound() -> None:
+    rows = [evaluation("FC-FT", 20, 0.5, 0.4), evaluation("FC-FT-LS16", 37, 0.5, 0.2)]
+    little = table_2_claims(pd.DataFrame(rows))[4]
+    assert little.cases[0].differences[0] == pytest.approx(0.1 - 0.85)
+    assert little.verdict == "direction only, against" and "less than 10%" in little.text
 
 
 def test_table_2_takes_fid_where_all_have_it() -> None:
     rows = [evaluation("CycleGAN", 1, 0.4, 0.5, fid=60.0), evaluation("FC-FT", 2, 0.5, 0.4, fid=50.0)]
     (case,) = table_2_claims(pd.DataFrame(rows))[0].cases
-    assert case.difference == 10 and case.where == "face2anime"
+    assert case.differences == (10,) and case.column == "face2anime"
 
 
 def truth(variant: str, distances: list[float], copy: float = 0.6) -> pd.DataFrame:
@@ -123,12 +202,18 @@ def test_the_truth_decides_image_by_image() -> None:
     own = [0.1, 0.5, 0.3, 0.9]
     others = truth("CycleGAN", [value + 0.02 + 0.001 * place for place, value in enumerate(own)])
     nearer, than_inputs, swapped = truth_claims({"anime": truth("FC-FT", own)}, {"anime": others.iloc[::-1]})
-    assert nearer.verdict == "holds" and nearer.cases[0].where == "anime lpips"
-    assert nearer.cases[0].difference == pytest.approx(0.0215)
-    assert than_inputs.verdict == "cannot be told"
-    assert swapped.verdict == "not measured"
-    (farther, *_) = truth_claims({"anime": truth("FC-FT", [0.2, 0.3])}, {"anime": truth("CycleGAN", [0.1, 0.21])})
-    assert farther.verdict == "does not hold"
+    (case,) = nearer.cases
+    assert (case.column, case.aspect) == ("anime", "lpips") and not nearer.is_of_the_paper
+    assert case.differences == pytest.approx((0.0215,)) and case.errors[0] < 0.001
+    assert nearer.verdict == "direction only", "of one training"
+    assert than_inputs.verdict == "direction only" and swapped.verdict == "not measured"
+
+
+def test_a_baseline_that_is_farther_than_its_inputs_is_no_control() -> None:
+    own, others = {"anime": truth("FC-FT", [0.1, 0.2])}, {"anime": truth("CycleGAN", [0.7, 0.71])}
+    nearer, than_inputs, _ = truth_claims(own, others)
+    assert nearer.verdict == "control missing" and "anime 0.705 against 0.600" in nearer.missing_control
+    assert than_inputs.verdict == "direction only"
 
 
 def inverted(method: str, ssim: list[float], kind: str = "real", start: str = "mean") -> list[dict[str, Any]]:
@@ -142,7 +227,7 @@ def test_table_3_compares_the_closed_form_on_real_images() -> None:
     rows = [*inverted("closed_form", [0.6, 0.3]), *inverted("w", [0.7, 0.41]), *inverted("encoder", [0.5, 0.21])]
     rows += [*inverted("w", [0.1, 0.1], kind="generated"), *inverted("w", [0.1, 0.1], start="encoder")]
     claims = {claim.text.split()[-1]: claim for claim in table_3_claims({"face": pd.DataFrame(rows)})}
-    assert claims["(w)"].verdict == "does not hold" and claims["(w)"].cases[0].difference == pytest.approx(-0.105)
+    assert claims["(w)"].verdict == "does not hold" and claims["(w)"].cases[0].differences == pytest.approx((-0.105,))
     assert claims["(encoder)"].verdict == "holds" and claims["(encoder)"].paper == "0.667 against 0.587"
     assert claims["(in_domain)"].verdict == "not measured"
 
@@ -157,10 +242,11 @@ def agreement(domain: str, mode: str, cosines: list[float]) -> list[dict[str, An
 def test_figure_6_takes_the_models_made_from_the_base() -> None:
     rows = [*agreement("face", "scratch", [0.1, 0.1]), *agreement("anime", "FC-FT", [0.8, 0.9])]
     rows += agreement("anime", "scratch", [0.2, 0.31])
-    above_chance, above_control = figure_6_claims(pd.DataFrame(rows))
-    assert [case.where for case in above_chance.cases] == ["anime/FC-FT"]
-    assert above_chance.cases[0].difference == pytest.approx(0.75)
-    assert above_control.cases[0].difference == pytest.approx(0.595)
+    above_chance, above_control = figure_6_claims(pd.DataFrame(rows), missing_control="It is blur")
+    assert [(case.column, case.aspect) for case in above_chance.cases] == [("anime", "FC-FT")]
+    assert above_chance.cases[0].differences == pytest.approx((0.75,))
+    assert above_control.cases[0].differences == pytest.approx((0.595,))
+    assert above_control.verdict == "control missing"
 
 
 def measure(
@@ -171,16 +257,65 @@ def measure(
     return {"metric": metric, "domain": domain, "mode": mode, "value": value, "attribute": None, **ends, **columns}
 
 
-def test_figures_7_and_8_compare_modes() -> None:
+def test_figure_7_compares_modes() -> None:
     rows = [
         measure("traits", "anime", "FT", 0.3), measure("traits", "anime", "FC-FT", 0.6),
         measure("traits", "anime", "FC-FT-LS8", 0.62), measure("traits", "anime", "FC-FT", 0.0, attribute="smile"),
     ]  # fmt: skip
     frozen, swapped = figure_7_claims(pd.DataFrame(rows))
-    assert frozen.verdict == "holds" and frozen.cases[0].difference == pytest.approx(0.3)
-    assert frozen.cases[0].sem == pytest.approx(2**0.5 * 0.1 / 1.96)
-    assert swapped.verdict == "cannot be told"
-    rows = [measure("fd", "dog", mode, fd, None) for mode, fd in {"Direct-LS8": 300, "FC-FT-LS8": 30}.items()]
-    direct, more = figure_8_claims(pd.DataFrame(rows))
-    assert direct.verdict == "holds" and direct.cases[0] == Case(where="dog", difference=270, sem=None)
-    assert more.verdict == "not measured"
+    assert frozen.cases[0].differences == pytest.approx((0.3,)) and swapped.cases[0].differences == pytest.approx(
+        (0.02,)
+    )
+
+
+def figure_8(**others: float) -> pd.DataFrame:
+    """A base face, a dog of it, blurred if trained apart, and the finished base cat with layers of face."""
+    dog = {"source": 90, "scratch": 600, "Direct-LS8": 610, "FC-FT": 20, "FC-FT-LS8": 30, "FC-FT-LS32": 60} | others
+    cat = {"source": 310, "scratch": 16, "Direct-LS8": 340}
+    rows = [measure("fd", "dog", mode, fd, None) for mode, fd in dog.items()]
+    return pd.DataFrame([*rows, *(measure("fd", "cat", mode, fd, None) for mode, fd in cat.items())])
+
+
+def test_figure_8_takes_models_that_were_good_before_the_swap() -> None:
+    direct, more = figure_8_claims(figure_8())
+    assert [case.column for case in direct.cases] == ["cat"], "nothing can ruin the dog that is blur"
+    assert direct.cases[0].differences == (340 - 16 - 10,) and more.cases[0].differences == (30,)
+
+
+def test_a_control_is_finished_if_it_is_nearer_than_the_base() -> None:
+    assert "dog 600 against 90" in unfinished_control(figure_8())
+    assert "cat" not in unfinished_control(figure_8()).split("(")[1]
+    assert unfinished_control(figure_8(scratch=30)) == ""
+
+
+# The page that was kept
+
+
+def test_every_verdict_of_the_page_follows_from_the_tables_beside_it() -> None:
+    claims = read_published(PAGE.with_suffix(""), OTHER_RUNS).claims
+    assert json.loads((PAGE.with_suffix("") / verdicts.CLAIMS_FILE).read_text()) == [it.to_row() for it in claims]
+    page = PAGE.read_text()
+    assert wrap_markdown(verdicts.verdicts(claims)).strip() in page
+    assert page.rstrip().endswith(wrap_markdown(verdicts.sceptic(claims)).strip())
+    assert sum(claim.is_of_the_paper for claim in claims) == 20
+
+
+def test_the_readme_counts_as_the_page_does() -> None:
+    rows = json.loads((PAGE.with_suffix("") / verdicts.CLAIMS_FILE).read_text())
+    counts = collections.Counter(row["verdict"] for row in rows if row["whose"] == "the paper's")
+    sentences = " ".join((REPOSITORY / "README.md").read_text().split()).split(". ")
+    (said,) = (sentence for sentence in sentences if "20 claims" in sentence)
+    assert f"{counts['holds']} hold " in said and f"{counts['control missing']} have no finished control" in said
+
+
+def test_a_page_without_a_section_is_refused() -> None:
+    with pytest.raises(DataError, match="has no section '## What holds'"):
+        verdicts.rewritten("# Another page\n", [])
+
+
+def test_sections_are_replaced_and_the_rest_stays() -> None:
+    page = "# Title\n\n## What holds\n\nstale\n\n## Table I\n\nkept\n"
+    once = verdicts.rewritten(page, [claim(0.3)])
+    assert "stale" not in once and "kept" in once and "direction only 1" in once
+    assert once.index("## Table I") < once.index("## What a sceptic")
+    assert verdicts.rewritten(once, [claim(0.3)]) == once

@@ -19,19 +19,19 @@ from ui2i.datasets.prepared import PreparedDataset
 from ui2i.errors import DataError, TrainingError
 from ui2i.metrics.image_sets import find_images
 
-MODULES = ("networks", "state", "training")
+MODULES = ("networks", "state", "training", "cyclegan")
 
 
 @pytest.fixture(scope="module")
 def gan() -> SimpleNamespace:
     """The program's modules by their last names, and `command`."""
-    modules = {name: importlib.import_module(f"experiments.paper.cyclegan.{name}") for name in MODULES}
-    return SimpleNamespace(command=importlib.import_module("experiments.paper.cyclegan.__main__"), **modules)
+    modules = {name: importlib.import_module(f"experiments.paper.baselines.{name}") for name in MODULES}
+    return SimpleNamespace(command=importlib.import_module("experiments.paper.baselines.__main__"), **modules)
 
 
 def settings_of(gan: SimpleNamespace, **changes: Any) -> Any:
     tiny = {"kimg": 0.008, "width": 2, "num_blocks": 1, "patch_size": 16, "batch_size": 2, "precision": "fp32"}
-    return gan.state.Settings(**tiny | changes)
+    return gan.cyclegan.CycleGANSettings(**tiny | changes)
 
 
 def blobs(count: int, seed: int, size: int = 32) -> np.ndarray:
@@ -121,7 +121,7 @@ class Scaled(nn.Module):
 
 def scaled_model(gan: SimpleNamespace, settings: Any) -> Any:
     """G doubles, F halves and negates, D_Y multiplies by 3 and D_X by 5."""
-    model = gan.state.CycleGAN(settings)
+    model = gan.cyclegan.CycleGAN(settings)
     model.to_target, model.to_source = Scaled(2.0), Scaled(-0.5)
     model.discriminator_target, model.discriminator_source = Scaled(3.0), Scaled(5.0)
     # Plain descent at rate 1, so that a parameter's change is its gradient.
@@ -136,7 +136,7 @@ def test_loss_terms_by_hand(gan: SimpleNamespace) -> None:
     settings = settings_of(gan)
     model = scaled_model(gan, settings)
     source, target = torch.full((2, 3, 4, 4), 0.1), torch.full((2, 3, 4, 4), 0.4)
-    terms = {name: float(term) for name, term in gan.training.train_step(model, source, target, settings).items()}
+    terms = {name: float(term) for name, term in model.train_step(source, target).items()}
     fake_target, fake_source = 2 * 0.1, -0.5 * 0.4
     assert terms["adversarial"] == pytest.approx((3 * fake_target - 1) ** 2 + (5 * fake_source - 1) ** 2)
     assert terms["cycle"] == pytest.approx(abs(-0.5 * fake_target - 0.1) + abs(2 * fake_source - 0.4))
@@ -150,7 +150,7 @@ def test_step_updates_by_the_weighted_sum(gan: SimpleNamespace) -> None:
     settings = settings_of(gan)
     model = scaled_model(gan, settings)
     x, y, g, f = 0.1, 0.4, 2.0, -0.5
-    gan.training.train_step(model, torch.full((2, 3, 4, 4), x), torch.full((2, 3, 4, 4), y), settings)
+    model.train_step(torch.full((2, 3, 4, 4), x), torch.full((2, 3, 4, 4), y))
     # d/dg of (3 g x - 1)^2 + 10 (|f g x - x| + |g f y - y|) + 5 |g y - y|; both cycles' insides are negative.
     change = 2 * (3 * g * x - 1) * 3 * x + 10 * (-f * x - f * y) + 5 * y
     assert model.to_target.factor.item() == pytest.approx(g - change)
@@ -164,7 +164,7 @@ def test_bf16_gives_nearly_the_same_losses(gan: SimpleNamespace) -> None:
     terms = []
     for precision in ("fp32", "bf16"):
         settings = settings_of(gan, precision=precision)
-        terms.append(gan.training.train_step(gan.state.CycleGAN(settings), source, target, settings))
+        terms.append(gan.cyclegan.CycleGAN(settings).train_step(source, target))
     for name in terms[0]:
         torch.testing.assert_close(terms[1][name], terms[0][name], rtol=0.02, atol=0.01)
 
@@ -177,13 +177,13 @@ def numbered(first: int, count: int) -> torch.Tensor:
 
 
 def test_buffer_hands_out_what_comes_until_it_is_full(gan: SimpleNamespace) -> None:
-    buffer = gan.state.ImageBuffer(4, seed=0)
+    buffer = gan.cyclegan.ImageBuffer(4, seed=0)
     assert torch.equal(buffer.exchange(numbered(0, 4)), numbered(0, 4))
     assert [float(picture.mean()) for picture in buffer.images] == [0, 1, 2, 3]
 
 
 def test_buffer_hands_out_older_images_half_of_the_time(gan: SimpleNamespace) -> None:
-    buffer = gan.state.ImageBuffer(50, seed=0)
+    buffer = gan.cyclegan.ImageBuffer(50, seed=0)
     buffer.exchange(numbered(0, 50))
     older = 0
     for first in range(50, 1050):
@@ -202,15 +202,16 @@ def test_buffer_hands_out_older_images_half_of_the_time(gan: SimpleNamespace) ->
 
 
 def test_learning_rate_is_constant_and_then_falls_to_zero(gan: SimpleNamespace) -> None:
-    factors = [gan.state.learning_rate_factor(share) for share in (0, 0.3, 0.5, 0.75, 0.9, 1, 1.2)]
+    factors = [gan.cyclegan.learning_rate_factor(share) for share in (0, 0.3, 0.5, 0.75, 0.9, 1, 1.2)]
     assert factors == pytest.approx([1, 1, 1, 0.5, 0.2, 0, 0])
 
 
 def test_the_budget_that_is_spent_first_counts(gan: SimpleNamespace) -> None:
-    model = SimpleNamespace(num_steps=100, seconds=30.0)
+    model = SimpleNamespace(num_steps=100, seconds=30.0, processor_seconds=48.0)
     assert gan.state.spent_share(model, settings_of(gan, minutes=2, kimg=None)) == 0.25
     assert gan.state.spent_share(model, settings_of(gan, minutes=2, kimg=0.4)) == 0.5
     assert gan.state.spent_share(model, settings_of(gan, minutes=0.5, kimg=0.4)) == 1
+    assert gan.state.spent_share(model, settings_of(gan, core_minutes=1, kimg=None)) == 0.8
 
 
 def test_training_uses_the_schedule(gan: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -220,8 +221,8 @@ def test_training_uses_the_schedule(gan: SimpleNamespace, tmp_path: Path, monkey
         rates.append(model.discriminator_optimizer.param_groups[0]["lr"])
         return {}
 
-    monkeypatch.setattr(gan.training, "train_step", step)
-    gan.training.train(gan.state.CycleGAN(settings), blobs(4, 0), blobs(4, 1), settings, tmp_path / "state.pt")
+    monkeypatch.setattr(gan.cyclegan.CycleGAN, "train_step", step)
+    gan.training.train(gan.cyclegan.CycleGAN(settings), blobs(4, 0), blobs(4, 1), settings, tmp_path / "state.pt")
     assert rates == pytest.approx([2e-4] * 5 + [1.5e-4, 1e-4, 0.5e-4])
 
 
@@ -269,7 +270,7 @@ def test_resumed_run_equals_an_unbroken_one(
     monkeypatch.setattr(gan.training, "SAVE_SECONDS", 0.0)
     settings = settings_of(gan, kimg=0.016, buffer_size=3)
     data = blobs(5, 0), blobs(6, 1)
-    whole, killed, resumed = (gan.state.CycleGAN(settings) for _ in range(3))
+    whole, killed, resumed = (gan.cyclegan.CycleGAN(settings) for _ in range(3))
     gan.training.train(whole, *data, settings, tmp_path / "whole.pt")
     with pytest.raises(StopError):
         gan.training.train(killed, *data, settings, tmp_path / "state.pt", progress=stopping_after(4))
@@ -288,7 +289,7 @@ def test_resumed_run_equals_an_unbroken_one(
 
 def test_everything_is_trained(gan: SimpleNamespace, tmp_path: Path) -> None:
     settings = settings_of(gan, kimg=0.004)
-    model, fresh = gan.state.CycleGAN(settings), gan.state.CycleGAN(settings)
+    model, fresh = gan.cyclegan.CycleGAN(settings), gan.cyclegan.CycleGAN(settings)
     gan.training.train(model, blobs(4, 0), blobs(4, 1), settings, tmp_path / "state.pt")
     for part in ("to_target", "to_source", "discriminator_target", "discriminator_source"):
         others = getattr(fresh, part).state_dict()
@@ -298,7 +299,7 @@ def test_everything_is_trained(gan: SimpleNamespace, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("damaged", [False, True])
 def test_a_state_of_another_run_is_set_aside(gan: SimpleNamespace, tmp_path: Path, damaged: bool) -> None:
-    path, model = tmp_path / "state.pt", gan.state.CycleGAN(settings_of(gan))
+    path, model = tmp_path / "state.pt", gan.cyclegan.CycleGAN(settings_of(gan))
     assert model.resume(path, "ours") == "start"
     model.num_steps = 3
     model.save(path, "another")
@@ -314,10 +315,10 @@ def test_losses_that_are_not_finite_end_training(
     gan: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(gan.training, "LOG_STEPS", 1)
-    monkeypatch.setattr(gan.training, "train_step", lambda *_: {"cycle": torch.tensor(float("nan"))})
+    monkeypatch.setattr(gan.cyclegan.CycleGAN, "train_step", lambda *_: {"cycle": torch.tensor(float("nan"))})
     settings = settings_of(gan)
     with pytest.raises(TrainingError, match="the loss cycle is nan at step 1"):
-        gan.training.train(gan.state.CycleGAN(settings), blobs(4, 0), blobs(4, 1), settings, tmp_path / "state.pt")
+        gan.training.train(gan.cyclegan.CycleGAN(settings), blobs(4, 0), blobs(4, 1), settings, tmp_path / "state.pt")
     assert not (tmp_path / "state.pt").exists()
 
 
@@ -347,7 +348,7 @@ def test_command_writes_a_image_for_each_of_the_test(gan: SimpleNamespace, folde
     assert [card["data"][role]["num_images"] for role in ("source", "target", "test")] == [5, 4, 3]
     assert card["settings"]["patch_size"] == 16 and card["settings"]["cycle_weight"] == 10
     assert {"commit", "versions", "device"} <= card["provenance"].keys()
-    assert card["parameters"]["generator"] > card["parameters"]["discriminator"] > 0
+    assert card["parameters"]["to_target"] > card["parameters"]["discriminator_target"] > 0
     assert Image.open(folders["out"] / "sheet.png").width > 3 * 128
 
 
@@ -443,10 +444,10 @@ def test_long_logs_are_thinned(gan: SimpleNamespace) -> None:
 
 
 def test_defaults_are_the_papers(gan: SimpleNamespace) -> None:
-    settings = dataclasses.asdict(gan.state.Settings(minutes=1))
+    settings = dataclasses.asdict(gan.cyclegan.CycleGANSettings(minutes=1))
     paper = {"learning_rate": 2e-4, "cycle_weight": 10, "identity_weight": 5, "buffer_size": 50, "batch_size": 1}
     assert paper.items() <= settings.items()
-    model = gan.state.CycleGAN(settings_of(gan))
+    model = gan.cyclegan.CycleGAN(settings_of(gan))
     for optimizer in (model.generator_optimizer, model.discriminator_optimizer):
         assert optimizer.param_groups[0]["betas"] == (0.5, 0.999)
 
@@ -459,7 +460,7 @@ def test_auto_keeps_the_precision_of_a_saved_run(
     path, auto = tmp_path / "state.pt", settings_of(gan, precision="auto")
     begun = gan.state.settle_precision(auto, "cpu", path)
     assert begun.precision == chosen
-    gan.state.CycleGAN(begun).save(path, json.dumps(dataclasses.asdict(begun)))
+    gan.cyclegan.CycleGAN(begun).save(path, json.dumps(dataclasses.asdict(begun)))
     monkeypatch.setattr(gan.state, "choose_precision", lambda _wanted, _device: "another machine's")
     assert gan.state.settle_precision(auto, "cpu", path) == begun
     assert gan.state.settle_precision(settings_of(gan, precision="fp32"), "cpu", path).precision == "fp32"

@@ -8,7 +8,7 @@ import torch
 from tiny_models import random_generator, rosinality_expected, rosinality_generator
 
 from ui2i.errors import ConfigError
-from ui2i.factorization import directions, gram, style_weights
+from ui2i.factorization import directions, gram, mapping_weights, style_weights
 
 
 @pytest.fixture
@@ -33,6 +33,23 @@ def test_style_weights_say_how_a_step_moves_the_styles() -> None:
     layers = [generator.synthesis.b4.conv1.affine, generator.synthesis.b8.conv0.affine]
     moved = torch.cat([layer(w + 3 * n) - layer(w) for layer in layers], dim=1)
     torch.testing.assert_close(moved[0], 3 * style_weights(generator)[:16] @ n[0] / 8**0.5)
+
+
+def test_mapping_weights_are_those_of_layers_that_take_w() -> None:
+    """V against a sum over layers and units, written out: V_ij = sum over them of a_i a_j."""
+    generator = random_generator()
+    config = generator.config
+    layers = [getattr(generator.mapping, f"fc{index}") for index in range(config.num_mapping_layers)]
+    first = 0 if config.z_dim == config.w_dim else 1
+    expected = np.zeros((config.w_dim, config.w_dim))
+    for layer in layers[first:]:
+        for unit in layer.weight.detach().double().numpy():
+            for i in range(config.w_dim):
+                for j in range(config.w_dim):
+                    expected[i, j] += unit[i] * unit[j]
+    found = gram(mapping_weights(generator))
+    np.testing.assert_allclose(found.numpy(), expected, rtol=1e-5, atol=1e-7)
+    assert len(mapping_weights(generator)) == config.w_dim * (config.num_mapping_layers - first)
 
 
 def test_directions_are_numpys_with_the_sign_fixed(tall: torch.Tensor) -> None:

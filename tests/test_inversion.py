@@ -150,6 +150,14 @@ def test_spaces_start_at_the_mean_and_reach_every_code(model: Generator, method:
     assert torch.linalg.matrix_rank(basis) == 8
 
 
+def test_the_mapping_reading_is_equation_9_with_the_mapping_network(model: Generator) -> None:
+    layers = [getattr(model.mapping, f"fc{index}").weight for index in range(model.mapping.num_layers)]
+    v_matrix = torch.stack([layer.T @ layer for layer in layers if layer.shape[1] == model.config.w_dim]).sum(dim=0)
+    u = torch.randn(1, 1, model.config.w_dim)
+    found = latent_space("closed_form_mapping", model).to_ws(u)[0, 0] - model.w_avg
+    torch.testing.assert_close(found, u[0, 0] @ v_matrix / v_matrix.diagonal().mean(), atol=1e-4, rtol=1e-4)
+
+
 def test_the_closed_form_is_equation_9(model: Generator) -> None:
     v_matrix = gram(style_weights(model))
     scaled = v_matrix / torch.linalg.eigvalsh(v_matrix).mean()

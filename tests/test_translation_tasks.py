@@ -18,6 +18,7 @@ from tiny_project import make_project, set_param, write_images
 
 from cli import app
 from experiments.paper import paper_paths
+from experiments.paper.inversion_parts import compare_in_parts
 from experiments.paper.requests import style_layers
 from experiments.paper.stages import compare_inversions
 from tasks.models import domain_checks, domain_models
@@ -324,6 +325,35 @@ def test_a_base_is_packed_with_its_encoder_and_used_elsewhere(
     assert not (tmp_path / "new").exists()
 
 
+def test_an_interrupted_comparison_keeps_finished_methods(tmp_path: Path) -> None:
+    made: list[str] = []
+
+    def compare(config: InversionConfig, report: Any) -> list[dict[str, Any]]:
+        if config.method == "w" and not made.count("w"):
+            made.append("w")
+            raise KeyboardInterrupt
+        made.append(config.method)
+        report(1, 1)
+        return [{"kind": kind, "method": config.method, "ssim": 0.1 + 0.2} for kind in ("generated", "real")]
+
+    configs = [InversionConfig(method=method) for method in ("directions", "w")]
+    arguments = {"decides": {"base": "face"}, "progress": lambda *_: None}
+    with pytest.raises(KeyboardInterrupt):
+        compare_in_parts(tmp_path / "parts", configs, compare, **arguments)
+    rows = compare_in_parts(tmp_path / "parts", configs, compare, **arguments)
+    assert made == ["directions", "w", "w"]
+    assert [(row["kind"], row["method"]) for row in rows] == [
+        ("generated", "directions"), ("generated", "w"), ("real", "directions"), ("real", "w"),
+    ]  # fmt: skip
+    assert rows[0]["ssim"] == 0.1 + 0.2 and not (tmp_path / "parts").exists()
+    other = {**arguments, "decides": {"base": "cat"}}
+    with pytest.raises(KeyboardInterrupt):
+        made.clear()
+        compare_in_parts(tmp_path / "parts", configs, compare, **arguments)
+    compare_in_parts(tmp_path / "parts", configs, compare, **other)
+    assert made == ["directions", "w", "directions", "w"], "rows of other models are not taken"
+
+
 def test_every_method_is_compared(made: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     if not made.encoder("face").exists():
         assert encode.main(encode.STAGE, ["--base", "face"]) == 0
@@ -331,14 +361,15 @@ def test_every_method_is_compared(made: Project, monkeypatch: pytest.MonkeyPatch
     means = compare_inversions.compare(
         made, "face", num_images=3, num_steps=2, encoder_steps=1, progress=lambda d, t, n="": calls.append((d, t))
     )
-    methods = ["closed_form", "directions", "w", "closed_form_plus", "w_plus", "encoder", "in_domain", "w"]
+    methods = ["closed_form", "closed_form_mapping", "directions", "w", "closed_form_plus", "w_plus", "encoder"]
+    methods += ["in_domain", "w"]
     assert [(row["kind"], row["method"]) for row in means] == [(k, m) for k in ("generated", "real") for m in methods]
-    assert [row["steps"] for row in means[:8]] == [2, 2, 2, 2, 2, 0, 2, 1]
+    assert [row["steps"] for row in means[:9]] == [2, 2, 2, 2, 2, 2, 0, 2, 1]
     assert [row["start"] for row in means[-2:]] == ["mean", "encoder"]
-    assert calls[-1] == (16_000, 16_000) and calls == sorted(calls)
+    assert calls[-1] == (18_000, 18_000) and calls == sorted(calls)
     table = read_table(paper_paths.inversion_table(made, "face"), INVERSION_SCHEMA)
     images = read_table(paper_paths.inverted_table(made, "face"), INVERTED_SCHEMA)
-    assert len(table) == 16 and len(images) == 48
+    assert len(table) == 18 and len(images) == 54
     chosen = images[(images["kind"] == "real") & (images["method"] == "w_plus")]
     row = table[(table["kind"] == "real") & (table["method"] == "w_plus")].iloc[0]
     assert row["ssim"] == pytest.approx(chosen["ssim"].mean())

@@ -2,7 +2,8 @@
 
 A stacks the matrices that turn a latent code w into the layers' styles, so a step of length alpha along n changes the
 styles by alpha A n (Eq. 6), whatever the image. The directions that change them most are the eigenvectors of A^T A (Eq.
-8), which are A's right singular vectors; the inversion of Eq. 9 searches in the coordinates that V = A^T A spans.
+8), which are A's right singular vectors; the inversion of Eq. 9 searches in the coordinates that V = A^T A spans. Read
+to the letter, Eq. 6 speaks of the fully connected layers of the mapping network instead (`mapping_weights`).
 """
 
 from typing import Literal
@@ -42,6 +43,17 @@ def style_weights(
         if include_torgb is True or (include_torgb == "first" and resolution == 4):
             rows.append(block.torgb.affine.weight)
     return torch.cat(rows)
+
+
+@torch.no_grad()
+def mapping_weights(generator: Generator) -> Float[Tensor, "num_outputs w_dim"]:
+    """Return A as Eq. 6 words it, "weight [...] in the fully-connect layers": those of the mapping network, stacked.
+
+    Only layers that take a vector of w_dim numbers belong in it; where z_dim is another number, the first is left out.
+    """
+    mapping = generator.mapping
+    weights = [getattr(mapping, f"fc{index}").weight for index in range(mapping.num_layers)]
+    return torch.cat([weight for weight in weights if weight.shape[1] == generator.config.w_dim])
 
 
 def gram(style_matrix: Float[Tensor, "num_styles w_dim"]) -> Float[Tensor, "w_dim w_dim"]:

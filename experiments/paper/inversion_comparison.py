@@ -109,7 +109,14 @@ def summarize_inversions(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, An
 
 def default_contest(config: InversionConfig, *, with_encoder: bool, encoder_steps: int) -> list[InversionConfig]:
     """Return the settings of Table III: each method at its own rate, and `w` from the encoder's latent code."""
-    methods: tuple[InversionMethod, ...] = ("closed_form", "directions", "w", "closed_form_plus", "w_plus")
+    methods: tuple[InversionMethod, ...] = (
+        "closed_form",
+        "closed_form_mapping",
+        "directions",
+        "w",
+        "closed_form_plus",
+        "w_plus",
+    )
     if with_encoder:
         methods += ("encoder", "in_domain")
     settings = [dataclasses.replace(config, method=method, learning_rate=None, start="mean") for method in methods]

@@ -38,6 +38,11 @@ def inverted_table(project: Project, base: str) -> Path:
     return inversion_table(project, base).with_suffix(".images.parquet")
 
 
+def unfinished_inversions(project: Project, base: str) -> Path:
+    """Folder of an interrupted comparison's rows, method by method; not tracked."""
+    return project.data_dir / "runs" / "inversions" / base
+
+
 def style_layers_table(project: Project, domain: str) -> Path:
     """Table of diversity and similarity over the number of style layers, with .png beside it."""
     return project.data_dir / "tables" / "styles" / f"{domain}.parquet"
@@ -51,6 +56,11 @@ def baseline(project: Project, domain: str) -> Path:
 def baseline_truth(project: Project, domain: str) -> Path:
     """Table of a baseline's outputs against their true counterparts."""
     return project.data_dir / "tables" / "truth" / f"baseline.{domain}.parquet"
+
+
+def baseline_styles(project: Project, domain: str) -> Path:
+    """How diverse the outputs of one input are, of baselines that make several."""
+    return project.data_dir / "tables" / "evaluation" / f"baseline.{domain}.styles.json"
 
 
 def figures(project: Project) -> Path:

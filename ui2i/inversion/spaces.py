@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ui2i.errors import ConfigError
-from ui2i.factorization import directions, gram, style_weights
+from ui2i.factorization import directions, gram, mapping_weights, style_weights
 from ui2i.networks.generator import Generator
 from ui2i.settings import InversionMethod
 
@@ -71,6 +71,12 @@ def _closed_form(generator: Generator) -> LatentSpace:
     return _space(generator, basis / basis.diagonal().mean())
 
 
+def _closed_form_mapping(generator: Generator) -> LatentSpace:
+    """Eq. 9 with the A of Eq. 6's own words: the mapping network's layers; scaled as in `_closed_form`."""
+    basis = gram(mapping_weights(generator))
+    return _space(generator, basis / basis.diagonal().mean())
+
+
 def _directions(generator: Generator) -> LatentSpace:
     """The orthogonal eigenbasis of A^T A, as the paper's released code means to use."""
     return _space(generator, directions(style_weights(generator))[1])
@@ -95,6 +101,7 @@ def _closed_form_plus(generator: Generator) -> LatentSpace:
 # (w_dim 96) after 48,000 images of training. The last two were not swept.
 SEARCHES: dict[InversionMethod, Search] = {
     "closed_form": Search(_closed_form, 0.2),
+    "closed_form_mapping": Search(_closed_form_mapping, 0.4),
     "directions": Search(_directions, 0.4),
     "w": Search(_w, 0.4),
     "w_plus": Search(_w_plus, 0.2),

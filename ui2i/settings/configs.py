@@ -25,7 +25,9 @@ NoiseMode = Literal["const", "random", "none"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Augmentation = Literal["none", "ada", "diffaugment"]
 BackboneName = Literal["st-alex", "alex", "vgg", "squeeze", "random"]
-InversionMethod = Literal["closed_form", "directions", "w", "w_plus", "closed_form_plus", "encoder", "in_domain"]
+InversionMethod = Literal[
+    "closed_form", "closed_form_mapping", "directions", "w", "w_plus", "closed_form_plus", "encoder", "in_domain"
+]
 Framing = Literal["center", "fit", "face"]
 Resampling = Literal["lanczos", "bicubic", "box"]
 

@@ -14,8 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from experiments.paper import paper_paths
+from experiments.paper.reproduction import verdicts
 from experiments.paper.reproduction.project import REPORT_FOLDER
 from experiments.paper.reproduction.results import Results, read_results
+from experiments.paper.reproduction.verdicts import CLAIMS_FILE
+from experiments.paper.tables.claims import Claim
+from experiments.paper.tables.published import BASELINE_PREFIX, INVERTED, TRUTH_ROWS, TRUTH_SUMMARY, read_published
 from tasks.models.model_folder import GENERATOR_FILE
 from tasks.project.paths import PARAMS_FILE, Project, find_project
 from tasks.running.command_line import USER_ERROR, print_error
@@ -28,7 +32,6 @@ from ui2i.markdown import wrap_markdown
 PAGE_FILE = "reproduction.md"
 FILES_FOLDER = "reproduction"
 """Beside the page, as the page links to it."""
-CLAIMS_FILE = "claims.json"
 COSTS_FILE = "costs.json"
 SHEET_BYTES = 20_000  # of a sheet of translations at most
 
@@ -47,7 +50,10 @@ def write_page(project: Project) -> Path:
         files.mkdir()
         _write_files(results, files)
         images = _write_images(results, files)
-        write_text(report / PAGE_FILE, page_text(results, images, sorted(path.name for path in files.iterdir())))
+        claims = read_published(files).claims
+        write_text(files / CLAIMS_FILE, verdicts.to_json(claims))
+        names = sorted(path.name for path in files.iterdir())
+        write_text(report / PAGE_FILE, page_text(results, claims, images, names))
     return folder / PAGE_FILE
 
 
@@ -57,10 +63,11 @@ def read_claims(project: Project) -> list[dict[str, str]]:
     return list(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else []
 
 
-def page_text(results: Results, images: Sequence[str], files: Sequence[str]) -> str:
+def page_text(results: Results, claims: Sequence[Claim], images: Sequence[str], files: Sequence[str]) -> str:
     """Return the page.
 
     Args:
+        claims: what follows from the tables beside it.
         images: names of the images beside it: figures, and translations of a domain.
         files: names of all files beside it.
     """
@@ -70,8 +77,7 @@ def page_text(results: Results, images: Sequence[str], files: Sequence[str]) -> 
     of_figures = [link for link in links if Path(link).stem.startswith("figure")]
     parts = [
         sections.head(results),
-        "## What holds\n",
-        sections.verdicts(results),
+        verdicts.verdicts(claims),
         "## Table I: model distance\n",
         sections.table_1(results),
         "## Table II: translation\n",
@@ -85,6 +91,7 @@ def page_text(results: Results, images: Sequence[str], files: Sequence[str]) -> 
         sections.costs(results),
         "## What made it\n",
         _provenance(results, files),
+        verdicts.sceptic(claims),
     ]
     return wrap_markdown("\n".join(parts))
 
@@ -118,9 +125,23 @@ def _write_files(results: Results, folder: Path) -> None:
     truth = {
         path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted((tables / "truth").glob("*.json"))
     }
-    _write_json(folder / "truth.json", truth)
-    _write_json(folder / CLAIMS_FILE, [claim.to_row() for claim in results.claims])
+    _write_json(folder / TRUTH_SUMMARY, truth)
+    _write_rows(results, folder)
     _write_json(folder / COSTS_FILE, {stage: dataclasses.asdict(cost) for stage, cost in results.costs.items()})
+
+
+def _write_rows(results: Results, folder: Path) -> None:
+    """Write what the verdicts need image by image."""
+    import pandas as pd
+
+    truth = {**results.truth, **{f"{BASELINE_PREFIX}{name}": rows for name, rows in results.baseline_truth.items()}}
+    columns = ["variant", "metric", "input_path", "distance", "copy_distance"]
+    frames = [rows[columns].assign(table=name) for name, rows in truth.items()]
+    for name, parts in ((TRUTH_ROWS, frames), (INVERTED, list(results.inversions.values()))):
+        if parts:
+            joined = pd.concat(parts, ignore_index=True)
+            floats = dict.fromkeys(joined.select_dtypes("float64"), "float32")
+            joined.astype(floats).to_parquet(folder / name, compression="zstd", index=False)
 
 
 def _join_tables(paths: Sequence[Path], path: Path) -> None:

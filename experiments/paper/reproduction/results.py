@@ -1,4 +1,4 @@
-"""The results of a reproduction, read for its page: tables, claims and costs, as far as they exist."""
+"""The results of a reproduction, read for its page: tables and costs, as far as they exist."""
 
 import dataclasses
 from collections.abc import Callable
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from experiments.paper.tables import Cell
-    from experiments.paper.tables.claims import Claim
 
 _T = TypeVar("_T")
 
@@ -37,27 +36,6 @@ class Results:
     agreement: "pd.DataFrame | None"  # behind Figure 6
     measures: "dict[str, pd.DataFrame]"  # behind Figures 7 and 8
     costs: dict[str, Cost]  # by stage
-
-    @property
-    def claims(self) -> "list[Claim]":
-        """What the paper says, and whether it holds."""
-        from experiments.paper.tables import figure_claims, paper_claims
-
-        claims = paper_claims.table_1_claims(self.distances)
-        if self.evaluations is not None:
-            of_images = self.evaluations[self.evaluations["inputs"] == "images"]
-            claims += paper_claims.table_2_claims(of_images)
-        if self.truth:
-            claims += paper_claims.truth_claims(self.truth, self.baseline_truth)
-        if self.inversions:
-            claims += paper_claims.table_3_claims(self.inversions)
-        if self.agreement is not None:
-            claims += figure_claims.figure_6_claims(self.agreement)
-        if "7" in self.measures:
-            claims += figure_claims.figure_7_claims(self.measures["7"])
-        if "8" in self.measures:
-            claims += figure_claims.figure_8_claims(self.measures["8"])
-        return claims
 
 
 def read_results(project: Project) -> Results:

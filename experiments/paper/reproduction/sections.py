@@ -15,13 +15,6 @@ if TYPE_CHECKING:
 INTERVAL_SEMS = 1.96  # standard errors on either side of a 95 % interval of many values
 NOT_YET = "Not measured yet.\n"
 
-_VERDICTS = {
-    "holds": "hold",
-    "holds in part": "hold in part",
-    "cannot be told": "cannot be told",
-    "does not hold": "do not hold",
-    "not measured": "were not measured",
-}
 _CAPTIONS = {
     "4": "test images in every domain of their family, there also with sampled appearances.",
     "5": "translations with the appearance of reference images of the target domain.",
@@ -47,24 +40,6 @@ def head(results: Results) -> str:
         f"({params.ingest.img_resolution} px), {len(params.imported)} bases trained on other synthetic images, "
         f"fine-tuning on {params.finetune.total_kimg * 1000:,.0f} images per model, and {backbone}. Because the images "
         "are synthetic, each has a true counterpart in every other style, which the paper's images do not have.\n"
-    )
-
-
-def verdicts(results: Results) -> str:
-    """Return the paper's claims, one per row, with what was found."""
-    from ui2i.markdown import markdown_table
-
-    claims = results.claims
-    rows = [(it.source, it.text, it.paper, f"**{it.verdict}**", it.evidence) for it in claims]
-    counts = {verdict: sum(claim.verdict == verdict for claim in claims) for verdict in _VERDICTS}
-    said = ", ".join(f"{counts[verdict]} {words}" for verdict, words in _VERDICTS.items() if counts[verdict])
-    header = ("where", "the paper says", "its numbers", "here", "evidence: differences ± two standard errors")
-    return (
-        f"Of {len(rows)} claims: {said}.\n\n{markdown_table(header, rows)}\n"
-        '"holds": every difference is above zero by more than two standard errors (a Frechet distance has no interval: '
-        'above zero). "cannot be told": none is, in either direction. "holds in part": some are. "does not hold": none '
-        "is, and at least one is below zero by as much. Intervals are over the choice of latents or images; another "
-        "training of the same models would give other values.\n"
     )
 
 

@@ -96,6 +96,7 @@ def _compare(
     progress: Progress,
 ) -> list[dict[str, Any]]:
     from experiments.paper.inversion_comparison import compare_inversions, summarize_inversions
+    from experiments.paper.inversion_parts import compare_in_parts
     from ui2i.perceptual import load_perceptual
     from ui2i.provenance import code_commit
     from ui2i.tables import INVERSION_SCHEMA, INVERTED_SCHEMA, write_table
@@ -107,19 +108,30 @@ def _compare(
     encoder, encoder_hash = None, None
     if any(config.needs_encoder for config in configs):
         encoder, encoder_hash = find_encoder(project, model.domain, model.hash, device=device)
-    rows = compare_inversions(
-        _contestants(project, model.generator, base, num_images, seed),
-        model.generator,
-        load_perceptual(params.perceptual, device),
+    contestants = _contestants(project, model.generator, base, num_images, seed)
+    perceptual = load_perceptual(params.perceptual, device)
+    columns = {
+        "base": base,
+        "base_hash": model.hash,
+        "encoder_hash": encoder_hash,
+        "commit": code_commit(),
+        "device": device,
+    }
+
+    def of_method(config: "InversionConfig", report: Progress) -> list[dict[str, Any]]:
+        return compare_inversions(
+            contestants, model.generator, perceptual, [config], columns=columns, encoder=encoder, progress=report
+        )
+
+    rows = compare_in_parts(
+        paper_paths.unfinished_inversions(project, base),
         configs,
-        columns={
-            "base": base,
-            "base_hash": model.hash,
-            "encoder_hash": encoder_hash,
-            "commit": code_commit(),
-            "device": device,
+        of_method,
+        decides={
+            **columns,
+            "backbone": perceptual.weights_hash,
+            "images": [name for contestant in contestants for name in contestant.names],
         },
-        encoder=encoder,
         progress=progress,
     )
     means = summarize_inversions(rows)
@@ -152,7 +164,7 @@ def _contestants(project: Project, generator: Any, base: str, num_images: int, s
     return [generated_contestant(generator, num_images, seed=seed), real]
 
 
-SEARCHES = 6.2  # methods of Table III, in whole searches of one kind of images
+SEARCHES = 7.2  # methods of Table III, in whole searches of one kind of images
 
 
 def estimate(params: Params, name: str, _num_images: int) -> float:

@@ -1,9 +1,10 @@
 """What the paper says, as differences that should be above zero, and whether they are.
 
-A case is such a difference with its standard error; a claim is what the paper says of one or several of them. A
-difference of less than two standard errors, in either direction, can be told from nothing. Where images are the
-same on both sides the difference is taken image by image; elsewhere both sides count as if they were independent,
-which is cautious.
+A case is such a difference in one column of a table, for each training that was made of it. Another training of the
+same models differs from the first by several times the error that latents or images leave, so that a verdict needs
+several of them, of one column or of several: their mean and its interval are in `experiments.paper.tables.pooling`. One
+training alone says which way the difference points and no more. Where no training takes part in a comparison, images
+stand in their place. A comparison with a model or system that is not finished says nothing about the method.
 """
 
 import dataclasses
@@ -11,32 +12,85 @@ import math
 from collections.abc import Sequence
 from typing import Literal
 
-from experiments.paper.tables.model_distance import CERTAIN_SEMS
+from experiments.paper.tables.pooling import Pooled, pool, t_quantile
 from ui2i.metrics.moments import estimate
 
-Status = Literal["holds", "unsure", "reversed"]
-Verdict = Literal["holds", "holds in part", "cannot be told", "does not hold", "not measured"]
+Status = Literal["holds", "holds on average", "as claimed", "unsure", "against", "reversed"]
+Verdict = Literal[
+    "holds",
+    "holds on average",
+    "holds in part",
+    "direction only",
+    "cannot be told",
+    "direction only, against",
+    "does not hold",
+    "control missing",
+    "not measured",
+]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Case:
-    """A difference of which the paper says that it is above zero."""
+    """A difference of which the paper says that it is above zero, in one column."""
 
-    where: str  # face2cartoon
-    difference: float
-    sem: float | None  # None: not known, as of a Frechet distance
+    column: str  # face2cartoon
+    differences: tuple[float, ...]  # one a training; of images the mean
+    errors: tuple[float, ...] = ()  # standard errors over latents or images; empty: not known
+    num_images: int | None = None  # images over which the difference was taken, where no training takes part in it
+    aspect: str = ""  # of what the claim says several times: a metric, a mode
+
+    @property
+    def mean(self) -> float:
+        """The mean over trainings."""
+        return math.fsum(self.differences) / len(self.differences)
+
+    def __str__(self) -> str:
+        return f"{self.column} " + " and ".join(f"{difference:+.4f}" for difference in self.differences)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Finding:
+    """What the cases of one aspect say together."""
+
+    aspect: str
+    cases: tuple[Case, ...]
+
+    @property
+    def pooled(self) -> Pooled:
+        """The mean over columns."""
+        if self.cases[0].num_images is not None and len(self.cases) == 1:
+            case = self.cases[0]
+            return Pooled(
+                mean=case.mean,
+                error=case.errors[0],
+                degrees=(case.num_images or 0) - 1,
+                between_columns=0.0,
+                between_runs=0.0,
+            )
+        known = all(case.errors for case in self.cases)
+        errors = {case.column: case.errors for case in self.cases} if known else None
+        return pool({case.column: case.differences for case in self.cases}, errors)
 
     @property
     def status(self) -> Status:
-        """What the difference says."""
-        margin = CERTAIN_SEMS * (self.sem or 0.0)
-        if self.difference > margin:
-            return "holds"
-        return "reversed" if self.difference < -margin else "unsure"
+        """What the mean and its interval say."""
+        pooled, each = self.pooled, [value for case in self.cases for value in case.differences]
+        if abs(pooled.mean) > pooled.half_width:
+            if pooled.mean < 0:
+                return "reversed"
+            return "holds" if min(each) > 0 else "holds on average"
+        if min(each) > 0:
+            return "as claimed"
+        return "against" if max(each) < 0 else "unsure"
 
     def __str__(self) -> str:
-        margin = "(no interval)" if self.sem is None else f"± {CERTAIN_SEMS * self.sem:.4f}"
-        return f"{self.where} {self.difference:+.4f} {margin}"
+        pooled = self.pooled
+        margin = "one training" if math.isinf(pooled.half_width) else f"± {pooled.half_width:.4f}"
+        listed = ", ".join(str(case) for case in self.cases)
+        name = f"{self.aspect}: " if self.aspect else ""
+        if len(self.cases) == 1 and len(self.cases[0].differences) == 1:
+            return f"{name}{listed} ({margin})"
+        return f"{name}{pooled.mean:+.4f} ({margin}), from {listed}"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -47,55 +101,96 @@ class Claim:
     text: str
     paper: str  # its own numbers
     cases: tuple[Case, ...]
+    missing_control: str = ""  # why the comparison says nothing about the method; empty: it does
+    is_of_the_paper: bool = True
+
+    @property
+    def findings(self) -> list[Finding]:
+        """What each aspect says."""
+        aspects = dict.fromkeys(case.aspect for case in self.cases)
+        return [
+            Finding(aspect=aspect, cases=tuple(case for case in self.cases if case.aspect == aspect))
+            for aspect in aspects
+        ]
 
     @property
     def verdict(self) -> Verdict:
         """Whether the claim holds here."""
-        found = {case.status for case in self.cases}
+        found = {finding.status for finding in self.findings}
         if not found:
             return "not measured"
-        if found == {"holds"}:
-            return "holds"
-        if "holds" in found:
+        if self.missing_control:
+            return "control missing"
+        if found <= {"holds", "holds on average"}:
+            return "holds" if found == {"holds"} else "holds on average"
+        if found & {"holds", "holds on average"}:
             return "holds in part"
-        return "does not hold" if "reversed" in found else "cannot be told"
+        if "reversed" in found:
+            return "does not hold"
+        if found == {"as claimed"}:
+            return "direction only"
+        return "direction only, against" if found == {"against"} else "cannot be told"
 
     @property
     def evidence(self) -> str:
-        """The differences, by what they say."""
-        parts = []
-        for status, words in _WORDS.items():
-            cases = [str(case) for case in self.cases if case.status == status]
-            if cases:
-                parts.append(f"{words} {', '.join(cases)}")
-        return "; ".join(parts)
+        """The differences."""
+        return "; ".join(str(finding) for finding in self.findings)
 
     def to_row(self) -> dict[str, str]:
         """Return the claim's evidence in words."""
         return {
             "source": self.source,
             "claim": self.text,
+            "whose": "the paper's" if self.is_of_the_paper else "ours",
             "paper": self.paper,
             "verdict": self.verdict,
             "evidence": self.evidence,
+            "missing_control": self.missing_control,
         }
 
 
-_WORDS: dict[Status, str] = {"holds": "as claimed:", "unsure": "cannot be told:", "reversed": "the reverse:"}
+def of_values(column: str, larger: float, smaller: float, *, aspect: str = "") -> Case:
+    """Return the case of two values of one training each, whose errors are not known or much smaller than those."""
+    return Case(column=column, differences=(larger - smaller,), aspect=aspect)
 
 
-def unpaired(where: str, larger: tuple[float, float | None], smaller: tuple[float, float | None]) -> Case:
-    """Return the case of two independent values, each with its standard error (None: not known)."""
-    known = larger[1] is not None and smaller[1] is not None
-    sem = math.hypot(larger[1] or 0.0, smaller[1] or 0.0) if known else None
-    return Case(where=where, difference=larger[0] - smaller[0], sem=sem)
+def of_runs(
+    column: str,
+    larger: Sequence[tuple[float, float]],
+    smaller: Sequence[tuple[float, float]],
+    *,
+    aspect: str = "",
+) -> Case:
+    """Return the case of two values, each with its standard error, in as many trainings."""
+    pairs = list(zip(larger, smaller, strict=True))
+    return Case(
+        column=column,
+        differences=tuple(one[0] - other[0] for one, other in pairs),
+        errors=tuple(math.hypot(one[1], other[1]) for one, other in pairs),
+        aspect=aspect,
+    )
 
 
-def paired(where: str, differences: Sequence[float]) -> Case:
+def of_images(column: str, differences: Sequence[float], *, aspect: str = "", has_trainings: bool = False) -> Case:
     """Return the case of a mean of differences, one an image.
 
+    Args:
+        has_trainings: that the difference is one between trained models, of which another training would give another.
+
     Raises:
-        DataError: there are fewer than two.
+        DataError: there are fewer than two images.
     """
     found = estimate(list(differences))
-    return Case(where=where, difference=found.mean, sem=found.sem)
+    return Case(
+        column=column,
+        differences=(found.mean,),
+        errors=(found.sem,),
+        num_images=None if has_trainings else found.count,
+        aspect=aspect,
+    )
+
+
+def interval(values: Sequence[float]) -> float:
+    """Return half of the 95 % interval of the mean of some values (Student's t)."""
+    found = estimate(list(values))
+    return t_quantile(found.count - 1) * found.sem

@@ -1,22 +1,24 @@
 """The paper's claims about its Figures 6 to 8, from the tables behind them (`experiments.paper.figures.schemas`)."""
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from experiments.paper.tables.claims import Case, Claim, paired, unpaired
+from experiments.paper.tables.claims import Case, Claim, of_images, of_values
 
 if TYPE_CHECKING:
     import pandas as pd
 
-INTERVAL_SEMS = 1.96  # standard errors on either side of a 95 % interval
-CONTROL = "scratch"
-"""Mode of the models that were not made from the base."""
+CONTROL, SOURCE = "scratch", "source"
+"""Modes of the models that were not made from the base, and of the base's own images."""
+FIRST, SWAPPED, DIRECT = "FC-FT", "FC-FT-LS8", "Direct-LS8"
 
 
-def figure_6_claims(agreement: "pd.DataFrame") -> list[Claim]:
+def figure_6_claims(agreement: "pd.DataFrame", *, missing_control: str = "") -> list[Claim]:
     """Return the paper's claims about Figure 6, over the directions.
 
     Args:
         agreement: rows of `AGREEMENT_SCHEMA`; those of the bases themselves are passed over.
+        missing_control: why the models trained apart say nothing about the method; empty: they do.
     """
     above_chance, above_control = [], []
     for (base, domain), rows in agreement.groupby(["base", "domain"], sort=False):
@@ -24,10 +26,11 @@ def figure_6_claims(agreement: "pd.DataFrame") -> list[Claim]:
         for mode, own in by_mode.items():
             if domain == base or mode == CONTROL or len(own) < 2:
                 continue
-            above_chance.append(paired(f"{domain}/{mode}", _numbers(own["cosine"] - own["chance"])))
+            differences = _numbers(own["cosine"] - own["chance"])
+            above_chance.append(of_images(str(domain), differences, aspect=mode, has_trainings=True))
             if CONTROL in by_mode:
                 differences = _numbers(own["cosine"] - by_mode[CONTROL]["cosine"])
-                above_control.append(paired(f"{domain}/{mode}", differences))
+                above_control.append(of_images(str(domain), differences, aspect=mode, has_trainings=True))
     return [
         Claim(
             source="Fig. 6",
@@ -40,6 +43,7 @@ def figure_6_claims(agreement: "pd.DataFrame") -> list[Claim]:
             text="because they were made from it: more so than in models trained apart (w/o FT)",
             paper="shown, for one direction",
             cases=tuple(above_control),
+            missing_control=missing_control,
         ),
     ]
 
@@ -51,64 +55,79 @@ def figure_7_claims(measures: "pd.DataFrame") -> list[Claim]:
         measures: rows of `MEASURES_SCHEMA`.
     """
     return [
-        _claim(
-            measures,
-            "Fig. 7",
-            "FC-FT keeps more of the source's attributes than FT",
-            "traits",
-            ("FC-FT", "FT"),
-            "shown",
-        ),
-        _claim(
-            measures,
-            "Fig. 7",
-            "and with swapped layers (FC-FT-LS8) most of all",
-            "traits",
-            ("FC-FT-LS8", "FC-FT"),
-            "shown",
-        ),
+        Claim(source="Fig. 7", text=text, paper="shown", cases=tuple(_compared(measures, "traits", modes)))
+        for text, modes in (
+            ("FC-FT keeps more of the source's attributes than FT", (FIRST, "FT")),
+            ("and with swapped layers (FC-FT-LS8) most of all", (SWAPPED, FIRST)),
+        )
     ]
 
 
 def figure_8_claims(measures: "pd.DataFrame") -> list[Claim]:
-    """Return the paper's claims about Figure 8; rows as in `figure_7_claims`."""
+    """Return the paper's claims about Figure 8; rows as in `figure_7_claims`.
+
+    That swapping without fine-tuning ruins images shows only in models that were good before: in other bases, which
+    never shared weights with the base. It is compared with the largest rise of a domain's distance that swapped layers
+    bring about after fine-tuning.
+    """
     return [
-        _claim(
-            measures,
-            "Fig. 8",
-            "Layers swapped without fine-tuning (Direct-LS8) ruin images: farther from the domain's than FC-FT-LS8's",
-            "fd",
-            ("Direct-LS8", "FC-FT-LS8"),
-            "shown",
+        Claim(
+            source="Fig. 8",
+            text="Layers swapped without fine-tuning (Direct-LS8) ruin images: the Frechet distance of a finished "
+            "model rises by more than FC-FT-LS8's above FC-FT's",
+            paper="shown",
+            cases=tuple(_ruined(measures)),
         ),
-        _claim(
-            measures,
-            "Fig. 8",
-            "With more swapped layers (LS32 against LS8) outputs leave the target domain",
-            "fd",
-            ("FC-FT-LS32", "FC-FT-LS8"),
-            "shown, for anime and dogs",
+        Claim(
+            source="Fig. 8",
+            text="With more swapped layers (LS32 against LS8) outputs leave the target domain",
+            paper="shown, for anime and dogs",
+            cases=tuple(_compared(measures, "fd", ("FC-FT-LS32", SWAPPED))),
         ),
     ]
 
 
-def _claim(measures: "pd.DataFrame", source: str, text: str, metric: str, modes: tuple[str, str], paper: str) -> Claim:
-    """Return the claim that a metric is larger for the first of two modes, domain by domain."""
-    found = measures[(measures["metric"] == metric) & measures["attribute"].isna()]
-    cases: list[Case] = []
-    for domain, rows in found.groupby("domain", sort=False):
-        by_mode = {row["mode"]: _value(row) for _, row in rows.iterrows()}
+def unfinished_control(measures: "pd.DataFrame") -> str:
+    """Return why the models trained apart are no control: the base's own images are nearer to the domain; empty if not.
+
+    Args:
+        measures: as `figure_8_claims` takes them.
+    """
+    worse = [
+        f"{domain} {by_mode[CONTROL]:.0f} against {by_mode[SOURCE]:.0f}"
+        for domain, by_mode in _by_domain(measures, "fd")
+        if {CONTROL, SOURCE, FIRST} <= set(by_mode) and by_mode[CONTROL] > by_mode[SOURCE]
+    ]
+    if not worse:
+        return ""
+    return (
+        "The models trained apart are not finished: they are farther from the domain than the base's own images are "
+        f"(Frechet distance: {', '.join(worse)})"
+    )
+
+
+def _ruined(measures: "pd.DataFrame") -> Iterator[Case]:
+    tables = dict(_by_domain(measures, "fd"))
+    rises = {domain: own[SWAPPED] - own[FIRST] for domain, own in tables.items() if {SWAPPED, FIRST} <= set(own)}
+    for domain, own in tables.items():
+        is_finished = CONTROL in own and SOURCE in own and own[CONTROL] < own[SOURCE] and FIRST not in own
+        if is_finished and DIRECT in own and rises:
+            yield of_values(domain, own[DIRECT] - own[CONTROL], max(rises.values()))
+
+
+def _compared(measures: "pd.DataFrame", metric: str, modes: tuple[str, str]) -> Iterator[Case]:
+    """Yield how much larger a metric is for the first of two modes, domain by domain."""
+    for domain, by_mode in _by_domain(measures, metric):
         if set(modes) <= set(by_mode):
-            cases.append(unpaired(str(domain), by_mode[modes[0]], by_mode[modes[1]]))
-    return Claim(source=source, text=text, paper=paper, cases=tuple(cases))
+            yield of_values(domain, by_mode[modes[0]], by_mode[modes[1]])
+
+
+def _by_domain(measures: "pd.DataFrame", metric: str) -> Iterator[tuple[str, dict[str, float]]]:
+    """Yield each domain's values of a metric by mode."""
+    found = measures[(measures["metric"] == metric) & measures["attribute"].isna()]
+    for domain, rows in found.groupby("domain", sort=False):
+        yield str(domain), {str(row["mode"]): float(row["value"]) for _, row in rows.iterrows()}
 
 
 def _numbers(values: "pd.Series") -> list[float]:
     return [float(value) for value in values.dropna()]
-
-
-def _value(row: "pd.Series") -> tuple[float, float | None]:
-    """Return a value and its standard error."""
-    low, high = row["ci95_low"], row["ci95_high"]
-    known = low == low and high == high and low is not None and high is not None  # NaN is not equal to itself
-    return float(row["value"]), float(high - low) / (2 * INTERVAL_SEMS) if known else None

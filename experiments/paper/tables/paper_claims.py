@@ -4,14 +4,14 @@ import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from experiments.paper.tables.claims import Case, Claim, paired, unpaired
+from experiments.paper.tables.claims import Case, Claim, of_images, of_runs, of_values
 from experiments.paper.tables.layout import Cell
 from experiments.paper.tables.values import TABLE_1, TABLE_1_COLUMNS, TABLE_2, TABLE_2_METRICS, TABLE_3, TABLE_3_NAMES
 
 if TYPE_CHECKING:
     import pandas as pd
 
-BASELINE = "CycleGAN"
+BASELINE, DATA = "CycleGAN", "the data itself"
 FIRST, SWAPPED = "FC-FT", "FC-FT-LS16"
 """What translates, and the swap that stands for the paper's FC-FT-LS (its LS3 for anime)."""
 
@@ -27,68 +27,104 @@ PAPER_COLUMNS = {
 """Our columns of Table I, in the paper's order, and what the paper calls them."""
 
 
-def table_1_claims(cells: Sequence[Cell]) -> list[Claim]:
-    """Return the paper's claims about Table I, from measured cells of any columns."""
-    by_place = {(cell.row, cell.column): (cell.value, cell.sem) for cell in cells if cell.origin == "measured"}
-    columns = list(dict.fromkeys(cell.column for cell in cells if cell.origin == "measured"))
+SMALL_RISE = 0.1
+"""Largest share by which a Frechet distance may rise "a little": twice the largest of the paper's, 1.5 and 5 %."""
+
+
+def table_1_claims(runs: Sequence[Sequence[Cell]], *, missing_control: str = "") -> list[Claim]:
+    """Return the paper's claims about Table I.
+
+    Args:
+        runs: measured cells of each training of the models; any columns.
+        missing_control: why the models trained apart say nothing about the method; empty: they do.
+    """
+    tables = [{(cell.row, cell.column): (cell.value, cell.sem or 0.0) for cell in cells} for cells in runs]
+    columns = list(dict.fromkeys(cell.column for cells in runs for cell in cells if cell.column in PAPER_COLUMNS))
     rows = list(TABLE_1)
 
-    def step(text: str, pairs: Sequence[tuple[str, str]]) -> Claim:
+    def step(text: str, pairs: Sequence[tuple[str, str]], missing: str = "") -> Claim:
         cases = [
-            unpaired(column if len(pairs) == 1 else f"{column} {near}", by_place[far, column], by_place[near, column])
-            for column in columns
+            case
             for far, near in pairs
-            if (far, column) in by_place and (near, column) in by_place
+            for column in columns
+            for case in _between(tables, column, (far, column), (near, column), near if len(pairs) > 1 else "")
         ]
-        return Claim(source="Table I", text=text, paper=_paper_steps(pairs), cases=tuple(cases))
+        return Claim(
+            source="Table I", text=text, paper=_paper_steps(pairs), cases=tuple(cases), missing_control=missing
+        )
 
+    anime, portrait = "face2anime", "face2portrait"
     return [
-        step("Fine-tuned models (FT) are nearer to each other than independently trained ones", [("w/o FT", "FT")]),
+        step(
+            "Fine-tuned models (FT) are nearer to each other than independently trained ones",
+            [("w/o FT", "FT")],
+            missing_control,
+        ),
         step("A frozen mapping network (FC-FT) brings them nearer than FT", [("FT", "FC-FT")]),
         step("Each further swap of coarse layers (LS) brings them nearer", list(itertools.pairwise(rows[2:]))),
         Claim(
             source="Table I",
             text="Anime is farther from faces than portraits are",
             paper="0.650 against 0.636 (FT), 0.639 against 0.612 (FC-FT)",
-            cases=tuple(_between(by_place, ("face2anime", "face2portrait"), ("FT", FIRST))),
+            cases=tuple(
+                case
+                for row in ("FT", FIRST)
+                for case in _between(tables, f"{anime} and portrait", (row, anime), (row, portrait), row)
+            ),
         ),
         Claim(
             source="Section IV-E",
             text="Cartoon and portrait, both made from the face model, are nearer to each other than if trained apart",
             paper="0.434 against 0.692",
             cases=tuple(
-                unpaired(f"cartoon2portrait {row}", by_place["w/o FT", column], by_place[row, column])
-                for column in PAIR_COLUMNS
+                case
                 for row in ("FT", FIRST)
-                if {("w/o FT", column), (row, column)} <= set(by_place)
+                for column in PAIR_COLUMNS
+                for case in _between(tables, column, ("w/o FT", column), (row, column), row)
             ),
+            missing_control=missing_control,
         ),
     ]
 
 
-def table_2_claims(frame: "pd.DataFrame") -> list[Claim]:
+def table_2_claims(frame: "pd.DataFrame", *, missing_control: str = "") -> list[Claim]:
     """Return the paper's claims about Table II.
 
     Args:
-        frame: rows of `EVALUATION_SCHEMA` for images that were translated, the last of each system and domain.
+        frame: rows of `EVALUATION_SCHEMA` for images that were translated, the last of each system and domain; the rows
+            of the system `the data itself` are of the domain's own images.
+        missing_control: why the baseline says nothing about the method; empty: it does.
     """
     fidelity = "fid" if frame["fid"].notna().all() else "fd"
-    label = "FID" if fidelity == "fid" else "Frechet distance on the backbone's features"
+    label = "FID" if fidelity == "fid" else "Frechet distance"
 
-    def claim(text: str, metric: str, larger: str, smaller: str) -> Claim:
+    def claim(text: str, metric: str, larger: str, smaller: str, cases: Iterable[Case] | None = None) -> Claim:
         return Claim(
             source="Table II",
             text=text,
             paper=_paper_systems(metric, larger, smaller),
-            cases=tuple(_systems(frame, metric, larger, smaller)),
+            cases=tuple(_systems(frame, metric, larger, smaller) if cases is None else cases),
+            missing_control=missing_control if BASELINE in (larger, smaller) else "",
         )
 
     return [
         claim(f"FC-FT is nearer to the target's images than CycleGAN ({label})", fidelity, BASELINE, FIRST),
-        claim("FC-FT's outputs are more diverse than CycleGAN's (LPIPS_d)", "lpips_d", FIRST, BASELINE),
+        claim(
+            "FC-FT's outputs are more diverse than CycleGAN's (LPIPS_d, nearer to that of the target's own images)",
+            "lpips_d",
+            FIRST,
+            BASELINE,
+            _diversities(frame),
+        ),
         claim("FC-FT's outputs are more like their inputs than CycleGAN's (LPIPS_s)", "lpips_s", BASELINE, FIRST),
         claim(f"Swapped layers ({SWAPPED}) make outputs more like their inputs (LPIPS_s)", "lpips_s", FIRST, SWAPPED),
-        claim(f"and a little less like the target's images ({label})", fidelity, SWAPPED, FIRST),
+        claim(
+            f"and only a little less like the target's images ({label} rises by less than {SMALL_RISE:.0%})",
+            fidelity,
+            SWAPPED,
+            FIRST,
+            _small_rises(frame, fidelity),
+        ),
     ]
 
 
@@ -99,38 +135,65 @@ def truth_claims(frames: "Mapping[str, pd.DataFrame]", baselines: "Mapping[str, 
         frames: rows of `TRUTH_SCHEMA` of each domain's own translations.
         baselines: the same of its baseline's, as far as there is one.
     """
-    none = "no such measurement"
 
-    def claim(text: str, cases: Iterable[Case]) -> Claim:
-        return Claim(source="Ground truth", text=text, paper=none, cases=tuple(cases))
+    def claim(text: str, cases: Iterable[Case], missing: str = "") -> Claim:
+        return Claim(
+            source="Ground truth",
+            text=text,
+            paper="no such measurement",
+            cases=tuple(cases),
+            missing_control=missing,
+            is_of_the_paper=False,
+        )
 
     both = {name: (frame, baselines[name]) for name, frame in frames.items() if name in baselines}
+    own = {name: _distances(frame, FIRST) for name, frame in frames.items()}
     return [
         claim(
             "FC-FT's translations are nearer to the true counterparts than CycleGAN's",
             (
                 case
-                for name, (own, other) in both.items()
-                for case in _nearer(name, _distances(other, BASELINE), _distances(own, FIRST))
+                for name, (_, other) in both.items()
+                for case in _nearer(name, _distances(other, BASELINE), own[name])
             ),
+            unfinished_baseline(frames, baselines),
         ),
         claim(
             "FC-FT's translations are nearer to the true counterparts than the inputs themselves are",
             (
                 case
-                for name, own in frames.items()
-                for case in _nearer(name, _distances(own, FIRST, "copy_distance"), _distances(own, FIRST))
+                for name, frame in frames.items()
+                for case in _nearer(name, _distances(frame, FIRST, "copy_distance"), own[name])
             ),
         ),
         claim(
             f"Swapped layers ({SWAPPED}) bring translations nearer to the true counterparts",
-            (
-                case
-                for name, own in frames.items()
-                for case in _nearer(name, _distances(own, FIRST), _distances(own, SWAPPED))
-            ),
+            (case for name, frame in frames.items() for case in _nearer(name, own[name], _distances(frame, SWAPPED))),
         ),
     ]
+
+
+def unfinished_baseline(frames: "Mapping[str, pd.DataFrame]", baselines: "Mapping[str, pd.DataFrame]") -> str:
+    """Return why the baseline is no control: its outputs are farther from the truth than its inputs; empty if not.
+
+    Args:
+        frames, baselines: as `truth_claims` takes them.
+    """
+    worse = []
+    for name, frame in baselines.items():
+        if name in frames:
+            outputs = _distances(frame, BASELINE).get("lpips")
+            inputs = _distances(frame, BASELINE, "copy_distance").get("lpips")
+            if outputs is not None and inputs is not None and outputs.mean() > inputs.mean():
+                worse.append(f"{name} {outputs.mean():.3f} against {inputs.mean():.3f}")
+    return unfinished_words(worse)
+
+
+def unfinished_words(worse: Sequence[str]) -> str:
+    """Return the reason in words, of the domains with both distances."""
+    if not worse:
+        return ""
+    return f"CycleGAN is not finished: its outputs are farther from the truth than its inputs ({', '.join(worse)})"
 
 
 def table_3_claims(frames: "Mapping[str, pd.DataFrame]") -> list[Claim]:
@@ -146,7 +209,7 @@ def table_3_claims(frames: "Mapping[str, pd.DataFrame]") -> list[Claim]:
             found = frame[(frame["kind"] == "real") & (frame["start"] == "mean")]
             own, theirs = (found[found["method"] == name].set_index("image")["ssim"] for name in ("closed_form", other))
             if len(own) > 1 and len(theirs) > 1:
-                cases.append(paired(base, list((own - theirs).astype(float))))
+                cases.append(of_images(base, list((own - theirs).astype(float))))
         claims.append(
             Claim(
                 source="Table III",
@@ -164,25 +227,50 @@ def _paper_steps(pairs: Sequence[tuple[str, str]]) -> str:
 
 
 def _between(
-    by_place: Mapping[tuple[str, str], tuple[float, float | None]], columns: tuple[str, str], rows: Sequence[str]
+    tables: Sequence[Mapping[tuple[str, str], tuple[float, float]]],
+    column: str,
+    far: tuple[str, str],
+    near: tuple[str, str],
+    aspect: str,
 ) -> Iterator[Case]:
-    for row in rows:
-        if all((row, column) in by_place for column in columns):
-            yield unpaired(row, by_place[row, columns[0]], by_place[row, columns[1]])
+    """Yield how much farther one cell is than another in all trainings that have both."""
+    having = [table for table in tables if far in table and near in table]
+    if having:
+        yield of_runs(column, [table[far] for table in having], [table[near] for table in having], aspect=aspect)
 
 
 def _systems(frame: "pd.DataFrame", metric: str, larger: str, smaller: str) -> Iterator[Case]:
     """Yield for each domain how much larger a metric is for one system than for another."""
-    for domain, rows in frame.groupby("domain", sort=False):
-        by_system = {row["system"]: row for _, row in rows.iterrows()}
+    for column, by_system in _by_column(frame):
         if {larger, smaller} <= set(by_system):
-            column = f"{by_system[smaller]['source_domain']}2{domain}"
-            sems = f"{metric}_sem"
-            values = [
-                (float(by_system[system][metric]), float(by_system[system][sems]) if sems in rows else None)
-                for system in (larger, smaller)
-            ]
-            yield unpaired(column, *values)
+            yield of_values(column, float(by_system[larger][metric]), float(by_system[smaller][metric]))
+
+
+def _small_rises(frame: "pd.DataFrame", metric: str) -> Iterator[Case]:
+    """Yield for each domain how far the rise of a distance by swapped layers is below the bound, as a share of it."""
+    for column, by_system in _by_column(frame):
+        if {SWAPPED, FIRST} <= set(by_system):
+            rise = float(by_system[SWAPPED][metric]) / float(by_system[FIRST][metric]) - 1
+            yield of_values(column, SMALL_RISE, rise)
+
+
+def _diversities(frame: "pd.DataFrame") -> Iterator[Case]:
+    """Yield how much nearer FC-FT's diversity is to that of the domain's images than the baseline's is."""
+    for column, by_system in _by_column(frame):
+        if {FIRST, BASELINE} <= set(by_system):
+            own, other = (float(by_system[system]["lpips_d"]) for system in (FIRST, BASELINE))
+            if DATA in by_system:
+                data = float(by_system[DATA]["lpips_d"])
+                yield of_values(column, abs(other - data), abs(own - data))
+            else:  # more is not better, but nothing else is known
+                yield of_values(column, own, other, aspect="plain difference")
+
+
+def _by_column(frame: "pd.DataFrame") -> "Iterator[tuple[str, dict[str, pd.Series]]]":
+    """Yield each column's name and its rows by system."""
+    for domain, rows in frame.groupby("domain", sort=False):
+        by_system = {str(row["system"]): row for _, row in rows.iterrows()}
+        yield f"{rows.iloc[0]['source_domain']}2{domain}", by_system
 
 
 def _paper_systems(metric: str, larger: str, smaller: str) -> str:
@@ -207,4 +295,4 @@ def _nearer(name: str, farther: "dict[str, pd.Series]", nearer: "dict[str, pd.Se
     for metric, distances in farther.items():
         if metric in nearer:
             differences = (distances - nearer[metric]).dropna()
-            yield paired(f"{name} {metric}", list(differences.astype(float)))
+            yield of_images(name, list(differences.astype(float)), aspect=metric, has_trainings=True)

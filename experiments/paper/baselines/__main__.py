@@ -1,11 +1,12 @@
-r"""How near does CycleGAN come to the truth, trained on the same images for the same time?
+r"""How near do CycleGAN, MUNIT and DRIT++ come to the truth, trained on the same images?
 
-A plain CycleGAN (Zhu et al. 2017, arXiv 1703.10593), written from the paper: the baseline of Table II. It trains two
-generators between two unpaired sets of images and writes what becomes of the test images to DIR/images under
-their names, for `ui2i evaluate`. Rerun an interrupted command to resume. See docs/baseline.md.
+The baselines of Table II, written from their papers. The command trains one between two unpaired sets of images and
+writes what becomes of the test images to DIR/images under their names, for `ui2i evaluate`; of MUNIT and DRIT++, which
+make many outputs of one input, DIR/styles/<k> has further ones of the first test images. Rerun an interrupted command
+to resume. See docs/baseline.md.
 
-    python -m experiments.paper.cyclegan --source data/prepared/face --target data/prepared/cartoon \
-        --test data/prepared/face --out data/runs/cyclegan/cartoon --minutes 15
+    python -m experiments.paper.baselines --system munit --source data/prepared/face --target data/prepared/cartoon \
+        --test data/prepared/face --out data/runs/munit/cartoon --core-minutes 480
 """
 
 import argparse
@@ -20,9 +21,10 @@ import numpy as np
 import torch
 from jaxtyping import UInt8
 
-from experiments.paper.cyclegan.networks import Generator, find_num_blocks, find_patch_size
-from experiments.paper.cyclegan.state import CycleGAN, Settings, settle_precision
-from experiments.paper.cyclegan.training import train
+from experiments.paper.baselines.cyclegan import CycleGAN
+from experiments.paper.baselines.state import Baseline, Images, Settings, settle_precision
+from experiments.paper.baselines.systems import SYSTEMS, build, choose_settings
+from experiments.paper.baselines.training import train
 from tasks.running.progress import report_progress
 from tasks.stages.translate import first_images
 from ui2i.allocator import keep_freed_memory
@@ -32,16 +34,14 @@ from ui2i.datasets.prepared import PreparedDataset, Split
 from ui2i.devices import find_device
 from ui2i.errors import ConfigError, DataError, UI2IError
 from ui2i.files import atomic_folder, sha256_bytes, sha256_file, sha256_listing, write_text
-from ui2i.images import encode_png, load_image, save_png, to_tensor, to_uint8
+from ui2i.images import encode_png, load_image, save_png
 from ui2i.metrics.image_sets import find_images
 from ui2i.precision import warn_if_emulated
 from ui2i.provenance import provenance
 
-BATCH_SIZE = 32  # of translating
 NUM_COLUMNS = 12  # of the contact sheet
 NUM_LOG_ROWS = 50  # in the card
-
-Images = UInt8[np.ndarray, "n r r 3"]
+NUM_STYLED = 100  # of the first test images, of which several outputs are written
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -77,12 +77,17 @@ def run(options: argparse.Namespace) -> None:
     source, target = (read_images(folder, "train") for folder in (options.source, options.target))
     test = read_images(options.test, "test", options.num_test)
     check(source, target, test)
-    settings = settle_precision(choose_settings(options, source.resolution), device, options.out / "state.pt")
+    chosen = {
+        name: getattr(options, name)
+        for name in ("minutes", "core_minutes", "kimg", "width", "batch_size", "precision", "seed")
+    }
+    settings = choose_settings(options.system, source.resolution, **chosen)
+    settings = settle_precision(settings, device, options.out / "state.pt")
     warn_if_emulated(settings.precision, device)
     data = {role: of.sha256 for role, of in (("source", source), ("target", target))}
     identity = json.dumps({**dataclasses.asdict(settings), **data}, sort_keys=True)
-    model = CycleGAN(settings, device)
-    with report_progress("cyclegan") as progress:
+    model = build(options.system, settings, device)
+    with report_progress(options.system) as progress:
         train(
             model,
             source.images,
@@ -92,31 +97,14 @@ def run(options: argparse.Namespace) -> None:
             identity=identity,
             progress=progress,
         )
-    outputs = translate(model.to_target, test.images, device)
+    outputs = model.translate(test.images, seed=settings.seed)
     write_images(options.out / "images", test.names, outputs)
+    if model.is_multi_modal:
+        write_styles(options.out / "styles", model, test, options.num_styles)
     save_png(options.out / "sheet.png", sheet(model, test, outputs, target))
     card = describe_run(model, settings, {"source": source, "target": target, "test": test})
     write_text(options.out / "card.json", json.dumps(card, indent=2) + "\n")
     print(f"{len(outputs)} images in {options.out / 'images'}, sheet.png and card.json beside them")
-
-
-def choose_settings(options: argparse.Namespace, img_resolution: int) -> Settings:
-    """Return what the command line says, and for the rest the paper's settings for images of this size.
-
-    Raises:
-        ConfigError: a number is out of range, or there is no end.
-        DataError: no network fits the images.
-    """
-    return Settings(
-        minutes=options.minutes,
-        kimg=options.kimg,
-        width=options.width,
-        num_blocks=find_num_blocks(img_resolution),
-        patch_size=find_patch_size(img_resolution),
-        batch_size=options.batch_size,
-        precision=options.precision,
-        seed=options.seed,
-    )
 
 
 def read_images(folder: Path, split: Split, count: int | None = None) -> ImageSet:
@@ -162,13 +150,6 @@ def check(source: ImageSet, target: ImageSet, test: ImageSet) -> None:
         )
 
 
-@torch.no_grad()
-def translate(generator: Generator, images: Images, device: str) -> Images:
-    """Return a generator's translations of images, in single precision."""
-    parts = [images[start : start + BATCH_SIZE] for start in range(0, len(images), BATCH_SIZE)]
-    return np.concatenate([to_uint8(generator(to_tensor(part).to(device))) for part in parts])
-
-
 def write_images(folder: Path, names: Sequence[str], images: Images) -> None:
     """Write a PNG for each name, whatever its ending was; the folder is replaced when all are there.
 
@@ -188,24 +169,36 @@ def write_images(folder: Path, names: Sequence[str], images: Images) -> None:
             output.write_bytes(encode_png(image))
 
 
-def sheet(model: CycleGAN, test: ImageSet, outputs: Images, target: ImageSet) -> UInt8[np.ndarray, "h w 3"]:
-    """Return the first test images, their translations, the way back, and images of the target domain."""
+def write_styles(folder: Path, model: Baseline, test: ImageSet, num_styles: int) -> None:
+    """Write several outputs of each of the first test images to <folder>/<k>, each with a style of its own."""
+    names, images = test.names[:NUM_STYLED], test.images[:NUM_STYLED]
+    for number in range(1, num_styles + 1):
+        write_images(folder / str(number), names, model.translate(images, seed=model.settings.seed + 1000 + number))
+
+
+def sheet(model: Baseline, test: ImageSet, outputs: Images, target: ImageSet) -> UInt8[np.ndarray, "h w 3"]:
+    """Return the first test images, their translations, the way back or other styles, and images of the target."""
     first = slice(NUM_COLUMNS)
+    more = (
+        {"and back": model.translate_back(outputs[first])}
+        if isinstance(model, CycleGAN)
+        else {f"style {number}": model.translate(test.images[first], seed=number) for number in (1, 2)}
+    )
     rows = [
         Row(f"{test.name}, test", test.images[first]),
         Row("translated", outputs[first]),
-        Row("and back", translate(model.to_source, outputs[first], model.device)),
+        *(Row(name, images) for name, images in more.items()),
         Row(f"{target.name}, others", target.images[first]),
     ]
-    title = f"CycleGAN, {model.seconds / 60:.1f} minutes"
+    title = f"{model.system}, {model.processor_seconds / 60:.1f} processor minutes"
     return contact_sheet(rows, upscale=max(1, 128 // test.resolution), title=title)
 
 
-def describe_run(model: CycleGAN, settings: Settings, data: dict[str, ImageSet]) -> dict[str, Any]:
+def describe_run(model: Baseline, settings: Settings, data: dict[str, ImageSet]) -> dict[str, Any]:
     """Return what made the images, how long it took and how it went."""
     images_shown = model.num_steps * settings.batch_size
     return {
-        "system": "CycleGAN",
+        "system": model.system,
         "settings": dataclasses.asdict(settings),
         "img_resolution": data["source"].resolution,
         "data": {
@@ -214,8 +207,9 @@ def describe_run(model: CycleGAN, settings: Settings, data: dict[str, ImageSet])
         "num_steps": model.num_steps,
         "images_shown": images_shown,  # of each domain
         "seconds": model.seconds,
+        "processor_seconds": model.processor_seconds,
         "images_per_second": images_shown / model.seconds,
-        "parameters": {"generator": _count(model.to_target), "discriminator": _count(model.discriminator_target)},
+        "parameters": _counts(model),
         "log": list(_thinned(model.log)),
         "provenance": provenance(model.device),
     }
@@ -239,8 +233,14 @@ def _hashes(images: Images) -> list[str]:
     return [sha256_bytes(image.tobytes()) for image in images]
 
 
-def _count(network: torch.nn.Module) -> int:
-    return sum(parameter.numel() for parameter in network.parameters())
+def _counts(model: Baseline) -> dict[str, int]:
+    """Return the number of parameters of each network."""
+    networks = {name: getattr(model, name) for name in model.parts}
+    return {
+        name: sum(parameter.numel() for parameter in network.parameters())
+        for name, network in networks.items()
+        if isinstance(network, torch.nn.Module)
+    }
 
 
 def _thinned(log: list[dict[str, float]]) -> Iterator[dict[str, float]]:
@@ -254,6 +254,7 @@ def _parser() -> argparse.ArgumentParser:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
     add = parser.add_argument
+    add("--system", choices=tuple(SYSTEMS), default="cyclegan", help="which baseline (default: cyclegan)")
     add("--source", metavar="DIR", type=Path, required=True, help="images, or a prepared dataset: its training split")
     add("--target", metavar="DIR", type=Path, required=True, help="the same for the other domain")
     add(
@@ -268,24 +269,26 @@ def _parser() -> argparse.ArgumentParser:
         metavar="DIR",
         type=Path,
         required=True,
-        help="output folder, for images/, sheet.png, card.json and state.pt",
+        help="output folder, for images/, styles/, sheet.png, card.json and state.pt",
     )
     add("--minutes", metavar="M", type=float, help="training time by the clock, without interruptions")
-    add(
-        "--kimg",
-        metavar="N",
-        type=float,
-        help="training length in thousands of images per domain; with --minutes, the first to end",
-    )
+    add("--core-minutes", metavar="M", type=float, help="training time of all cores together, whatever else they do")
+    add("--kimg", metavar="N", type=float, help="training length in thousands of images per domain")
     add("--num-test", metavar="N", type=int, help="translate the first N test images (default: all)")
-    add("--width", type=int, default=Settings.width, help="channels of the first layer; the paper has 64 (default: 32)")
-    add("--batch-size", type=int, default=Settings.batch_size, help="batch size per domain (default: 1, the paper's)")
+    add(
+        "--width",
+        type=int,
+        default=Settings.width,
+        help="channels of the first layer; the papers have 64 (default: 32)",
+    )
+    add("--batch-size", type=int, default=Settings.batch_size, help="batch size per domain (default: 1, the papers')")
     add(
         "--precision",
         choices=("auto", "bf16", "fp32"),
         default=Settings.precision,
         help="training precision (default: auto)",
     )
+    add("--num-styles", metavar="K", type=int, default=4, help="outputs per image in styles/ (default: 4)")
     add("--device", default="auto", help="auto (default), cpu, cuda or mps")
     add("--seed", type=int, default=Settings.seed)
     return parser

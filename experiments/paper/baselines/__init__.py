@@ -1,0 +1,1 @@
+"""The baselines of Table II, written from their papers: CycleGAN, MUNIT and DRIT++."""

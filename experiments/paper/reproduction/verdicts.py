@@ -1,0 +1,157 @@
+"""The sections of a page that say what holds, and what a sceptic would still ask; made from the tables beside it.
+
+    python -m experiments.paper.reproduction.verdicts docs/results/reproduction.md --run docs/results/family
+
+rewrites both sections of a page that was kept, and `claims.json` beside it, after a rule has changed or with the
+distances of other trainings.
+"""
+
+import argparse
+import json
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from experiments.paper.tables.claims import Claim, Verdict
+from experiments.paper.tables.published import read_published
+from tasks.running.command_line import USER_ERROR, print_error
+from ui2i.errors import DataError, UI2IError
+from ui2i.files import write_text
+from ui2i.markdown import markdown_table, wrap_markdown
+
+CLAIMS_FILE = "claims.json"
+HOLDS, SCEPTIC = "## What holds", "## What a sceptic would still ask"
+
+_MEANINGS: dict[Verdict, str] = {
+    "holds": "the 95 % interval of the mean over columns is above zero, and so is every training",
+    "holds on average": "the interval is above zero, but not every training",
+    "holds in part": "some of the aspects hold",
+    "direction only": "every training has the claimed sign, but there are too few for an interval above zero",
+    "cannot be told": "signs differ, or the interval contains zero",
+    "direction only, against": "every training has the other sign, but there are too few",
+    "does not hold": "the interval is below zero",
+    "control missing": "what it is compared with is not finished, so that anything would look good",
+    "not measured": "there are no values",
+}
+
+_CONTROL = (
+    "**Against which finished control?** Models trained apart have to be as good as ours, from another base or to the "
+    "same Frechet distance, and baselines have to be given our compute, the base's and the encoder's counted."
+)
+_QUESTIONS = (
+    (
+        "**Are columns independent?** All come from two bases, each trained once, and cartoon2portrait compares models "
+        "of two other columns. Intervals over columns do not cover another base."
+    ),
+    (
+        "**At equal quality?** FC-FT and FT are compared after equal numbers of images, not at equal Frechet "
+        "distances; a model that has moved less is nearer to its source. The same goes for swapped layers."
+    ),
+    "**With which LPIPS?** Sizes compare only with values of the same backbone, which is named with each.",
+    "**How sure is a Frechet distance?** Verdicts take one value of each training, and few images bias it upwards.",
+    (
+        "**Is it the paper's setting?** 64 px instead of 256 and more, smaller networks and shorter trainings: "
+        "`docs/paper_map.md` lists all differences."
+    ),
+    "**On photographs?** These domains are drawn by a program; `docs/results/real.md` has the few photographs.",
+)
+
+
+def headline(claims: Sequence[Claim]) -> str:
+    """Return in one sentence how many of the paper's claims have which verdict."""
+    own = [claim for claim in claims if claim.is_of_the_paper]
+    counts = {verdict: sum(claim.verdict == verdict for claim in own) for verdict in _MEANINGS}
+    said = ", ".join(f"{verdict} {count}" for verdict, count in counts.items() if count)
+    return f"Of the paper's {len(own)} claims: {said}."
+
+
+def verdicts(claims: Sequence[Claim]) -> str:
+    """Return the section about the claims, one a row, with what was found."""
+    header = ("where", "the paper says", "its numbers", "here", "evidence: mean difference (± half of a 95 % interval)")
+    parts = [f"{HOLDS}\n", f"{headline(claims)}\n", markdown_table(header, _rows(claims, of_the_paper=True))]
+    others = _rows(claims, of_the_paper=False)
+    if others:
+        parts += ["What only the ground truth can say, and the paper does not:\n"]
+        parts += [markdown_table(("where", "our claim", "", "here", "evidence"), others)]
+    used = {claim.verdict for claim in claims}
+    missing = dict.fromkeys(claim.missing_control for claim in claims if claim.verdict == "control missing")
+    parts += [f"- **{verdict}**: {meaning}." for verdict, meaning in _MEANINGS.items() if verdict in used]
+    parts += [f"- {reason}." for reason in missing]
+    parts.append(
+        "\nA column with several trainings lists the difference of each. Means and intervals are those of the mixed "
+        "model `difference ~ 1 + (1 | column) + (1 | column:training)`, with Student's t for the number of columns; "
+        "where no training takes part (Table III) they are over images. All of it follows from the tables beside this "
+        "page (`experiments/paper/reproduction/verdicts.py`).\n"
+    )
+    return "\n".join(parts)
+
+
+def sceptic(claims: Sequence[Claim]) -> str:
+    """Return the section about what is left to ask."""
+    missing = [claim for claim in claims if claim.verdict == "control missing"]
+    few = [claim for claim in claims if claim.verdict.startswith("direction only")]
+    questions = list(_QUESTIONS)
+    if few:
+        questions.insert(0, f"**With other seeds?** {len(few)} claims rest on too few trainings: {_listed(few)}.")
+    if missing:
+        questions.insert(0, f"{_CONTROL} {len(missing)} claims have none: {_listed(missing)}.")
+    return f"{SCEPTIC}\n\n" + "\n".join(f"- {question}" for question in questions) + "\n"
+
+
+def to_json(claims: Sequence[Claim]) -> str:
+    """Return the text of the file of claims."""
+    return json.dumps([claim.to_row() for claim in claims], indent=1, ensure_ascii=False) + "\n"
+
+
+def rewritten(page: str, claims: Sequence[Claim]) -> str:
+    """Return a page with both sections replaced; the second comes last.
+
+    Raises:
+        DataError: the page has no section about what holds.
+    """
+    if f"\n{HOLDS}\n" not in page:
+        raise DataError(f"the page has no section {HOLDS!r}, expected one of `ui2i reproduce`; name another file")
+    page = _section(SCEPTIC).sub("", page)
+    page = _section(HOLDS).sub(lambda _: wrap_markdown(verdicts(claims)).rstrip() + "\n\n", page)
+    return page.rstrip() + "\n\n" + wrap_markdown(sceptic(claims))
+
+
+def _section(title: str) -> re.Pattern[str]:
+    return re.compile(rf"^{re.escape(title)}\n.*?(?=^## |\Z)", re.MULTILINE | re.DOTALL)
+
+
+def _rows(claims: Sequence[Claim], *, of_the_paper: bool) -> list[tuple[str, ...]]:
+    return [
+        (it.source, it.text, it.paper, f"**{it.verdict}**", it.evidence)
+        for it in claims
+        if it.is_of_the_paper == of_the_paper
+    ]
+
+
+def _listed(claims: Sequence[Claim]) -> str:
+    return "; ".join(f"{claim.source}, {claim.text.split(' (')[0]}" for claim in claims)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit status: 0, or 2 after printing one line `error: ...`."""
+    parser = argparse.ArgumentParser(description="Derive the verdicts of a page again from the tables beside it.")
+    parser.add_argument("page", type=Path, help="the page; its tables are in a folder of its name")
+    parser.add_argument(
+        "--run", metavar="DIR", type=Path, action="append", default=[], help="distances of other trainings; repeatable"
+    )
+    options = parser.parse_args(arguments)
+    try:
+        claims = read_published(options.page.with_suffix(""), options.run).claims
+        text = rewritten(options.page.read_text(encoding="utf-8"), claims)
+        write_text(options.page.with_suffix("") / CLAIMS_FILE, to_json(claims))
+        write_text(options.page, text)
+        print(headline(claims))
+    except (UI2IError, OSError) as error:
+        print_error(error)
+        return USER_ERROR
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

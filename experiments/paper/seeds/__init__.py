@@ -1,0 +1,1 @@
+"""Several trainings of the same models, paired by seed, and what their differences say (Table I, FT and FC-FT)."""

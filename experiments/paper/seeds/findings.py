@@ -1,0 +1,77 @@
+"""The differences between the models of pairs of trainings: after equal images, and at equal Frechet distance.
+
+A pair shares its seed, so the order of images and the latents of each step, and its distances are taken at the same
+latents. Differences therefore vary much less than distances do.
+"""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from experiments.paper.seeds.measuring import BASE_MAPPING
+from experiments.paper.tables.claims import Case, Finding
+from ui2i.metrics.moments import estimate
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+COMPARED = {
+    "FT - FC-FT, after equal images": ("FT", "FC-FT"),
+    "FT with its own mapping - with the base's": ("FT", BASE_MAPPING),
+}
+AT_EQUAL_FIDELITY = "FT - FC-FT, at equal Frechet distance"
+
+
+def find_differences(latents: "pd.DataFrame", curves: "pd.DataFrame") -> list[Finding]:
+    """Return the differences in all columns, one a pair of trainings.
+
+    Args:
+        latents: columns `domain`, `seed`, `variant`, `latent`, `d`.
+        curves: columns `domain`, `seed`, `mode`, `kimg`, `fd`, `d`.
+    """
+    findings = [Finding(aspect=aspect, cases=tuple(_of_latents(latents, *modes))) for aspect, modes in COMPARED.items()]
+    findings.append(Finding(aspect=AT_EQUAL_FIDELITY, cases=tuple(_at_equal_fidelity(curves))))
+    return [finding for finding in findings if finding.cases]
+
+
+def distance_at(curve: "pd.DataFrame", fd: float) -> float:
+    """Return the model distance at which a training passes a Frechet distance; NaN if it never does.
+
+    Args:
+        curve: rows of one training, with `kimg`, `fd` and `d`.
+    """
+    rows = curve.sort_values("kimg")
+    lowest = np.minimum.accumulate(rows["fd"].to_numpy(float))
+    if not lowest[-1] <= fd <= lowest[0]:
+        return float("nan")
+    return float(np.interp(-fd, -lowest, rows["d"].to_numpy(float)))
+
+
+def _of_latents(latents: "pd.DataFrame", far: str, near: str) -> Iterator[Case]:
+    for domain, rows in latents.groupby("domain", sort=False):
+        found = []
+        for _, own in rows.groupby("seed", sort=True):
+            by_variant = {name: each.set_index("latent")["d"] for name, each in own.groupby("variant", sort=False)}
+            if {far, near} <= set(by_variant):
+                found.append(estimate((by_variant[far] - by_variant[near]).to_numpy(float)))
+        if found:
+            yield Case(
+                column=str(domain),
+                differences=tuple(each.mean for each in found),
+                errors=tuple(each.sem for each in found),
+            )
+
+
+def _at_equal_fidelity(curves: "pd.DataFrame") -> Iterator[Case]:
+    """Yield the differences where both trainings of a pair have the worse of their two last Frechet distances."""
+    for domain, rows in curves.groupby("domain", sort=False):
+        differences = []
+        for _, own in rows.groupby("seed", sort=True):
+            by_mode = dict(list(own.groupby("mode", sort=False)))
+            if {"FT", "FC-FT"} <= set(by_mode):
+                fd = max(float(by_mode[mode]["fd"].min()) for mode in ("FT", "FC-FT"))
+                difference = distance_at(by_mode["FT"], fd) - distance_at(by_mode["FC-FT"], fd)
+                differences += [difference] if difference == difference else []  # NaN: never as good
+        if differences:
+            yield Case(column=str(domain), differences=tuple(differences))

@@ -1,0 +1,123 @@
+"""The tables beside a page of results, and the claims that follow from them.
+
+Every verdict of the page follows from these files, so that anyone can derive it again. Tables of earlier versions are
+read too; what is not there leaves its claims unmeasured.
+"""
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from experiments.paper.tables import figure_claims, paper_claims
+from experiments.paper.tables.claims import Claim
+from experiments.paper.tables.layout import Cell
+from experiments.paper.tables.model_distance import model_distance_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+DISTANCES, EVALUATIONS, TRUTH_SUMMARY = "distance.parquet", "evaluation.parquet", "truth.json"
+INVERTED, TRUTH_ROWS = "inversion.images.parquet", "truth.images.parquet"
+AGREEMENT, MEASURES = "figure6.agreement.parquet", ("figure7.parquet", "figure8.parquet")
+BASELINE_PREFIX = "baseline."
+"""Of the names under which tables have a domain's baseline."""
+
+_RENAMED = {"trunk": "backbone", "trunk_hash": "backbone_hash"}  # columns of version 0.1
+_RENAMED_INPUTS = {"pictures": "images"}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Published:
+    """What lies beside a page."""
+
+    distances: "list[list[Cell]]"  # measured cells of Table I, of each training
+    evaluations: "pd.DataFrame | None"  # of translated images
+    truth: "dict[str, pd.DataFrame]"  # rows by domain, image by image
+    baseline_truth: "dict[str, pd.DataFrame]"
+    truth_summary: Mapping[str, Any]
+    inversions: "dict[str, pd.DataFrame]"  # rows by base, image by image
+    agreement: "pd.DataFrame | None"
+    measures: "dict[str, pd.DataFrame]"  # by figure
+
+    @property
+    def claims(self) -> list[Claim]:
+        """What the paper says, and whether it holds; then what only the ground truth can say."""
+        figure_8 = self.measures.get("8")
+        apart = "" if figure_8 is None else figure_claims.unfinished_control(figure_8)
+        baseline = paper_claims.unfinished_baseline(self.truth, self.baseline_truth) or self._unfinished_baseline()
+        claims = paper_claims.table_1_claims(self.distances, missing_control=apart)
+        if self.evaluations is not None:
+            claims += paper_claims.table_2_claims(self.evaluations, missing_control=baseline)
+        claims += paper_claims.table_3_claims(self.inversions)
+        if self.agreement is not None:
+            claims += figure_claims.figure_6_claims(self.agreement, missing_control=apart)
+        if "7" in self.measures:
+            claims += figure_claims.figure_7_claims(self.measures["7"])
+        if figure_8 is not None:
+            claims += figure_claims.figure_8_claims(figure_8)
+        if self.truth:
+            claims += paper_claims.truth_claims(self.truth, self.baseline_truth)
+        return claims
+
+    def _unfinished_baseline(self) -> str:
+        """Return why the baseline is no control, from the means of scores, where rows are not there."""
+        worse = []
+        for name, summary in self.truth_summary.items():
+            gain = summary.get("gain_over_copy", {}).get(paper_claims.BASELINE, {}).get("lpips", {}).get("mean", 0.0)
+            if name.startswith(BASELINE_PREFIX) and gain < 0:
+                worse.append(f"{name.removeprefix(BASELINE_PREFIX)} by {-gain:.3f} of the score")
+        return paper_claims.unfinished_words(worse)
+
+
+def read_published(folder: Path, more_runs: Sequence[Path] = ()) -> Published:
+    """Read the tables beside a page.
+
+    Args:
+        more_runs: folders with tables of distances of other trainings of the same models.
+    """
+    evaluations = _read(folder / EVALUATIONS)
+    if evaluations is not None:
+        evaluations = evaluations[evaluations["inputs"].replace(_RENAMED_INPUTS) == "images"].drop_duplicates(
+            ["source_domain", "domain", "system"], keep="last"
+        )
+    truth: dict[str, pd.DataFrame] = {}
+    baseline_truth: dict[str, pd.DataFrame] = {}
+    for name, rows in _split(_read(folder / TRUTH_ROWS), "table").items():
+        side = baseline_truth if name.startswith(BASELINE_PREFIX) else truth
+        side[name.removeprefix(BASELINE_PREFIX)] = rows
+    summary = folder / TRUTH_SUMMARY
+    measures = {path.removeprefix("figure")[0]: _read(folder / path) for path in MEASURES}
+    return Published(
+        distances=[cells for each in (folder, *more_runs) if (cells := _cells(each))],
+        evaluations=evaluations,
+        truth=truth,
+        baseline_truth=baseline_truth,
+        truth_summary=json.loads(summary.read_text(encoding="utf-8")) if summary.is_file() else {},
+        inversions=_split(_read(folder / INVERTED), "base"),
+        agreement=_read(folder / AGREEMENT),
+        measures={number: frame for number, frame in measures.items() if frame is not None},
+    )
+
+
+def _cells(folder: Path) -> list[Cell]:
+    """Return the cells of Table I from a folder's tables of distances."""
+    import pandas as pd
+
+    frames = [frame for path in sorted(folder.glob("distance*.parquet")) if (frame := _read(path)) is not None]
+    if not frames:
+        return []
+    return [cell for cell in model_distance_table(pd.concat(frames)).cells if cell.origin == "measured"]
+
+
+def _split(frame: "pd.DataFrame | None", column: str) -> "dict[str, pd.DataFrame]":
+    if frame is None:
+        return {}
+    return {str(name): rows.reset_index(drop=True) for name, rows in frame.groupby(column, sort=False)}
+
+
+def _read(path: Path) -> "pd.DataFrame | None":
+    import pandas as pd
+
+    return pd.read_parquet(path).rename(columns=_RENAMED) if path.is_file() else None

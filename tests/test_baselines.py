@@ -1,0 +1,295 @@
+"""MUNIT and DRIT++: shapes, losses, resuming, what the command writes, and toys on which all must succeed."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from conftest import randomize
+from PIL import Image
+from test_cyclegan import StopError, blobs, stopping_after, write_folder
+from torch import nn
+
+from experiments.paper.baselines import __main__ as command
+from experiments.paper.baselines import drit, multi_modal_networks, munit, training
+from experiments.paper.baselines.diversity import style_diversities
+from experiments.paper.baselines.state import Baseline as Model
+from experiments.paper.baselines.systems import build, choose_settings
+from experiments.paper.settings import Baseline, BaselineRun
+from experiments.paper.stages import baseline as stage
+from ui2i.images import to_tensor
+from ui2i.metrics.image_sets import find_images
+from ui2i.perceptual import Perceptual
+
+MULTI_MODAL = ("munit", "drit")
+
+
+def tiny(system: str, **changes: Any) -> Any:
+    chosen = {"kimg": 0.008, "width": 2, "batch_size": 2, "precision": "fp32", **changes}
+    return dataclasses.replace(choose_settings(system, 32, **chosen), num_blocks=1)
+
+
+def trained(system: str, path: Path, data: tuple[Any, Any], **changes: Any) -> Model:
+    settings = tiny(system, **changes)
+    model = build(system, settings, "cpu")
+    training.train(model, *data, settings, path)
+    return model
+
+
+def networks(model: Model) -> dict[str, nn.Module]:
+    parts = {name: getattr(model, name) for name in model.parts}
+    return {name: part for name, part in parts.items() if isinstance(part, nn.Module)}
+
+
+# Networks
+
+
+def test_content_encoder_has_the_paper_s_parameters() -> None:
+    # c7s1-64, d128, d256 with biases, and R256 four times without.
+    expected = 3 * 64 * 49 + 64 + 64 * 128 * 16 + 128 + 128 * 256 * 16 + 256 + 8 * 256 * 256 * 9
+    encoder = multi_modal_networks.ContentEncoder(64, 4)
+    assert sum(parameter.numel() for parameter in encoder.parameters()) == expected
+
+
+def test_style_encoder_has_the_paper_s_parameters() -> None:
+    expected = 3 * 64 * 49 + 64 + (64 * 128 + 128 * 256 + 2 * 256 * 256) * 16 + 128 + 3 * 256 + 256 * 8 + 8
+    encoder = multi_modal_networks.StyleEncoder(64, 8)
+    assert sum(parameter.numel() for parameter in encoder.parameters()) == expected
+
+
+def test_an_image_is_taken_apart_and_put_together() -> None:
+    images = torch.randn(2, 3, 32, 32)
+    content = multi_modal_networks.ContentEncoder(3, 2)(images)
+    assert content.shape == (2, 12, 8, 8)
+    decoder = randomize(multi_modal_networks.Decoder(3, 2, 8))
+    made = decoder(content, torch.randn(2, 8))
+    assert made.shape == images.shape and made.dtype == torch.float32 and made.abs().max() <= 1
+
+
+@pytest.mark.parametrize(("size", "scales"), [(32, [2, 1]), (64, [4, 2, 1]), (128, [8, 4, 2])])
+def test_the_discriminator_has_scales(size: int, scales: list[int]) -> None:
+    discriminator = multi_modal_networks.MultiScaleDiscriminator(2, multi_modal_networks.find_num_scales(size))
+    assert [logits.shape[-1] for logits in discriminator(torch.randn(1, 3, size, size))] == scales
+
+
+def test_the_style_is_a_scale_and_a_shift_after_normalisation() -> None:
+    block = randomize(multi_modal_networks.StyledBlock(3))
+    x, parameters = torch.randn(2, 3, 8, 8), torch.randn(2, block.num_parameters)
+    scale, shift, second_scale, second_shift = (part[:, :, None, None] for part in parameters.chunk(4, dim=1))
+    y = nn.functional.relu(nn.functional.instance_norm(block.first(x)) * (1 + scale) + shift)
+    y = nn.functional.instance_norm(block.second(y)) * (1 + second_scale) + second_shift
+    torch.testing.assert_close(block(x, parameters), x + y)
+
+
+def test_layer_norm_is_that_of_an_image() -> None:
+    x = 3 * torch.randn(2, 4, 5, 5) + 1
+    torch.testing.assert_close(multi_modal_networks.LayerNorm(4)(x), nn.functional.layer_norm(x, x.shape[1:]))
+
+
+@pytest.mark.parametrize("system", MULTI_MODAL)
+def test_images_of_a_batch_do_not_mix(system: str) -> None:
+    model = build(system, tiny(system), "cpu")
+    images = torch.randn(3, 3, 32, 32)
+    for network in networks(model).values():
+        randomize(network)
+    together = model.translate_batch(images, torch.Generator().manual_seed(0))
+    random = torch.Generator().manual_seed(0)
+    styles = torch.randn(3, 8, generator=random)
+    encoder, decoder = model.source.content, (model.target.decoder if system == "munit" else model.target.generator)
+    alone = torch.cat([decoder(encoder(image[None]), style[None]) for image, style in zip(images, styles, strict=True)])
+    torch.testing.assert_close(together, alone)
+
+
+# Losses
+
+
+class Logits(nn.Module):
+    """Returns the mean of an image, and twice that, as logits of two scales."""
+
+    def forward(self, images: torch.Tensor) -> list[torch.Tensor]:
+        mean = images.mean(dim=(1, 2, 3))[:, None]
+        return [mean, 2 * mean]
+
+
+def test_losses_of_munit_sum_over_scales() -> None:
+    real, fake = torch.full((1, 3, 2, 2), 0.4), torch.full((1, 3, 2, 2), 0.1)
+    expected = (0.4 - 1) ** 2 + 0.1**2 + (0.8 - 1) ** 2 + 0.2**2
+    assert float(munit.discriminator_loss(Logits(), real, fake)) == pytest.approx(expected)
+    assert float(munit.fooling_loss(Logits(), fake)) == pytest.approx(0.9**2 + 0.8**2)
+
+
+def test_losses_of_drit_are_cross_entropies() -> None:
+    real, fake = torch.full((1, 3, 2, 2), 0.4), torch.full((2, 3, 2, 2), 0.1)
+    expected = sum(np.log1p(np.exp(-scale * 0.4)) + np.log1p(np.exp(scale * 0.1)) for scale in (1, 2))
+    assert float(drit.discriminator_loss(Logits(), real, fake)) == pytest.approx(expected)
+
+
+def test_kl_divergence_is_that_of_normal_distributions() -> None:
+    mean, log_variance = torch.randn(3, 8), torch.randn(3, 8)
+    own = torch.distributions.Normal(mean, (log_variance / 2).exp())
+    expected = torch.distributions.kl_divergence(own, torch.distributions.Normal(0.0, 1.0)).sum(dim=1).mean()
+    torch.testing.assert_close(drit.kl_divergence(mean, log_variance), expected)
+
+
+def test_mode_seeking_punishes_equal_images() -> None:
+    attributes, others = torch.zeros(1, 8), torch.ones(1, 8)
+    images, far = torch.zeros(1, 3, 2, 2), torch.full((1, 3, 2, 2), 0.5)
+    assert float(drit.mode_seeking(images, far, attributes, others)) == pytest.approx(2, rel=1e-3)
+    assert float(drit.mode_seeking(images, images, attributes, others)) > 1e4
+
+
+def test_a_content_discriminator_that_does_not_know_costs_an_encoder_least() -> None:
+    model = build("drit", tiny("drit"), "cpu")
+    costs = []
+    for logit in (-2.0, 0.0, 2.0):
+        model.content_discriminator = lambda _, logit=logit: torch.full((1, 1), logit)
+        costs.append(float(drit._undecided(model, torch.zeros(1))))
+    assert costs[1] == pytest.approx(np.log(2)) and costs[0] == pytest.approx(costs[2]) and costs[0] > costs[1]
+
+
+def test_domains_of_drit_share_a_layer_of_encoders_and_of_generators() -> None:
+    model = build("drit", tiny("drit"), "cpu")
+    assert model.source.content.layers[-1] is model.target.content.layers[-1]
+    assert model.source.generator.blocks[0] is model.target.generator.blocks[0]
+    assert model.source.content.layers[0] is not model.target.content.layers[0]
+
+
+@pytest.mark.parametrize("system", MULTI_MODAL)
+def test_bf16_gives_nearly_the_same_losses(system: str) -> None:
+    source, target = torch.randn(2, 2, 3, 32, 32).clamp(-1, 1)
+    terms = [build(system, tiny(system, precision=kind), "cpu").train_step(source, target) for kind in ("fp32", "bf16")]
+    for name in terms[0]:
+        torch.testing.assert_close(terms[1][name].float(), terms[0][name], rtol=0.1, atol=0.05)
+
+
+# Training and resuming
+
+
+@pytest.mark.parametrize("system", MULTI_MODAL)
+def test_everything_is_trained(system: str, tmp_path: Path) -> None:
+    model = trained(system, tmp_path / "state.pt", (blobs(4, 0), blobs(4, 1)))
+    fresh = networks(build(system, tiny(system), "cpu"))
+    for part, network in networks(model).items():
+        others = fresh[part].state_dict()
+        for name, value in network.state_dict().items():
+            assert not torch.equal(value, others[name]), f"{part}.{name}"
+
+
+@pytest.mark.parametrize("system", MULTI_MODAL)
+def test_resumed_run_equals_an_unbroken_one(system: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training, "LOG_STEPS", 2)
+    monkeypatch.setattr(training, "SAVE_SECONDS", 0.0)
+    data, settings = (blobs(5, 0), blobs(6, 1)), tiny(system, kimg=0.012)
+    whole, killed, resumed = (build(system, settings, "cpu") for _ in range(3))
+    training.train(whole, *data, settings, tmp_path / "whole.pt")
+    with pytest.raises(StopError):
+        training.train(killed, *data, settings, tmp_path / "state.pt", progress=stopping_after(3))
+    assert killed.num_steps == 4 and torch.load(tmp_path / "state.pt")["num_steps"] == 2
+    for network in networks(resumed).values():
+        randomize(network)
+    training.train(resumed, *data, settings, tmp_path / "state.pt")
+    assert resumed.num_steps == whole.num_steps == 6
+    for part, network in networks(whole).items():
+        others = getattr(resumed, part).state_dict()
+        for name, value in network.state_dict().items():
+            assert torch.equal(value, others[name]), f"{part}.{name}"
+
+
+def test_munit_s_learning_rate_is_halved() -> None:
+    settings = dataclasses.replace(tiny("munit"), halving_steps=2)
+    model = build("munit", settings, "cpu")
+    rates = []
+    for model.num_steps in range(5):
+        model.set_learning_rate(0.0)
+        rates.append(model.generator_optimizer.param_groups[0]["lr"])
+    assert rates == pytest.approx([1e-4, 1e-4, 5e-5, 5e-5, 2.5e-5])
+
+
+@pytest.mark.parametrize("system", MULTI_MODAL)
+def test_defaults_are_the_papers(system: str) -> None:
+    settings = dataclasses.asdict(choose_settings(system, 64, minutes=1))
+    paper = {"learning_rate": 1e-4, "batch_size": 1, "style_dim": 8, "num_blocks": 4, "num_scales": 3}
+    assert paper.items() <= settings.items()
+    model = build(system, tiny(system), "cpu")
+    assert model.generator_optimizer.param_groups[0]["betas"] == (0.5, 0.999)
+
+
+# The command
+
+
+@pytest.mark.parametrize("system", MULTI_MODAL)
+def test_command_writes_several_outputs_of_an_image(system: str, tmp_path: Path) -> None:
+    images = {"source": blobs(5, 0), "target": blobs(4, 1), "test": blobs(3, 2)}
+    places = [item for role in images for item in (f"--{role}", str(write_folder(tmp_path / role, images[role])))]
+    out = tmp_path / "out"
+    options = ["--system", system, "--kimg", "0.004", "--width", "2", "--num-styles", "2", "--out", str(out)]
+    assert command.main([*places, *options, "--device", "cpu", "--precision", "fp32"]) == 0
+    folders = [out / "images", out / "styles" / "1", out / "styles" / "2"]
+    assert [list(find_images(folder)) for folder in folders] == [["00", "01", "02"]] * 3
+    first = [np.asarray(Image.open(folder / "00.png")) for folder in folders]
+    assert all((one != other).any() for one, other in ((first[0], first[1]), (first[1], first[2])))
+    card = json.loads((out / "card.json").read_text())
+    assert card["system"] == {"munit": "MUNIT", "drit": "DRIT++"}[system]
+    assert card["processor_seconds"] > 0 and card["num_steps"] == 4
+
+
+# Toys on which every baseline must succeed
+
+
+def discs(count: int, seed: int, colour: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return images of a disc somewhere on grey, red or between green and blue, and where the discs are."""
+    random = np.random.default_rng(seed)
+    rows, columns = np.mgrid[:32, :32]
+    centres = random.integers(8, 24, (count, 2))
+    masks = np.stack([(rows - y) ** 2 + (columns - x) ** 2 <= 36 for y, x in centres])
+    images = np.full((count, 32, 32, 3), 110, np.uint8)
+    for image, mask, share in zip(images, masks, random.random(count), strict=True):
+        image[mask] = (230, 30, 30) if colour == "red" else (20, 40 + 200 * share, 240 - 200 * share)
+    return images, masks
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("system", "kimg"), [("cyclegan", 2.0), ("munit", 3.0), ("drit", 3.0)])
+def test_discs_change_their_colour_and_stay_where_they_are(system: str, kimg: float, tmp_path: Path) -> None:
+    source, target = (discs(300, seed, colour)[0] for seed, colour in ((0, "red"), (1, "blue")))
+    settings = choose_settings(system, 32, kimg=kimg, width=8, batch_size=4, precision="fp32")
+    settings = dataclasses.replace(settings, learning_rate=1e-3)  # a toy has no 60,000 steps
+    model = build(system, settings, "cpu")
+    training.train(model, source, target, settings, tmp_path / "state.pt")
+    inputs, masks = discs(32, 2, "red")
+    outputs = model.translate(inputs).astype(float)
+    on, off = outputs[masks], outputs[~masks]
+    assert on[:, 0].mean() < 80, "discs are no longer red"
+    assert on[:, 1:].sum(axis=1).mean() > 200, "they are green or blue"
+    assert np.abs(off - 110).mean() < 25, "nothing else has changed"
+    if model.is_multi_modal:
+        hues = [model.translate(inputs, seed=seed).astype(float)[masks][:, 1].mean() for seed in range(2)]
+        styles = np.stack([model.translate(inputs[:1], seed=seed)[0][masks[0]] for seed in range(8)]).astype(float)
+        assert styles[..., 1].mean(axis=1).std() > 15, f"one image has outputs of many colours; {hues}"
+
+
+# The stage
+
+
+def test_each_training_of_a_domain_has_a_label_and_a_folder() -> None:
+    more = ({"system": "MUNIT", "core_minutes": 480}, {"system": "CycleGAN", "core_minutes": 80.5, "width": 64})
+    settings = Baseline(base="face", more=tuple(BaselineRun(**run) for run in more))
+    assert stage.labels(settings) == ["CycleGAN", "MUNIT, 480 core minutes", "CycleGAN, 80.5 core minutes, width 64"]
+    folders = [stage.outputs_folder(Path("out"), label).as_posix() for label in stage.labels(settings)]
+    assert folders == ["out", "out/more/munit-480-core-minutes", "out/more/cyclegan-80-5-core-minutes-width-64"]
+
+
+def test_styles_of_an_input_are_compared_with_one_another(tmp_path: Path, perceptual: Perceptual) -> None:
+    for number in range(3):
+        write_folder(tmp_path / "many" / "styles" / str(number), blobs(3, number))
+        write_folder(tmp_path / "same" / "styles" / str(number), blobs(3, 0))
+    write_folder(tmp_path / "one" / "images", blobs(3, 0))
+    found = style_diversities({name: tmp_path / name for name in ("many", "same", "one")}, perceptual, "cpu")
+    assert found.keys() == {"many", "same"} and found["same"]["lpips_d"] == 0
+    images = [to_tensor(blobs(3, number)) for number in range(3)]
+    expected = torch.stack([perceptual.distance(images[a], images[b]) for a, b in ((0, 1), (1, 2), (2, 0))]).mean()
+    assert found["many"]["lpips_d"] == pytest.approx(float(expected), rel=1e-4)
+    assert (found["many"]["num_inputs"], found["many"]["num_styles"]) == (3, 3)

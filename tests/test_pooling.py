@@ -1,0 +1,67 @@
+"""Means over columns and trainings, against closed forms and against draws of which the truth is known."""
+
+import math
+
+import numpy as np
+import pytest
+
+from experiments.paper.tables.pooling import pool, t_quantile
+
+
+def test_single_trainings_are_a_t_test_over_columns() -> None:
+    pooled = pool({"a": [1.0], "b": [3.0], "c": [5.0]}, {"a": [0.1], "b": [0.1], "c": [0.1]})
+    assert (pooled.mean, pooled.error, pooled.degrees) == pytest.approx((3, 2 / math.sqrt(3), 2))
+    assert pooled.half_width == pytest.approx(4.30265 * 2 / math.sqrt(3), rel=1e-5)
+
+
+def test_one_training_alone_has_no_interval() -> None:
+    assert math.isinf(pool({"a": [1.0]}, {"a": [0.01]}).half_width)
+
+
+def test_one_column_adds_the_errors_of_latents_and_of_trainings() -> None:
+    pooled = pool({"a": [1.0, 2.0, 3.0]}, {"a": [0.5, 0.5, 0.5]})
+    assert pooled.between_runs == pytest.approx(math.sqrt(1 - 0.25))
+    assert pooled.error**2 == pytest.approx((0.25 + 0.75) / 3)
+    assert pooled.degrees == 2
+    alike = pool({"a": [1.0, 1.0, 1.0]}, {"a": [0.5, 0.5, 0.5]})
+    assert alike.error**2 == pytest.approx(0.25 / 3), "trainings that happen to agree leave the error of latents"
+
+
+def test_balanced_data_have_the_variances_of_an_analysis_of_variance() -> None:
+    """For a balanced one-way design restricted maximum likelihood is the method of moments."""
+    random = np.random.default_rng(0)
+    values = {str(column): list(random.normal(0.3, 0.5) + random.normal(0, 0.2, 4)) for column in range(6)}
+    table = np.array(list(values.values()))
+    within = float(table.var(axis=1, ddof=1).mean())
+    between = float(table.mean(axis=1).var(ddof=1)) - within / 4
+    pooled = pool(values)
+    assert pooled.mean == pytest.approx(table.mean())
+    assert pooled.between_runs**2 == pytest.approx(within, rel=1e-3)
+    assert pooled.between_columns**2 == pytest.approx(between, rel=1e-3)
+    assert pooled.error == pytest.approx(math.sqrt((between + within / 4) / 6), rel=1e-3)
+
+
+def test_known_errors_are_taken_off_the_spread_of_trainings() -> None:
+    random = np.random.default_rng(1)
+    values = {str(column): list(random.normal(1, 0.3, 5)) for column in range(8)}
+    plain = pool(values)
+    known = pool(values, {column: [0.2] * 5 for column in values})
+    assert known.between_runs**2 == pytest.approx(plain.between_runs**2 - 0.04, rel=0.02)
+    assert known.error == pytest.approx(plain.error, rel=0.01)
+
+
+def test_intervals_cover_the_truth_as_often_as_they_say() -> None:
+    random, covered = np.random.default_rng(2), 0
+    for _ in range(60):
+        values = {
+            str(column): list(0.5 + random.normal(0, 0.3) + random.normal(0, 0.4, 1 + column % 2))
+            for column in range(6)
+        }
+        pooled = pool(values)
+        covered += abs(pooled.mean - 0.5) < pooled.half_width
+    assert covered >= 53  # 57 expected, standard deviation 1.7
+
+
+def test_quantiles() -> None:
+    assert (t_quantile(7), t_quantile(1)) == pytest.approx((2.3646, 12.7062), rel=1e-4)
+    assert math.isinf(t_quantile(0))

@@ -1,0 +1,134 @@
+"""Pairs of trainings: what a pair shares, what is measured of it, and what differences are taken."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from tiny_models import random_generator
+from tiny_project import make_project, set_param, write_base, write_images
+
+from experiments.paper.seeds import __main__ as command
+from experiments.paper.seeds.findings import AT_EQUAL_FIDELITY, distance_at, find_differences
+from experiments.paper.seeds.measuring import BASE_MAPPING, latent_distances, variants
+from tasks.stages import import_base
+from ui2i.datasets.ingest import ingest
+from ui2i.perceptual import Perceptual
+from ui2i.settings import DistanceConfig, IngestConfig
+from ui2i.training import loop, step
+
+
+def test_variants_isolate_the_mapping_network_and_the_coarse_layers(perceptual: Perceptual) -> None:
+    base, models = random_generator(0), {"FT": random_generator(1), "FC-FT": random_generator(2)}
+    found = variants(models, base, [8])
+    assert list(found) == ["FT", "FC-FT", BASE_MAPPING, "FC-FT-LS8"]
+    mixed, own = found[BASE_MAPPING].state_dict(), models["FT"].state_dict()
+    for name, value in base.state_dict().items():
+        expected = value if name.startswith("mapping.") else own[name]
+        assert torch.equal(mixed[name], expected), name
+    assert not torch.equal(own["mapping.fc0.weight"], mixed["mapping.fc0.weight"]), "FT itself is left alone"
+    rows = latent_distances(found, base, perceptual, DistanceConfig(num_latents=3))
+    assert [row["latent"] for row in rows] == [0, 1, 2] * 4
+    table = pd.DataFrame(rows).groupby("variant")["d"].mean()
+    assert table["FC-FT-LS8"] < table["FC-FT"]
+
+
+def latents(seed: int, domain: str = "cartoon", **distances: float) -> pd.DataFrame:
+    random = np.random.default_rng(seed)
+    shared = random.random(50)  # that some latents are farther than others cancels out
+    frames = [
+        pd.DataFrame({"variant": variant, "latent": range(50), "d": shared + d + 0.001 * random.standard_normal(50)})
+        for variant, d in distances.items()
+    ]
+    return pd.concat(frames).assign(domain=domain, seed=seed)
+
+
+def curve(mode: str, seed: int, fd: list[float], d: list[float], domain: str = "cartoon") -> pd.DataFrame:
+    return pd.DataFrame({"domain": domain, "seed": seed, "mode": mode, "kimg": range(len(fd)), "fd": fd, "d": d})
+
+
+def test_distances_are_read_where_a_training_passes_a_frechet_distance() -> None:
+    one = curve("FT", 0, [40, 30, 35, 20], [0.0, 0.1, 0.15, 0.3])
+    assert distance_at(one, 40) == 0 and distance_at(one, 35) == pytest.approx(0.05)
+    assert distance_at(one, 20) == pytest.approx(0.3)
+    assert np.isnan(distance_at(one, 19)) and np.isnan(distance_at(one, 41))
+
+
+def test_differences_are_taken_latent_by_latent_and_pooled_over_pairs() -> None:
+    table = pd.concat(latents(seed, FT=0.3 + 0.001 * seed, **{"FC-FT": 0.29, BASE_MAPPING: 0.298}) for seed in range(3))
+    curves = pd.concat(
+        [
+            *(curve("FT", seed, [40, 20, 10], [0.0, 0.2, 0.3]) for seed in range(3)),
+            *(curve("FC-FT", seed, [40, 20], [0.0, 0.2 + 0.001 * seed]) for seed in range(3)),
+        ]
+    )
+    images, mapping, fidelity = find_differences(table, curves)
+    assert images.cases[0].differences == pytest.approx([0.010, 0.011, 0.012], abs=0.0006)
+    assert max(images.cases[0].errors) < 0.0003, "latents alone would leave 0.04"
+    assert images.status == "holds" and mapping.pooled.mean == pytest.approx(0.003, abs=0.0006)
+    assert fidelity.aspect == AT_EQUAL_FIDELITY
+    assert fidelity.cases[0].differences == pytest.approx([0, -0.001, -0.002]), "FT was ahead only in images"
+
+
+def test_a_training_that_never_gets_there_is_left_out() -> None:
+    curves = pd.concat([curve("FT", 0, [40, 30], [0, 0.1]), curve("FC-FT", 0, [25, 20], [0, 0.1])])
+    assert [finding.aspect for finding in find_differences(latents(0, FT=0.1), curves)] == []
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Any:
+    made = make_project(tmp_path / "project")
+    set_param(made, "finetune.evaluation_images", 8)
+    write_base(made)
+    write_images(tmp_path / "raw")
+    settings = IngestConfig(img_resolution=32, test_share=0.3)
+    ingest(tmp_path / "raw", made.prepared("cartoon"), settings, name="cartoon")
+    assert import_base.main(import_base.STAGE, ["--base", "face", "--project", str(made.root)]) == 0
+    return made
+
+
+def test_a_pair_shares_its_images_and_its_latents(
+    project: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shown: list[torch.Tensor] = []
+    drawn: list[torch.Tensor] = []
+    plain_step, plain_draw = loop.train_step, step.draw_latents
+
+    def record_step(state: Any, real_img: torch.Tensor, *arguments: Any, **options: Any) -> Any:
+        shown.append(real_img.clone())
+        return plain_step(state, real_img, *arguments, **options)
+
+    def record_draw(*arguments: Any, **options: Any) -> Any:
+        draws = plain_draw(*arguments, **options)
+        drawn.append(draws.z.clone())
+        return draws
+
+    monkeypatch.setattr(loop, "train_step", record_step)
+    monkeypatch.setattr(step, "draw_latents", record_draw)
+    out = tmp_path / "out"
+    arguments = ["--project", str(project.root), "--domain", "cartoon", "--kimg", "0.016", "--every-kimg", "0.008"]
+    assert command.main([*arguments, "--pairs", "1", "--out", str(out)]) == 0
+    for recorded in (shown, drawn):
+        first, second = recorded[: len(recorded) // 2], recorded[len(recorded) // 2 :]
+        assert len(first) >= 4 and all(torch.equal(one, other) for one, other in zip(first, second, strict=True))
+    curves, rows = (pd.read_parquet(out / name) for name in (command.CURVES_FILE, command.LATENTS_FILE))
+    assert curves["mode"].tolist() == ["FT", "FC-FT", BASE_MAPPING, "FC-FT-LS8", "FC-FT-LS16"]
+    assert curves["kimg"].to_numpy() == pytest.approx(0.016), "so short a training has one snapshot"
+    assert curves[["fd", "d"]].notna().all(axis=None)
+    assert set(rows["variant"]) == {"FT", "FC-FT", BASE_MAPPING, "FC-FT-LS8", "FC-FT-LS16"} and len(rows) == 5 * 4
+    said = capsys.readouterr().out
+    assert "FT - FC-FT, after equal images: cartoon " in said and "(one training)" in said
+    num_steps = len(shown)
+    assert command.main([*arguments, "--pairs", "2", "--out", str(out)]) == 0
+    assert len(shown) == 2 * num_steps, "the first pair is not trained again"
+    rows = pd.read_parquet(out / command.LATENTS_FILE)
+    assert rows["seed"].tolist() == [0] * 20 + [1] * 20
+
+
+def test_an_unknown_domain_is_refused_in_a_line(
+    project: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command.main(["--project", str(project.root), "--domain", "moon", "--out", str(tmp_path / "out")]) == 2
+    assert "moon" in capsys.readouterr().err
