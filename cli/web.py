@@ -1,0 +1,41 @@
+"""`ui2i web` and `ui2i serve`: pages on which anybody translates images and explores models."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli.epilog import examples
+
+_Runtime = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Package of onnxruntime-web, from `npm pack`. Default: npm fetches it once."),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the program."""
+    app.command(epilog=examples("ui2i web cartoon --out site", "python -m http.server --directory site"))(web)
+
+
+def web(
+    context: typer.Context,
+    domains: Annotated[
+        list[str] | None, typer.Argument(metavar="[DOMAIN]...", help="Domains to offer. Default: all.")
+    ] = None,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder to create, or an earlier site to replace.")] = Path(
+        "site"
+    ),
+    runtime: _Runtime = None,
+) -> None:
+    """Write a site on which visitors translate images and explore models, in their own browser.
+
+    The folder works from any static host, and offline after the first visit.
+    """
+    from cli.report import print_paths
+    from tasks.requests.web_site import write_project_site
+
+    size, lacking = write_project_site(context.obj.project, domains or (), out, archive=runtime)
+    print(*lacking, sep="\n", end="\n" if lacking else "")
+    print_paths({"site": out.resolve()})
+    print(f"{size / 1e6:.1f} MB; look at it with: python -m http.server --directory {out} --bind 127.0.0.1")
