@@ -16,6 +16,7 @@ _Runtime = Annotated[
 def register(app: typer.Typer) -> None:
     """Add the commands to the program."""
     app.command(epilog=examples("ui2i web cartoon --out site", "python -m http.server --directory site"))(web)
+    app.command(epilog=examples("ui2i serve", "ui2i serve cartoon --port 8600"))(serve)
 
 
 def web(
@@ -39,3 +40,40 @@ def web(
     print(*lacking, sep="\n", end="\n" if lacking else "")
     print_paths({"site": out.resolve()})
     print(f"{size / 1e6:.1f} MB; look at it with: python -m http.server --directory {out} --bind 127.0.0.1")
+
+
+def serve(
+    context: typer.Context,
+    domains: Annotated[
+        list[str] | None, typer.Argument(metavar="[DOMAIN]...", help="Domains to offer. Default: all.")
+    ] = None,
+    port: Annotated[int, typer.Option(metavar="N", min=0, max=65535, help="Port to listen on; 0: any free one.")] = 0,
+    runtime: _Runtime = None,
+) -> None:
+    """Open pages to translate, explore, compare and look: for this machine alone, until Ctrl-C.
+
+    Only the link that is printed lets a browser in.
+    """
+    import secrets
+    import socket
+
+    from cli import serving
+    from tasks.requests.web_site import write_project_site
+    from ui2i.errors import ConfigError
+
+    project = context.obj.project
+    try:
+        listener = socket.create_server(("127.0.0.1", port))
+    except OSError as error:
+        raise ConfigError(
+            f"port {port} cannot be listened on ({error.strerror}), expected a free one; choose another with --port"
+        ) from error
+    with listener:
+        _, lacking = write_project_site(
+            project, domains or (), project.served_site, archive=runtime, served_pages=serving.PAGES
+        )
+        print(*lacking, sep="\n", end="\n" if lacking else "")
+        token = secrets.token_urlsafe(32)
+        print(f"http://127.0.0.1:{listener.getsockname()[1]}/?token={token}", flush=True)
+        print("Ctrl-C ends the server", flush=True)
+        serving.run(project, listener, token)

@@ -16,6 +16,7 @@ from ui2i.distillation.card import TranslatorCard
 from ui2i.distillation.network import Translator
 from ui2i.distillation.translator_file import save_translator
 from ui2i.errors import UI2IError
+from ui2i.layer_swap import swap_weights
 from ui2i.settings import IngestConfig, TranslatorConfig
 from ui2i.web.runtime import ensure_runtime
 
@@ -37,6 +38,8 @@ def web_project(tmp_path_factory: pytest.TempPathFactory, web_runtime: Path) -> 
     root = tmp_path_factory.mktemp("web")
     project = make_project(root / "project")
     set_param(project, "domains", {"cartoon": {"base": "face"}, "sketch": {"base": "face"}})
+    set_param(project, "swap.resolutions", [8])
+    set_param(project, "truth", {})
     base = random_generator(1, use_noise=False)
     cartoon = copy.deepcopy(base)
     for name, parameter in cartoon.synthesis.named_parameters():
@@ -45,6 +48,8 @@ def web_project(tmp_path_factory: pytest.TempPathFactory, web_runtime: Path) -> 
     model_path = project.mode_checkpoint("cartoon", "FC-FT") / "generator.safetensors"
     save_generator(base_path, base, ModelCard(domain="face", mode="scratch"))
     save_generator(model_path, cartoon, ModelCard(domain="cartoon", mode="FC-FT", base="face"))
+    swapped = ModelCard(domain="cartoon", mode="FC-FT-LS8", swap_resolution=8)
+    save_generator(project.variant("cartoon", 8), swap_weights(base, cartoon, 8), swapped)
     card = TranslatorCard(
         source="face",
         domain="cartoon",

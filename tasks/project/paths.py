@@ -144,6 +144,11 @@ class Project:
         return self.data_dir / "runs" / "served" / "site"
 
     @property
+    def refinements(self) -> Path:
+        """Folder of the images that visitors of `ui2i serve` had refined; not tracked."""
+        return self.data_dir / "runs" / "served" / "refinements"
+
+    @property
     def latents(self) -> Path:
         """Store of latent codes, which all translations share; not tracked."""
         return self.data_dir / "runs" / "latents"

@@ -26,12 +26,18 @@ _HISTORY = ["run_id", "measured_at", "source", "target", "mean", "sem"]
 
 
 def write_report(project: Project, path: Path) -> None:
-    """Write the page, atomically.
+    """Write the page, atomically; see `render_report`."""
+    from ui2i.files import write_text
+
+    write_text(path, render_report(project))
+
+
+def render_report(project: Project) -> str:
+    """Return the page.
 
     Raises:
         DataError: nothing was measured yet, or a table is damaged.
     """
-    from ui2i.files import write_text
     from ui2i.provenance import code_commit
     from ui2i.report import render
 
@@ -40,7 +46,7 @@ def write_report(project: Project, path: Path) -> None:
     if not sections:
         raise DataError("nothing was measured yet, expected at least one table below data/tables; run `ui2i demo`")
     made = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, commit {code_commit()}"
-    write_text(path, render(f"ui2i: {project.root.name}", f"Made {made}.", sections))
+    return render(f"ui2i: {project.root.name}", f"Made {made}.", sections)
 
 
 def _sections(project: Project, params: Params) -> "Iterator[Section]":

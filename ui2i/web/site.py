@@ -21,6 +21,7 @@ POLICY = (
 """Pages may load and reach nothing but their own site."""
 
 PAGES = {"index": "Translate", "explore": "Explore"}
+SERVED_SCRIPTS = ("measure.js", "refine.js", "runs.js")  # of pages that ask a server
 MODELS_FILE = "models/models.json"
 HEADERS_FILE = "_headers"  # of several static hosts
 _HERE = Path(__file__).parent
@@ -82,8 +83,8 @@ def _write_pages(folder: Path, served: Mapping[str, str]) -> None:
             page=page, script=page, title=heading, pages=pages.items(), policy=POLICY, is_served=bool(served)
         )
         write_text(folder / f"{page}.html", text + "\n")
-    for script in folder.glob("js/served-*.js") if not served else ():
-        script.unlink()
+    for script in SERVED_SCRIPTS if not served else ():
+        (folder / "js" / script).unlink()
 
 
 def _write_models(folder: Path, content: SiteContent) -> dict[str, Any]:
