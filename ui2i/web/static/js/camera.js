@@ -22,7 +22,8 @@ export async function takePicture() {
     message.textContent = "";
     take.disabled = false;
   } catch {
-    message.textContent = "The camera cannot be used. Allow this page to use it in the browser's settings, or choose an image.";
+    message.textContent = "The camera cannot be used. Allow this page to use it in the browser's settings, or choose " +
+      "an image.";
   }
   await closed;
   let picture;

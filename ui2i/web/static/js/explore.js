@@ -40,7 +40,8 @@ function seed() {
 
 /** @param {number} first A seed. */
 function code(first) {
-  const steps = family.directions.map((/** @type {any} */ _, /** @type {number} */ index) => value(`direction-${index}`));
+  const steps = family.directions.map((/** @type {any} */ _, /** @type {number} */ index) =>
+    value(`direction-${index}`));
   return {seed: first, toward: (first + 1) % 2 ** 32, share: value("share"), psi: value("psi"), steps};
 }
 
@@ -69,7 +70,8 @@ const renderStrips = latest(async (/** @type {ReturnType<typeof settings>} */ re
   const [{seed: first}] = request.codes;
   try {
     for (const [index, figure] of [...byId("models").children].entries()) {
-      const shares = request.shares.map((/** @type {number} */ _, /** @type {number} */ place) => Number(place === index));
+      const shares = request.shares.map((/** @type {number} */ _, /** @type {number} */ place) =>
+        Number(place === index));
       const border = {swap: 0, width: 0};
       const {images} = await ask("explore", {...request, shares, border});
       paint(/** @type {HTMLCanvasElement} */ (figure.querySelector("canvas")), images[0]);
@@ -130,7 +132,8 @@ function play(playing) {
 
 /** @param {string} id @param {string} label @param {Record<string, string>} attributes */
 function slider(id, label, attributes) {
-  return element("label", {}, `${label} `, element("output", {for: id}), element("input", {id, type: "range", ...attributes}));
+  const range = element("input", {id, type: "range", ...attributes});
+  return element("label", {}, `${label} `, element("output", {for: id}), range);
 }
 
 /** @param {any} chosen A family of models. */
@@ -157,7 +160,8 @@ function use(chosen) {
 /** @param {unknown} error */
 function fail(error) {
   isPlaying = false;
-  notify(`The models could not be started: ${error instanceof Error ? error.message : error}. Reload the page to try again.`);
+  const why = error instanceof Error ? error.message : error;
+  notify(`The models could not be started: ${why}. Reload the page to try again.`);
   document.documentElement.dataset.ready = "failed";
 }
 
@@ -186,7 +190,8 @@ function listen() {
 async function start() {
   const {families, offline} = await readModels();
   if (families.length === 0) {
-    byId("empty").textContent = "There is no model to explore yet. Train a domain first: ui2i new-domain NAME --images PATH --base BASE";
+    byId("empty").textContent = "There is no model to explore yet. Train a domain first: " +
+      "ui2i new-domain NAME --images PATH --base BASE";
     byId("empty").hidden = false;
     return;
   }

@@ -91,7 +91,8 @@ function refresh(item) {
   progress.max = items.length || 1;
   progress.value = done + failed;
   const failures = failed > 0 ? `, ${failed} could not be used` : "";
-  byId("count").textContent = `${done} of ${items.length} ${items.length === 1 ? "image" : "images"} translated${failures}`;
+  const images = items.length === 1 ? "image" : "images";
+  byId("count").textContent = `${done} of ${items.length} ${images} translated${failures}`;
   button("download-all").disabled = done === 0;
   if (item !== selected) return;
   const {file, state, error, result, inputUrl, outputUrl} = item;

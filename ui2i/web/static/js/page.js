@@ -41,7 +41,8 @@ export function save(blob, name) {
 /** Keep the site for offline use, where it is allowed to be kept. */
 export function keepOffline() {
   if ("serviceWorker" in navigator && window.isSecureContext) {
-    navigator.serviceWorker.register(new URL("../sw.js", import.meta.url), {scope: new URL("..", import.meta.url).pathname})
+    const scope = new URL("..", import.meta.url).pathname;
+    navigator.serviceWorker.register(new URL("../sw.js", import.meta.url), {scope})
       .catch(() => {}); // the page works without it
   }
 }

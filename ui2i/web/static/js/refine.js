@@ -1,4 +1,4 @@
-/** @file The whole pipeline for one image, which the server runs: slower than the translator, and closer to the input. */
+/** @file The whole pipeline for one image, which the server runs: slower than the translator. */
 
 import {byId, element} from "./page.js";
 

@@ -16,7 +16,8 @@ function table(title, rows, columns, server) {
   const cell = (/** @type {any} */ row, /** @type {string} */ name) => name === "name" && row.id && server
     ? element("a", {href: `${server}/runs/flow-run/${row.id}`, target: "_blank", rel: "noreferrer"}, row.name)
     : row[name];
-  const body = rows.map(row => element("tr", {}, ...Object.keys(columns).map(name => element("td", {}, cell(row, name)))));
+  const body = rows.map(row =>
+    element("tr", {}, ...Object.keys(columns).map(name => element("td", {}, cell(row, name)))));
   return element("section", {}, element("h2", {}, title), element("div", {class: "scroll", tabindex: "0"},
     element("table", {}, element("thead", {}, head), element("tbody", {}, ...body))));
 }
@@ -29,7 +30,8 @@ async function load() {
     const found = await answer.json();
     if (!answer.ok) throw new Error(found.error);
     const filled = TABLES.filter(([key]) => found[key].length > 0);
-    byId("tables").replaceChildren(...filled.map(([key, title, columns]) => table(title, found[key], columns, found.server)));
+    byId("tables").replaceChildren(...filled.map(([key, title, columns]) =>
+      table(title, found[key], columns, found.server)));
     byId("state").textContent = found.server === null
       ? "No Prefect server is up, so nothing is known of runs. ui2i up starts one."
       : found.running.length + found.failed.length === 0 ? "Nothing is running, and nothing failed lately." : "";

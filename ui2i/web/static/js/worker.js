@@ -7,7 +7,6 @@ import {cut, framedSquare} from "./resize.js";
 import {fromHalf, toImage, toTensor} from "./tensors.js";
 
 const PREVIEW = 1024; // pixels, of the longer side of what the framing is chosen on
-const MAX_FAMILIES_MODELS = 12;
 
 /** @type {Promise<void> | undefined} */
 let runtime;
@@ -28,8 +27,8 @@ async function download(url) {
 async function start() {
   const packed = new Uint8Array(await (await download("runtime/ort.wasm.gz")).arrayBuffer());
   const isPacked = packed[0] === 0x1f && packed[1] === 0x8b; // some hosts unpack such files themselves
-  const unpacked = () => new Response(new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"))).arrayBuffer();
-  ort.env.wasm.wasmBinary = isPacked ? await unpacked() : packed.buffer;
+  const unpacking = () => new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
+  ort.env.wasm.wasmBinary = isPacked ? await new Response(unpacking()).arrayBuffer() : packed.buffer;
   ort.env.wasm.numThreads = 1; // two were never faster for networks of this size
   ort.env.logLevel = "error";
 }
@@ -129,7 +128,8 @@ const tasks = {
       }
     }
     const synthesis = await session(family.synthesis);
-    const {images} = await synthesis.run({...parameters, ws: new ort.Tensor("float32", ws, [codes.length, layers, dim])});
+    const input = new ort.Tensor("float32", ws, [codes.length, layers, dim]);
+    const {images} = await synthesis.run({...parameters, ws: input});
     const values = /** @type {Float32Array} */ (images.data);
     return {
       images: codes.map((/** @type {any} */ _, /** @type {number} */ index) => toImage(values, size, index)),
@@ -178,8 +178,11 @@ async function mixedParameters(
 ) {
   const key = JSON.stringify([family.synthesis, shares, source, border]);
   if (mixed?.key === key) return mixed.tensors;
-  const loaded = await Promise.all(family.models.slice(0, MAX_FAMILIES_MODELS).map(
-    (/** @type {any} */ model) => once(weights, model.file, async () => fromHalf(await (await download(model.file)).arrayBuffer())),
+  const loaded = await Promise.all(family.models.map(
+    (/** @type {any} */ model) => once(weights, model.file, async () => {
+      const answer = await download(model.file);
+      return fromHalf(await answer.arrayBuffer());
+    }),
   ));
   const values = mix(loaded, shares, source, border, family.parameters);
   /** @type {Record<string, ort.Tensor>} */
