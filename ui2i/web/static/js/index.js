@@ -155,7 +155,12 @@ function use(chosen) {
     "whether an image looks like those.";
   for (const item of items) if (item.state !== "failed") setState(item, "waiting");
   if (selected !== undefined) refresh(selected);
-  ask("warm", {translator}).then(() => (document.documentElement.dataset.ready = "true"), fail);
+  const {dataset} = document.documentElement;
+  dataset.usable ??= performance.now().toFixed();
+  ask("warm", {translator}).then(() => {
+    dataset.warm ??= performance.now().toFixed();
+    dataset.ready = "true";
+  }, fail);
   work();
 }
 
