@@ -32,6 +32,7 @@ from ui2i.web.site import POLICY
 PAGES = {"measure": "Measure", "runs": "Runs"}
 MAX_BYTES = 100_000_000  # of one image's file
 MAX_CONNECTIONS = 64
+MAX_UPLOADS = 2  # at a time; others wait, and their files are not read meanwhile
 SETTINGS = {"styles": int, "steps": int, "psi": float}  # of a refinement
 REPORT_POLICY = (
     "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'; frame-ancestors 'self'; "
@@ -86,6 +87,7 @@ def application(project: Project, token: str, port: int) -> Starlette:
         exception_handlers={UI2IError: _told},
     )
     made.state.project = project
+    made.state.uploads = asyncio.Semaphore(MAX_UPLOADS)
     made.state.refinements = Refinements(project)
     made.state.standing = Standing(project)
     return made
@@ -169,10 +171,11 @@ async def _refine(request: Request) -> Response:
     query = dict(request.query_params)
     settings = {name: _number(query[name], kind, name) for name, kind in SETTINGS.items() if name in query}
     data = bytearray()
-    async for chunk in request.stream():
-        data += chunk
-        if len(data) > MAX_BYTES:
-            return JSONResponse({"error": f"the file is larger than {MAX_BYTES // 1_000_000} MB"}, 413)
+    async with request.app.state.uploads:
+        async for chunk in request.stream():
+            data += chunk
+            if len(data) > MAX_BYTES:
+                return JSONResponse({"error": f"the file is larger than {MAX_BYTES // 1_000_000} MB"}, 413)
     refinements: Refinements = request.app.state.refinements
     added = await asyncio.to_thread(refinements.add, bytes(data), query.get("domain", ""), settings)
     return JSONResponse(added.shown(), 201)

@@ -1,11 +1,17 @@
 """`ui2i web` and `ui2i serve`: pages on which anybody translates images and explores models."""
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli.epilog import examples
+from ui2i.errors import ConfigError
+
+if TYPE_CHECKING:
+    from tasks.project.paths import Project
 
 _Runtime = Annotated[
     Path | None,
@@ -59,7 +65,6 @@ def serve(
 
     from cli import serving
     from tasks.requests.web_site import write_project_site
-    from ui2i.errors import ConfigError
 
     project = context.obj.project
     try:
@@ -68,7 +73,7 @@ def serve(
         raise ConfigError(
             f"port {port} cannot be listened on ({error.strerror}), expected a free one; choose another with --port"
         ) from error
-    with listener:
+    with listener, _alone(project):
         _, lacking = write_project_site(
             project, domains or (), project.served_site, archive=runtime, served_pages=serving.PAGES
         )
@@ -77,3 +82,23 @@ def serve(
         print(f"http://127.0.0.1:{listener.getsockname()[1]}/?token={token}", flush=True)
         print("Ctrl-C ends the server", flush=True)
         serving.run(project, listener, token)
+
+
+@contextlib.contextmanager
+def _alone(project: "Project") -> Iterator[None]:
+    """Let one server at a time have the folder of a project's pages.
+
+    Raises:
+        ConfigError: another one has it.
+    """
+    from filelock import FileLock, Timeout
+
+    place = project.served_site.parent
+    place.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(place / "server.lock", timeout=0):
+            yield
+    except Timeout:
+        raise ConfigError(
+            "another `ui2i serve` shows this project, expected none; use its link, or end it first"
+        ) from None

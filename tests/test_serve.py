@@ -22,7 +22,7 @@ from web_browsing import SET, give, pixels, png, value
 from web_project import web_project as web_project
 from web_project import web_runtime as web_runtime
 
-from cli import serving
+from cli import app, serving
 from tasks.requests import refinements
 from tasks.requests.browsing import Filter, browse
 from tasks.requests.web_site import write_project_site
@@ -53,14 +53,18 @@ def client(measured):
 
 
 @pytest.fixture(scope="module")
-def served(measured):
-    """The server of the command itself, and the link that it prints."""
+def server(measured):
+    """The process of the command itself, and the link that it prints."""
     command = [sys.executable, "-m", "cli.app", "--project", str(measured.root), "serve", "cartoon"]
     with subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        link = next(line.strip() for line in process.stdout if line.startswith("http"))
-        yield link
+        yield process, next(line.strip() for line in process.stdout if line.startswith("http"))
         process.send_signal(signal.SIGINT)
+
+
+@pytest.fixture
+def served(server):
+    """The link."""
+    return server[1]
 
 
 # Who gets in
@@ -99,7 +103,6 @@ def test_other_hosts_and_other_pages_are_refused(served):
         "/../../params.yaml",
         "/%2e%2e/%2e%2e/params.yaml",
         "/models/..%2f..%2f..%2f..%2fparams.yaml",
-        "//etc/passwd",
         "/api/translations/..%2f..%2fraw/0/input",
         "/api/translations/cartoon/0/..%2f..%2f..%2fparams.yaml",
         "/api/translations/cartoon/0/%2fetc%2fpasswd",
@@ -233,21 +236,22 @@ def test_every_page_is_walked(served, window, measured):
     assert "No Prefect server is up" in text and "cartoon" in text and "2026-01-02 03:04" in text
 
 
-def test_a_server_that_has_gone_is_told(measured, window):
-    command = [sys.executable, "-m", "cli.app", "--project", str(measured.root), "serve", "cartoon"]
-    with subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True) as process:
-        window.open(next(line.strip() for line in process.stdout if line.startswith("http")))
-        window.wait_for(READY)
-        window.open(value(window, "new URL('runs.html', location.href).href"))
-        window.wait_for(READY)
-        process.send_signal(signal.SIGINT)
+def test_a_second_server_and_a_port_that_is_taken_are_one_line(served, measured, monkeypatch, capsys):
+    monkeypatch.chdir(measured.root)
+    port = re.search(r":(\d+)/", served)[1]
+    assert app.run(["serve", "--port", port]) == 2
+    assert f"port {port} cannot be listened on" in capsys.readouterr().err
+    assert app.run(["serve"]) == 2
+    assert "another `ui2i serve` shows this project" in capsys.readouterr().err
+
+
+def test_a_server_that_has_gone_is_told(server, window):
+    process, link = server
+    window.open(link)
+    window.wait_for(READY)
+    window.open(value(window, "new URL('runs.html', location.href).href"))
+    window.wait_for(READY)
+    process.send_signal(signal.SIGINT)
+    process.wait(60)
     window.run("document.querySelector('#again').click(); arguments[0]()")
     window.wait_for("document.body.innerText.includes('The server does not answer. Is ui2i serve still running?')")
-
-
-def test_a_port_that_is_taken_is_one_line(served, measured):
-    port = re.search(r":(\d+)/", served)[1]
-    command = [sys.executable, "-m", "cli.app", "--project", str(measured.root), "serve", "--port", port]
-    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
-    assert done.returncode == 2
-    assert f"port {port} cannot be listened on" in done.stderr

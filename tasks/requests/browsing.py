@@ -1,6 +1,5 @@
 """A domain's translations with their scores, in any order and a page at a time: for `ui2i serve`."""
 
-import dataclasses
 from pathlib import Path
 from typing import Any, Literal
 
@@ -8,13 +7,14 @@ from tasks.project.params import load_params
 from tasks.project.paths import Project
 from tasks.requests.worst_translations import input_pngs, mean_scores
 from ui2i.errors import DataError
+from ui2i.settings import dataclass
 from ui2i.translation.layout import MANIFEST_NAME
 
 PAGE_SIZE = 24
 Order = Literal["worst", "best", "name"]
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Filter:
     """Which translations are wanted."""
 
@@ -60,7 +60,7 @@ def browse(project: Project, domain: str, wanted: Filter) -> dict[str, Any]:
     return {
         "total": len(found),
         "variants": list(dict.fromkeys(row["variant"] for row in rows)),
-        "images": found[wanted.start : wanted.start + PAGE_SIZE],
+        "images": found[max(0, wanted.start) :][:PAGE_SIZE],
     }
 
 
