@@ -97,7 +97,7 @@ def test_many_are_translated_and_downloaded_at_once(translate, site, photo):
     translate.wait_for(f"{COUNT} === '13 of 13 images translated'")
     with zipfile.ZipFile(io.BytesIO(saved(translate, "#download-all"))) as archive:
         assert archive.testzip() is None
-        assert len(archive.namelist()) == 13 and "00-FC-FT-2.png" in archive.namelist()
+        assert len(archive.namelist()) == 13 and "00-2-FC-FT.png" in archive.namelist()
         for place in (0, 11):
             found = np.asarray(Image.open(io.BytesIO(archive.read(f"{place:02d}-FC-FT.png"))).convert("RGB"))
             assert levels(found, translated(site, np.roll(photo, 9 * place, axis=1))[1]) <= 2
