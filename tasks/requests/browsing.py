@@ -8,7 +8,7 @@ from tasks.project.paths import Project
 from tasks.requests.worst_translations import input_pngs, mean_scores
 from ui2i.errors import DataError
 from ui2i.settings import dataclass
-from ui2i.translation.layout import MANIFEST_NAME
+from ui2i.translation_files import MANIFEST_NAME
 
 PAGE_SIZE = 24
 Order = Literal["worst", "best", "name"]

@@ -160,7 +160,7 @@ def _read(refinement: Refinement) -> tuple[dict[str, str], str]:
     """Return the files by variant, and what ought to be known of them."""
     from tasks.requests.translation_summary import read_summary
     from ui2i.tables import TRANSLATION_SCHEMA, read_rows
-    from ui2i.translation.layout import MANIFEST_NAME
+    from ui2i.translation_files import MANIFEST_NAME
 
     out = refinement.request.out
     rows = read_rows(out / MANIFEST_NAME, TRANSLATION_SCHEMA)
