@@ -38,6 +38,7 @@ def web_project(tmp_path_factory: pytest.TempPathFactory, web_runtime: Path) -> 
     root = tmp_path_factory.mktemp("web")
     project = make_project(root / "project")
     set_param(project, "domains", {"cartoon": {"base": "face"}, "sketch": {"base": "face"}})
+    set_param(project, "datasets.sketch", {"images": "data/raw/sketch"})
     set_param(project, "swap.resolutions", [8])
     set_param(project, "truth", {})
     base = random_generator(1, use_noise=False)
