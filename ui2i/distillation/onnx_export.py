@@ -72,6 +72,7 @@ def onnx_model(
         needs_package(package)
     batch = torch.export.Dim("n", min=1)
     with _quiet(), torch.no_grad():
+        network(*examples)  # what it computes once and keeps must be numbers, not the exporter's symbols
         program = torch.onnx.export(
             network,
             examples,
