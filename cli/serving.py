@@ -6,6 +6,7 @@ then keeps; the host must be the server's own and the page that asks one of its 
 
 import asyncio
 import json
+import mimetypes
 import secrets
 import socket
 from collections.abc import Callable, Mapping
@@ -68,6 +69,8 @@ def application(project: Project, token: str, port: int) -> Starlette:
     Args:
         port: part of the cookie's name, because browsers send cookies to all ports of a host.
     """
+    for ending in (".js", ".mjs"):
+        mimetypes.add_type("text/javascript", ending)  # browsers run no module of another type
     routes = [
         Route("/", lambda _: RedirectResponse("index.html", 303)),
         Route("/report.html", _report),
