@@ -12,10 +12,12 @@ from tiny_project import make_project, set_param, write_images
 from tasks.project.paths import Project
 from ui2i.checkpoints import ModelCard, file_hash, save_generator
 from ui2i.datasets.ingest import ingest
+from ui2i.datasets.prepared import PreparedDataset
 from ui2i.distillation.card import TranslatorCard
 from ui2i.distillation.network import Translator
 from ui2i.distillation.translator_file import save_translator
 from ui2i.errors import UI2IError
+from ui2i.images import to_tensor
 from ui2i.layer_swap import swap_weights
 from ui2i.settings import IngestConfig, TranslatorConfig
 from ui2i.web.runtime import ensure_runtime
@@ -62,9 +64,13 @@ def web_project(tmp_path_factory: pytest.TempPathFactory, web_runtime: Path) -> 
     )
     torch.manual_seed(4)
     translator = randomize(Translator(TranslatorConfig(width=3), card)).requires_grad_(False)
-    save_translator(project.translator("cartoon"), translator)
     write_images(root / "face")
     ingest(root / "face", project.prepared("face"), IngestConfig(img_resolution=32, test_share=0.2), name="face")
+    images = to_tensor(PreparedDataset(project.prepared("face"), None).images(slice(8)))
+    scale = 2 * (translator(images) - images).std()  # so that results nearly fill [-1, 1]
+    for parameter in translator.outlet.parameters():
+        parameter.div_(scale)
+    save_translator(project.translator("cartoon"), translator)
     project.web_runtime.parent.mkdir(parents=True, exist_ok=True)
     project.web_runtime.symlink_to(web_runtime.parent)
     return project
