@@ -159,7 +159,7 @@ def _provenance(project: Project, params: Params, read: _Read) -> "Iterator[Mark
             runs += [_run_line("distance", domain, row) for _, row in frame.drop_duplicates("run_id").iterrows()]
             last = frame[frame["run_id"] == frame["run_id"].iloc[-1]].drop_duplicates("target", keep="first")
             models += [
-                (row["target"], row["target_hash"][:12], (row["dataset_hash"] or "")[:12], row["source_hash"][:12])
+                (row["target"], row["target_hash"][:12], _text(row["dataset_hash"])[:12], row["source_hash"][:12])
                 for _, row in last.iterrows()
             ]
         if project.evaluation_table(domain).is_file():
@@ -181,6 +181,11 @@ def _provenance(project: Project, params: Params, read: _Read) -> "Iterator[Mark
         yield table("Runs", header, runs)
     if models:
         yield table("Models, as measured last", ("model", "checkpoint", "its images", "first compared with"), models)
+
+
+def _text(value: Any) -> str:
+    """Return a cell of a column of texts; where no row has one, pandas reads NaN."""
+    return value if isinstance(value, str) else ""
 
 
 def _run_line(kind: str, domain: str, row: "pd.Series") -> tuple[str, ...]:
