@@ -86,7 +86,17 @@ def onnx_model(
             optimize=fold,
         )
     assert program is not None
-    return program.model_proto
+    return _without_traces(program.model_proto)
+
+
+def _without_traces(model: Any) -> Any:
+    """Return a model without what the exporter notes of each node: lines and paths of the code that it came from."""
+    model.ClearField("metadata_props")
+    for part in (model.graph, *model.graph.node, *model.graph.input, *model.graph.output, *model.graph.initializer):
+        for field in ("metadata_props", "doc_string"):
+            part.ClearField(field)
+    model.graph.ClearField("value_info")
+    return model
 
 
 def _check(path: Path, translator: Translator, images: np.ndarray) -> float:

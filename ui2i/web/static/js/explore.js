@@ -152,7 +152,7 @@ function use(chosen) {
   byId("models").replaceChildren(...models.map((/** @type {string} */ name) =>
     element("figure", {}, element("canvas", {role: "img", "aria-label": name}), element("figcaption", {}, name))));
   byId("people").replaceChildren(...Array.from({length: NUM_PEOPLE}, () =>
-    element("button", {type: "button"}, element("canvas"))));
+    element("button", {type: "button", "aria-label": "Another person"}, element("canvas"))));
   byId("explore").hidden = false;
   update();
 }
