@@ -42,7 +42,7 @@ def browse(project: Project, domain: str, wanted: Filter) -> dict[str, Any]:
     for row in rows:
         images.setdefault(row["index"], []).append(row)
     scores = _scores(project, domain)
-    found = [
+    found: list[dict[str, Any]] = [
         {
             "index": index,
             "name": Path(own[0]["input_path"]).name,

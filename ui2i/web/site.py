@@ -52,7 +52,7 @@ def write_site(out: Path, content: SiteContent, runtime: Path) -> int:
         CheckpointError: a translator's file is damaged.
         ConfigError: onnxruntime is not installed.
     """
-    check_destination((), out, MODELS_FILE, "site")  # type: ignore[arg-type]
+    check_destination((), out, MODELS_FILE, "site")
     is_served = bool(content.served_pages)
     with atomic_folder(out) as folder:
         shutil.copytree(_HERE / "static", folder, dirs_exist_ok=True)
