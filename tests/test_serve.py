@@ -17,7 +17,7 @@ from starlette.testclient import TestClient
 from test_cli import distance_row
 from test_web_pages import READY, levels
 from test_web_pages import window as window
-from tiny_project import REPOSITORY
+from tiny_project import REPOSITORY, make_project
 from web_browsing import SET, give, pixels, png, value
 from web_project import web_project as web_project
 from web_project import web_runtime as web_runtime
@@ -28,8 +28,17 @@ from tasks.requests.browsing import Filter, browse
 from tasks.requests.web_site import write_project_site
 from tasks.stages import translate
 from ui2i.tables import DISTANCE_SCHEMA, TRANSLATION_SCHEMA, append_rows, read_rows
+from ui2i.web.site import SiteContent, write_site
 
 TOKEN = "the-right-one"
+
+
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory, web_runtime):
+    """A project without models, with the pages of a server."""
+    project = make_project(tmp_path_factory.mktemp("empty") / "project")
+    write_site(project.served_site, SiteContent(translators=[], served_pages=serving.PAGES), web_runtime)
+    return project
 
 
 @pytest.fixture(scope="module")
@@ -44,12 +53,21 @@ def measured(web_project):
     return web_project
 
 
-@pytest.fixture
-def client(measured):
-    """Somebody who has opened the link."""
-    opened = TestClient(serving.application(measured, TOKEN, 80), base_url="http://127.0.0.1")
+def let_in(project):
+    """Return somebody who has opened the link."""
+    opened = TestClient(serving.application(project, TOKEN, 80), base_url="http://127.0.0.1")
     assert opened.get("/", params={"token": TOKEN}).status_code == 200
     return opened
+
+
+@pytest.fixture
+def visitor(empty):
+    return let_in(empty)
+
+
+@pytest.fixture
+def client(measured):
+    return let_in(measured)
 
 
 @pytest.fixture(scope="module")
@@ -73,8 +91,8 @@ def served(server):
 @pytest.mark.parametrize(
     "path", ["/", "/index.html", "/models/models.json", "/api/standing", "/api/translations", "/report.html"]
 )
-def test_nobody_gets_in_without_the_token(measured, path):
-    stranger = TestClient(serving.application(measured, TOKEN, 80), base_url="http://127.0.0.1")
+def test_nobody_gets_in_without_the_token(empty, path):
+    stranger = TestClient(serving.application(empty, TOKEN, 80), base_url="http://127.0.0.1")
     for query in ({}, {"token": "wrong"}, {"token": ""}):
         answer = stranger.get(path, params=query)
         assert answer.status_code == 401 and TOKEN not in answer.text
@@ -83,13 +101,14 @@ def test_nobody_gets_in_without_the_token(measured, path):
     assert stranger.post("/api/refinements", params={"domain": "cartoon"}, content=b"x").status_code == 401
 
 
-def test_the_token_leaves_the_address_for_a_cookie(measured):
-    visitor = TestClient(serving.application(measured, TOKEN, 80), base_url="http://127.0.0.1", follow_redirects=False)
+def test_the_token_leaves_the_address_for_a_cookie(empty):
+    visitor = TestClient(serving.application(empty, TOKEN, 80), base_url="http://127.0.0.1", follow_redirects=False)
     answer = visitor.get("/index.html", params={"token": TOKEN})
     assert (answer.status_code, answer.headers["location"]) == (303, "/index.html")
     assert re.search(r"HttpOnly;.*SameSite=lax", answer.headers["set-cookie"])
 
 
+@pytest.mark.slow
 def test_other_hosts_and_other_pages_are_refused(served):
     assert served.startswith("http://127.0.0.1:")
     for headers, status in (({"Host": "evil.test"}, 421), ({"Origin": "http://evil.test"}, 403)):
@@ -110,26 +129,28 @@ def test_other_hosts_and_other_pages_are_refused(served):
         "/api/refinements/..%2f../out",
     ],
 )
-def test_nothing_else_of_the_disk_is_readable(client, path):
-    answer = client.get(path)
+def test_nothing_else_of_the_disk_is_readable(visitor, path):
+    answer = visitor.get(path)
     assert answer.status_code in (404, 422)
     assert "domains:" not in answer.text and "root:" not in answer.text
 
 
-def test_every_answer_keeps_the_browser_at_home(client):
+def test_every_answer_keeps_the_browser_at_home(visitor):
     for path in ("/index.html", "/api/translations", "/nothing", "/js/worker.js"):
-        headers = client.get(path).headers
+        headers = visitor.get(path).headers
         assert "connect-src 'self'" in headers["content-security-policy"]
         assert headers["x-content-type-options"] == "nosniff"
-    assert "sandbox" in client.get("/report.html").headers["content-security-policy"]
-    assert client.get("/runtime/ort.wasm.bundle.min.mjs").headers["content-type"].startswith("text/javascript")
+    assert visitor.get("/report.html").status_code == 404, "nothing is measured"
+    assert visitor.get("/runtime/ort.wasm.bundle.min.mjs").headers["content-type"].startswith("text/javascript")
 
 
 # What the pages ask
 
 
+@pytest.mark.slow
 def test_translations_are_browsed_the_worst_first(client, measured):
     assert client.get("/api/translations").json() == ["cartoon"]
+    assert "sandbox" in client.get("/report.html").headers["content-security-policy"]
     found = client.get("/api/translations/cartoon").json()
     similarities = [image["ssim"] for image in found["images"]]
     assert similarities == sorted(similarities) and found["total"] == len(similarities) == 2
@@ -152,6 +173,7 @@ def test_translations_are_browsed_the_worst_first(client, measured):
     assert browse(measured, "cartoon", Filter(start=1))["images"] == found["images"][1:]
 
 
+@pytest.mark.slow
 def test_an_image_is_refined_by_the_whole_pipeline(client):
     image = png(np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8))
     added = client.post("/api/refinements", params={"domain": "cartoon", "styles": "1"}, content=image)
@@ -170,15 +192,15 @@ def test_an_image_is_refined_by_the_whole_pipeline(client):
     assert found["state"] == "failed" and "can be used" in found["message"]
 
 
-def test_what_cannot_be_refined_is_refused_at_once(client, monkeypatch):
+def test_what_cannot_be_refined_is_refused_at_once(visitor, monkeypatch):
     for query in ({"domain": "alien"}, {"domain": "cartoon", "psi": "9"}, {"domain": "cartoon", "steps": "many"}):
-        answer = client.post("/api/refinements", params=query, content=b"x")
+        answer = visitor.post("/api/refinements", params=query, content=b"x")
         assert answer.status_code in (404, 422) and "expected" in answer.json()["error"]
     monkeypatch.setattr(serving, "MAX_BYTES", 10)
-    assert client.post("/api/refinements", params={"domain": "cartoon"}, content=b"x" * 11).status_code == 413
+    assert visitor.post("/api/refinements", params={"domain": "cartoon"}, content=b"x" * 11).status_code == 413
 
 
-def test_one_is_refined_at_a_time_and_a_few_may_wait(measured, monkeypatch):
+def test_one_is_refined_at_a_time_and_a_few_may_wait(empty, monkeypatch):
     started, gate = threading.Event(), threading.Event()
 
     def listen(*_, on_line, **__):
@@ -188,7 +210,7 @@ def test_one_is_refined_at_a_time_and_a_few_may_wait(measured, monkeypatch):
         raise AssertionError("it was cancelled")
 
     monkeypatch.setattr(refinements, "listen", listen)
-    queue = refinements.Refinements(measured)
+    queue = refinements.Refinements(empty)
     all_of_them = [queue.add(b"", "cartoon", {}) for _ in range(refinements.MAX_WAITING)]
     with pytest.raises(refinements.BusyError, match="8 images are waiting"):
         queue.add(b"", "cartoon", {})
@@ -204,6 +226,7 @@ def test_one_is_refined_at_a_time_and_a_few_may_wait(measured, monkeypatch):
 # In a browser
 
 
+@pytest.mark.slow
 def test_every_page_is_walked(served, window, measured):
     window.resize(1200, 900)
     window.open(served)
@@ -237,6 +260,7 @@ def test_every_page_is_walked(served, window, measured):
     assert "No Prefect server is up" in text and "cartoon" in text and "2026-01-02 03:04" in text
 
 
+@pytest.mark.slow
 def test_a_second_server_and_a_port_that_is_taken_are_one_line(served, measured, monkeypatch, capsys):
     monkeypatch.chdir(measured.root)
     port = re.search(r":(\d+)/", served)[1]
@@ -246,6 +270,7 @@ def test_a_second_server_and_a_port_that_is_taken_are_one_line(served, measured,
     assert "another `ui2i serve` shows this project" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_server_that_has_gone_is_told(server, window):
     process, link = server
     window.open(link)
