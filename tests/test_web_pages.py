@@ -21,6 +21,8 @@ from ui2i.images.framing import CENTERED
 from ui2i.layer_swap import blend_weights
 from ui2i.samples import seeded_latents
 
+pytestmark = pytest.mark.slow  # two minutes, with the exports
+
 READY = "document.documentElement.dataset.ready"
 COUNT = "document.querySelector('#count').textContent"
 
@@ -111,7 +113,9 @@ def test_the_divider_shows_more_of_one_image(translate, photo):
     for share in (0, 30, 100):
         translate.run(SET, "#divider", str(share))
         shown = value(translate, "getComputedStyle(document.querySelector('#before')).clipPath")
-        assert shown == {0: "inset(0px 100% 0px 0px)", 30: "inset(0px 70% 0px 0px)", 100: "inset(0px 0% 0px 0px)"}[share]
+        assert (
+            shown == {0: "inset(0px 100% 0px 0px)", 30: "inset(0px 70% 0px 0px)", 100: "inset(0px 0% 0px 0px)"}[share]
+        )
 
 
 def test_framing_is_adjusted_by_keys_and_a_slider(translate, site, photo):
@@ -279,7 +283,6 @@ def test_a_host_without_models_is_told(window, site, tmp_path):
         window.wait_for("document.body.innerText.includes('could not be fetched (404)')")
 
 
-@pytest.mark.slow
 def test_hundreds_of_images_and_a_large_photograph_never_stop_the_page(translate, photo):
     large = io.BytesIO()
     Image.fromarray(photo).resize((8000, 6250)).save(large, "JPEG")

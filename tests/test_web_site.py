@@ -84,6 +84,7 @@ def test_files_that_differ_from_the_generator_replace_nothing(tmp_path, monkeypa
 # The site
 
 
+@pytest.mark.slow
 def test_the_site_offers_what_the_project_has(site, web_project):
     offered = models_of(site)
     (translator,) = offered["translators"]
@@ -96,6 +97,7 @@ def test_the_site_offers_what_the_project_has(site, web_project):
     assert offered["offline"]
 
 
+@pytest.mark.slow
 def test_a_page_can_mix_parameters_as_layer_swaps_do(site, web_project):
     """The same arithmetic as the page's, on its own files, against the library's swap."""
     (family,) = models_of(site)["families"]
@@ -119,6 +121,7 @@ def test_a_page_can_mix_parameters_as_layer_swaps_do(site, web_project):
     assert np.abs(expected - face.synthesis(ws).detach().numpy()).max() * 127.5 > 20
 
 
+@pytest.mark.slow
 def test_the_site_is_small_whole_and_reaches_nothing_else(site, web_runtime):
     files = {path.relative_to(site).as_posix(): path for path in site.rglob("*") if path.is_file()}
     assert sum(path.stat().st_size for path in files.values()) < 20e6
@@ -133,6 +136,7 @@ def test_the_site_is_small_whole_and_reaches_nothing_else(site, web_runtime):
     assert own and not any(re.search(r"https?://", path.read_text()) for path in own)
 
 
+@pytest.mark.slow
 def test_a_site_replaces_a_site_and_nothing_else(web_project, site, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(web_project.root)
     (tmp_path / "mine").mkdir()
