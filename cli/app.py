@@ -23,6 +23,7 @@ from cli.operations import register as register_operations
 from cli.tables import tables_app
 from cli.terminal import session as _session
 from cli.translation import register as register_translation
+from cli.web import register as register_web
 from tasks.project.experiment import installed_experiments
 from tasks.running.command_line import USER_ERROR, print_error
 from tasks.running.stop_signals import raise_on
@@ -54,6 +55,7 @@ register_operations(app)
 register_translation(app)
 register_generation(app)
 register_distillation(app)
+register_web(app)
 for _experiment in installed_experiments():
     if _experiment.add_commands is not None:
         _experiment.add_commands(app)

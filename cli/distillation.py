@@ -22,7 +22,7 @@ def register(app: typer.Typer) -> None:
     app.command(
         epilog=examples("ui2i distill cartoon", "ui2i distill cartoon --kimg 100 --dry-run"),
     )(distill)
-    app.command(epilog=examples("ui2i export-onnx cartoon", "ui2i export-onnx cartoon --out ~/cartoon.onnx"))(
+    app.command(epilog=examples("ui2i export-onnx cartoon", "ui2i export-onnx face --generator --out ~/face.onnx"))(
         export_onnx
     )
 
@@ -78,19 +78,39 @@ def distill(
 
 def export_onnx(
     context: typer.Context,
-    domain: _Domain,
+    domain: Annotated[
+        str, typer.Argument(metavar="DOMAIN", help="A domain with a translator; with --generator, any model.")
+    ],
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="File to write. Default: data/exports/DOMAIN.onnx.")
     ] = None,
+    generator: Annotated[
+        bool, typer.Option("--generator", help="Write the generator: FILE.mapping.onnx and FILE.synthesis.onnx.")
+    ] = False,
+    variant: Annotated[
+        str | None, typer.Option(metavar="VARIANT", help="With --generator: FC-FT, FC-FT-LS8, ... of the domain.")
+    ] = None,
 ) -> None:
-    """Write a domain's translator as one ONNX file.
+    """Write a domain's translator as one ONNX file, or a generator as two.
 
-    The file is compared with the translator on held-out images before it replaces an earlier one.
+    The files are compared with the network before they replace earlier ones.
     """
     from cli.report import print_paths
-    from tasks.requests.export_onnx import export_translator
+    from tasks.requests.export_onnx import export_model, export_translator
 
     project = context.obj.project
+    if generator:
+        name = f"{domain}-{variant}" if variant else domain
+        path = out or project.onnx_translator(name.removesuffix(".safetensors").replace("/", "-"))
+        difference, parts = export_model(project, domain, variant, path.expanduser().resolve())
+        print_paths(dict(zip(("mapping", "synthesis"), parts, strict=True)))
+        print(f"images differ by at most {difference:.1e} of values in [-1, 1]")
+        return
+    if variant is not None:
+        raise ConfigError(
+            f"--variant is {variant} without --generator, expected both: a translator has its own variant; add "
+            "--generator, or leave out --variant"
+        )
     path = (out or project.onnx_translator(domain)).expanduser().resolve()
     difference, num_images = export_translator(project, domain, path)
     print_paths({"onnx": path})

@@ -134,6 +134,21 @@ class Project:
         return self.data_dir / "exports" / f"{domain}.onnx"
 
     @property
+    def web_runtime(self) -> Path:
+        """Folder of onnxruntime-web, which runs models in browsers; not tracked."""
+        return self.data_dir / "runs" / "onnxruntime-web"
+
+    @property
+    def served_site(self) -> Path:
+        """Folder of the pages that `ui2i serve` shows; not tracked."""
+        return self.data_dir / "runs" / "served" / "site"
+
+    @property
+    def refinements(self) -> Path:
+        """Folder of the images that visitors of `ui2i serve` had refined; not tracked."""
+        return self.data_dir / "runs" / "served" / "refinements"
+
+    @property
     def latents(self) -> Path:
         """Store of latent codes, which all translations share; not tracked."""
         return self.data_dir / "runs" / "latents"

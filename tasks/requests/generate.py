@@ -78,7 +78,7 @@ def generate(
         raise ConfigError(f"psi is {psi:g}, expected 0 (the model's mean) to 2; correct it")
     check_destination((), out, RECORD_FILE, "folder of generated images")
     device = default_device()
-    model = _find(project, name, variant, device)
+    model = find_model(project, name, variant, device)
     shown: list[np.ndarray] = []
     with atomic_folder(out) as folder:
         for start in range(0, len(seeds), BATCH_SIZE):
@@ -101,7 +101,8 @@ def generate(
     return out
 
 
-def _find(project: Project, name: str, variant: str | None, device: str) -> Model:
+def find_model(project: Project, name: str, variant: str | None, device: str) -> Model:
+    """Return a model by its name; arguments and errors are those of `generate`."""
     params = load_params(project)
     if name in params.domains:
         return named_model(project, params, f"{name}/{variant or params.domains[name].modes[0]}", device=device)

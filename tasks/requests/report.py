@@ -26,12 +26,18 @@ _HISTORY = ["run_id", "measured_at", "source", "target", "mean", "sem"]
 
 
 def write_report(project: Project, path: Path) -> None:
-    """Write the page, atomically.
+    """Write the page, atomically; see `render_report`."""
+    from ui2i.files import write_text
+
+    write_text(path, render_report(project))
+
+
+def render_report(project: Project) -> str:
+    """Return the page.
 
     Raises:
         DataError: nothing was measured yet, or a table is damaged.
     """
-    from ui2i.files import write_text
     from ui2i.provenance import code_commit
     from ui2i.report import render
 
@@ -40,7 +46,7 @@ def write_report(project: Project, path: Path) -> None:
     if not sections:
         raise DataError("nothing was measured yet, expected at least one table below data/tables; run `ui2i demo`")
     made = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, commit {code_commit()}"
-    write_text(path, render(f"ui2i: {project.root.name}", f"Made {made}.", sections))
+    return render(f"ui2i: {project.root.name}", f"Made {made}.", sections)
 
 
 def _sections(project: Project, params: Params) -> "Iterator[Section]":
@@ -153,7 +159,7 @@ def _provenance(project: Project, params: Params, read: _Read) -> "Iterator[Mark
             runs += [_run_line("distance", domain, row) for _, row in frame.drop_duplicates("run_id").iterrows()]
             last = frame[frame["run_id"] == frame["run_id"].iloc[-1]].drop_duplicates("target", keep="first")
             models += [
-                (row["target"], row["target_hash"][:12], (row["dataset_hash"] or "")[:12], row["source_hash"][:12])
+                (row["target"], row["target_hash"][:12], _text(row["dataset_hash"])[:12], row["source_hash"][:12])
                 for _, row in last.iterrows()
             ]
         if project.evaluation_table(domain).is_file():
@@ -175,6 +181,11 @@ def _provenance(project: Project, params: Params, read: _Read) -> "Iterator[Mark
         yield table("Runs", header, runs)
     if models:
         yield table("Models, as measured last", ("model", "checkpoint", "its images", "first compared with"), models)
+
+
+def _text(value: Any) -> str:
+    """Return a cell of a column of texts; where no row has one, pandas reads NaN."""
+    return value if isinstance(value, str) else ""
 
 
 def _run_line(kind: str, domain: str, row: "pd.Series") -> tuple[str, ...]:

@@ -46,9 +46,9 @@ def worst_translations(project: Project, params: Params, domain: str) -> tuple[l
     for row in read_rows(folder / MANIFEST_NAME, TRANSLATION_SCHEMA):
         by_index.setdefault(row["index"], []).append(row)
     truth = read_rows(project.truth_table(domain), TRUTH_SCHEMA) if project.truth_table(domain).is_file() else []
-    scores = _mean_scores(truth)
+    scores = mean_scores(truth)
     order = sorted(by_index, key=lambda index: (scores.get(index, 0.0), by_index[index][0]["ssim"]))[:MAX_SHOWN]
-    pngs = _input_pngs(project.prepared(params.domains[domain].base), [by_index[i][0]["input_path"] for i in order])
+    pngs = input_pngs(project.prepared(params.domains[domain].base), [by_index[i][0]["input_path"] for i in order])
     return [
         Translated(
             name=Path(by_index[index][0]["input_path"]).name,
@@ -69,7 +69,8 @@ def _outputs(folder: Path, rows: Iterable[Mapping[str, Any]], first: str) -> tup
     )
 
 
-def _mean_scores(rows: Iterable[Mapping[str, Any]]) -> dict[int, float]:
+def mean_scores(rows: Iterable[Mapping[str, Any]]) -> dict[int, float]:
+    """Return the mean score of each image against the truth, over variants, by its index."""
     by_index: dict[int, list[float]] = {}
     for row in rows:
         if row["metric"] == "lpips":
@@ -77,7 +78,7 @@ def _mean_scores(rows: Iterable[Mapping[str, Any]]) -> dict[int, float]:
     return {index: sum(scores) / len(scores) for index, scores in by_index.items()}
 
 
-def _input_pngs(prepared: Path, paths: Iterable[str]) -> dict[str, bytes]:
+def input_pngs(prepared: Path, paths: Iterable[str]) -> dict[str, bytes]:
     """Return the prepared inputs by their paths, of those that the dataset still has."""
     import pyarrow.parquet as pq
 

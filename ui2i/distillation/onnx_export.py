@@ -11,6 +11,7 @@ import logging
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -45,28 +46,57 @@ def export_onnx(
         ConfigError: a package is not installed.
         CheckpointError: the file does not agree. What was at `path` stays.
     """
-    onnx = needs_package("onnx")
-    needs_package("onnxscript")
-    batch, size = torch.export.Dim("n", min=1), translator.card.img_resolution
+    size = translator.card.img_resolution
+    model = onnx_model(translator, (torch.zeros(2, 3, size, size),), inputs=[INPUT], output=OUTPUT)
+    card = json.dumps(to_mapping(translator.card) | {"exported": provenance()})
+    notes = {CARD_KEY: card, HASH_KEY: translator_hash, "license": translator.card.license}
+    needs_package("onnx").helper.set_model_props(model, notes)
+    with atomic_file(path) as temporary:
+        temporary.write_bytes(model.SerializeToString())
+        return _check(temporary, translator, images)
+
+
+def onnx_model(
+    network: torch.nn.Module, examples: tuple[torch.Tensor, ...], *, inputs: list[str], output: str, fold: bool = True
+) -> Any:
+    """Return a network as an ONNX model, whose inputs all have the same number n of rows, any.
+
+    Args:
+        examples: inputs of two rows.
+        fold: compute what is constant now; else the network's parameters are in the model under their names.
+
+    Raises:
+        ConfigError: a package is not installed.
+    """
+    for package in ("onnx", "onnxscript"):
+        needs_package(package)
+    batch = torch.export.Dim("n", min=1)
     with _quiet(), torch.no_grad():
+        network(*examples)  # what it computes once and keeps must be numbers, not the exporter's symbols
         program = torch.onnx.export(
-            translator,
-            (torch.zeros(2, 3, size, size),),
-            input_names=[INPUT],
-            output_names=[OUTPUT],
-            dynamic_shapes=({0: batch},),
+            network,
+            examples,
+            input_names=inputs,
+            output_names=[output],
+            dynamic_shapes=tuple({0: batch} for _ in examples),
             opset_version=OPSET,
             external_data=False,
             dynamo=True,
             verbose=False,
+            optimize=fold,
         )
     assert program is not None
-    model = program.model_proto
-    card = json.dumps(to_mapping(translator.card) | {"exported": provenance()})
-    onnx.helper.set_model_props(model, {CARD_KEY: card, HASH_KEY: translator_hash, "license": translator.card.license})
-    with atomic_file(path) as temporary:
-        temporary.write_bytes(model.SerializeToString())
-        return _check(temporary, translator, images)
+    return _without_traces(program.model_proto)
+
+
+def _without_traces(model: Any) -> Any:
+    """Return a model without what the exporter notes of each node: lines and paths of the code that it came from."""
+    model.ClearField("metadata_props")
+    for part in (model.graph, *model.graph.node, *model.graph.input, *model.graph.output, *model.graph.initializer):
+        for field in ("metadata_props", "doc_string"):
+            part.ClearField(field)
+    model.graph.ClearField("value_info")
+    return model
 
 
 def _check(path: Path, translator: Translator, images: np.ndarray) -> float:

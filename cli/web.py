@@ -1,0 +1,104 @@
+"""`ui2i web` and `ui2i serve`: pages on which anybody translates images and explores models."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli.epilog import examples
+from ui2i.errors import ConfigError
+
+if TYPE_CHECKING:
+    from tasks.project.paths import Project
+
+_Runtime = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Package of onnxruntime-web, from `npm pack`. Default: npm fetches it once."),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the program."""
+    app.command(epilog=examples("ui2i web cartoon --out site", "python -m http.server --directory site"))(web)
+    app.command(epilog=examples("ui2i serve", "ui2i serve cartoon --port 8600"))(serve)
+
+
+def web(
+    context: typer.Context,
+    domains: Annotated[
+        list[str] | None, typer.Argument(metavar="[DOMAIN]...", help="Domains to offer. Default: all.")
+    ] = None,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder to create, or an earlier site to replace.")] = Path(
+        "site"
+    ),
+    runtime: _Runtime = None,
+) -> None:
+    """Write a site on which visitors translate images and explore models, in their own browser.
+
+    The folder works from any static host, and offline after the first visit.
+    """
+    from cli.report import print_paths
+    from tasks.requests.web_site import write_project_site
+
+    size, lacking = write_project_site(context.obj.project, domains or (), out, archive=runtime)
+    print(*lacking, sep="\n", end="\n" if lacking else "")
+    print_paths({"site": out.resolve()})
+    print(f"{size / 1e6:.1f} MB; look at it with: python -m http.server --directory {out} --bind 127.0.0.1")
+
+
+def serve(
+    context: typer.Context,
+    domains: Annotated[
+        list[str] | None, typer.Argument(metavar="[DOMAIN]...", help="Domains to offer. Default: all.")
+    ] = None,
+    port: Annotated[int, typer.Option(metavar="N", min=0, max=65535, help="Port to listen on; 0: any free one.")] = 0,
+    runtime: _Runtime = None,
+) -> None:
+    """Open pages to translate, explore, compare and look: for this machine alone, until Ctrl-C.
+
+    Only the link that is printed lets a browser in.
+    """
+    import secrets
+    import socket
+
+    from cli import serving
+    from tasks.requests.web_site import write_project_site
+
+    project = context.obj.project
+    try:
+        listener = socket.create_server(("127.0.0.1", port))
+    except OSError as error:
+        raise ConfigError(
+            f"port {port} cannot be listened on ({error.strerror}), expected a free one; choose another with --port"
+        ) from error
+    with listener, _alone(project):
+        _, lacking = write_project_site(
+            project, domains or (), project.served_site, archive=runtime, served_pages=serving.PAGES
+        )
+        print(*lacking, sep="\n", end="\n" if lacking else "")
+        token = secrets.token_urlsafe(32)
+        print(f"http://127.0.0.1:{listener.getsockname()[1]}/?token={token}", flush=True)
+        print("Ctrl-C ends the server", flush=True)
+        serving.run(project, listener, token)
+
+
+@contextlib.contextmanager
+def _alone(project: "Project") -> Iterator[None]:
+    """Let one server at a time have the folder of a project's pages.
+
+    Raises:
+        ConfigError: another one has it.
+    """
+    from filelock import FileLock, Timeout
+
+    place = project.served_site.parent
+    place.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(place / "server.lock", timeout=0):
+            yield
+    except Timeout:
+        raise ConfigError(
+            "another `ui2i serve` shows this project, expected none; use its link, or end it first"
+        ) from None

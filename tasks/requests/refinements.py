@@ -1,0 +1,169 @@
+"""Single images through the whole pipeline, one after another, for `ui2i serve`: with progress, and to be cancelled."""
+
+import collections
+import contextlib
+import dataclasses
+import queue
+import secrets
+import shutil
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from tasks.project.params import find_entry, load_params
+from tasks.project.paths import Project
+from tasks.requests.translate_folder import command
+from tasks.requests.translation_request import TranslationRequest
+from tasks.running.dvc_command import dvc_environment
+from tasks.running.process_group import listen
+from ui2i.errors import UI2IError
+
+MAX_WAITING = 8
+MAX_KEPT = 20  # ended ones, whose images can still be looked at
+
+State = Literal["waiting", "working", "done", "failed", "cancelled"]
+OPEN: tuple[State, ...] = ("waiting", "working")
+
+
+class BusyError(UI2IError):
+    """There are as many refinements waiting as are allowed."""
+
+
+class _CancelledError(Exception):
+    """The visitor does not want it any more."""
+
+
+@dataclasses.dataclass(kw_only=True)
+class Refinement:
+    """One image on its way through the pipeline."""
+
+    id: str
+    folder: Path
+    request: TranslationRequest
+    state: State = "waiting"
+    done: int = 0
+    total: int = 0
+    note: str = ""
+    message: str = ""  # what came of it, or why it failed
+    images: Mapping[str, str] = dataclasses.field(default_factory=dict)  # variant -> name of its file
+
+    def shown(self) -> dict[str, Any]:
+        """Return what the page may know."""
+        fields = ("id", "state", "done", "total", "note", "message")
+        return {name: getattr(self, name) for name in fields} | {"images": list(self.images)}
+
+    def image(self, variant: str) -> Path | None:
+        """Return the file of a variant."""
+        name = self.images.get(variant)
+        return None if name is None else self.request.out / name
+
+
+class Refinements:
+    """All of one server: one runs at a time, and those that ended last are kept."""
+
+    def __init__(self, project: Project) -> None:
+        """Begin with none; what an earlier server left behind is removed."""
+        self._project = project
+        self._folder = project.refinements
+        shutil.rmtree(self._folder, ignore_errors=True)
+        self._all: collections.OrderedDict[str, Refinement] = collections.OrderedDict()
+        self._queue: queue.Queue[Refinement] = queue.Queue()
+        self._lock = threading.Lock()
+        threading.Thread(target=self._run_all, daemon=True).start()
+
+    def add(self, data: bytes, domain: str, settings: Mapping[str, Any]) -> Refinement:
+        """Let an image wait for its turn.
+
+        Args:
+            data: of the image's file.
+            settings: fields of a `TranslationRequest`.
+
+        Raises:
+            ConfigError: there is no such domain, or a setting is unknown or out of range.
+            BusyError: too many are waiting.
+        """
+        find_entry(load_params(self._project).domains, domain, "domains")
+        folder = self._folder / secrets.token_hex(8)
+        images, out = folder / "input", folder / "out"
+        request = TranslationRequest.checked(images=images, domain=domain, out=out, **settings)
+        with self._lock:
+            if sum(one.state in OPEN for one in self._all.values()) >= MAX_WAITING:
+                raise BusyError(
+                    f"{MAX_WAITING} images are waiting to be refined, expected fewer; wait for one, or cancel one"
+                )
+            added = Refinement(id=folder.name, folder=folder, request=request)
+            self._all[added.id] = added
+            self._drop_oldest()
+        images.mkdir(parents=True)
+        (images / "image.png").write_bytes(data)  # what it is, its first bytes say
+        self._queue.put(added)
+        return added
+
+    def find(self, key: str) -> Refinement | None:
+        """Return the refinement of an id."""
+        return self._all.get(key)
+
+    def cancel(self, refinement: Refinement) -> None:
+        """Stop one that waits or runs; a second later it has stopped."""
+        with self._lock:
+            if refinement.state in OPEN:
+                refinement.state = "cancelled"
+
+    def _drop_oldest(self) -> None:
+        ended = [one for one in self._all.values() if one.state not in OPEN]
+        for one in ended[: max(0, len(ended) - MAX_KEPT)]:
+            del self._all[one.id]
+            shutil.rmtree(one.folder, ignore_errors=True)
+
+    def _run_all(self) -> None:
+        while True:
+            refinement = self._queue.get()
+            with self._lock:
+                if refinement.state == "cancelled":
+                    continue
+                refinement.state = "working"
+            try:
+                self._run(refinement)
+            except _CancelledError:
+                pass
+            except (UI2IError, OSError) as error:
+                self._end(refinement, "failed", str(error))
+
+    def _run(self, refinement: Refinement) -> None:
+        def on_line(*_: Any) -> None:
+            if refinement.state == "cancelled":
+                raise _CancelledError
+
+        def on_progress(done: int, total: int, note: str = "") -> None:
+            on_line()
+            refinement.done, refinement.total, refinement.note = done, total, note
+
+        arguments = command(self._project, refinement.request)
+        ended = listen(arguments, self._project.root, dvc_environment(), on_progress=on_progress, on_line=on_line)
+        if ended.status != 0:
+            said = [line for line in ended.lines if line.strip()] or [f"it ended with status {ended.status}"]
+            self._end(refinement, "failed", said[-1].removeprefix("error: "))
+            return
+        rows, refinement.message = _read(refinement)
+        refinement.images = rows
+        self._end(refinement, "done", refinement.message)
+
+    def _end(self, refinement: Refinement, state: State, message: str) -> None:
+        with self._lock, contextlib.suppress(ValueError):
+            refinement.message = message
+            if refinement.state == "working":
+                refinement.state = state
+
+
+def _read(refinement: Refinement) -> tuple[dict[str, str], str]:
+    """Return the files by variant, and what ought to be known of them."""
+    from tasks.requests.translation_summary import read_summary
+    from ui2i.tables import TRANSLATION_SCHEMA, read_rows
+    from ui2i.translation_files import MANIFEST_NAME
+
+    out = refinement.request.out
+    rows = read_rows(out / MANIFEST_NAME, TRANSLATION_SCHEMA)
+    warnings = read_summary(out).warnings()
+    said = "; ".join(warnings) or "The image looks like those that the model was trained on."
+    return {row["variant"]: row["output_file"] for row in rows}, said

@@ -1,0 +1,99 @@
+"""`ui2i web` and `ui2i serve`: a project's translators and models as pages."""
+
+import functools
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tasks.models.domain_models import Model, base_model, named_model
+from tasks.project.params import Params, find_entry, load_params
+from tasks.project.paths import Project
+from tasks.requests.export_onnx import export_translator
+from ui2i.errors import DataError, UI2IError
+from ui2i.files import sha256_file
+
+if TYPE_CHECKING:
+    from ui2i.web.family import FamilyModel
+
+
+def write_project_site(
+    project: Project,
+    domains: Sequence[str],
+    out: Path,
+    *,
+    archive: Path | None = None,
+    served_pages: Mapping[str, str] | None = None,
+) -> tuple[int, list[str]]:
+    """Write a site of domains' translators and models.
+
+    Args:
+        domains: their names; empty: all that have a translator or a model.
+        archive: of onnxruntime-web, instead of fetching it: `ui2i.web.runtime.ensure_runtime`.
+        served_pages: further pages, which need a server.
+
+    Returns:
+        The site's size in bytes, and in a line each what it lacks.
+
+    Raises:
+        ConfigError: there is no such domain, or a package is not installed.
+        DataError: no domain has anything to show, or `out` holds something else.
+        CheckpointError: a model is damaged.
+        RuntimeMissingError: onnxruntime-web cannot be fetched.
+    """
+    from ui2i.web.runtime import ensure_runtime
+    from ui2i.web.site import SiteContent, write_site
+
+    params = load_params(project)
+    chosen = list(domains or params.domains)
+    for domain in chosen:
+        find_entry(params.domains, domain, "domains")
+    runtime = ensure_runtime(project.web_runtime, archive)
+    lacking: list[str] = []
+    translators = [path for domain in chosen if (path := _translator(project, domain, lacking)) is not None]
+    families = _families(project, params, chosen, lacking)
+    if not (translators or families or served_pages):
+        raise DataError(
+            f"none of {', '.join(chosen) or 'the domains'} has a model or a translator, expected at least one; train "
+            "it with ui2i new-domain, then ui2i distill"
+        )
+    content = SiteContent(translators=translators, families=families, served_pages=served_pages or {})
+    return write_site(out, content, runtime), lacking
+
+
+def _translator(project: Project, domain: str, lacking: list[str]) -> Path | None:
+    """Return the ONNX file of a domain's translator, exported now unless it is of the present translator."""
+    from ui2i.distillation.onnx_session import OnnxTranslator
+
+    if not project.translator(domain).is_file():
+        lacking.append(f"{domain} has no translator: ui2i distill {domain} trains it")
+        return None
+    path = project.onnx_translator(domain)
+    if not path.is_file() or OnnxTranslator(path).translator_hash != sha256_file(project.translator(domain)):
+        export_translator(project, domain, path)
+    return path
+
+
+def _families(project: Project, params: Params, domains: Sequence[str], lacking: list[str]) -> list[Any]:
+    """Return for each base what writes its family: itself, and of each domain the first mode."""
+    from ui2i.web.family import FamilyModel, is_related, write_family
+
+    related: dict[str, tuple[FamilyModel, list[FamilyModel]]] = {}
+    for domain in domains:
+        entry = params.domains[domain]
+        try:
+            base = _family_model(base_model(project, params, domain, device="cpu"))
+            model = _family_model(named_model(project, params, f"{domain}/{entry.modes[0]}", device="cpu"))
+        except UI2IError:
+            lacking.append(f"{domain} has no model to explore: ui2i new-domain or dvc repro trains it")
+            continue
+        if is_related(base, model):
+            related.setdefault(entry.base, (base, []))[1].append(model)
+        else:
+            lacking.append(f"{model.name} reads other latent codes than {base.name}; Explore leaves it out")
+    return [functools.partial(write_family, base=base, models=models) for base, models in related.values()]
+
+
+def _family_model(model: Model) -> "FamilyModel":
+    from ui2i.web.family import FamilyModel
+
+    return FamilyModel(name=model.name, generator=model.generator, license=model.card.license)

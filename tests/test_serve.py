@@ -1,0 +1,283 @@
+"""`ui2i serve`: who gets in, what the pages show, what is refined, and what is refused."""
+
+import io
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+
+import numpy as np
+import pytest
+from PIL import Image
+from starlette.testclient import TestClient
+from test_cli import distance_row
+from test_web_pages import READY, levels
+from test_web_pages import window as window
+from tiny_project import REPOSITORY, make_project
+from web_browsing import SET, give, pixels, png, value
+from web_project import web_project as web_project
+from web_project import web_runtime as web_runtime
+
+from cli import app, serving
+from tasks.requests import refinements
+from tasks.requests.browsing import Filter, browse
+from tasks.requests.web_site import write_project_site
+from tasks.stages import translate
+from ui2i.tables import DISTANCE_SCHEMA, TRANSLATION_SCHEMA, append_rows, read_rows
+from ui2i.web.site import SiteContent, write_site
+
+TOKEN = "the-right-one"
+
+
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory, web_runtime):
+    """A project without models, with the pages of a server."""
+    project = make_project(tmp_path_factory.mktemp("empty") / "project")
+    write_site(project.served_site, SiteContent(translators=[], served_pages=serving.PAGES), web_runtime)
+    return project
+
+
+@pytest.fixture(scope="module")
+def measured(web_project):
+    """The tiny project, translated and measured, with the pages of a server."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(web_project.root)
+        assert translate.main(translate.STAGE, ["--domain", "cartoon"]) == 0
+    rows = [distance_row("run", f"cartoon/{mode}", mean) for mode, mean in (("FC-FT", 0.4), ("FC-FT-LS8", 0.2))]
+    append_rows(web_project.distance_table("cartoon"), rows, DISTANCE_SCHEMA)
+    write_project_site(web_project, [], web_project.served_site, served_pages=serving.PAGES)
+    return web_project
+
+
+def let_in(project):
+    """Return somebody who has opened the link."""
+    opened = TestClient(serving.application(project, TOKEN, 80), base_url="http://127.0.0.1")
+    assert opened.get("/", params={"token": TOKEN}).status_code == 200
+    return opened
+
+
+@pytest.fixture
+def visitor(empty):
+    return let_in(empty)
+
+
+@pytest.fixture
+def client(measured):
+    return let_in(measured)
+
+
+@pytest.fixture(scope="module")
+def server(measured):
+    """The process of the command itself, and the link that it prints."""
+    command = [sys.executable, "-m", "cli.app", "--project", str(measured.root), "serve", "cartoon"]
+    with subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True) as process:
+        yield process, next(line.strip() for line in process.stdout if line.startswith("http"))
+        process.send_signal(signal.SIGINT)
+
+
+@pytest.fixture
+def served(server):
+    """The link."""
+    return server[1]
+
+
+# Who gets in
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/index.html", "/models/models.json", "/api/standing", "/api/translations", "/report.html"]
+)
+def test_nobody_gets_in_without_the_token(empty, path):
+    stranger = TestClient(serving.application(empty, TOKEN, 80), base_url="http://127.0.0.1")
+    for query in ({}, {"token": "wrong"}, {"token": ""}):
+        answer = stranger.get(path, params=query)
+        assert answer.status_code == 401 and TOKEN not in answer.text
+    stranger.cookies.set("ui2i-80", "wrong")
+    assert stranger.get(path).status_code == 401
+    assert stranger.post("/api/refinements", params={"domain": "cartoon"}, content=b"x").status_code == 401
+
+
+def test_the_token_leaves_the_address_for_a_cookie(empty):
+    visitor = TestClient(serving.application(empty, TOKEN, 80), base_url="http://127.0.0.1", follow_redirects=False)
+    answer = visitor.get("/index.html", params={"token": TOKEN})
+    assert (answer.status_code, answer.headers["location"]) == (303, "/index.html")
+    assert re.search(r"HttpOnly;.*SameSite=lax", answer.headers["set-cookie"])
+
+
+@pytest.mark.slow
+def test_other_hosts_and_other_pages_are_refused(served):
+    assert served.startswith("http://127.0.0.1:")
+    for headers, status in (({"Host": "evil.test"}, 421), ({"Origin": "http://evil.test"}, 403)):
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(urllib.request.Request(served, headers=headers), timeout=60)
+        assert refused.value.code == status
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/../../params.yaml",
+        "/%2e%2e/%2e%2e/params.yaml",
+        "/models/..%2f..%2f..%2f..%2fparams.yaml",
+        "/api/translations/..%2f..%2fraw/0/input",
+        "/api/translations/cartoon/0/..%2f..%2f..%2fparams.yaml",
+        "/api/translations/cartoon/0/%2fetc%2fpasswd",
+        "/api/refinements/..%2f../out",
+    ],
+)
+def test_nothing_else_of_the_disk_is_readable(visitor, path):
+    answer = visitor.get(path)
+    assert answer.status_code in (404, 422)
+    assert "domains:" not in answer.text and "root:" not in answer.text
+
+
+def test_every_answer_keeps_the_browser_at_home(visitor):
+    for path in ("/index.html", "/api/translations", "/nothing", "/js/worker.js"):
+        headers = visitor.get(path).headers
+        assert "connect-src 'self'" in headers["content-security-policy"]
+        assert headers["x-content-type-options"] == "nosniff"
+    assert visitor.get("/report.html").status_code == 404, "nothing is measured"
+    assert visitor.get("/runtime/ort.wasm.bundle.min.mjs").headers["content-type"].startswith("text/javascript")
+
+
+# What the pages ask
+
+
+@pytest.mark.slow
+def test_translations_are_browsed_the_worst_first(client, measured):
+    assert client.get("/api/translations").json() == ["cartoon"]
+    assert "sandbox" in client.get("/report.html").headers["content-security-policy"]
+    found = client.get("/api/translations/cartoon").json()
+    similarities = [image["ssim"] for image in found["images"]]
+    assert similarities == sorted(similarities) and found["total"] == len(similarities) == 2
+    assert set(found["variants"]) >= {"FC-FT", "FC-FT-LS8"}
+    best = client.get("/api/translations/cartoon", params={"order": "best", "variant": "FC-FT"}).json()["images"]
+    assert [image["index"] for image in best] == [image["index"] for image in found["images"]][::-1]
+    assert best[0]["variants"] == ["FC-FT"]
+    limit = similarities[0] + 0.0005
+    assert client.get("/api/translations/cartoon", params={"max_ssim": limit}).json()["total"] == 1
+    assert client.get("/api/translations/cartoon", params={"name": best[0]["name"].upper()}).json()["total"] == 1
+    for query in ({"order": "upwards"}, {"start": "x"}, {"max_ssim": "much"}):
+        assert client.get("/api/translations/cartoon", params=query).status_code in (404, 422)
+    assert client.get("/api/translations/alien").status_code == 404
+    rows = read_rows(measured.translations("cartoon") / "manifest.parquet", TRANSLATION_SCHEMA)
+    for row in rows:
+        answer = client.get(f"/api/translations/cartoon/{row['index']}/{row['variant']}")
+        assert answer.content == (measured.translations("cartoon") / row["output_file"]).read_bytes()
+    original = client.get(f"/api/translations/cartoon/{rows[0]['index']}/input").content
+    assert Image.open(io.BytesIO(original)).size == (32, 32)
+    assert browse(measured, "cartoon", Filter(start=1))["images"] == found["images"][1:]
+
+
+@pytest.mark.slow
+def test_an_image_is_refined_by_the_whole_pipeline(client):
+    image = png(np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8))
+    added = client.post("/api/refinements", params={"domain": "cartoon", "styles": "1"}, content=image)
+    assert added.status_code == 201
+    place = f"/api/refinements/{added.json()['id']}"
+    while (found := client.get(place).json())["state"] in ("waiting", "working"):
+        time.sleep(0.2)
+    assert found["state"] == "done", found
+    assert {"FC-FT", "FC-FT-LS8", "reconstruction"} <= set(found["images"])
+    assert "look" in found["message"]
+    assert Image.open(io.BytesIO(client.get(f"{place}/FC-FT").content)).size == (32, 32)
+    assert client.get(f"{place}/alien").status_code == 404
+    broken = client.post("/api/refinements", params={"domain": "cartoon"}, content=b"no image").json()
+    while (found := client.get(f"/api/refinements/{broken['id']}").json())["state"] in ("waiting", "working"):
+        time.sleep(0.2)
+    assert found["state"] == "failed" and "can be used" in found["message"]
+
+
+def test_what_cannot_be_refined_is_refused_at_once(visitor, monkeypatch):
+    for query in ({"domain": "alien"}, {"domain": "cartoon", "psi": "9"}, {"domain": "cartoon", "steps": "many"}):
+        answer = visitor.post("/api/refinements", params=query, content=b"x")
+        assert answer.status_code in (404, 422) and "expected" in answer.json()["error"]
+    monkeypatch.setattr(serving, "MAX_BYTES", 10)
+    assert visitor.post("/api/refinements", params={"domain": "cartoon"}, content=b"x" * 11).status_code == 413
+
+
+def test_one_is_refined_at_a_time_and_a_few_may_wait(empty, monkeypatch):
+    started, gate = threading.Event(), threading.Event()
+
+    def listen(*_, on_line, **__):
+        started.set()
+        gate.wait(60)
+        on_line("")
+        raise AssertionError("it was cancelled")
+
+    monkeypatch.setattr(refinements, "listen", listen)
+    queue = refinements.Refinements(empty)
+    all_of_them = [queue.add(b"", "cartoon", {}) for _ in range(refinements.MAX_WAITING)]
+    with pytest.raises(refinements.BusyError, match="8 images are waiting"):
+        queue.add(b"", "cartoon", {})
+    assert started.wait(60)
+    assert [one.state for one in all_of_them[:2]] == ["working", "waiting"]
+    for one in all_of_them:
+        queue.cancel(one)
+    gate.set()
+    queue.add(b"", "cartoon", {})
+    assert {one.state for one in all_of_them} == {"cancelled"}
+
+
+# In a browser
+
+
+@pytest.mark.slow
+def test_every_page_is_walked(served, window, measured):
+    window.resize(1200, 900)
+    window.open(served)
+    assert window.wait_for(READY) == "true"
+    assert "token" not in value(window, "location.href")
+    give(window, {"a.png": png(np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8))})
+    window.wait_for("document.querySelector('#after').naturalWidth")
+    window.run("document.querySelector('#refine').click(); arguments[0]()")
+    window.wait_for("document.querySelectorAll('#refine-images img').length >= 3")
+    window.wait_for("[...document.querySelectorAll('#refine-images img')].every(it => it.naturalWidth)")
+    shown = value(window, "[...document.querySelectorAll('#refine-images figcaption')].map(it => it.textContent)")
+    assert shown[0] == "translator" and "FC-FT" in shown
+    assert "look" in value(window, "document.querySelector('#refine-state').textContent")
+
+    window.run("document.querySelector('nav a[href^=measure]').click(); arguments[0]()")
+    window.wait_for("document.querySelectorAll('#cards img').length >= 6")
+    window.wait_for("[...document.querySelectorAll('#cards img')].every(it => it.naturalWidth === 32)")
+    rows = read_rows(measured.translations("cartoon") / "manifest.parquet", TRANSLATION_SCHEMA)
+    worst = min(rows, key=lambda row: row["ssim"])
+    captions = value(window, "[...document.querySelectorAll('.card:first-child figcaption')].map(it => it.innerText)")
+    place = captions.index(worst["variant"]) + 1
+    expected = np.asarray(Image.open(measured.translations("cartoon") / worst["output_file"]).convert("RGB"))
+    assert levels(pixels(window, f".card figure:nth-child({place}) img"), expected) == 0
+    window.wait_for("!document.querySelector('#report').hidden")
+    window.run(SET, "#name", "no such name")
+    window.wait_for("document.querySelector('#count').textContent === 'No translation fits these filters.'")
+
+    window.run("document.querySelector('nav a[href^=runs]').click(); arguments[0]()")
+    window.wait_for(READY)
+    text = value(window, "document.body.innerText")
+    assert "No Prefect server is up" in text and "cartoon" in text and "2026-01-02 03:04" in text
+
+
+@pytest.mark.slow
+def test_a_second_server_and_a_port_that_is_taken_are_one_line(served, measured, monkeypatch, capsys):
+    monkeypatch.chdir(measured.root)
+    port = re.search(r":(\d+)/", served)[1]
+    assert app.run(["serve", "--port", port]) == 2
+    assert f"port {port} cannot be listened on" in capsys.readouterr().err
+    assert app.run(["serve"]) == 2
+    assert "another `ui2i serve` shows this project" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_server_that_has_gone_is_told(server, window):
+    process, link = server
+    window.open(link)
+    window.wait_for(READY)
+    window.open(value(window, "new URL('runs.html', location.href).href"))
+    window.wait_for(READY)
+    process.send_signal(signal.SIGINT)
+    process.wait(60)
+    window.run("document.querySelector('#again').click(); arguments[0]()")
+    window.wait_for("document.body.innerText.includes('The server does not answer. Is ui2i serve still running?')")

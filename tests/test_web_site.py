@@ -1,0 +1,173 @@
+"""Generators as ONNX, and the site: what is in the folder, and what is refused."""
+
+import json
+import re
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from tiny_models import random_generator, random_ws
+from web_project import web_project as web_project
+from web_project import web_runtime as web_runtime
+
+from cli import app
+from tasks.project.paths import Project
+from tasks.requests.web_site import write_project_site
+from ui2i.checkpoints import load_generator
+from ui2i.distillation import generator_onnx
+from ui2i.distillation.generator_onnx import export_generator, part_paths
+from ui2i.distillation.onnx_session import OnnxTranslator, open_session
+from ui2i.errors import CheckpointError, DataError
+from ui2i.layer_swap import blend_weights
+from ui2i.web import runtime as runtime_module
+from ui2i.web.runtime import RuntimeMissingError, ensure_runtime
+
+
+@pytest.fixture(scope="module")
+def site(web_project: Project, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The site of the tiny project."""
+    out = tmp_path_factory.mktemp("site") / "site"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(web_project.root)
+        assert app.run(["web", "--out", str(out)]) == 0
+    return out
+
+
+def models_of(site: Path) -> dict:
+    return json.loads((site / "models" / "models.json").read_text())
+
+
+# Generators as ONNX
+
+
+def test_a_generator_is_two_files_that_agree_with_it(web_project, monkeypatch, capsys, tmp_path):
+    monkeypatch.chdir(web_project.root)
+    assert app.run(["export-onnx", "face", "--generator", "--out", str(tmp_path / "f.onnx")]) == 0
+    assert "images differ by at most" in capsys.readouterr().out
+    mapping, synthesis = part_paths(tmp_path / "f.onnx")
+    generator, card = load_generator(web_project.checkpoint("face") / "generator.safetensors")
+    z = torch.randn(5, 8, generator=torch.Generator().manual_seed(9))
+    psi = np.array([[0], [0.3], [0.7], [1], [1.2]], np.float32)
+    (w,) = open_session(mapping).run(["w"], {"z": z.numpy(), "truncation_psi": psi})
+    with torch.no_grad():
+        expected = torch.stack([generator.truncate(generator.mapping(z), float(p))[i] for i, p in enumerate(psi[:, 0])])
+    np.testing.assert_allclose(w, expected.numpy(), atol=1e-5)
+    ws = random_ws(generator, 3) + torch.randn(3, generator.config.num_ws, 8)  # one latent code a layer
+    (images,) = open_session(synthesis).run(["images"], {"ws": ws.numpy()})
+    with torch.no_grad():
+        np.testing.assert_allclose(images, generator.synthesis(ws).numpy(), atol=1e-4)
+    assert b".py" not in synthesis.read_bytes(), "no path of the machine that wrote it"
+    notes = {entry.key: entry.value for entry in onnx.load(synthesis).metadata_props}
+    assert json.loads(notes["ui2i.card"])["domain"] == card.domain == "face"
+    assert json.loads(notes["ui2i.network"])["img_resolution"] == 32
+    assert app.run(["export-onnx", "face", "--generator", "--out", str(web_project.params_path)]) == 2
+    assert app.run(["export-onnx", "cartoon", "--variant", "FC-FT"]) == 2
+    assert "--variant is FC-FT without --generator" in capsys.readouterr().err
+
+
+def test_files_that_differ_from_the_generator_replace_nothing(tmp_path, monkeypatch):
+    generator = random_generator(1, use_noise=True)
+    (tmp_path / "g.synthesis.onnx").write_bytes(b"earlier")
+    model = generator_onnx.synthesis_model(generator)
+    monkeypatch.setattr(generator_onnx, "synthesis_model", lambda _: model)
+    generator.synthesis.block(32).torgb.bias.add_(0.02)
+    card = generator_onnx.ModelCard(domain="face", mode="scratch")
+    with pytest.raises(CheckpointError, match=r"differ from the generator's by up to 0\.02.*nothing was written"):
+        export_generator(tmp_path / "g.onnx", generator, card, generator_hash="0")
+    assert (tmp_path / "g.synthesis.onnx").read_bytes() == b"earlier"
+    assert {path.name for path in tmp_path.iterdir()} == {"g.synthesis.onnx"}
+
+
+# The site
+
+
+@pytest.mark.slow
+def test_the_site_offers_what_the_project_has(site, web_project):
+    offered = models_of(site)
+    (translator,) = offered["translators"]
+    assert (translator["domain"], translator["variant"], translator["img_resolution"]) == ("cartoon", "FC-FT", 32)
+    assert OnnxTranslator(site / translator["file"]).card.source == "face"
+    (family,) = offered["families"]
+    assert [model["name"] for model in family["models"]] == ["face", "cartoon/FC-FT"]
+    assert all((site / model["file"]).is_file() for model in family["models"])
+    assert len(family["directions"]) == 8
+    assert offered["offline"]
+
+
+@pytest.mark.slow
+def test_a_page_can_mix_parameters_as_layer_swaps_do(site, web_project):
+    """The same arithmetic as the page's, on its own files, against the library's swap."""
+    (family,) = models_of(site)["families"]
+    stored = [np.fromfile(site / model["file"], "<f2").astype(np.float32) for model in family["models"]]
+    feeds = {}
+    for parameter in family["parameters"]:
+        match = re.match(r"b(\d+)\.(\w+)", parameter["name"])
+        below = np.log2(8 / int(match[1])) + 0.5
+        share = 0.0 if match[2] == "torgb" else 1 / (1 + np.exp(-below / 0.7))
+        part = slice(parameter["offset"], parameter["offset"] + parameter["size"])
+        values = share * stored[0][part] + (1 - share) * stored[1][part]
+        feeds[parameter["name"]] = values.astype(np.float32).reshape(parameter["shape"])
+    face = load_generator(web_project.checkpoint("face") / "generator.safetensors")[0]
+    cartoon = load_generator(web_project.mode_checkpoint("cartoon", "FC-FT") / "generator.safetensors")[0]
+    ws = random_ws(face, 4)
+    (found,) = open_session(site / family["synthesis"]).run(["images"], {"ws": ws.numpy(), **feeds})
+    with torch.no_grad():
+        expected = blend_weights(face, cartoon, 8, 0.7).synthesis(ws).numpy()
+    levels = np.abs(found - expected).max() * 127.5
+    assert levels < 2, "float16 parameters cost less than two levels"
+    assert np.abs(expected - face.synthesis(ws).detach().numpy()).max() * 127.5 > 20
+
+
+@pytest.mark.slow
+def test_the_site_is_small_whole_and_reaches_nothing_else(site, web_runtime):
+    files = {path.relative_to(site).as_posix(): path for path in site.rglob("*") if path.is_file()}
+    assert sum(path.stat().st_size for path in files.values()) < 20e6
+    worker = files["sw.js"].read_text()
+    listed = set(json.loads(re.search(r"const FILES = (\[.*\]);", worker)[1]))
+    assert listed == {"./", *files} - {"sw.js", "_headers"}
+    for name in ("index.html", "explore.html"):
+        text = files[name].read_text()
+        assert "connect-src &#39;self&#39;" in text and "unsafe-inline" not in text
+        assert not re.findall(r"https?://", text)
+    own = [path for name, path in files.items() if name.endswith((".js", ".css"))]
+    assert own and not any(re.search(r"https?://", path.read_text()) for path in own)
+
+
+@pytest.mark.slow
+def test_a_site_replaces_a_site_and_nothing_else(web_project, site, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(web_project.root)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("work")
+    assert app.run(["web", "cartoon", "--out", str(tmp_path / "mine")]) == 2
+    assert "is no site" in capsys.readouterr().err
+    assert (tmp_path / "mine" / "thesis.txt").read_text() == "work"
+    assert app.run(["web", "alien", "--out", str(tmp_path / "new")]) == 2
+    assert "alien" in capsys.readouterr().err
+    with pytest.raises(DataError, match="none of sketch has a model or a translator"):
+        write_project_site(web_project, ["sketch"], tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+
+
+# onnxruntime-web
+
+
+def test_the_runtime_is_only_taken_unchanged(tmp_path, monkeypatch):
+    with tarfile.open(tmp_path / "other.tgz", "w:gz"):
+        pass
+    with pytest.raises(RuntimeMissingError, match="another SHA-512 than onnxruntime-web"):
+        ensure_runtime(tmp_path / "kept", tmp_path / "other.tgz")
+    with pytest.raises(RuntimeMissingError, match=r"none\.tgz cannot be read"):
+        ensure_runtime(tmp_path / "kept", tmp_path / "none.tgz")
+    monkeypatch.setattr(runtime_module.shutil, "which", lambda _: None)
+    with pytest.raises(RuntimeMissingError, match=r"npm is not installed.*pass the file with --runtime"):
+        ensure_runtime(tmp_path / "kept")
+    failing = tmp_path / "npm"
+    failing.write_text("#!/bin/sh\necho no network >&2\nexit 1\n")
+    failing.chmod(0o755)
+    monkeypatch.setattr(runtime_module.shutil, "which", lambda _: str(failing))
+    with pytest.raises(RuntimeMissingError, match=r"cannot be fetched \(no network\)"):
+        ensure_runtime(tmp_path / "kept")
+    assert not (tmp_path / "kept").exists()

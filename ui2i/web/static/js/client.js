@@ -1,0 +1,63 @@
+/** @file The page's side of the worker. */
+
+const worker = new Worker(new URL("./worker.js", import.meta.url), {type: "module"});
+/** @type {Map<number, {resolve: (value: any) => void, reject: (error: Error) => void}>} */
+const open = new Map();
+let count = 0;
+
+worker.addEventListener("message", ({data}) => {
+  const waiting = open.get(data.id);
+  if (waiting === undefined) return;
+  open.delete(data.id);
+  if (data.error === undefined) waiting.resolve(data.result);
+  else waiting.reject(new Error(data.error));
+});
+worker.addEventListener("error", event => {
+  event.preventDefault();
+  for (const {reject} of open.values()) reject(new Error(event.message || "The models could not be started."));
+  open.clear();
+});
+
+/**
+ * Have the worker do something.
+ * @param {string} name A task of the worker.
+ * @param {object} request
+ * @returns {Promise<any>}
+ */
+export function ask(name, request) {
+  return new Promise((resolve, reject) => {
+    const id = count++;
+    open.set(id, {resolve, reject});
+    worker.postMessage({id, name, request});
+  });
+}
+
+/**
+ * Return a function of which at most one call runs and at most one waits: the latest.
+ * @template T
+ * @param {(request: T) => Promise<void>} work
+ * @returns {(request: T) => void}
+ */
+export function latest(work) {
+  let isRunning = false;
+  /** @type {{request: T} | undefined} */
+  let next;
+  return async request => {
+    next = {request};
+    if (isRunning) return;
+    isRunning = true;
+    while (next !== undefined) {
+      const {request: current} = next;
+      next = undefined;
+      await work(current);
+    }
+    isRunning = false;
+  };
+}
+
+/** Return what the site has to offer, from `models/models.json`. */
+export async function readModels() {
+  const answer = await fetch(new URL("../models/models.json", import.meta.url));
+  if (!answer.ok) throw new Error(`The list of models could not be fetched (${answer.status}).`);
+  return answer.json();
+}

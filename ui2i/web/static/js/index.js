@@ -1,0 +1,222 @@
+/** @file The page Translate. */
+
+import {takePicture} from "./camera.js";
+import {ask, readModels} from "./client.js";
+import {showPair} from "./compare.js";
+import {chooseSquare} from "./framing.js";
+import {byId, element, keepOffline, notify, save} from "./page.js";
+import {newItem, release, setState} from "./results.js";
+import {freeName, zip} from "./zip.js";
+
+const MAX_IMAGES = 500;
+const MAX_MEGABYTES = 100; // of one file
+
+/** @typedef {import("./results.js").Item} Item */
+/** @type {Item[]} */
+let items = [];
+/** @type {Item | undefined} */
+let selected;
+/** @type {any} */
+let translator;
+let isWorking = false;
+
+const domain = /** @type {HTMLSelectElement} */ (byId("domain"));
+const files = /** @type {HTMLInputElement} */ (byId("files"));
+const download = /** @type {HTMLAnchorElement} */ (byId("download"));
+const button = (/** @type {string} */ id) => /** @type {HTMLButtonElement} */ (byId(id));
+
+/** @param {Iterable<File>} added */
+function add(added) {
+  if (translator === undefined) return notify("There is no translator to use yet.");
+  const before = items.length;
+  let tooMany = 0;
+  for (const file of added) {
+    if (items.length >= MAX_IMAGES) {
+      tooMany++;
+      continue;
+    }
+    const item = newItem(file);
+    if (file.size > MAX_MEGABYTES * 1e6) setState(item, "failed", `This file is larger than ${MAX_MEGABYTES} MB.`);
+    item.entry.firstElementChild?.addEventListener("click", () => select(item));
+    items.push(item);
+  }
+  if (tooMany > 0) notify(`Only ${MAX_IMAGES} images fit at a time; ${tooMany} were left out. Clear the list first.`);
+  if (items.length === before) return;
+  byId("list").append(...items.slice(before).map(item => item.entry));
+  byId("results").hidden = false;
+  byId("drop").classList.add("small");
+  select(items[before]);
+  work();
+}
+
+async function work() {
+  if (isWorking) return;
+  isWorking = true;
+  for (let item; (item = next()) !== undefined; ) {
+    const {file, square} = item;
+    const used = translator;
+    setState(item, "working");
+    refresh(item);
+    try {
+      const result = await ask("translate", {translator: used, file, square});
+      if (used === translator && square === item.square) setState(item, "done", result);
+      else setState(item, "waiting"); // the visitor chose something else meanwhile
+    } catch (error) {
+      setState(item, "failed", error instanceof Error ? error.message : error);
+    }
+    refresh(item);
+  }
+  isWorking = false;
+}
+
+/** The image that the visitor looks at comes first. */
+function next() {
+  if (selected?.state === "waiting") return selected;
+  return items.find(item => item.state === "waiting");
+}
+
+/** @param {Item} item */
+function select(item) {
+  selected?.entry.firstElementChild?.removeAttribute("aria-current");
+  selected = item;
+  item.entry.firstElementChild?.setAttribute("aria-current", "true");
+  refresh(item);
+}
+
+/** Show the state of an item, and of all of them together. @param {Item} item */
+function refresh(item) {
+  const done = items.filter(one => one.state === "done").length;
+  const failed = items.filter(one => one.state === "failed").length;
+  const progress = /** @type {HTMLProgressElement} */ (byId("progress"));
+  progress.max = items.length || 1;
+  progress.value = done + failed;
+  const failures = failed > 0 ? `, ${failed} could not be used` : "";
+  const images = items.length === 1 ? "image" : "images";
+  byId("count").textContent = `${done} of ${items.length} ${images} translated${failures}`;
+  button("download-all").disabled = done === 0;
+  if (item !== selected) return;
+  const {file, state, error, result, inputUrl, outputUrl} = item;
+  const isDone = state === "done" && result !== undefined;
+  showPair(isDone ? inputUrl : undefined, isDone ? outputUrl : undefined, file.name);
+  byId("viewer-name").textContent = file.name;
+  byId("viewer-facts").textContent = isDone
+    ? `${result.width} × ${result.height} px, translated in ${Math.max(1, Math.round(result.milliseconds))} ms` : "";
+  byId("viewer-message").textContent = error ?? (isDone ? "" : "Working…");
+  byId("viewer-message").classList.toggle("bad", error !== undefined);
+  button("frame").disabled = !isDone;
+  download.setAttribute("aria-disabled", String(!isDone));
+  if (isDone && outputUrl !== undefined) {
+    download.href = outputUrl;
+    download.download = freeName(item.stem, `-${translator.variant}.png`, new Set());
+  } else {
+    download.removeAttribute("href");
+  }
+  document.dispatchEvent(new CustomEvent("selected", {detail: {item, translator, isDone}}));
+}
+
+async function frame() {
+  const item = selected;
+  if (item?.result === undefined) return;
+  const chosen = await chooseSquare(item.file, item.result.square, item.result);
+  if (chosen === undefined) return;
+  item.square = chosen === "usual" ? undefined : chosen;
+  setState(item, "waiting");
+  refresh(item);
+  work();
+}
+
+async function downloadAll() {
+  /** @type {Set<string>} */
+  const taken = new Set();
+  const done = items.filter(item => item.state === "done");
+  const named = done.map(item => ({
+    name: freeName(item.stem, `-${translator.variant}.png`, taken), blob: item.result.output,
+  }));
+  save(await zip(named), `${translator.domain}.zip`);
+}
+
+function clear() {
+  items.forEach(release);
+  items = [];
+  selected = undefined;
+  byId("list").replaceChildren();
+  byId("results").hidden = true;
+  byId("drop").classList.remove("small");
+  button("choose").focus();
+}
+
+/** @param {any} chosen */
+function use(chosen) {
+  translator = chosen;
+  const framing = {fit: "the whole image", face: "the middle of the image; move the square to the face yourself"};
+  byId("about").textContent = `${chosen.img_resolution} px, from ${chosen.source} images`;
+  const seen = framing[/** @type {keyof typeof framing} */ (chosen.framing.framing)] ?? "the middle of the image";
+  byId("hint").textContent = `The model was trained on ${chosen.source} images and sees ${seen}. It does not check ` +
+    "whether an image looks like those.";
+  for (const item of items) if (item.state !== "failed") setState(item, "waiting");
+  if (selected !== undefined) refresh(selected);
+  const {dataset} = document.documentElement;
+  dataset.usable ??= performance.now().toFixed();
+  ask("warm", {translator}).then(() => {
+    dataset.warm ??= performance.now().toFixed();
+    dataset.ready = "true";
+  }, fail);
+  work();
+}
+
+/** @param {Error} error */
+function fail(error) {
+  notify(`The models could not be started: ${error.message}. Reload the page to try again.`);
+  document.documentElement.dataset.ready = "failed";
+}
+
+function listen() {
+  const drop = byId("drop");
+  button("choose").addEventListener("click", () => files.click());
+  files.addEventListener("change", () => {
+    add(files.files ?? []);
+    files.value = "";
+  });
+  button("camera").addEventListener("click", async () => {
+    const picture = await takePicture();
+    if (picture !== undefined) add([picture]);
+  });
+  document.addEventListener("dragover", event => {
+    event.preventDefault();
+    drop.classList.add("over");
+  });
+  document.addEventListener("dragleave", event => {
+    if (event.relatedTarget === null) drop.classList.remove("over");
+  });
+  document.addEventListener("drop", event => {
+    event.preventDefault();
+    drop.classList.remove("over");
+    add(event.dataTransfer?.files ?? []);
+  });
+  document.addEventListener("paste", event => {
+    const pasted = event.clipboardData?.files ?? [];
+    if (pasted.length > 0) add(pasted);
+  });
+  button("frame").addEventListener("click", frame);
+  button("download-all").addEventListener("click", downloadAll);
+  button("clear").addEventListener("click", clear);
+}
+
+async function start() {
+  listen();
+  const {translators, offline} = await readModels();
+  if (translators.length === 0) {
+    domain.replaceChildren(element("option", {}, "nothing yet"));
+    byId("hint").textContent = "There is no translator yet. Train one with: ui2i distill DOMAIN";
+    for (const id of ["choose", "camera"]) button(id).disabled = true;
+    return;
+  }
+  domain.replaceChildren(...translators.map((/** @type {any} */ one, /** @type {number} */ index) =>
+    element("option", {value: String(index)}, `${one.domain} (${one.variant})`)));
+  domain.disabled = false;
+  domain.addEventListener("change", () => use(translators[Number(domain.value)]));
+  use(translators[0]);
+  if (offline) keepOffline();
+}
+
+start().catch(fail);

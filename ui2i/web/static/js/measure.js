@@ -1,0 +1,90 @@
+/** @file The page Measure: a project's translations by their scores, and its report. */
+
+import {byId, element, notify} from "./page.js";
+
+const DELAY = 200; // milliseconds after the last letter
+const control = (/** @type {string} */ id) => /** @type {HTMLInputElement} */ (byId(id));
+let timer = 0;
+let shown = 0;
+
+/** @param {string} url */
+async function ask(url) {
+  const answer = await fetch(url);
+  const content = await answer.json().catch(() => ({error: `the server answers ${answer.status}`}));
+  if (!answer.ok) throw new Error(content.error);
+  return content;
+}
+
+/** @param {number} start Images before the first one wanted. */
+async function load(start) {
+  const domain = control("domain").value;
+  const query = new URLSearchParams({
+    order: control("order").value, name: control("name").value, variant: control("variant").value,
+    max_ssim: control("max_ssim").value || "1", start: String(start),
+  });
+  try {
+    const {total, variants, images} = await ask(`api/translations/${encodeURIComponent(domain)}?${query}`);
+    const choice = control("variant");
+    if (choice.childElementCount !== variants.length + 1) {
+      choice.replaceChildren(element("option", {value: ""}, "all"),
+        ...variants.map((/** @type {string} */ name) => element("option", {value: name}, name)));
+    }
+    if (start === 0) byId("cards").replaceChildren();
+    byId("cards").append(...images.map((/** @type {any} */ image) => card(domain, image)));
+    shown = start + images.length;
+    byId("count").textContent = total === 0 ? "No translation fits these filters." : `${shown} of ${total} images`;
+    byId("more").hidden = shown >= total;
+  } catch (error) {
+    fail(error);
+  }
+}
+
+/** @param {string} domain @param {any} image */
+function card(domain, {index, name, ssim, score, variants}) {
+  const place = `api/translations/${encodeURIComponent(domain)}/${index}`;
+  const figures = ["input", ...variants].map(variant => element("figure", {},
+    element("img", {src: `${place}/${encodeURIComponent(variant)}`, alt: `${variant} of ${name}`, loading: "lazy"}),
+    element("figcaption", {}, variant)));
+  const values = score === null ? `SSIM ${ssim.toFixed(2)}` : `score ${score.toFixed(2)}, SSIM ${ssim.toFixed(2)}`;
+  return element("article", {class: "card"}, element("div", {class: "strip"}, ...figures),
+    element("strong", {}, name), " ", element("span", {class: "faint"}, values));
+}
+
+/** @param {unknown} error */
+function fail(error) {
+  const why = error instanceof TypeError ? "The server does not answer. Is ui2i serve still running?" : String(error);
+  byId("count").textContent = why.replace(/^Error: /, "");
+}
+
+async function showReport() {
+  byId("report-message").textContent = "Working…";
+  const answer = await fetch("report.html");
+  byId("report-message").textContent = answer.ok ? "" : await answer.text();
+  if (!answer.ok) return;
+  const frame = /** @type {HTMLIFrameElement} */ (byId("report"));
+  frame.src = "report.html";
+  frame.hidden = false;
+}
+
+async function start() {
+  const domains = await ask("api/translations");
+  document.documentElement.dataset.ready = "true";
+  if (domains.length === 0) {
+    byId("count").textContent = "Nothing has been translated yet. ui2i new-domain does that for its test images.";
+    byId("filter").hidden = true;
+    return;
+  }
+  const domain = control("domain");
+  domain.replaceChildren(...domains.map((/** @type {string} */ name) => element("option", {value: name}, name)));
+  domain.disabled = false;
+  byId("filter").addEventListener("input", () => {
+    clearTimeout(timer);
+    timer = window.setTimeout(() => load(0), DELAY);
+  });
+  byId("filter").addEventListener("submit", event => event.preventDefault());
+  byId("more").addEventListener("click", () => load(shown));
+  await load(0);
+}
+
+start().catch(fail);
+showReport().catch(() => notify("The report could not be fetched."));

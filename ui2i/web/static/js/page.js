@@ -1,0 +1,48 @@
+/** @file What all pages share: their elements, and short messages at the lower edge. */
+
+const NOTICE_MILLISECONDS = 8000;
+let timer = 0;
+
+/** @param {string} id @returns {HTMLElement} */
+export function byId(id) {
+  const found = document.getElementById(id);
+  if (found === null) throw new Error(`the page has no element ${id}`);
+  return found;
+}
+
+/**
+ * Make an element. Text is always text: a file's name may look like HTML.
+ * @param {string} tag
+ * @param {Record<string, string>} [attributes]
+ * @param {...(Node | string)} children
+ */
+export function element(tag, attributes = {}, ...children) {
+  const made = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+  made.append(...children);
+  return made;
+}
+
+/** @param {string} text Shown for a while. */
+export function notify(text) {
+  byId("notice").textContent = text;
+  clearTimeout(timer);
+  timer = window.setTimeout(() => (byId("notice").textContent = ""), NOTICE_MILLISECONDS);
+}
+
+/** @param {Blob} blob @param {string} name */
+export function save(blob, name) {
+  const link = /** @type {HTMLAnchorElement} */ (element("a", {download: name}));
+  link.href = URL.createObjectURL(blob);
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+}
+
+/** Keep the site for offline use, where it is allowed to be kept. */
+export function keepOffline() {
+  if ("serviceWorker" in navigator && window.isSecureContext) {
+    const scope = new URL("..", import.meta.url).pathname;
+    navigator.serviceWorker.register(new URL("../sw.js", import.meta.url), {scope})
+      .catch(() => {}); // the page works without it
+  }
+}

@@ -1,0 +1,76 @@
+/** @file The whole pipeline for one image, which the server runs: slower than the translator. */
+
+import {byId, element} from "./page.js";
+
+const POLL = 700; // milliseconds
+const refine = /** @type {HTMLButtonElement} */ (byId("refine"));
+const progress = /** @type {HTMLProgressElement} */ (byId("refine-progress"));
+/** @type {{item: any, translator: any} | undefined} */
+let shown;
+/** @type {string | undefined} */
+let open;
+
+document.addEventListener("selected", event => {
+  const {item, translator, isDone} = /** @type {CustomEvent} */ (event).detail;
+  shown = {item, translator};
+  refine.disabled = !isDone || open !== undefined;
+});
+
+/** @param {string} url @param {RequestInit} [options] */
+async function ask(url, options) {
+  const answer = await fetch(url, options).catch(() => {
+    throw new Error("The server does not answer. Is ui2i serve still running?");
+  });
+  const content = await answer.json().catch(() => ({error: `the server answers ${answer.status}`}));
+  if (!answer.ok) throw new Error(content.error);
+  return content;
+}
+
+/** @param {string} text */
+function tell(text) {
+  byId("refine-state").textContent = text;
+}
+
+async function start() {
+  if (shown?.item.result === undefined) return;
+  const {item, translator} = shown;
+  refine.disabled = true;
+  byId("refined").hidden = false;
+  byId("refine-cancel").hidden = false;
+  byId("refine-images").replaceChildren();
+  progress.removeAttribute("value");
+  tell(`${item.file.name}: sent to the server on this computer…`);
+  try {
+    const query = new URLSearchParams({domain: translator.domain});
+    const body = item.square === undefined ? item.file : item.result.input; // a square that the visitor chose
+    let found = await ask(`api/refinements?${query}`, {method: "POST", body});
+    open = found.id;
+    while (["waiting", "working"].includes(found.state)) {
+      tell(`${item.file.name}: ${found.state === "waiting" ? "waiting for its turn" : found.note || "starting"}…`);
+      if (found.total > 0) {
+        progress.max = found.total;
+        progress.value = found.done;
+      }
+      await new Promise(resolve => setTimeout(resolve, POLL));
+      found = await ask(`api/refinements/${open}`);
+    }
+    tell(found.state === "cancelled" ? "Cancelled." : `${item.file.name}: ${found.message}`);
+    const images = [["translator", item.outputUrl], ...found.images.map((/** @type {string} */ variant) =>
+      [variant, `api/refinements/${open}/${encodeURIComponent(variant)}`])];
+    if (found.state === "done") {
+      byId("refine-images").replaceChildren(...images.map(([name, src]) => element("figure", {},
+        element("img", {src, alt: `${name} of ${item.file.name}`}), element("figcaption", {}, name))));
+    }
+  } catch (error) {
+    tell(error instanceof Error ? error.message : String(error));
+  }
+  open = undefined;
+  refine.disabled = shown?.item.result === undefined;
+  byId("refine-cancel").hidden = true;
+  progress.value = progress.max;
+}
+
+refine.addEventListener("click", start);
+byId("refine-cancel").addEventListener("click", () => {
+  if (open !== undefined) ask(`api/refinements/${open}`, {method: "DELETE"}).catch(error => tell(error.message));
+});

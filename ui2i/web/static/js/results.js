@@ -1,0 +1,59 @@
+/** @file The list of images that were added, and their states. */
+
+import {element} from "./page.js";
+
+/**
+ * @typedef {"waiting" | "working" | "done" | "failed"} State
+ * @typedef {object} Item
+ * @property {File} file
+ * @property {string} stem Its name without the ending.
+ * @property {State} state
+ * @property {string} [error]
+ * @property {any} [result] Of the worker's task `translate`.
+ * @property {import("./resize.js").Square} [square] That the visitor chose.
+ * @property {string} [inputUrl]
+ * @property {string} [outputUrl]
+ * @property {HTMLElement} entry
+ */
+
+const WORDS = {waiting: "waiting", working: "working…", done: "done", failed: "failed"};
+
+/** @param {File} file @returns {Item} */
+export function newItem(file) {
+  const stem = file.name.replace(/\.[^.]{1,5}$/, "") || "image";
+  const button = element("button", {type: "button"});
+  const item = {file, stem, state: /** @type {State} */ ("waiting"), entry: element("li", {}, button)};
+  paint(item);
+  return item;
+}
+
+/** Give an item a result, or take it away. @param {Item} item @param {State} state @param {any} [result] */
+export function setState(item, state, result) {
+  item.state = state;
+  item.error = state === "failed" ? String(result) : undefined;
+  if (state === "done") {
+    release(item);
+    item.result = result;
+    item.inputUrl = URL.createObjectURL(result.input);
+    item.outputUrl = URL.createObjectURL(result.output);
+  }
+  paint(item);
+}
+
+/** Free what an item's images take. @param {Item} item */
+export function release(item) {
+  for (const url of [item.inputUrl, item.outputUrl]) if (url !== undefined) URL.revokeObjectURL(url);
+  item.inputUrl = item.outputUrl = item.result = undefined;
+}
+
+/** @param {Item} item */
+function paint(item) {
+  const button = /** @type {HTMLElement} */ (item.entry.firstElementChild);
+  item.entry.className = item.state;
+  const shown = item.outputUrl === undefined || item.state === "failed"
+    ? element("span", {class: "box"}, item.state === "failed" ? "not an image" : WORDS[item.state])
+    : element("img", {src: item.outputUrl, alt: "", loading: "lazy"});
+  button.replaceChildren(shown, element("span", {class: "name"}, item.file.name));
+  button.setAttribute("aria-label", `${item.file.name}: ${WORDS[item.state]}`);
+  button.title = item.error ?? item.file.name;
+}
