@@ -61,7 +61,7 @@ def load_cases(
     redrawn = draw_images(people, images[0].style, dataset.resolution, drawn_resolution=drawn_resolution)
     check_redrawn(inputs, redrawn, what=dataset.name)
     outputs = {
-        str(variant): _read_outputs(translations, rows, len(paths), dataset.resolution)
+        str(variant): read_outputs(translations, rows, len(paths), dataset.resolution)
         for variant, rows in table.groupby("variant", sort=False)
     }
     return Cases(
@@ -101,7 +101,7 @@ def _drawn_as(path: str, drawn: Mapping[str, DrawnImage]) -> DrawnImage:
     return drawn[path]
 
 
-def _read_outputs(folder: Path, rows: "pd.DataFrame", num_images: int, resolution: int) -> Images:
+def read_outputs(folder: Path, rows: "pd.DataFrame", num_images: int, resolution: int) -> Images:
     """Read one variant's images."""
     if len(rows) != num_images:
         raise DataError(f"{folder} has {len(rows)} images of a variant, expected {num_images}; translate again")

@@ -13,8 +13,6 @@ from typing import Any, Literal
 import numpy as np
 from jaxtyping import Float64
 
-from experiments.synthetic.drawing.subjects import Attributes
-
 Kind = Literal["number", "hue", "category"]
 Values = Float64[np.ndarray, "..."]
 
@@ -40,7 +38,7 @@ class Column:
         """How many numbers a network needs to say it: the number; cosine and sine; a logit a class."""
         return {"number": 1, "hue": 2, "category": len(self.classes)}[self.kind]
 
-    def values(self, people: Sequence[Attributes]) -> Float64[np.ndarray, " n"]:
+    def values(self, people: Sequence[object]) -> Float64[np.ndarray, " n"]:
         """Return the attribute of each person or animal."""
         if self.kind != "category":
             return np.array([getattr(person, self.name) for person in people], dtype=np.float64)
@@ -48,7 +46,7 @@ class Column:
         return np.array([places.get(str(getattr(person, self.name)), -1) for person in people], dtype=np.float64)
 
 
-def attribute_columns(people: Sequence[Attributes]) -> tuple[Column, ...]:
+def attribute_columns(people: Sequence[object]) -> tuple[Column, ...]:
     """Return the columns that vary among `people`: numbers first, then hues, then categories.
 
     Classes, means and standard deviations are those of `people`.

@@ -18,7 +18,6 @@ from jaxtyping import Float64, UInt8
 
 from experiments.paper.truth.columns import MEASURES, Column, Kind, Values, agreement
 from experiments.paper.truth.regressor import AttributeRegressor
-from experiments.synthetic.drawing.subjects import Attributes
 from ui2i.errors import DataError
 from ui2i.images import to_tensor
 
@@ -48,7 +47,7 @@ def kept_attributes(
     regressor: AttributeRegressor,
     outputs: UInt8[np.ndarray, "n r r 3"],
     counterparts: UInt8[np.ndarray, "n r r 3"],
-    people: Sequence[Attributes],
+    people: Sequence[object],
     *,
     min_skill: float = MIN_SKILL,
     seed: int = 0,

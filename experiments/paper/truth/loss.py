@@ -14,7 +14,6 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from experiments.paper.truth.columns import Column
-from experiments.synthetic.drawing.subjects import Attributes
 
 _MIN_ENTROPY = 0.01  # nats; a class that hardly varies would else outweigh all others
 
@@ -30,7 +29,7 @@ class Targets:
     entropies: tuple[float, ...]  # nats
 
     @classmethod
-    def of(cls, columns: Sequence[Column], people: Sequence[Attributes]) -> "Targets":
+    def of(cls, columns: Sequence[Column], people: Sequence[object]) -> "Targets":
         """Encode the attributes of `people`, whose `columns` are."""
         numbers = [
             (column.values(people) - column.mean) / column.scale for column in columns if column.kind == "number"

@@ -59,6 +59,35 @@ def train_regressor(
     total = num_images + num_train * config.num_epochs
     people = [subject_of(style).sample(config.seed, index) for index in range(num_images)]
     images = _draw(people, style, resolution, lambda done: progress(done, total, f"drawing for {style}"))
+
+    def fitted(done: int, total: int, note: str = "") -> None:
+        progress(num_images + done, num_images + total, note)
+
+    return fit_regressor(style, images, people, config, device=device, progress=fitted)
+
+
+def fit_regressor(
+    style: str,
+    images: Images,
+    people: Sequence[object],
+    config: RegressorConfig,
+    *,
+    device: torch.device | str = "cpu",
+    progress: Progress = no_progress,
+) -> AttributeRegressor:
+    """Train a network to predict the attributes of images that are there, and measure it on the last ones.
+
+    Args:
+        images: of at most `MAX_READ_RESOLUTION`; the last `config.num_held_out` are kept from training.
+        people: who is in each, instances of one dataclass.
+        progress: counts images times epochs.
+
+    Raises:
+        TrainingError: the loss is not finite.
+    """
+    config = dataclasses.replace(config, precision=choose_precision(config.precision, device))
+    num_train = len(images) - config.num_held_out
+    total = num_train * config.num_epochs
     columns = attribute_columns(people[:num_train])
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
@@ -69,7 +98,7 @@ def train_regressor(
             regressor,
             images[:num_train],
             targets,
-            lambda done: progress(num_images + done, total, f"fit {style} in {config.precision}"),
+            lambda done: progress(done, total, f"fit {style} in {config.precision}"),
         )
     regressor.held_out = _measure(regressor, images[num_train:], people[num_train:])
     return regressor.requires_grad_(False).eval()
@@ -127,7 +156,7 @@ def _rate_scale(num_steps: int) -> Callable[[int], float]:
     return scale
 
 
-def _measure(regressor: AttributeRegressor, images: Images, people: Sequence[Attributes]) -> dict[str, HeldOut]:
+def _measure(regressor: AttributeRegressor, images: Images, people: Sequence[object]) -> dict[str, HeldOut]:
     """Return how well each column is predicted from held-out images."""
     read = regressor.read(to_tensor(images))
     measures = {}
