@@ -83,7 +83,7 @@ def test_the_network_has_the_stated_size_and_begins_as_the_identity() -> None:
     with pytest.raises(DataError, match="images are 64 x 72 px, expected multiples of 16 px, best 64; resize"):
         translator(torch.zeros(1, 3, 72, 64))
     assert [fold_factor(size) for size in (32, 64, 128, 256, 512)] == [2, 2, 2, 4, 8]
-    assert level_widths(TranslatorConfig(), 256) == (48, 96, 128, 192)
+    assert level_widths(TranslatorConfig(), 256) == (32, 64, 88, 128)
 
 
 def test_an_image_does_not_depend_on_its_neighbours() -> None:

@@ -45,7 +45,7 @@ def plan_distillation(
     lines = {
         "pairs": f"{config.num_pairs:,} of {card.img_resolution} px, {num_bytes / 1e6:,.0f} MB, kept for later runs",
         "training": f"{config.total_kimg:g} thousand pairs in {trainer.num_steps:,} steps of {config.batch_size}",
-        "parameters": f"{num_parameters:,}, a file of {4e-6 * num_parameters:.1f} MB",
+        "parameters": f"{num_parameters:,}, a file of {2e-6 * num_parameters:.1f} MB",
         "time": f"{duration(making + training)}, of which {duration(making)} for the pairs, as tried just now",
     }
     return "\n".join(f"{name:<11} {line}" for name, line in lines.items())

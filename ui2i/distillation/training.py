@@ -79,7 +79,7 @@ def train_translator(
             trainer.note_down()
             if state_path is not None:
                 write_state(state_path, trainer.state())
-    translator = trainer.averaged.eval().requires_grad_(False)
+    translator = _rounded(trainer.averaged).eval().requires_grad_(False)
     measures = evaluate_translator(translator, held_out, perceptual)
     translator.card = dataclasses.replace(card, held_out=measures)
     return TrainedTranslator(translator, trainer.log)
@@ -203,6 +203,14 @@ class TranslatorTrainer:
         decay = min(MAX_EMA_DECAY, (self.step + 1) / (self.step + 10))
         for averaged, trained in zip(self.averaged.parameters(), self.translator.parameters(), strict=True):
             averaged.lerp_(trained, 1 - decay)
+
+
+@torch.no_grad()
+def _rounded(translator: Translator) -> Translator:
+    """Return a translator with the weights that its file will hold, so that what is measured is what is kept."""
+    for parameter in translator.parameters():
+        parameter.copy_(parameter.half())
+    return translator
 
 
 def _settings(
