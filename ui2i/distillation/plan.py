@@ -3,10 +3,9 @@
 import dataclasses
 import time
 
-from ui2i.datasets.prepared import PreparedDataset
 from ui2i.distillation.card import TranslatorCard
 from ui2i.distillation.pairs import PairMaker
-from ui2i.distillation.training import TranslatorTrainer
+from ui2i.distillation.training import Domains, TranslatorTrainer
 from ui2i.networks.generator import Generator
 from ui2i.perceptual import Perceptual
 from ui2i.settings import TranslatorConfig
@@ -18,7 +17,7 @@ TRIED_PAIRS, TRIED_STEPS = 32, 2
 def plan_distillation(
     source: Generator,
     target: Generator,
-    real: PreparedDataset | None,
+    real: Domains | None,
     perceptual: Perceptual,
     config: TranslatorConfig,
     card: TranslatorCard,

@@ -196,6 +196,7 @@ class TranslatorConfig:
     batch_size: Count = 16
     learning_rate: Positive = 0.002
     l1_weight: Weight = 1.0
+    edge_weight: Weight = 0.0  # on the steps between neighbouring pixels
     perceptual_weight: Weight = 1.0  # on LPIPS
     adversarial_weight: Weight = 0.0  # on a patch discriminator, which compares with the domain's images; 0: none
     mirror: bool = True  # show each pair and its mirror image
