@@ -2,10 +2,12 @@
 
 L1 and LPIPS alone average over what the input does not determine, which blurs outlines, and hardly see a fine texture
 in flat areas. Edges are the differences of neighbouring pixels; their L1 sees both. The discriminator looks at
-patches of about a third of a 64 px image, and knows no pairs: it is to tell whether lines and areas look like the
+patches of 26 px, and knows no pairs: it is to tell whether lines and areas look like the
 domain's own (Isola et al., arXiv 1611.07004, section 3.2). Spectral normalisation keeps its gradients bounded. Patches
 are local, so a quarter of the images, at a place that changes from step to step, serves as well as the whole.
 """
+
+import itertools
 
 import torch
 import torch.nn.functional as F
@@ -20,24 +22,27 @@ PATCH_WIDTH = 32
 
 
 class PatchDiscriminator(nn.Module):
-    """Images [N, 3, R, R] -> logits of their patches, [N * patches, 1]."""
+    """Images [N, 3, R, R] -> logits of their patches, [N * patches, 1].
+
+    It shrinks by averaging: gradients of strided convolutions have a pattern of their own, which translations take on.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         widths = (3, PATCH_WIDTH, 2 * PATCH_WIDTH, 4 * PATCH_WIDTH)
-        strides = (2, 2, 1)
         self.convs = nn.ModuleList(
-            spectral_norm(nn.Conv2d(entering, leaving, 4, stride=stride, padding=1))
-            for entering, leaving, stride in zip(widths, widths[1:], strides, strict=False)
+            spectral_norm(nn.Conv2d(entering, leaving, 3, padding=1))
+            for entering, leaving in itertools.pairwise(widths)
         )
-        self.out = spectral_norm(nn.Conv2d(widths[-1], 1, 4, padding=1))
+        self.out = spectral_norm(nn.Conv2d(widths[-1], 1, 3, padding=1))
 
     def forward(self, images: Float[Tensor, "n 3 r r"]) -> Float[Tensor, "m 1"]:
         """Return a logit for each patch of each image."""
+        *shrinking, last = self.convs
         x = images
-        for conv in self.convs:
-            x = F.leaky_relu(conv(x), 0.2)
-        logits: Tensor = self.out(x)
+        for conv in shrinking:
+            x = F.avg_pool2d(F.leaky_relu(conv(x), 0.2), 2)
+        logits: Tensor = self.out(F.leaky_relu(last(x), 0.2))
         return logits.reshape(-1, 1)
 
 

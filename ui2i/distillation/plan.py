@@ -11,7 +11,7 @@ from ui2i.perceptual import Perceptual
 from ui2i.settings import TranslatorConfig
 from ui2i.training.watching import duration
 
-TRIED_PAIRS, TRIED_STEPS = 32, 2
+TRIED_PAIRS, TRIED_STEPS = 32, 4
 
 
 def plan_distillation(
@@ -35,7 +35,12 @@ def plan_distillation(
     trainer = TranslatorTrainer(pairs, real, perceptual, config, card)
     trainer.advance()  # to warm up
     start = time.perf_counter()
-    for _ in range(TRIED_STEPS):
+    for trainer.step in (
+        0,
+        1,
+        trainer.num_steps // 2,
+        trainer.num_steps // 2 + 1,
+    ):  # with the discriminator and without
         trainer.advance()
     step_seconds = (time.perf_counter() - start) / TRIED_STEPS
     making, training = config.num_pairs * pair_seconds, trainer.num_steps * step_seconds

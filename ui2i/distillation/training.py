@@ -29,10 +29,12 @@ from ui2i.perceptual import Perceptual
 from ui2i.progress import Progress, no_progress
 from ui2i.settings import TranslatorConfig, to_mapping
 
-WARMUP = 0.05  # share of the steps in which the rate rises; after it half a cosine falls
-ADVERSARIAL_START = 0.2  # share of the steps before the discriminator's opinion counts
-DISCRIMINATOR_RATE = 0.5  # of the translator's learning rate
-UNPAIRED_SHARE = 0.25  # images of the source in a batch, as a share of the pairs; only the discriminator judges them
+WARMUP = 0.05  # share of the steps in which the rate rises
+DECAY_START = 0.5  # from this share of the steps on, the rate falls as half a cosine
+DISCRIMINATOR_START = 0.4  # share of the steps before the discriminator learns
+ADVERSARIAL_START = 0.5  # and before its opinion counts
+DISCRIMINATOR_RATE = 1.0  # of the translator's learning rate
+UNPAIRED_SHARE = 0.5  # images of the source in a batch, as a share of the pairs; only the discriminator judges them
 MAX_EMA_DECAY = 0.995
 WITHOUT_EFFECT = ("snapshot_kimg", "num_held_out")
 """Settings that do not change what a step computes."""
@@ -130,7 +132,8 @@ class TranslatorTrainer:
         config, random = self.config, torch.Generator().manual_seed((self.config.seed << 20) + self.step)
         inputs, targets = self._paired(random)
         unpaired, real = self._unpaired(random)
-        outputs = self.translator(torch.cat([inputs, unpaired]))
+        shown = torch.cat([inputs, unpaired]).contiguous(memory_format=torch.channels_last)
+        outputs = self.translator(shown)
         losses = pair_losses(outputs[: len(targets)], targets, self._perceptual, config)
         weights = {"l1": config.l1_weight, "edge": config.edge_weight, "lpips": config.perceptual_weight}
         weights |= {"adversarial": config.adversarial_weight}
@@ -194,14 +197,14 @@ class TranslatorTrainer:
         return inputs, targets
 
     def _unpaired(self, random: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Return images of the source and of the target, warped as pairs are; none without an adversarial loss.
+        """Return images of the source and of the target, warped as pairs are; none before they count.
 
         Those of the source are more varied and sharper than generated ones, which is what a translator will meet.
         """
         num_inputs = max(1, round(UNPAIRED_SHARE * self.config.batch_size))
         counts = num_inputs, num_inputs + self.config.batch_size
         device, size = self._perceptual.heads[0].device, self.translator.card.img_resolution
-        if self._real is None:
+        if self._real is None or self.step < DISCRIMINATOR_START * self.num_steps:
             return torch.empty(0, 3, size, size, device=device), torch.empty(0, 3, size, size, device=device)
         batches = []
         for dataset, count in zip(self._real, counts, strict=True):
@@ -245,5 +248,5 @@ def _descend(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
 
 def _rate_scale(step: int, num_steps: int) -> float:
     """Return the factor on the learning rate at each step."""
-    warmup = max(1, round(WARMUP * num_steps))
-    return min((step + 1) / warmup, 0.5 * (1 + math.cos(math.pi * step / num_steps)))
+    warmup, decay = max(1, round(WARMUP * num_steps)), (step / num_steps - DECAY_START) / (1 - DECAY_START)
+    return min((step + 1) / warmup, 0.5 * (1 + math.cos(math.pi * max(0, decay))))
