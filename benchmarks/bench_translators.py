@@ -49,7 +49,7 @@ from ui2i.settings import InversionConfig, TranslatorConfig
 SEED = 901  # of the people, whom no dataset of the project has
 SEARCH = "in_domain, 50 steps"
 BATCH = 16
-NUM_SHOWN = 12
+NUM_SHOWN = 8
 NUM_TARGETS = 500  # of the domain's images, for the score of chance
 REGRESSOR = RegressorConfig(num_drawings=2000, num_held_out=300, num_epochs=8)  # reads attributes
 TIMED_RUNS = 50
