@@ -12,9 +12,10 @@ from tiny_models import random_generator
 from ui2i.datasets.prepared import PreparedDataset
 from ui2i.distillation.card import TranslatorCard
 from ui2i.distillation.evaluation import evaluate_translator
+from ui2i.distillation.losses import edge_difference
 from ui2i.distillation.network import Translator, fold_factor, level_widths
 from ui2i.distillation.pairs import PairMaker, Pairs
-from ui2i.distillation.training import train_translator
+from ui2i.distillation.training import Domains, train_translator
 from ui2i.distillation.translator_file import load_translator, save_translator
 from ui2i.distillation.warping import draw_warps
 from ui2i.errors import CheckpointError, ConfigError, DataError, TrainingError
@@ -30,6 +31,7 @@ CONFIG = TranslatorConfig(
     snapshot_kimg=0.04,
     num_held_out=6,
     width=3,
+    edge_weight=0.2,
 )
 CARD = TranslatorCard(
     source="face", domain="cartoon", variant="FC-FT", source_hash="a" * 64, target_hash="b" * 64, img_resolution=32
@@ -61,8 +63,8 @@ def pairs(family: tuple[Generator, Generator], tmp_path_factory: pytest.TempPath
 
 
 @pytest.fixture(scope="module")
-def real(tiny_prepared: Path) -> PreparedDataset:
-    return PreparedDataset(tiny_prepared)
+def real(tiny_prepared: Path) -> Domains:
+    return PreparedDataset(tiny_prepared), PreparedDataset(tiny_prepared, "test")
 
 
 def train(pairs: tuple[Pairs, Pairs], real: Any, perceptual: Perceptual, **settings: Any) -> Any:
@@ -83,7 +85,7 @@ def test_the_network_has_the_stated_size_and_begins_as_the_identity() -> None:
     with pytest.raises(DataError, match="images are 64 x 72 px, expected multiples of 16 px, best 64; resize"):
         translator(torch.zeros(1, 3, 72, 64))
     assert [fold_factor(size) for size in (32, 64, 128, 256, 512)] == [2, 2, 2, 4, 8]
-    assert level_widths(TranslatorConfig(), 256) == (48, 96, 128, 192)
+    assert level_widths(TranslatorConfig(), 256) == (32, 64, 88, 128)
 
 
 def test_an_image_does_not_depend_on_its_neighbours() -> None:
@@ -143,8 +145,17 @@ def test_warps_leave_a_share_alone_and_mirror_the_others() -> None:
     assert torch.equal(still, torch.eye(2, 3).repeat(8, 1, 1))
 
 
+def test_edges_see_a_texture_and_no_shift_of_brightness() -> None:
+    targets = torch.zeros(1, 3, 8, 8)
+    texture = targets.clone()
+    texture[..., ::2] = 0.5  # columns
+    assert edge_difference(targets + 0.5, targets) == 0
+    assert edge_difference(texture, targets) == pytest.approx(0.5)
+    assert edge_difference(texture.mT, targets) == pytest.approx(0.5)
+
+
 @pytest.fixture(scope="module")
-def trained(pairs: tuple[Pairs, Pairs], real: PreparedDataset, perceptual: Perceptual) -> Any:
+def trained(pairs: tuple[Pairs, Pairs], real: Domains, perceptual: Perceptual) -> Any:
     return train(pairs, real, perceptual)
 
 
@@ -162,7 +173,7 @@ def test_it_learns_what_the_models_do(trained: Any, pairs: tuple[Pairs, Pairs], 
 @pytest.mark.parametrize("adversarial_weight", [0.0, 0.1])
 def test_a_stopped_training_goes_on_as_if_it_had_not_been(
     pairs: tuple[Pairs, Pairs],
-    real: PreparedDataset,
+    real: Domains,
     perceptual: Perceptual,
     tmp_path: Path,
     adversarial_weight: float,
@@ -191,7 +202,7 @@ def test_a_stopped_training_goes_on_as_if_it_had_not_been(
 
 
 def test_the_adversarial_loss_changes_the_translator(
-    pairs: tuple[Pairs, Pairs], real: PreparedDataset, perceptual: Perceptual
+    pairs: tuple[Pairs, Pairs], real: Domains, perceptual: Perceptual
 ) -> None:
     random_state = torch.get_rng_state()
     plain, sharp = (train(pairs, real, perceptual, total_kimg=0.032, adversarial_weight=w) for w in (0.0, 0.1))

@@ -235,6 +235,8 @@ def test_the_onnx_file_says_what_it_is_and_translates_alike(made: Project, expor
     notes = {entry.key: entry.value for entry in model.metadata_props}
     assert notes["license"] == "CC0-1.0"
     assert json.loads(notes["ui2i.card"])["img_resolution"] == 32
+    weights = [tensor for tensor in model.graph.initializer if np.prod(tensor.dims) > 64]
+    assert {tensor.data_type for tensor in weights} == {onnx.TensorProto.FLOAT16}, "half the size"
     opened = OnnxTranslator(exported)
     assert opened.card == load_translator(made.translator("cartoon")).card
     images = PreparedDataset(made.prepared("face"), None).images(slice(7))

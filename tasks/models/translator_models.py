@@ -55,10 +55,11 @@ def describe_distillation(project: Project, params: Params, domain: str, setting
 
     device = default_device()
     source, target = imitated_models(project, params, domain, settings.variant, device=device)
+    domains = [PreparedDataset(project.prepared(name), verify=False) for name in (source.domain, domain)]
     plan = plan_distillation(
         source.generator,
         target.generator,
-        PreparedDataset(project.prepared(domain), verify=False) if settings.adversarial_weight else None,
+        (domains[0], domains[1]) if settings.adversarial_weight else None,
         load_perceptual(params.perceptual, device),
         settings.training,
         card_of(project, source, target, settings.variant),

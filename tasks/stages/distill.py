@@ -47,7 +47,7 @@ def work(job: Job) -> None:
     trained = train_translator(
         maker.cached(run / "pairs", part_of(job.progress, 0, 2, "")),
         maker.held_out(),
-        PreparedDataset(project.prepared(job.name)),
+        (PreparedDataset(project.prepared(card.source)), PreparedDataset(project.prepared(job.name))),
         load_perceptual(job.params.perceptual, device),
         config,
         card,

@@ -17,7 +17,7 @@ from ui2i.distillation.card import TranslatorCard
 from ui2i.errors import DataError
 from ui2i.settings import TranslatorConfig
 
-WIDTH, WIDE = 24, 48  # of the finest level, where 2 and where more pixels a side are folded
+WIDTH, WIDE = 24, 32  # of the finest level, where 2 and where more pixels a side are folded
 MAX_FOLDED_RESOLUTION = 64  # pixels, of the finest level from 128 px on
 
 
@@ -94,9 +94,9 @@ def fold_factor(img_resolution: int) -> int:
 
 
 def level_widths(config: TranslatorConfig, img_resolution: int) -> tuple[int, ...]:
-    """Return the widths of the levels, the finest first: 24, 48, 64, 96 or a multiple."""
+    """Return the widths of the levels, the finest first: 24, 48, 64, 96 or about a multiple."""
     width = config.width or (WIDTH if fold_factor(img_resolution) == 2 else WIDE)
-    return width, 2 * width, 8 * width // 3, 4 * width
+    return width, 2 * width, 8 * round(width / 3), 4 * width
 
 
 def _zero_conv(in_channels: int, out_channels: int) -> nn.Conv2d:

@@ -3,22 +3,21 @@
 import dataclasses
 import time
 
-from ui2i.datasets.prepared import PreparedDataset
 from ui2i.distillation.card import TranslatorCard
 from ui2i.distillation.pairs import PairMaker
-from ui2i.distillation.training import TranslatorTrainer
+from ui2i.distillation.training import Domains, TranslatorTrainer
 from ui2i.networks.generator import Generator
 from ui2i.perceptual import Perceptual
 from ui2i.settings import TranslatorConfig
 from ui2i.training.watching import duration
 
-TRIED_PAIRS, TRIED_STEPS = 32, 2
+TRIED_PAIRS, TRIED_STEPS = 32, 4
 
 
 def plan_distillation(
     source: Generator,
     target: Generator,
-    real: PreparedDataset | None,
+    real: Domains | None,
     perceptual: Perceptual,
     config: TranslatorConfig,
     card: TranslatorCard,
@@ -36,7 +35,8 @@ def plan_distillation(
     trainer = TranslatorTrainer(pairs, real, perceptual, config, card)
     trainer.advance()  # to warm up
     start = time.perf_counter()
-    for _ in range(TRIED_STEPS):
+    for step in range(TRIED_STEPS):
+        trainer.step = step % 2 * (trainer.num_steps // 2)  # without the discriminator, and with it
         trainer.advance()
     step_seconds = (time.perf_counter() - start) / TRIED_STEPS
     making, training = config.num_pairs * pair_seconds, trainer.num_steps * step_seconds
@@ -45,7 +45,7 @@ def plan_distillation(
     lines = {
         "pairs": f"{config.num_pairs:,} of {card.img_resolution} px, {num_bytes / 1e6:,.0f} MB, kept for later runs",
         "training": f"{config.total_kimg:g} thousand pairs in {trainer.num_steps:,} steps of {config.batch_size}",
-        "parameters": f"{num_parameters:,}, a file of {4e-6 * num_parameters:.1f} MB",
+        "parameters": f"{num_parameters:,}, a file of {2e-6 * num_parameters:.1f} MB",
         "time": f"{duration(making + training)}, of which {duration(making)} for the pairs, as tried just now",
     }
     return "\n".join(f"{name:<11} {line}" for name, line in lines.items())

@@ -11,14 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from ui2i.augmentation.warp import warp
 from ui2i.datasets.prepared import BatchSampler, PreparedDataset
 from ui2i.distillation.card import TranslatorCard
 from ui2i.distillation.evaluation import evaluate_translator
-from ui2i.distillation.losses import PatchDiscriminator, pair_losses
+from ui2i.distillation.losses import PatchDiscriminator, crop_place, pair_losses
 from ui2i.distillation.network import Translator
 from ui2i.distillation.pairs import Pairs
 from ui2i.distillation.warping import draw_warps
@@ -30,12 +29,17 @@ from ui2i.perceptual import Perceptual
 from ui2i.progress import Progress, no_progress
 from ui2i.settings import TranslatorConfig, to_mapping
 
-WARMUP = 0.05  # share of the steps in which the rate rises; after it half a cosine falls
-ADVERSARIAL_START = 0.2  # share of the steps before the discriminator's opinion counts
-DISCRIMINATOR_RATE = 0.5  # of the translator's learning rate
+WARMUP = 0.05  # share of the steps in which the rate rises
+DECAY_START = 0.5  # from this share of the steps on, the rate falls as half a cosine
+DISCRIMINATOR_START = 0.4  # share of the steps before the discriminator learns
+ADVERSARIAL_START = 0.5  # and before its opinion counts
+DISCRIMINATOR_RATE = 1.0  # of the translator's learning rate
+UNPAIRED_SHARE = 0.5  # images of the source in a batch, as a share of the pairs; only the discriminator judges them
 MAX_EMA_DECAY = 0.995
 WITHOUT_EFFECT = ("snapshot_kimg", "num_held_out")
 """Settings that do not change what a step computes."""
+
+Domains = tuple[PreparedDataset, PreparedDataset]  # images of the source and of the target, which make no pairs
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,7 +53,7 @@ class TrainedTranslator:
 def train_translator(
     pairs: Pairs,
     held_out: Pairs,
-    real: PreparedDataset | None,
+    real: Domains | None,
     perceptual: Perceptual,
     config: TranslatorConfig,
     card: TranslatorCard,
@@ -61,7 +65,7 @@ def train_translator(
 
     Args:
         held_out: further pairs, on which it is evaluated.
-        real: the domain's images, which an adversarial loss needs.
+        real: images of the source and of the target, which an adversarial loss needs.
         state_path: where the state of an unfinished training is kept; None: nowhere.
         progress: counts pairs.
 
@@ -79,7 +83,7 @@ def train_translator(
             trainer.note_down()
             if state_path is not None:
                 write_state(state_path, trainer.state())
-    translator = trainer.averaged.eval().requires_grad_(False)
+    translator = _rounded(trainer.averaged).eval().requires_grad_(False)
     measures = evaluate_translator(translator, held_out, perceptual)
     translator.card = dataclasses.replace(card, held_out=measures)
     return TrainedTranslator(translator, trainer.log)
@@ -91,7 +95,7 @@ class TranslatorTrainer:
     def __init__(
         self,
         pairs: Pairs,
-        real: PreparedDataset | None,
+        real: Domains | None,
         perceptual: Perceptual,
         config: TranslatorConfig,
         card: TranslatorCard,
@@ -125,19 +129,23 @@ class TranslatorTrainer:
 
     def advance(self) -> None:
         """Take one step."""
-        config = self.config
-        inputs, targets, real = self._batch()
-        outputs = self.translator(inputs)
-        losses = pair_losses(outputs, targets, self._perceptual, config)
-        weights = {"l1": config.l1_weight, "lpips": config.perceptual_weight, "adversarial": config.adversarial_weight}
-        if real is not None and self.step >= ADVERSARIAL_START * self.num_steps:
-            losses["adversarial"] = generator_loss(self.discriminator(outputs))
+        config, random = self.config, torch.Generator().manual_seed((self.config.seed << 20) + self.step)
+        inputs, targets = self._paired(random)
+        unpaired, real = self._unpaired(random)
+        shown = torch.cat([inputs, unpaired]).contiguous(memory_format=torch.channels_last)
+        outputs = self.translator(shown)
+        losses = pair_losses(outputs[: len(targets)], targets, self._perceptual, config)
+        weights = {"l1": config.l1_weight, "edge": config.edge_weight, "lpips": config.perceptual_weight}
+        weights |= {"adversarial": config.adversarial_weight}
+        place = crop_place(outputs.shape[-1], random)
+        if len(real) and self.step >= ADVERSARIAL_START * self.num_steps:
+            losses["adversarial"] = generator_loss(self.discriminator(outputs[place]))
         loss = torch.stack([weights[name] * value for name, value in losses.items()]).sum()
         for group in self._optimizer.param_groups:
             group["lr"] = config.learning_rate * _rate_scale(self.step, self.num_steps)
         _descend(self._optimizer, loss)
-        if real is not None:
-            logits = self.discriminator(real), self.discriminator(outputs.detach())
+        if len(real):
+            logits = self.discriminator(real[place]), self.discriminator(outputs[place].detach())
             losses["discriminator"] = discriminator_loss(*logits)
             _descend(self._critic, losses["discriminator"])
         self._average()
@@ -180,22 +188,30 @@ class TranslatorTrainer:
             "critic": self._critic,
         }
 
-    def _batch(self) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Return the step's inputs, targets and images of the domain; each pair is warped as one."""
-        config, device = self.config, self._perceptual.heads[0].device
-        random = torch.Generator().manual_seed((config.seed << 20) + self.step)
+    def _paired(self, random: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Return the step's inputs and targets; each pair is warped as one."""
+        device = self._perceptual.heads[0].device
         pairs = torch.cat(self._pairs.batch(self._sampler.indices(self.step)), dim=1).to(device)
-        pairs = warp(pairs, draw_warps(len(pairs), config, random).to(device))
+        pairs = warp(pairs, draw_warps(len(pairs), self.config, random).to(device))
         inputs, targets = (each.contiguous(memory_format=torch.channels_last) for each in pairs.chunk(2, dim=1))
-        return inputs, targets, self._real_batch(random)
+        return inputs, targets
 
-    def _real_batch(self, random: torch.Generator) -> Float[Tensor, "n 3 r r"] | None:
-        """Return images of the domain, warped as pairs are, so that nothing tells them apart by their edges."""
-        if self._real is None:
-            return None
-        chosen = torch.randint(len(self._real), (self.config.batch_size,), generator=random).numpy()
-        images = to_tensor(self._real.images(chosen), self._perceptual.heads[0].device)
-        return warp(images, draw_warps(len(images), self.config, random).to(images.device))
+    def _unpaired(self, random: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Return images of the source and of the target, warped as pairs are; none before they count.
+
+        Those of the source are more varied and sharper than generated ones, which is what a translator will meet.
+        """
+        num_inputs = max(1, round(UNPAIRED_SHARE * self.config.batch_size))
+        counts = num_inputs, num_inputs + self.config.batch_size
+        device, size = self._perceptual.heads[0].device, self.translator.card.img_resolution
+        if self._real is None or self.step < DISCRIMINATOR_START * self.num_steps:
+            return torch.empty(0, 3, size, size, device=device), torch.empty(0, 3, size, size, device=device)
+        batches = []
+        for dataset, count in zip(self._real, counts, strict=True):
+            chosen = torch.randint(len(dataset), (count,), generator=random).numpy()
+            images = to_tensor(dataset.images(chosen)).to(device)
+            batches.append(warp(images, draw_warps(count, self.config, random).to(device)))
+        return batches[0], batches[1]
 
     @torch.no_grad()
     def _average(self) -> None:
@@ -205,13 +221,19 @@ class TranslatorTrainer:
             averaged.lerp_(trained, 1 - decay)
 
 
-def _settings(
-    pairs: Pairs, real: PreparedDataset | None, perceptual: Perceptual, config: TranslatorConfig
-) -> dict[str, Any]:
+@torch.no_grad()
+def _rounded(translator: Translator) -> Translator:
+    """Return a translator with the weights that its file will hold, so that what is measured is what is kept."""
+    for parameter in translator.parameters():
+        parameter.copy_(parameter.half())
+    return translator
+
+
+def _settings(pairs: Pairs, real: Domains | None, perceptual: Perceptual, config: TranslatorConfig) -> dict[str, Any]:
     """Return what a state must agree with to be taken up."""
     values = {name: value for name, value in to_mapping(config).items() if name not in WITHOUT_EFFECT}
     values |= {"precision": None, "pairs": pairs.identity, "backbone_hash": perceptual.weights_hash}
-    return values | {"dataset_hash": None if real is None else real.hash}
+    return values | {"dataset_hashes": None if real is None else [images.hash for images in real]}
 
 
 def _adam(network: torch.nn.Module, rate: float, *, beta1: float) -> torch.optim.Adam:
@@ -226,5 +248,5 @@ def _descend(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
 
 def _rate_scale(step: int, num_steps: int) -> float:
     """Return the factor on the learning rate at each step."""
-    warmup = max(1, round(WARMUP * num_steps))
-    return min((step + 1) / warmup, 0.5 * (1 + math.cos(math.pi * step / num_steps)))
+    warmup, decay = max(1, round(WARMUP * num_steps)), (step / num_steps - DECAY_START) / (1 - DECAY_START)
+    return min((step + 1) / warmup, 0.5 * (1 + math.cos(math.pi * max(0, decay))))

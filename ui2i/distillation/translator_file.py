@@ -21,15 +21,15 @@ KIND = "translator"
 
 
 def save_translator(path: Path, translator: Translator) -> None:
-    """Write a trained translator atomically; an interrupted call leaves the old file, or none.
+    """Write a trained translator atomically, in float16; an interrupted call leaves the old file, or none.
 
     Raises:
-        CheckpointError: a weight is not finite.
+        CheckpointError: a weight is not finite, or beyond float16.
     """
     card = dataclasses.replace(translator.card, provenance=provenance())
     header = {"format_version": FORMAT_VERSION, "kind": KIND}
     header |= {"config": to_mapping(translator.config), "card": to_mapping(card)}
-    write_tensors(path, stored_tensors(translator), header)
+    write_tensors(path, stored_tensors(translator, half=True), header)
 
 
 def load_translator(path: Path, *, device: torch.device | str = "cpu") -> Translator:
