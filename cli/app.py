@@ -119,6 +119,7 @@ _Kimg = Annotated[
 _FollowLinks = Annotated[
     bool, typer.Option("--follow-links", help="Also copy files outside PATH that a link or list points to.")
 ]
+_Framing = Annotated[str | None, typer.Option(metavar="FRAMING", help="center, fit or face. Default: ingest.framing.")]
 _DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Print the images, steps, parameters, time and memory; change nothing.")
 ]
@@ -147,6 +148,7 @@ def pretrain(
     name: _Name,
     images: _Images,
     kimg: _Kimg = None,
+    framing: _Framing = None,
     replace: _Replace = False,
     follow_links: _FollowLinks = False,
     dry_run: _DryRun = False,
@@ -156,10 +158,11 @@ def pretrain(
     from flows.registration import add_base, plan_base
 
     project = context.obj.project
+    settings: dict[str, Any] = {"overrides": _overrides(kimg), "framing": framing, "follow_links": follow_links}
     if dry_run:
-        print(plan_base(project, name, images, overrides=_overrides(kimg), follow_links=follow_links))
+        print(plan_base(project, name, images, **settings))
         return
-    _tell(add_base(project, name, images, overrides=_overrides(kimg), replace=replace, follow_links=follow_links))
+    _tell(add_base(project, name, images, replace=replace, **settings))
     with _session(context.obj, project):
         from flows import pipeline
 
@@ -172,7 +175,7 @@ def pretrain(
     epilog=_examples(
         "ui2i new-domain anime --images ~/anime.zip --base selfie",
         "ui2i new-domain anime --images ~/anime --base selfie --mode FC-FT --mode FT --kimg 24",
-        "ui2i new-domain anime --images ~/anime --base selfie --dry-run",
+        "ui2i new-domain anime --images ~/anime --base selfie --framing face --dry-run",
     )
 )
 def new_domain(
@@ -190,6 +193,7 @@ def new_domain(
         ),
     ] = None,
     kimg: _Kimg = None,
+    framing: _Framing = None,
     replace: _Replace = False,
     follow_links: _FollowLinks = False,
     dry_run: _DryRun = False,
@@ -203,7 +207,7 @@ def new_domain(
 
     project = context.obj.project
     settings: dict[str, Any] = {"modes": mode or DEFAULT_MODES, "overrides": _overrides(kimg)}
-    settings["follow_links"] = follow_links
+    settings |= {"framing": framing, "follow_links": follow_links}
     if dry_run:
         print(plan_domain(project, name, base, images, **settings))
         return

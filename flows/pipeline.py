@@ -13,6 +13,7 @@ import contextlib
 import functools
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from prefect import flow
 from prefect.logging import get_run_logger
@@ -35,6 +36,7 @@ from tasks.running.dvc_stage import StageOutcome
 from tasks.running.dvc_stages import base_stages, domain_stages, stages_of
 from tasks.running.dvc_status import leading_up_to_date
 from ui2i.errors import UI2IError
+from ui2i.settings import Framing
 
 
 class ReEvaluationFailed(UI2IError):  # noqa: N818  # it says what happened, as the flow's state does
@@ -46,6 +48,7 @@ def pretrain(
     name: Name,
     images: str | None = None,
     overrides: Overrides | None = None,
+    framing: Framing | None = None,
     replace: bool = False,
     follow_links: bool = False,
     project: str | None = None,
@@ -55,6 +58,7 @@ def pretrain(
     Args:
         images: folder or .zip of its images; None: the base is registered already.
         overrides: settings of its training that differ from the section `pretrain`.
+        framing: of its images; None: as the section `ingest` says.
         replace: replace existing images and settings of this name.
         follow_links: also copy images outside `images` that a link or list points to.
     """
@@ -63,7 +67,8 @@ def pretrain(
     tag_this_run("pretrain", name)
     with making(found, name):
         if images is not None:
-            _tell(add_base(found, name, images, overrides=overrides, replace=replace, follow_links=follow_links))
+            given: dict[str, Any] = {"framing": framing, "replace": replace, "follow_links": follow_links}
+            _tell(add_base(found, name, images, overrides=overrides, **given))
         stages = base_stages(found, name)
         outcomes = _run_stages(found, stages)
         show_revision(found, name, stages)
@@ -77,6 +82,7 @@ def new_domain(
     images: str | None = None,
     modes: list[Mode] | None = None,
     overrides: Overrides | None = None,
+    framing: Framing | None = None,
     replace: bool = False,
     follow_links: bool = False,
     project: str | None = None,
@@ -88,6 +94,7 @@ def new_domain(
         images: folder or .zip of the domain's images; None: its dataset is registered already.
         modes: how to fine-tune, by default FC-FT; variants are made from the first.
         overrides: settings of the fine-tuning that differ from the section `finetune`.
+        framing: of its images; None: as the section `ingest` says.
         replace: replace existing images and settings of this name.
         follow_links: also copy images outside `images` that a link or list points to.
     """
@@ -96,9 +103,9 @@ def new_domain(
     tag_this_run("new-domain", name)
     with making(found, name):
         if base is not None:
+            given: dict[str, Any] = {"framing": framing, "replace": replace, "follow_links": follow_links}
             chosen = modes or DEFAULT_MODES
-            options = {"replace": replace, "follow_links": follow_links}
-            _tell(add_domain(found, name, base, images, modes=chosen, overrides=overrides, **options))
+            _tell(add_domain(found, name, base, images, modes=chosen, overrides=overrides, **given))
         stages = domain_stages(found, name)
         outcomes = _run_stages(found, stages)
         show_results(found, name, stages)

@@ -13,6 +13,7 @@ from tasks.requests.raw_images import add_raw, count_images, not_copied, sample_
 
 if TYPE_CHECKING:
     from tasks.models.training_plan import RawImages
+    from ui2i.settings import Framing
 
 DEFAULT_MODES = ("FC-FT",)
 
@@ -23,6 +24,7 @@ def add_base(
     images: Path | str,
     *,
     overrides: Mapping[str, Any] | None = None,
+    framing: "Framing | None" = None,
     replace: bool = False,
     follow_links: bool = False,
 ) -> str | None:
@@ -31,6 +33,7 @@ def add_base(
     Args:
         images: folder or .zip, anywhere.
         overrides: of the section `pretrain`, for this base.
+        framing: center, fit or face; None: as the section `ingest` says.
         replace: replace existing images and settings of this name.
         follow_links: also copy images outside `images` that a link or list points to.
 
@@ -40,10 +43,10 @@ def add_base(
     Raises:
         UI2IError: the name is not valid or taken, or there are no images.
     """
-    load_params(project)
+    _check_framing(project, load_params(project), framing)
     check_name(name, where="the base")
     raw = add_raw(project, name, images, replace=replace, follow_links=follow_links)
-    register_base(project, name, raw, overrides=overrides, replace=replace)
+    register_base(project, name, raw, overrides=overrides, framing=framing, replace=replace)
     return not_copied(raw)
 
 
@@ -55,6 +58,7 @@ def add_domain(
     *,
     modes: Sequence[str] = DEFAULT_MODES,
     overrides: Mapping[str, Any] | None = None,
+    framing: "Framing | None" = None,
     replace: bool = False,
     follow_links: bool = False,
 ) -> str | None:
@@ -63,6 +67,7 @@ def add_domain(
     Args:
         images: folder or .zip, anywhere; None: the dataset of this name is registered.
         overrides: of the section `finetune`, for this domain.
+        framing: center, fit or face; None: as the section `ingest` says.
         replace: replace existing images and settings of this name.
         follow_links: also copy images outside `images` that a link or list points to.
 
@@ -72,11 +77,11 @@ def add_domain(
     Raises:
         UI2IError: a name is not valid or taken, there is no such base or mode, or there are no images.
     """
-    _check_domain(project, name, base, modes)  # before any image is copied
+    _check_domain(project, name, base, modes, framing)  # before any image is copied
     raw = None
     if images is not None:
         raw = add_raw(project, name, images, replace=replace, follow_links=follow_links)
-    register_domain(project, name, base, raw, modes=modes, overrides=overrides, replace=replace)
+    register_domain(project, name, base, raw, modes=modes, overrides=overrides, framing=framing, replace=replace)
     return None if raw is None else not_copied(raw)
 
 
@@ -86,6 +91,7 @@ def plan_base(
     images: Path | str,
     *,
     overrides: Mapping[str, Any] | None = None,
+    framing: "Framing | None" = None,
     follow_links: bool = False,
 ) -> str:
     """Return the plan and the cost of training a base on these images; nothing is registered.
@@ -96,6 +102,7 @@ def plan_base(
     from tasks.models.training_plan import describe_plan
 
     params = load_params(project)
+    _check_framing(project, params, framing)
     check_name(name, where="the base")
     planned = dataclasses.replace(params, bases={**params.bases, name: Base(pretrain=overrides or {})})
     raw = _look_at(planned, images, follow_links=follow_links)
@@ -110,6 +117,7 @@ def plan_domain(
     *,
     modes: Sequence[str] = DEFAULT_MODES,
     overrides: Mapping[str, Any] | None = None,
+    framing: "Framing | None" = None,
     follow_links: bool = False,
 ) -> str:
     """Return the plan and the cost of fine-tuning `base` to these images; nothing is registered.
@@ -119,21 +127,30 @@ def plan_domain(
     """
     from tasks.models.training_plan import describe_plan
 
-    params = _check_domain(project, name, base, modes)
+    params = _check_domain(project, name, base, modes, framing)
     domain = Domain(base=base, modes=tuple(check_mode(mode, where=name) for mode in modes), finetune=overrides or {})
     planned = dataclasses.replace(params, domains={**params.domains, name: domain})
     raw = _look_at(planned, images, follow_links=follow_links)
     return describe_plan(project, planned, name, raw=raw)
 
 
-def _check_domain(project: Project, name: str, base: str, modes: Sequence[str]) -> Params:
+def _check_domain(project: Project, name: str, base: str, modes: Sequence[str], framing: str | None) -> Params:
     """Refuse what can be refused before anything is done."""
     params = load_params(project)
+    _check_framing(project, params, framing)
     check_name(name, where="the domain")
     find_entry({**params.bases, **params.imported}, base, "bases or imported")
     for mode in modes:
         check_mode(mode, where="the domain")
     return params
+
+
+def _check_framing(project: Project, params: Params, framing: str | None) -> None:
+    """Refuse a framing that is none, or whose faces nothing can find."""
+    from tasks.models.framing import choose_framer
+
+    if framing is not None:
+        choose_framer(project, params, {}, framing)
 
 
 def _look_at(params: Params, images: Path | str, *, follow_links: bool) -> "RawImages":

@@ -2,12 +2,22 @@
 
 import importlib.util
 import math
+from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 from skimage import data
+from tiny_project import make_project, set_param
 
+from flows.registration import add_domain
+from tasks.models.framing import framing_of
+from tasks.project.params import load_params
+from tasks.running import stage_cli
+from tasks.stages import ingest
+from ui2i.datasets.manifest import read_manifest
+from ui2i.datasets.prepared import PreparedDataset
 from ui2i.errors import DataError
 from ui2i.images import face_mesh
 from ui2i.images.alignment import Landmarks, Square
@@ -82,6 +92,34 @@ def test_of_several_faces_the_largest_comes_first(astronaut: Image.Image, detect
 def test_images_without_a_face(detector: MeshDetector, name: str) -> None:
     with pytest.raises(ImageError, match=r"a\.png has no face"):
         Framer(framing="face", detector=detector).squares(Image.fromarray(getattr(data, name)()), "a.png", 64)
+
+
+def test_a_domain_of_faces(astronaut: Image.Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One face, the larger of two, a turned one; an image without any is rejected, other datasets stay as they are."""
+    project = make_project(tmp_path / "project")
+    set_param(project, "ingest", {"img_resolution": 32, "max_reject_share": 0.3, "near_duplicate_bits": None})
+    face, folder = astronaut.crop((100, 0, 360, 260)), tmp_path / "people"
+    folder.mkdir()
+    two = Image.new("RGB", (520, 260), "grey")
+    two.paste(face.resize((180, 180)), (20, 40))
+    two.paste(face, (260, 0))
+    images = {"one": face, "two": two, "turned": face.rotate(30), "none": Image.fromarray(data.coffee())}
+    for name, image in images.items():
+        image.save(folder / f"{name}.png")
+    add_domain(project, "people", "face", folder, framing="face")
+    assert load_params(project).datasets["people"].framing == "face"
+    monkeypatch.chdir(project.root)
+    assert stage_cli.main(ingest.STAGE, ["--dataset", "people", "--project", str(project.root)]) == 0
+    prepared = project.prepared("people")
+    assert read_manifest(prepared).settings["framing"] == framing_of(project, "people")["framing"] == "face"
+    assert sorted(PreparedDataset(prepared, None).columns("source_path")["source_path"].to_pylist()) == [
+        "one.png",
+        "turned.png",
+        "two.png",
+    ]
+    rejects = pq.read_table(prepared / "rejects.parquet").to_pylist()
+    assert [(row["path"], row["reason"]) for row in rejects] == [("none.png", "no_face")]
+    assert load_params(project).datasets["cartoon"].framing is None
 
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 400), (400, 3)])

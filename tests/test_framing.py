@@ -11,6 +11,7 @@ from test_alignment import UPRIGHT, moved, table_rows, write_csv
 from tiny_models import random_generator
 from tiny_project import make_project, set_param, write_images
 
+from flows.registration import add_domain, plan_domain
 from tasks.models.framing import choose_framer, framing_of
 from tasks.project.params import load_params
 from tasks.project.paths import Project
@@ -21,7 +22,7 @@ from ui2i.checkpoints import ModelCard, save_generator
 from ui2i.datasets.ingest import ingest
 from ui2i.datasets.manifest import read_manifest
 from ui2i.datasets.prepared import PreparedDataset
-from ui2i.errors import ConfigError, DataError
+from ui2i.errors import ConfigError, DataError, UI2IError
 from ui2i.images import face_mesh, save_png, to_uint8
 from ui2i.images.face_mesh import INSTALL
 from ui2i.images.framing import CENTERED, RECORDED, framer_of, recorded_framing
@@ -215,3 +216,15 @@ def test_evaluations_are_framed_as_the_base(
     without_models(monkeypatch)
     with pytest.raises(DataError, match="nothing that finds faces is installed"):
         evaluate_folder(project, tmp_path / "face", "cartoon", name="x", inputs=folder)
+
+
+@pytest.mark.parametrize(("framing", "message"), [("face", "nothing that finds faces"), ("f", "the framing is 'f'")])
+def test_a_framing_that_cannot_be_had_is_refused_before_images_are_copied(
+    project: Project, folder: Path, framing: Any, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without_models(monkeypatch)
+    before = project.params_path.read_text()
+    for register in (add_domain, plan_domain):
+        with pytest.raises(UI2IError, match=message):
+            register(project, "people", "face", folder, framing=framing)
+    assert not project.raw("people").exists() and project.params_path.read_text() == before

@@ -158,6 +158,8 @@ COLUMNS: Mapping[str, Meaning] = {
     "evaluation/dataset_hash": ("hash of the target images; null: not known", ""),
     "checkpoint_hash": ("SHA-256 of the target generator's checkpoint; null: files", ""),
     "base_hash": ("SHA-256 of the base generator's checkpoint; null: not known", ""),
+    "translator_hash": ("SHA-256 of the translator's file", ""),
+    "engine": ("what ran the translator: torch or onnxruntime", ""),
     "encoder_hash": ("SHA-256 of the encoder; null: none was needed", ""),
     "outputs_hash": ("hash of the evaluated images", ""),
     "commit": ("commit of the code", ""),

@@ -24,6 +24,7 @@ from ui2i.settings import (
     DistanceConfig,
     EncoderConfig,
     Expected,
+    Framing,
     IngestConfig,
     InversionConfig,
     Mode,
@@ -61,6 +62,7 @@ class Dataset:
     """Where raw images lie (`datasets.<name>`)."""
 
     images: InnerPath  # folder, archive, table or list, relative to the project
+    framing: Framing | None = None  # center, fit or face; None: as the section ingest says
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,8 +138,7 @@ class Evaluation:
     num_images: Quartet = 2000  # outputs of each model
     truncation_psi: Truncation = 1.0  # of the inputs and the outputs
     seed: Seed = 0  # of the latents and the pairs
-    # Whose features the Frechet distance fd is on; efficientnet-lite0 was trained on ImageNet, and adds its standard
-    # error and the rows of the data and the input themselves.
+    # Whose features fd is on; efficientnet-lite0 adds its standard error and the rows of data and input themselves.
     frechet_network: Literal["backbone", "efficientnet-lite0"] = "backbone"
     inception_weights: str | None = None  # file for FID and KID, in the project; None: torch hub's, else no FID
 
@@ -206,9 +207,8 @@ def parse_params(text: str) -> Params:
     names = {key: _field_names(each) for key, each in {"": Params, **types}.items()}
     names[""].remove("experiments")
     known = [name for group in names.values() for name in group]
-    for name in values:
-        if name not in known:
-            raise ConfigError(f"{PARAMS_FILE} {unknown_name(name, known)}")
+    if unknown := [name for name in values if name not in known]:
+        raise ConfigError(f"{PARAMS_FILE} {unknown_name(unknown[0], known)}")
     given = {key: {name: values[name] for name in group if name in values} for key, group in names.items()}
     params = from_mapping(Params, given[""], source=PARAMS_FILE)
     made = {key: from_mapping(each, given[key], source=PARAMS_FILE) for key, each in types.items()}
@@ -336,9 +336,8 @@ def _contradictions(params: Params) -> Iterator[str]:
     for name, translator in params.translators.items():
         base = params.domains[name].base if name in params.domains else None
         if translator.base != base:
-            wanted = (
-                f"domains.{name}.base, {base}" if base else f"one of domains ({', '.join(params.domains) or 'none'})"
-            )
+            domains = ", ".join(params.domains) or "none"
+            wanted = f"domains.{name}.base, {base}" if base else f"one of domains ({domains})"
             where, came = (f"translators.{name}.base", translator.base) if base else ("translators", name)
             yield f"{where} names {came}, expected {wanted}; correct or remove it"
     most = params.ingest.img_resolution

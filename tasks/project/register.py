@@ -18,6 +18,7 @@ from tasks.project.params import Params, all_sections, find_entry, load_params, 
 from tasks.project.paths import PARAMS_FILE, Project
 from ui2i.errors import ConfigError
 from ui2i.files import write_text
+from ui2i.settings import Framing
 
 LOCK_SECONDS = 30
 
@@ -44,6 +45,7 @@ def register_base(
     images: Path | str | None = None,
     *,
     overrides: Mapping[str, Any] | None = None,
+    framing: Framing | None = None,
     replace: bool = False,
 ) -> Params:
     """Add `bases.<name>`, a model to train from scratch, and its dataset; otherwise as `register_dataset`.
@@ -51,9 +53,10 @@ def register_base(
     Args:
         images: None: `datasets.<name>` is there already.
         overrides: of the section `pretrain`, for this base.
+        framing: of the images; None: as the section `ingest` says.
     """
     entry = {"pretrain": dict(overrides)} if overrides else {}
-    return add_entries(project, name, {**_dataset_entry(project, images), "bases": entry}, replace=replace)
+    return add_entries(project, name, {**_dataset_entry(project, images, framing), "bases": entry}, replace=replace)
 
 
 def register_imported(
@@ -72,6 +75,7 @@ def register_domain(
     *,
     modes: Sequence[str] = ("FC-FT",),
     overrides: Mapping[str, Any] | None = None,
+    framing: Framing | None = None,
     replace: bool = False,
 ) -> Params:
     """Add `domains.<name>`, a model to fine-tune from `base`, and its dataset; otherwise as `register_dataset`.
@@ -79,11 +83,12 @@ def register_domain(
     Args:
         images: None: `datasets.<name>` is there already.
         overrides: of the section `finetune`, for this domain.
+        framing: of the images; None: as the section `ingest` says.
     """
     entry: dict[str, Any] = {"base": base, "modes": list(modes)}
     if overrides:
         entry["finetune"] = dict(overrides)
-    return add_entries(project, name, {**_dataset_entry(project, images), "domains": entry}, replace=replace)
+    return add_entries(project, name, {**_dataset_entry(project, images, framing), "domains": entry}, replace=replace)
 
 
 def register_encoder(project: Project, name: str, settings: Mapping[str, Any], *, replace: bool = False) -> Params:
@@ -97,8 +102,12 @@ def register_translator(project: Project, domain: str, settings: Mapping[str, An
     return add_entries(project, domain, {"translators": {"base": base, **settings}}, replace=replace)
 
 
-def _dataset_entry(project: Project, images: Path | str | None) -> dict[str, Any]:
-    return {} if images is None else {"datasets": {"images": _inside(project, images)}}
+def _dataset_entry(
+    project: Project, images: Path | str | None, framing: Framing | None = None
+) -> dict[str, dict[str, Any]]:
+    if images is None:
+        return {}
+    return {"datasets": {"images": _inside(project, images)} | ({} if framing is None else {"framing": framing})}
 
 
 def _inside(project: Project, path: Path | str) -> str:

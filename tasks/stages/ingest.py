@@ -1,5 +1,6 @@
 """Stage ingest@: a folder or zip of images -> data/prepared/<name>."""
 
+import dataclasses
 import sys
 
 from tasks.project.params import Params, find_entry
@@ -12,11 +13,11 @@ def work(job: Job) -> None:
     """Prepare `datasets.<name>`."""
     from ui2i.datasets.ingest import ingest
 
-    dataset = find_entry(job.params.datasets, job.name, "datasets")
+    dataset, config = find_entry(job.params.datasets, job.name, "datasets"), job.params.ingest
     ingest(
         job.project.root / dataset.images,
         job.project.prepared(job.name),
-        job.params.ingest,
+        config if dataset.framing is None else dataclasses.replace(config, framing=dataset.framing),
         name=job.name,
         progress=job.progress,
     )

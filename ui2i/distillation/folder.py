@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 from jaxtyping import UInt8
 
+from ui2i.columns import described
 from ui2i.contact_sheet import Row, contact_sheet
 from ui2i.datasets.manifest import REJECT_SCHEMA, REJECTS_NAME
 from ui2i.distillation.card import TranslatorCard
@@ -36,11 +37,11 @@ _AS_IN_TRANSLATIONS = (
     "index input_path input_sha256 input_width input_height framing output_file domain source_domain variant "
     "checkpoint_hash base_hash seconds_per_image commit"
 )
+_OWN = ("translator_hash", "engine")
 FAST_TRANSLATION_SCHEMA = pa.schema(
     [
         *(TRANSLATION_SCHEMA.field(name) for name in _AS_IN_TRANSLATIONS.split()),
-        pa.field("translator_hash", pa.string(), nullable=False),  # sha256 of its file
-        pa.field("engine", pa.string(), nullable=False),  # torch, onnxruntime
+        *described("fast-translation", (pa.field(name, pa.string(), nullable=False) for name in _OWN)),
     ],
     metadata={"table": "fast-translation", "schema_version": "1"},
 )
