@@ -21,7 +21,7 @@ def init(
         Path | None, typer.Argument(metavar="DIR", help="New or empty folder. Default: the current one.")
     ] = None,
     example: Annotated[
-        bool, typer.Option("--example", help="Include the demo's domains: faces to cartoons, cats to dogs.")
+        bool, typer.Option("--example", help="Include the demo's domains: avatars, and faces to cartoons.")
     ] = False,
 ) -> None:
     """Make a project: settings, stages, deployments, base models and a README."""

@@ -1,4 +1,4 @@
-"""The flow of `ui2i demo`: domains from synthetic images to translations, stages and domains side by side."""
+"""The flow of `ui2i demo`: domains from their images to translations, stages and domains side by side."""
 
 import contextlib
 

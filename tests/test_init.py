@@ -52,11 +52,9 @@ def test_the_example_is_what_the_repository_has(tmp_path, without_dvc):
     assert SHIPPED == REPOSITORY
     project = create_project(tmp_path / "new", example=True)
     made = files_below(project.root)
-    assert made == {*shipped_files(REPOSITORY), README} - {
-        "data/experiments/reproduction.yaml",
-        "data/experiments/reproduction-quick.yaml",
-    }
-    assert {"data/base/face/generator.safetensors", *FILES} <= made
+    of_experiments = ("data/experiments/", "data/base/cat/")
+    assert made == {README} | {name for name in shipped_files(REPOSITORY) if not name.startswith(of_experiments)}
+    assert {"data/base/avatar/generator.safetensors", *FILES} <= made
     for name in made - {README}:
         assert (project.root / name).read_bytes() == (REPOSITORY / name).read_bytes(), name
 
@@ -72,14 +70,14 @@ def test_without_the_example_only_its_domains_are_missing(tmp_path, without_dvc)
         section: {key: entry for key, entry in values.items() if key not in domains} if values else values
         for section, values in shipped.items()
     }
-    assert here["imported"].keys() == {"face", "cat"} <= here["datasets"].keys()
+    assert here["imported"].keys() == {"avatar", "face"} <= here["datasets"].keys()
 
 
 @pytest.mark.parametrize("every", [False, True])
 def test_the_example_can_be_added_later(tmp_path, without_dvc, every):
     project = create_project(tmp_path, example=False)
     names = add_example(project, every=every)
-    assert names == (["cartoon", "dog"] if every else ["cartoon"])
+    assert names == (["lorelei", "cartoon"] if every else ["lorelei"])
     sections, shipped = all_sections(load_params(project)), all_sections(parse_params(SHIPPED_PARAMS))
     for section in ("domains", "datasets", "synthetic", "truth"):
         for name in names:
@@ -91,14 +89,14 @@ def test_the_command_says_what_there_is_and_what_comes_next(ui2i, tmp_path):
     status, out, err = ui2i("init", "my faces")
     assert (status, err) == (0, "")
     lines = dict(line.split(maxsplit=1) for line in out.splitlines())
-    assert lines["bases"] == "face, cat"
+    assert lines["bases"] == "avatar, face"
     assert lines["domains"] == "none yet"
     assert lines["next"] == "cd 'my faces' && ui2i demo"
     assert "git init" in lines["git"]
     (tmp_path / "here" / "other" / ".git").mkdir(parents=True)
     status, out, _ = ui2i("init", "other", "--example")
     lines = dict(line.split(maxsplit=1) for line in out.splitlines())
-    assert (status, lines["domains"], "git" in lines) == (0, "cartoon, dog", False)
+    assert (status, lines["domains"], "git" in lines) == (0, "lorelei, cartoon", False)
 
 
 def test_no_word_is_cut_on_a_narrow_terminal(ui2i, monkeypatch):
@@ -243,10 +241,10 @@ def test_the_demo_brings_its_domain_into_a_project_without_one(ui2i, tmp_path, m
     monkeypatch.setattr("cli.report.print_results", lambda _project, name: None)
     monkeypatch.setattr("flows.services.session.prefect_session", lambda *_, **__: limited(1 << 30))
     status, out, _ = ui2i("demo")
-    assert (status, asked) == (0, [["cartoon"]])
-    assert out.startswith("params.yaml had no domain; added the example's: cartoon\n")
+    assert (status, asked) == (0, [["lorelei"]])
+    assert out.startswith("params.yaml had no domain; added the example's: lorelei\n")
     assert ui2i("demo")[1].startswith("expect ")
-    assert list(load_params(find_project()).domains) == ["cartoon"]
+    assert list(load_params(find_project()).domains) == ["lorelei"]
 
 
 def test_outside_a_project_every_command_names_the_way_to_one(ui2i):
