@@ -183,7 +183,7 @@ def test_a_full_disk_leaves_nothing(ui2i, tmp_path, is_there):
     with limited(100_000):
         status, _, err = ui2i("init", "new")
     assert (status, err.count("\n")) == (2, 1)
-    assert err.startswith(f"error: {folder}/data/base/")
+    assert err.startswith(f"error: {folder}/data/")
     assert "expected room" in err
     assert folder.exists() == is_there
     assert not is_there or os.listdir(folder) == []  # noqa: PTH208

@@ -90,9 +90,9 @@ def _shipped_params() -> str:
 
 
 def _without_domains(text: str) -> str:
-    """Return settings in which each entry is one line without those of the domains, and all other lines as they are."""
+    """Return settings without the entries of the domains, and all other lines as they are."""
     names = "|".join(map(re.escape, parse_params(text).domains))
-    text = re.sub(rf"^(?:  #.*\n)*  (?:{names}):.*\n", "", text, flags=re.MULTILINE)
+    text = re.sub(rf"^(?:  #.*\n)*  (?:{names}):.*\n(?:    .*\n)*", "", text, flags=re.MULTILINE)
     return re.sub(r"^(\w+):\n(?=\n|\Z)", r"\1: {}\n", text, flags=re.MULTILINE)  # a section that is now empty
 
 
