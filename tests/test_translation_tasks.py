@@ -266,6 +266,21 @@ def test_a_missing_encoder_is_named(made: Project, tmp_path: Path, capsys: pytes
     assert "train it with ui2i train-encoder" in capsys.readouterr().err
 
 
+def test_without_its_encoder_a_base_inverts_as_set_for_that(made: Project, tmp_path: Path) -> None:
+    """A method that is asked for stays what it is."""
+    shutil.rmtree(made.encoder_folder("face"), ignore_errors=True)
+    before = made.params_path.read_text()
+    try:
+        set_param(made, "inversion.method", "in_domain")
+        assert run(made, tmp_path / "needs one", variants=("FC-FT",)) == 2
+        set_param(made, "translate", {"num_images": 2, "without_encoder": "w"})
+        assert run(made, tmp_path / "out", variants=("FC-FT",)) == 0
+        assert {row["method"] for row in manifest(tmp_path / "out")} == {"w"}
+        assert run(made, tmp_path / "asked", method="in_domain", variants=("FC-FT",)) == 2
+    finally:
+        made.params_path.write_text(before)
+
+
 def test_the_encoder_is_a_stage_and_translates(made: Project, tmp_path: Path) -> None:
     assert encode.main(encode.STAGE, ["--base", "face"]) == 0
     folder = made.encoder_folder("face")

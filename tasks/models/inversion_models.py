@@ -1,5 +1,6 @@
 """What an inversion needs besides a generator: its encoder, and the store of latent codes found earlier."""
 
+import dataclasses
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,6 +9,7 @@ from tasks.project.paths import ENCODER_FILE, Project
 from tasks.running.stage_cli import RESTART_VARIABLE
 
 if TYPE_CHECKING:
+    from tasks.project.params import Params
     from ui2i.inversion import Encoder
     from ui2i.settings import InversionConfig
 
@@ -21,6 +23,14 @@ def encoder_of(
         CheckpointError: they need one, and it is missing, damaged or of another model.
     """
     return find_encoder(project, base, base_hash, device=device) if config.needs_encoder else (None, None)
+
+
+def inversion_of(project: Project, params: "Params", base: str) -> "InversionConfig":
+    """Return how images are inverted in a base: as set, but without its encoder where it has none."""
+    config, method = params.inversion, params.translate.without_encoder
+    if method is None or not config.needs_encoder or encoder_path(project, base).exists():
+        return config
+    return dataclasses.replace(config, method=method, start="mean", learning_rate=None)
 
 
 def encoder_path(project: Project, base: str) -> Path:

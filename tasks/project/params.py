@@ -27,6 +27,7 @@ from ui2i.settings import (
     Framing,
     IngestConfig,
     InversionConfig,
+    InversionMethod,
     Mode,
     NetworkConfig,
     PerceptualConfig,
@@ -116,6 +117,8 @@ class TranslateParams:
     truncation_psi: Truncation = 1.0  # below 1: latent codes nearer to the targets' mean
     num_styles: CountOrNone = 0  # further versions of each image with sampled appearance (paper, Eq. 10)
     num_style_layers: CountOrNone = 4  # style inputs that a sampled appearance takes over
+    # How images are inverted whose base has no encoder, if `inversion` needs one; None: that is an error.
+    without_encoder: InversionMethod | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from tasks.models.domain_checks import extractor_of, find_reference, held_out_images, keep_reference
 from tasks.models.domain_models import Model, named_model, target_models
-from tasks.models.inversion_models import encoder_of, latent_store
+from tasks.models.inversion_models import encoder_of, inversion_of, latent_store
 from tasks.project.params import Params, load_params
 from tasks.project.paths import Project
 from tasks.running.stage_cli import default_device
@@ -67,11 +67,12 @@ def check_base(project: Project, name: str, *, num_images: int, progress: Progre
     model = _find(project, params, name, device)
     extractor = extractor_of(model, device=device)
     reference = find_reference(project, model, extractor)
-    encoder, encoder_hash = encoder_of(project, model.domain, model.hash, params.inversion, device=device)
+    inversion = inversion_of(project, params, model.domain)
+    encoder, encoder_hash = encoder_of(project, model.domain, model.hash, inversion, device=device)
     inverter = Inverter(
         model.generator,
         load_perceptual(params.perceptual, device),
-        params.inversion,
+        inversion,
         base_hash=model.hash,
         encoder=encoder,
         encoder_hash=encoder_hash,

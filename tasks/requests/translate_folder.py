@@ -29,7 +29,7 @@ def work(job: Job, request: TranslationRequest, part: tuple[int, int] | None = N
     """
     from tasks.models.domain_checks import find_check
     from tasks.models.framing import choose_framer, framing_of
-    from tasks.models.inversion_models import encoder_of, latent_store
+    from tasks.models.inversion_models import encoder_of, inversion_of, latent_store
     from tasks.models.translation_models import are_related, choose_only, choose_source, choose_targets
     from ui2i.inversion import Inverter
     from ui2i.perceptual import load_perceptual
@@ -54,7 +54,8 @@ def work(job: Job, request: TranslationRequest, part: tuple[int, int] | None = N
             swap_mode=request.swap_mode,
             device=device,
         )
-    inversion, config = request.inversion(params.inversion), request.translation(params.translate)
+    inversion = request.inversion(inversion_of(project, params, source.domain))
+    config = request.translation(params.translate)
     encoder, encoder_hash = encoder_of(project, source.domain, source.hash, inversion, device=device)
     perceptual, store = load_perceptual(params.perceptual, device), latent_store(project)
     framing = framing_of(project, source.domain, source.card)

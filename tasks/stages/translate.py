@@ -20,7 +20,7 @@ def work(job: Job) -> None:
     """Translate with the domain's first mode and every variant of it (paper, Eq. 4)."""
     from tasks.models.domain_checks import find_check
     from tasks.models.domain_models import base_model, target_models
-    from tasks.models.inversion_models import encoder_of, latent_store
+    from tasks.models.inversion_models import encoder_of, inversion_of, latent_store
     from ui2i.checkpoints import file_hash
     from ui2i.datasets.prepared import PreparedDataset
     from ui2i.inversion import Inverter
@@ -31,12 +31,13 @@ def work(job: Job) -> None:
     base = base_model(job.project, job.params, job.name, device=device)
     models = target_models(job.project, job.params, job.name, device=device)
     targets = [model for model in models if model == models[0] or model.card.swap_resolution is not None]
-    encoder, encoder_hash = encoder_of(job.project, base.domain, base.hash, job.params.inversion, device=device)
+    inversion = inversion_of(job.project, job.params, base.domain)
+    encoder, encoder_hash = encoder_of(job.project, base.domain, base.hash, inversion, device=device)
     perceptual, store = load_perceptual(job.params.perceptual, device), latent_store(job.project)
     inverter = Inverter(
         base.generator,
         perceptual,
-        job.params.inversion,
+        inversion,
         base_hash=base.hash,
         encoder=encoder,
         encoder_hash=encoder_hash,
@@ -47,7 +48,7 @@ def work(job: Job) -> None:
         base.generator,
         {model.card.mode: model.generator for model in targets},
         perceptual,
-        job.params.inversion,
+        inversion,
         job.project.translations(job.name),
         domain=job.name,
         source_hash=file_hash(base.path),
