@@ -127,7 +127,7 @@ class Refinements:
                 self._run(refinement)
             except _CancelledError:
                 pass
-            except (UI2IError, OSError) as error:
+            except Exception as error:  # whatever it is, it must not end the thread, for which others wait
                 self._end(refinement, "failed", str(error))
 
     def _run(self, refinement: Refinement) -> None:
