@@ -1,7 +1,6 @@
 """Single images through the whole pipeline, one after another, for `ui2i serve`: with progress, and to be cancelled."""
 
 import collections
-import contextlib
 import dataclasses
 import queue
 import secrets
@@ -150,7 +149,7 @@ class Refinements:
         self._end(refinement, "done", refinement.message)
 
     def _end(self, refinement: Refinement, state: State, message: str) -> None:
-        with self._lock, contextlib.suppress(ValueError):
+        with self._lock:
             refinement.message = message
             if refinement.state == "working":
                 refinement.state = state
