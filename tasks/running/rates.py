@@ -10,4 +10,4 @@ ENCODED = 130.0  # by an encoder in training
 GENERATED = 110.0  # and looked at by the backbone
 EVALUATED = 210.0  # read from files and looked at by the backbone
 DISTILLED = 34.0  # pairs, by a translator in training; on one AVX2 core (Zen 3)
-INVERSION_STEPS = 170.0  # image times step, a mean over methods
+INVERSION_STEPS = 45.0  # image times step, a mean over methods
