@@ -10,6 +10,7 @@ import argparse
 import itertools
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -44,7 +45,7 @@ def main() -> None:
     ]
     print(f"{processor()}, {torch.get_num_threads()} thread\n")
     print(seconds_of(backbones))
-    project = Project(args.project)
+    project = Project(Path(args.project))
     print(table_1(project, backbones, args.latents))
     print(table_3(project, backbones, args.images, args.steps))
 

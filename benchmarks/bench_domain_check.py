@@ -1,10 +1,10 @@
 """How well does a shipped base's domain check tell its own images from others, before and after they are inverted?
 
 Before: the distance of their features from 1,000 training images. After: the SSIM of their reconstructions, by the
-encoder and by the search of `params.yaml` (`w_plus`, 150 steps, untrained backbone). AUC is the probability that an
-image of another kind is farther off, or reconstructed worse, than a held-out image of the base's own. Images that fit
-the thresholds are never counted. `--write` leaves the check beside the model. The search is
-resumable: latent codes are kept in `--store`.
+encoder and by the search of `params.yaml` (`w_plus`, 150 steps, `st-alex`). AUC is the probability that an image of
+another kind is farther off, or reconstructed worse, than a held-out image of the base's own. Images that fit the
+thresholds are never counted. `--write` leaves the check beside the model. The search is resumable: latent codes are
+kept in `--store`.
 
     python benchmarks/bench_domain_check.py face --write --json docs/results/domain_check-face.json \
         --kind photographs=selfies.zip --kind "photographs of cats=cats.zip"
@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from experiments.synthetic.procedural import draw, sample_attributes
 from tasks.models.model_folder import DISCRIMINATOR_FILE, DOMAIN_CHECK_FILE, GENERATOR_FILE
@@ -41,6 +42,7 @@ STEPS = 150
 
 
 def main() -> None:
+    torch.set_num_threads(1)
     options = _options()
     folder = Path("data/base") / options.base
     own, held_out = _own(options)
@@ -97,7 +99,7 @@ def _inverter(folder: Path, method: str, store: Path) -> Inverter:
         encoder = load_encoder(folder / ENCODER_FILE, base_hash=base_hash)
     return Inverter(
         generator.requires_grad_(False),
-        load_perceptual(PerceptualConfig(backbone="random")),
+        load_perceptual(PerceptualConfig()),
         InversionConfig(method=method, num_steps=STEPS),  # type: ignore[arg-type]
         base_hash=base_hash,
         encoder=encoder,

@@ -7,8 +7,8 @@ from ui2i.processors import usable_cores
 NATIVE_FLAGS = {"avx512_bf16", "amx_bf16"}
 """Linux's names for x86 features that multiply in bf16."""
 
-# Of one domain on two cores, without the environment's set-up: docs/results/benchmarks.md.
-MINUTES_BF16, MINUTES_FP32 = 3.5, 5.0
+# Of one domain on two cores, without the environment's set-up: docs/results/benchmarks.md. That of bf16 is scaled.
+MINUTES_BF16, MINUTES_FP32 = 5.0, 7.0
 
 
 def expected_duration(num_domains: int) -> str:
@@ -17,7 +17,7 @@ def expected_duration(num_domains: int) -> str:
     minutes = (MINUTES_BF16 if is_native else MINUTES_FP32) * num_domains * 2 / min(cores, 2)
     kind = "computes in bf16" if is_native else "has no bf16 instructions: fp32"
     return (
-        f"expect {minutes:.0f} minutes or less on a quiet machine ({cores} core{'' if cores == 1 else 's'}; this "
+        f"expect about {minutes:.0f} minutes on a quiet machine ({cores} core{'' if cores == 1 else 's'}; this "
         f"processor {kind}); if interrupted, run the command again to resume"
     )
 

@@ -28,7 +28,7 @@ def register(app: typer.Typer) -> None:
 def web(
     context: typer.Context,
     domains: Annotated[
-        list[str] | None, typer.Argument(metavar="[DOMAIN]...", help="Domains to offer. Default: all.")
+        list[str] | None, typer.Argument(metavar="DOMAIN", help="Domains to offer. Default: all.")
     ] = None,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder to create, or an earlier site to replace.")] = Path(
         "site"
@@ -51,7 +51,7 @@ def web(
 def serve(
     context: typer.Context,
     domains: Annotated[
-        list[str] | None, typer.Argument(metavar="[DOMAIN]...", help="Domains to offer. Default: all.")
+        list[str] | None, typer.Argument(metavar="DOMAIN", help="Domains to offer. Default: all.")
     ] = None,
     port: Annotated[int, typer.Option(metavar="N", min=0, max=65535, help="Port to listen on; 0: any free one.")] = 0,
     runtime: _Runtime = None,

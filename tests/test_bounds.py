@@ -9,10 +9,10 @@ import pytest
 from pydantic import Field
 from tiny_project import PARAMS
 
-from experiments.paper.settings import Baseline, DomainPair, Evaluated, PaperSections, PaperTable, Truth
+from experiments.paper.settings import Baseline, BaselineRun, DomainPair, Evaluated, PaperSections, PaperTable, Truth
 from experiments.synthetic.settings import SyntheticSections, SyntheticSet
 from tasks.project.experiment import installed_experiments
-from tasks.project.params import Dataset, Domain, Imported, Params, parse_params
+from tasks.project.params import Dataset, Domain, Imported, Params, TranslatorParams, parse_params
 from ui2i.errors import ConfigError
 from ui2i.settings import TrainingConfig, dataclass, from_mapping
 from ui2i.settings.bounds import Count, Positive, Resolution, ShareBelowOne, Whole
@@ -21,10 +21,11 @@ from ui2i.translation import TranslationConfig
 NEEDED = {
     Dataset: {"images": "x"},
     Imported: {"checkpoint": "x"},
+    BaselineRun: {"system": "MUNIT", "core_minutes": 1},
     DomainPair: {"source": "x", "target": "x"},
     PaperTable: {"source": "x"},
     SyntheticSet: {"style": "face", "num_images": 2, "seed": 0},
-} | {config: {"base": "x"} for config in (Baseline, Domain, Evaluated, Truth)}
+} | {config: {"base": "x"} for config in (Baseline, Domain, Evaluated, TranslatorParams, Truth)}
 
 
 def members(hint):

@@ -29,6 +29,8 @@ COMMANDS = [
     ["train-encoder"],
     ["distill"],
     ["export-onnx"],
+    ["web"],
+    ["serve"],
     ["compare-inversions"],
     ["style-layers"],
     ["distances"],

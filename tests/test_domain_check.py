@@ -8,7 +8,10 @@ import numpy as np
 import pytest
 import torch
 from conftest import randomize
+from tiny_project import REPOSITORY
 
+from experiments.synthetic.procedural import draw, sample_attributes
+from ui2i.checkpoints import load_discriminator
 from ui2i.domain_check import (
     DomainCheck,
     DomainReference,
@@ -23,6 +26,7 @@ from ui2i.domain_check import (
     thumbnail_extractor,
 )
 from ui2i.errors import CheckpointError
+from ui2i.files import sha256_file
 from ui2i.networks.discriminator import Discriminator
 from ui2i.settings import NetworkConfig
 
@@ -158,3 +162,23 @@ def test_reconstructions_are_judged_by_those_of_the_same_inversion() -> None:
     (other,) = check.verdicts([0.5], [0.2], COLUMNS | {"method": "w_plus"})
     assert other.reconstructs_as_source is None
     assert not other.is_marked
+
+
+@pytest.mark.parametrize("base", ["cat", "face"])
+def test_a_shipped_base_has_its_check(base: str) -> None:
+    """Of this very model, apart from what DVC compares, and able to tell its own kind of images from another."""
+    folder = REPOSITORY / "data/base" / base
+    reference = load_reference(folder / "domain_check.safetensors")
+    assert reference.base_hash == sha256_file(folder / "generator.safetensors")
+    assert reference.origin == "images"
+    assert f"/data/base/{base}/domain_check.safetensors" in (REPOSITORY / ".dvcignore").read_text().splitlines()
+    discriminator, card = load_discriminator(folder / "discriminator.safetensors")
+    extractor = discriminator_extractor(discriminator)
+    assert (extractor.hash, card.dataset_hash) == (reference.features_hash, reference.dataset_hash)
+    images = {
+        style: np.stack([draw(sample_attributes(21, index, style), style) for index in range(12)])
+        for style in ("cat", "face")
+    }
+    unlike = {style: int((reference.distances(extractor(drawn)) > 1).sum()) for style, drawn in images.items()}
+    assert unlike.pop(base) <= 2
+    assert set(unlike.values()) == {12}

@@ -289,7 +289,9 @@ def test_an_export_that_differs_replaces_nothing(
     monkeypatch.setattr(onnx_export.torch.onnx, "export", lambda *_, **__: program)
     translator.outlet.bias.add_(0.02)
     images = PreparedDataset(made.prepared("face"), "test").images(slice(2))
-    with pytest.raises(CheckpointError, match=r"differ from the translator's by up to 0\.02.*nothing was written"):
+    with pytest.raises(
+        CheckpointError, match=r"translator's images differ from its own by up to 0\.02.*nothing was written"
+    ):
         export_onnx(exported, translator, images, translator_hash="0")
     assert exported.read_bytes() == content
     monkeypatch.setitem(sys.modules, "onnxscript", None)

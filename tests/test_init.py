@@ -102,7 +102,7 @@ def test_the_command_says_what_there_is_and_what_comes_next(ui2i, tmp_path):
 def test_no_word_is_cut_on_a_narrow_terminal(ui2i, monkeypatch):
     monkeypatch.setattr(layout, "terminal_width", lambda: 80)
     _, out, _ = ui2i("init")
-    lines = [line for line in out.splitlines() if not line.startswith("project")]
+    lines = [line for line in out.splitlines() if len(line.split()) > 1]  # a path alone is left whole
     assert max(map(len, lines)) <= 80
     assert any(line.startswith(" " * 9) and line.endswith("your settings") for line in lines)
 

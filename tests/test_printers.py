@@ -132,7 +132,7 @@ def _measure(project, monkeypatch):
 def _evaluate(project, monkeypatch):
     from tasks.requests import evaluate_folder
 
-    values = {"fd": 123.4567, "fid": None, "lpips_d": 0.5, "lpips_s": 0.4}
+    values = {"fd": 123.4567, "fid": None, "lpips_d": 0.5, "lpips_s": 0.4, "backbone": "st-alex"}
     row = {"system": "FC-FT-LS16-blend0.5", "inputs": "images", "num_outputs": 12345, "domain": DOMAIN} | values
     monkeypatch.setattr(evaluate_folder, "evaluate_folder", lambda *_, **__: [row])
     monkeypatch.setattr(evaluate_folder, "keep_rows", lambda *_: None)
@@ -175,6 +175,7 @@ def _compare_inversions(project, monkeypatch):
 
     values = {f"{name}{part}": 0.5 for name in ("ssim", "lpips", "l2") for part in ("", "_ci95_low", "_ci95_high")}
     row = {"kind": "generated", "method": "closed_form", "start": "encoder", "steps": 1000, "seconds_per_image": 123.45}
+    values["backbone"] = "st-alex"
     monkeypatch.setattr(compare_inversions, "compare", lambda *_, **__: [row | values])
     measurement_commands.compare_inversions(context(project), DOMAIN)
 
@@ -184,7 +185,7 @@ def _style_layers(project, monkeypatch):
     from experiments.paper.requests import style_layers
 
     values = {f"{name}{part}": 0.5 for name in ("lpips_d", "lpips_s") for part in ("", "_ci95_low", "_ci95_high")}
-    row = {"variant": "FC-FT-LS16-blend0.5", "num_style_layers": 12} | values
+    row = {"variant": "FC-FT-LS16-blend0.5", "num_style_layers": 12, "backbone": "st-alex"} | values
     monkeypatch.setattr(style_layers, "measure", lambda *_, **__: [row])
     measurement_commands.style_layers(context(project), DOMAIN)
 
@@ -359,7 +360,7 @@ def test_an_engineer_at_80_columns(project):
     assert all(re.search(rf"^{name}\s", wide, re.MULTILINE) for name in DISTANCE_SCHEMA.names)
     assert HASH in wide.replace("\n", "")
     assert MODEL in diff and "0.1100" in diff
-    assert re.search(r"^sem +LPIPS +standard error of the mean$", columns, re.MULTILINE)
+    assert re.search(r"^sem +perceptual distance +standard error of the mean$", columns, re.MULTILINE)
     assert MODEL in distances and "0.5000 to 0.5400" in distances
 
 

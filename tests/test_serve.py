@@ -207,7 +207,7 @@ def test_one_is_refined_at_a_time_and_a_few_may_wait(empty, monkeypatch):
         started.set()
         gate.wait(60)
         on_line("")
-        raise AssertionError("it was cancelled")
+        raise ValueError("a table is damaged")
 
     monkeypatch.setattr(refinements, "listen", listen)
     queue = refinements.Refinements(empty)
@@ -219,7 +219,10 @@ def test_one_is_refined_at_a_time_and_a_few_may_wait(empty, monkeypatch):
     for one in all_of_them:
         queue.cancel(one)
     gate.set()
-    queue.add(b"", "cartoon", {})
+    for added in (queue.add(b"", "cartoon", {}), queue.add(b"", "cartoon", {})):  # an error ends one, not all
+        while added.state in refinements.OPEN:
+            time.sleep(0.01)
+        assert (added.state, added.message) == ("failed", "a table is damaged")
     assert {one.state for one in all_of_them} == {"cancelled"}
 
 

@@ -39,7 +39,10 @@ def change_first(project):
     ("edit", "named"),
     [
         (lambda project: set_param(project, "ingest.test_share", 0.3), "ingest in params.yaml"),
-        (lambda project: project.params_path.write_text("ingest: {"), "ingest in params.yaml, data/raw/face"),
+        (
+            lambda project: project.params_path.write_text("ingest: {"),
+            "ingest in params.yaml, datasets.face in params.yaml, data/raw/face",
+        ),
         (lambda project: (project.raw("face") / "00.png").unlink(), "data/raw/face"),
         (lambda project: write_images(project.raw("face"), count=25), "data/raw/face"),
         (change_first, "data/raw/face"),

@@ -390,8 +390,8 @@ def test_every_method_is_compared(made: Project, monkeypatch: pytest.MonkeyPatch
     assert row["ssim"] == pytest.approx(chosen["ssim"].mean())
     half = 4.302653 * chosen["ssim"].std() / np.sqrt(3)  # Student's t, 2 degrees of freedom
     assert row["ssim_ci95_high"] == pytest.approx(chosen["ssim"].mean() + half, rel=1e-4)
-    assert table["latent_error"].isna().tolist() == [False] * 8 + [True] * 8
-    assert images["encoder_hash"].isna().sum() == 2 * 5 * 3
+    assert table["latent_error"].isna().tolist() == [False] * 9 + [True] * 9
+    assert images["encoder_hash"].isna().sum() == 2 * 6 * 3
     chosen_ones = compare_inversions.compare(made, "face", num_images=2, num_steps=1, methods=["w"])
     assert [row["method"] for row in chosen_ones] == ["w", "w"]
     with pytest.raises(ConfigError, match=r"inversion\.method is 'x'"):

@@ -27,9 +27,7 @@ def register(app: typer.Typer) -> None:
 
 def reproduce(
     context: typer.Context,
-    quick: Annotated[
-        bool, typer.Option("--quick", help="A smaller version that takes less than an hour on two cores.")
-    ] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="A smaller version: fewer images, shorter trainings.")] = False,
     out: Annotated[
         Path | None,
         typer.Option(

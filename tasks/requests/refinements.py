@@ -1,7 +1,6 @@
 """Single images through the whole pipeline, one after another, for `ui2i serve`: with progress, and to be cancelled."""
 
 import collections
-import contextlib
 import dataclasses
 import queue
 import secrets
@@ -127,7 +126,7 @@ class Refinements:
                 self._run(refinement)
             except _CancelledError:
                 pass
-            except (UI2IError, OSError) as error:
+            except Exception as error:  # whatever it is, it must not end the thread, for which others wait
                 self._end(refinement, "failed", str(error))
 
     def _run(self, refinement: Refinement) -> None:
@@ -150,7 +149,7 @@ class Refinements:
         self._end(refinement, "done", refinement.message)
 
     def _end(self, refinement: Refinement, state: State, message: str) -> None:
-        with self._lock, contextlib.suppress(ValueError):
+        with self._lock:
             refinement.message = message
             if refinement.state == "working":
                 refinement.state = state

@@ -18,18 +18,15 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ui2i.checkpoints import ModelCard
-from ui2i.distillation.onnx_export import onnx_model
+from ui2i.distillation.onnx_export import checked_difference, onnx_model
 from ui2i.distillation.onnx_session import needs_package, open_session
-from ui2i.errors import CheckpointError
 from ui2i.files import atomic_file
-from ui2i.images import to_uint8
 from ui2i.networks.generator import Generator
 from ui2i.provenance import provenance
 from ui2i.samples import seeded_latents
 from ui2i.settings import to_mapping
 
 MAX_DIFFERENCE = 1e-4  # of values in [-1, 1]
-MAX_LEVELS = 1  # of 255, after rounding
 COMPARED_SEEDS = range(8)
 COMPARED_PSI = 0.7
 CARD_KEY, NETWORK_KEY, HASH_KEY = "ui2i.card", "ui2i.network", "ui2i.generator_sha256"
@@ -106,12 +103,4 @@ def _check(mapping: Path, synthesis: Path, generator: Generator) -> float:
     (w,) = open_session(mapping).run(["w"], {"z": z.numpy(), "truncation_psi": psi})
     ws = np.ascontiguousarray(np.repeat(w[:, None], generator.config.num_ws, axis=1))
     (found,) = open_session(synthesis).run(["images"], {"ws": ws})
-    difference = float(np.abs(found - expected.numpy()).max())
-    levels = np.abs(to_uint8(torch.from_numpy(found)).astype(int) - to_uint8(expected)).max()
-    if not difference <= MAX_DIFFERENCE or levels > MAX_LEVELS:
-        raise CheckpointError(
-            f"the ONNX files' images differ from the generator's by up to {difference:.2g} ({levels} of 255 levels), "
-            f"expected at most {MAX_DIFFERENCE:g} and {MAX_LEVELS}; nothing was written: use the generator itself, or "
-            "try another version of onnxruntime"
-        )
-    return difference
+    return checked_difference(found, expected, MAX_DIFFERENCE, "generator")

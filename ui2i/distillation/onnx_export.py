@@ -123,13 +123,22 @@ def _check(path: Path, translator: Translator, images: np.ndarray) -> float:
     with torch.no_grad():
         expected = translator(inputs)
     (found,) = open_session(path).run([OUTPUT], {INPUT: inputs.numpy()})
+    return checked_difference(found, expected, MAX_DIFFERENCE, "translator")
+
+
+def checked_difference(found: np.ndarray, expected: torch.Tensor, limit: float, network: str) -> float:
+    """Return the largest difference of an ONNX file's images from a network's, both [N, 3, R, R] in [-1, 1].
+
+    Raises:
+        CheckpointError: it is above the limit, or more than `MAX_LEVELS` of 255 after rounding.
+    """
     difference = float(np.abs(found - expected.numpy()).max())
     levels = np.abs(to_uint8(torch.from_numpy(found)).astype(int) - to_uint8(expected)).max()
-    if not difference <= MAX_DIFFERENCE or levels > MAX_LEVELS:
+    if not difference <= limit or levels > MAX_LEVELS:
         raise CheckpointError(
-            f"the ONNX file's outputs differ from the translator's by up to {difference:.2g} ({levels} of 255 levels), "
-            f"expected at most {MAX_DIFFERENCE:g} and {MAX_LEVELS}; nothing was written: use the translator itself, or "
-            "try another version of onnxruntime"
+            f"the exported {network}'s images differ from its own by up to {difference:.2g} ({levels} of 255 levels), "
+            f"expected at most {limit:g} and {MAX_LEVELS}; nothing was written: use the {network} itself, or try "
+            "another version of onnxruntime"
         )
     return difference
 

@@ -27,7 +27,7 @@ EPSILON = 1e-5  # added to a ratio that is divided by
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DRITSettings(Settings):
-    """The settings that decide a run; the defaults are the paper's except for the width and the precision."""
+    """The settings that decide a run. The defaults have not been checked against the paper yet."""
 
     num_blocks: int = 4
     style_dim: int = 8

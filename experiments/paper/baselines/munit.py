@@ -23,7 +23,7 @@ from experiments.paper.baselines.state import Baseline, Settings, adam, placed, 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class MUNITSettings(Settings):
-    """The settings that decide a run; the defaults are the paper's except for the width and the precision."""
+    """The settings that decide a run. The defaults have not been checked against the paper yet."""
 
     num_blocks: int = 4
     style_dim: int = 8

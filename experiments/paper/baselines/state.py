@@ -1,5 +1,6 @@
 """What all baselines have in common: the settings of a run, and a state that can be saved and resumed."""
 
+import abc
 import dataclasses
 import json
 import math
@@ -50,7 +51,7 @@ class Settings:
             raise ConfigError(f"--seed is {self.seed}, expected 0 or more; correct it")
 
 
-class Baseline:
+class Baseline(abc.ABC):
     """Networks, optimisers and counters of one run.
 
     Attributes:
@@ -75,21 +76,21 @@ class Baseline:
         self.processor_seconds = 0.0
         self.log: list[dict[str, float]] = []
 
+    @abc.abstractmethod
     def train_step(self, source: Tensor, target: Tensor) -> dict[str, Tensor]:
         """Update all networks and return the terms of the losses, unweighted scalars.
 
         Args:
             source, target: [N, 3, R, R] in [-1, 1], not paired.
         """
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def learning_rate(self, share: float) -> float:
         """Return the learning rate at a share of the budget."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def translate_batch(self, images: Tensor, random: torch.Generator) -> Tensor:
         """Return translations [N, 3, R, R] of source images [N, 3, R, R], with sampled styles if there are such."""
-        raise NotImplementedError
 
     @torch.no_grad()
     def translate(self, images: Images, *, seed: int = 0) -> Images:

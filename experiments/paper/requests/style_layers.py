@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from experiments.paper import paper_paths
-from tasks.models.inversion_models import encoder_of, inversion_of, latent_store
+from tasks.models.inversion_models import encoder_of, latent_store
 from tasks.models.translation_models import choose_source, choose_targets
 from tasks.project.params import load_params
 from tasks.project.paths import Project
@@ -51,12 +51,11 @@ def measure(
     source = choose_source(project, params, domain, None, device=device)
     targets = choose_targets(project, params, domain, variants=variants, device=device)
     perceptual = load_perceptual(params.perceptual, device)
-    inversion = inversion_of(project, params, source.domain)
-    encoder, encoder_hash = encoder_of(project, source.domain, source.hash, inversion, device=device)
+    encoder, encoder_hash = encoder_of(project, source.domain, source.hash, params.inversion, device=device)
     inverter = Inverter(
         source.generator,
         perceptual,
-        inversion,
+        params.inversion,
         base_hash=source.hash,
         encoder=encoder,
         encoder_hash=encoder_hash,
@@ -73,7 +72,7 @@ def measure(
             "num_ws": source.generator.config.num_ws,
             "num_images": len(images),
             "num_styles": num_styles,
-            "method": inversion.method,
+            "method": params.inversion.method,
             "seed": seed,
             "truncation_psi": params.translate.truncation_psi,
             "backbone": perceptual.name,
