@@ -154,14 +154,17 @@ def add(
 
 
 @base_app.command(
-    epilog=examples("ui2i base pack face ~/face-base   then, elsewhere: imported: {face: {checkpoint: PATH}}")
+    epilog=examples(
+        "ui2i base pack face ~/face-base   then, elsewhere: imported: {face: {checkpoint: PATH}}",
+        "ui2i base pack cartoon/FC-FT ~/cartoon-model   then, elsewhere: a domain's start",
+    )
 )
 def pack(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A base of the project.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A base of the project, or a domain's model.")],
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder to create.")],
 ) -> None:
-    """Pack a base and its encoder into one folder to share.
+    """Pack a base and its encoder, or a domain's model and its translator, into one folder to share.
 
     The discriminator and the encoder are stored in half precision.
     """

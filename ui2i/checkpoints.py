@@ -53,6 +53,12 @@ class ModelCard:
         framing = self.provenance.get("framing")
         return framing if isinstance(framing, dict) else {}
 
+    @property
+    def started_from(self) -> str | None:
+        """SHA-256 of the earlier model of its domain whose training went on; None: it began with its base."""
+        started_from = self.provenance.get("started_from")
+        return started_from if isinstance(started_from, str) else None
+
 
 def save_generator(path: Path, generator: Generator, card: ModelCard) -> None:
     """Write a generator atomically; an interrupted call leaves the old file, or none."""

@@ -8,6 +8,7 @@ from tasks.running.stage_cli import Job, default_device
 from ui2i.settings import NetworkConfig, TrainingConfig
 
 if TYPE_CHECKING:
+    from tasks.models.start_models import StartModel
     from ui2i.checkpoints import ModelCard
     from ui2i.metrics.frechet import HeldOutEvaluator
     from ui2i.networks.discriminator import Discriminator
@@ -34,9 +35,13 @@ def train_model(
     base: "tuple[Generator, Discriminator | None] | None" = None,
     base_name: str | None = None,
     base_hash: str | None = None,
+    start: "StartModel | None" = None,
     progress: "Progress",
 ) -> TrainedModel:
     """Train `job.name` in a mode, going on from the saved state if one fits and `job.restart` does not forbid it.
+
+    Args:
+        start: an earlier model of the domain to begin with in place of the base.
 
     Raises:
         UI2IError: as `ui2i.training.loop.train`.
@@ -55,8 +60,8 @@ def train_model(
         run_dir,
         network,
         config,
-        base=base,
-        base_hash=base_hash,
+        base=base if start is None else start.networks,
+        base_hash=base_hash if start is None else start.hash,
         device=device,
         evaluator=evaluator,
         restart=job.restart,
@@ -68,10 +73,11 @@ def train_model(
         base=base_name if base else None,
         base_hash=base_hash if base else None,
         dataset_hash=dataset.hash,
-        images_seen=state.num_steps * config.batch_size,
+        images_seen=state.num_steps * config.batch_size + (0 if start is None else start.images_seen),
         license=f"trained on {dataset.name}; rights follow its images",
         provenance=provenance(device)
         | {"precision": state.precision, "framing": recorded_framing(dataset.manifest.settings)}
+        | ({} if start is None else {"started_from": start.hash})
         | _evaluation_record(evaluator),
     )
     return TrainedModel(state=state, card=card, run_dir=run_dir)

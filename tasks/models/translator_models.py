@@ -1,10 +1,14 @@
 """The models that a translator imitates, and the translators that were trained."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tasks.models.domain_models import Model, base_model, named_model
-from tasks.project.params import Params, TranslatorParams
-from tasks.project.paths import Project
+from tasks.models.domain_models import Model, base_model, model_path, named_model
+from tasks.models.model_folder import GENERATOR_FILE
+from tasks.project.params import Params, TranslatorParams, find_entry
+from tasks.project.paths import TRANSLATOR_FILE, Project
+from ui2i.errors import CheckpointError
+from ui2i.files import sha256_file
 
 if TYPE_CHECKING:
     from ui2i.distillation.card import TranslatorCard
@@ -23,6 +27,68 @@ def imitated_models(
         base_model(project, params, domain, device=device),
         named_model(project, params, f"{domain}/{variant}", device=device),
     )
+
+
+def translator_path(project: Project, params: Params, domain: str) -> Path:
+    """Return the file of a domain's translator: the one trained here, else the one beside `domains.<name>.start`.
+
+    Raises:
+        ConfigError: there is no such domain.
+        CheckpointError: there is no translator.
+    """
+    start, trained = find_entry(params.domains, domain, "domains").start, project.translator(domain)
+    shipped = None if start is None else project.root / start.model / TRANSLATOR_FILE
+    for path in (trained, shipped):
+        if path is not None and path.is_file():
+            return path
+    raise CheckpointError(
+        f"{trained} does not exist, expected the translator of {domain}; train it with ui2i distill {domain}, or leave "
+        "out --fast"
+    )
+
+
+def check_translator(project: Project, params: Params, path: Path, card: "TranslatorCard") -> None:
+    """Refuse a translator whose models are not those that are there now.
+
+    A model that went on from the imitated one passes for it, and so do models before their stages have run.
+
+    Raises:
+        CheckpointError: a model is another, or gone.
+    """
+    card.check_models(
+        path,
+        source_hash=_source_hash(project, params, path, card),
+        target_hash=_target_hash(project, params, path, card),
+    )
+
+
+def _source_hash(project: Project, params: Params, path: Path, card: "TranslatorCard") -> str:
+    base = find_entry(params.domains, card.domain, "domains").base
+    files = [project.checkpoint(base) / GENERATOR_FILE]
+    if base in params.imported:
+        files.append(project.root / params.imported[base].checkpoint / GENERATOR_FILE)
+    for file in files:
+        if file.is_file():
+            return sha256_file(file)
+    raise _missing(files[0], path)
+
+
+def _target_hash(project: Project, params: Params, path: Path, card: "TranslatorCard") -> str:
+    from ui2i.checkpoints import read_card
+
+    file = model_path(project, params, card.domain, card.variant)
+    start = find_entry(params.domains, card.domain, "domains").start
+    if file.is_file():
+        found, earlier = sha256_file(file), read_card(file)[1].started_from
+    elif start is not None:
+        found, earlier = start.sha256, None
+    else:
+        raise _missing(file, path)
+    return card.target_hash if card.target_hash == earlier else found
+
+
+def _missing(file: Path, translator: Path) -> CheckpointError:
+    return CheckpointError(f"{file} does not exist, expected a model that {translator} imitates; run its stage again")
 
 
 def card_of(project: Project, source: Model, target: Model, variant: str) -> "TranslatorCard":

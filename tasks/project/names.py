@@ -72,6 +72,12 @@ def _name(name: Any) -> Any:
     return name
 
 
+def _digest(digest: Any) -> Any:
+    if not (isinstance(digest, str) and re.fullmatch("[0-9a-f]{64}", digest)):
+        raise Expected("a SHA-256 in 64 hexadecimal digits, in quotation marks; sha256sum FILE prints it")
+    return digest
+
+
 def _path(path: Any) -> Any:
     inside = isinstance(path, str) and path not in ("", ".") and "\\" not in path
     parts = PurePosixPath(path).parts if inside else ()
@@ -85,3 +91,5 @@ def _path(path: Any) -> Any:
 
 Name = Annotated[str, BeforeValidator(_name)]
 InnerPath = Annotated[str, BeforeValidator(_path)]
+Digest = Annotated[str, BeforeValidator(_digest)]
+"""SHA-256 of a file."""

@@ -16,7 +16,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from tasks.project.experiment import installed_experiments
-from tasks.project.names import InnerPath, Name
+from tasks.project.names import Digest, InnerPath, Name
 from tasks.project.old_names import old_names
 from tasks.project.paths import PARAMS_FILE, Project
 from ui2i.errors import ConfigError
@@ -81,6 +81,14 @@ class Imported:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Start:
+    """A model of the domain, from the same base, with which its training goes on (`domains.<name>.start`)."""
+
+    model: InnerPath  # folder, relative to the project
+    sha256: Digest  # of its generator: DVC sees this, not the folder
+
+
+@dataclass(frozen=True, kw_only=True)
 class Domain:
     """A target domain (`domains.<name>`)."""
 
@@ -88,6 +96,7 @@ class Domain:
     modes: SomeDifferent[Mode] = ("FC-FT",)  # variants are made from the first
     finetune: Overrides = dataclasses.field(default_factory=dict)  # of the section finetune
     scratch: Overrides = dataclasses.field(default_factory=dict)  # further ones for the mode scratch
+    start: Start | None = None  # of the mode that it was trained in; None: the base
 
 
 @dataclass(frozen=True, kw_only=True)

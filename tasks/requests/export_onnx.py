@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tasks.project.params import find_entry, load_params
+from tasks.project.params import load_params
 from tasks.project.paths import Project
 from ui2i.errors import ConfigError
 from ui2i.files import sha256_file
@@ -18,15 +18,14 @@ def export_translator(project: Project, domain: str, path: Path) -> tuple[float,
         CheckpointError: there is no translator, it is of other models, or the file does not agree with it.
         DataError: the base's images are missing.
     """
-    from tasks.requests.fast_translation import check_translator
+    from tasks.models.translator_models import check_translator, translator_path
     from ui2i.datasets.prepared import PreparedDataset
     from ui2i.distillation.onnx_export import export_onnx
     from ui2i.distillation.translator_file import load_translator
 
     _check_name(path)
     params = load_params(project)
-    find_entry(params.domains, domain, "domains")
-    file = project.translator(domain)
+    file = translator_path(project, params, domain)
     translator = load_translator(file)
     check_translator(project, params, file, translator.card)
     images = PreparedDataset(project.prepared(translator.card.source), "test").images(slice(NUM_COMPARED))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tasks.project.params import Params, find_entry, load_params
 from tasks.project.paths import Project
 from tasks.requests.translation_request import TranslationRequest
-from ui2i.errors import CheckpointError, ConfigError
+from ui2i.errors import ConfigError
 from ui2i.files import sha256_file
 from ui2i.progress import Progress, no_progress
 
@@ -97,33 +97,12 @@ def find_translator(project: Project, params: Params, domain: str) -> FoundTrans
     Raises:
         CheckpointError: there is none, it is damaged, or it is of other models than are there now.
     """
-    path = project.translator(domain)
-    if not path.is_file():
-        raise CheckpointError(
-            f"{path} does not exist, expected the translator of {domain}; train it with ui2i distill {domain}, or "
-            "leave out --fast"
-        )
+    from tasks.models.translator_models import check_translator, translator_path
+
+    path = translator_path(project, params, domain)
     found = _exported(project, domain, sha256_file(path)) or _network(path)
     check_translator(project, params, path, found.card)
     return found
-
-
-def check_translator(project: Project, params: Params, path: Path, card: "TranslatorCard") -> None:
-    """Refuse a translator whose models are not those that are there now.
-
-    Raises:
-        CheckpointError: a model is another, or gone.
-    """
-    from tasks.models.domain_models import model_path
-    from tasks.models.model_folder import GENERATOR_FILE
-
-    source = project.checkpoint(find_entry(params.domains, card.domain, "domains").base) / GENERATOR_FILE
-    files = source, model_path(project, params, card.domain, card.variant)
-    for file in files:
-        if not file.is_file():
-            raise CheckpointError(f"{file} does not exist, expected a model that {path} imitates; run its stage again")
-    source_hash, target_hash = map(sha256_file, files)
-    card.check_models(path, source_hash=source_hash, target_hash=target_hash)
 
 
 def _exported(project: Project, domain: str, translator_hash: str) -> FoundTranslator | None:

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks.models.domain_models import Model, base_model, named_model
+from tasks.models.translator_models import translator_path
 from tasks.project.params import Params, find_entry, load_params
 from tasks.project.paths import Project
 from tasks.requests.export_onnx import export_translator
-from ui2i.errors import DataError, UI2IError
+from ui2i.errors import CheckpointError, DataError, UI2IError
 from ui2i.files import sha256_file
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def write_project_site(
         find_entry(params.domains, domain, "domains")
     runtime = ensure_runtime(project.web_runtime, archive)
     lacking: list[str] = []
-    translators = [path for domain in chosen if (path := _translator(project, domain, lacking)) is not None]
+    translators = [path for domain in chosen if (path := _translator(project, params, domain, lacking)) is not None]
     families = _families(project, params, chosen, lacking)
     if not (translators or families or served_pages):
         raise DataError(
@@ -60,15 +61,17 @@ def write_project_site(
     return write_site(out, content, runtime), lacking
 
 
-def _translator(project: Project, domain: str, lacking: list[str]) -> Path | None:
+def _translator(project: Project, params: Params, domain: str, lacking: list[str]) -> Path | None:
     """Return the ONNX file of a domain's translator, exported now unless it is of the present translator."""
     from ui2i.distillation.onnx_session import OnnxTranslator
 
-    if not project.translator(domain).is_file():
+    try:
+        trained = translator_path(project, params, domain)
+    except CheckpointError:
         lacking.append(f"{domain} has no translator: ui2i distill {domain} trains it")
         return None
     path = project.onnx_translator(domain)
-    if not path.is_file() or OnnxTranslator(path).translator_hash != sha256_file(project.translator(domain)):
+    if not path.is_file() or OnnxTranslator(path).translator_hash != sha256_file(trained):
         export_translator(project, domain, path)
     return path
 

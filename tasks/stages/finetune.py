@@ -14,6 +14,7 @@ def work(job: Job) -> None:
     """Train every mode of `domains.<name>` (paper, section III-A), then write all models at once."""
     from tasks.models.model_folder import CURVES_FILE, GENERATOR_FILE, read_model, write_model
     from tasks.models.model_training import train_model
+    from tasks.models.start_models import start_model
     from ui2i.checkpoints import file_hash
     from ui2i.curves import save_curves
     from ui2i.files import atomic_folder
@@ -22,6 +23,7 @@ def work(job: Job) -> None:
     base_folder = job.project.checkpoint(domain.base)
     generator, discriminator, _ = read_model(base_folder, device=default_device())
     base_hash = file_hash(base_folder / GENERATOR_FILE)
+    start = start_model(job.project, domain, generator, device=default_device())
     models = [
         train_model(
             job,
@@ -31,6 +33,7 @@ def work(job: Job) -> None:
             base=None if mode == "scratch" else (generator, discriminator),
             base_name=domain.base,
             base_hash=None if mode == "scratch" else base_hash,
+            start=start if start is not None and start.mode == mode else None,
             progress=part_of(job.progress, index, len(domain.modes), mode),
         )
         for index, mode in enumerate(domain.modes)

@@ -1,0 +1,56 @@
+"""The earlier model of a domain with which a fine-tuning goes on (`domains.<name>.start`)."""
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+from tasks.models.model_folder import GENERATOR_FILE, read_model
+from tasks.project.params import Domain
+from tasks.project.paths import Project
+from ui2i.errors import CheckpointError
+
+if TYPE_CHECKING:
+    from ui2i.networks.discriminator import Discriminator
+    from ui2i.networks.generator import Generator
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class StartModel:
+    """A model to go on with."""
+
+    networks: "tuple[Generator, Discriminator | None]"
+    mode: str  # that it was trained in
+    hash: str  # SHA-256 of its generator
+    images_seen: int
+
+
+def start_model(project: Project, domain: Domain, base: "Generator", *, device: str) -> StartModel | None:
+    """Return the model that a domain's training goes on with; None: it begins with the base.
+
+    Args:
+        base: the domain's, whose mapping network a model of the mode FC-FT must have.
+
+    Raises:
+        CheckpointError: it is missing, damaged, not the one that `params.yaml` names, of a mode that the domain does
+            not have, or of another base.
+    """
+    if domain.start is None:
+        return None
+    from ui2i.checkpoints import file_hash
+    from ui2i.translation import check_family
+
+    folder = project.root / domain.start.model
+    generator, discriminator, card = read_model(folder, device=device)
+    found = file_hash(folder / GENERATOR_FILE)
+    if found != domain.start.sha256:
+        raise CheckpointError(
+            f"{folder / GENERATOR_FILE} has the SHA-256 {found}, expected {domain.start.sha256} as start.sha256 says; "
+            "write that of the model that is meant"
+        )
+    if card.mode not in domain.modes:
+        raise CheckpointError(
+            f"{folder} was trained as {card.mode}, expected one of the domain's modes ({', '.join(domain.modes)}); "
+            "name a model of them, or add the mode"
+        )
+    if card.mode == "FC-FT":
+        check_family(base, {str(folder): generator})
+    return StartModel(networks=(generator, discriminator), mode=card.mode, hash=found, images_seen=card.images_seen)
