@@ -1,7 +1,7 @@
 """How well does a shipped base's domain check tell its own images from others, before and after they are inverted?
 
 Before: the distance of their features from 1,000 training images. After: the SSIM of their reconstructions, by the
-encoder and by the search of `params.yaml` (`w_plus`, 150 steps, `st-alex`). AUC is the probability that an image of
+encoder and by the search of `params.yaml` (`in_domain`, 50 steps, `st-alex`). AUC is the probability that an image of
 another kind is farther off, or reconstructed worse, than a held-out image of the base's own. Images that fit the
 thresholds are never counted. `--write` leaves the check beside the model. The search is resumable: latent codes are
 kept in `--store`.
@@ -37,8 +37,8 @@ NUM_TRAINING, NUM_HELD_OUT = 1000, 250
 STYLES = ("face", "cat", "cartoon", "anime", "portrait", "dog", "wild")
 TRAINING_SEED, HELD_OUT_SEED, OTHER_SEED = 1, 3, 11
 NUM_MARKED = 250  # further images of the base's own, to count false alarms
-METHODS = ("encoder", "w_plus")
-STEPS = 150
+METHODS = ("encoder", "in_domain")
+STEPS = 50
 
 
 def main() -> None:
@@ -76,8 +76,8 @@ def main() -> None:
         save_reference(folder / DOMAIN_CHECK_FILE, reference)
     if options.json is not None:
         thresholds = [dataclasses.asdict(each) for each in reference.reconstructions]
-        values = {"base": options.base, "provenance": provenance(), "thresholds": thresholds, "kinds": found}
-        write_text(options.json, json.dumps(values, indent=1) + "\n")
+        result = {"base": options.base, "provenance": provenance(), "thresholds": thresholds, "kinds": found}
+        write_text(options.json, json.dumps(result, indent=1) + "\n")
 
 
 def _compare(
@@ -94,16 +94,14 @@ def _compare(
 def _inverter(folder: Path, method: str, store: Path) -> Inverter:
     generator, _ = load_generator(folder / GENERATOR_FILE)
     base_hash = file_hash(folder / GENERATOR_FILE)
-    encoder = None
-    if method == "encoder":
-        encoder = load_encoder(folder / ENCODER_FILE, base_hash=base_hash)
+    encoder = load_encoder(folder / ENCODER_FILE, base_hash=base_hash)
     return Inverter(
         generator.requires_grad_(False),
         load_perceptual(PerceptualConfig()),
         InversionConfig(method=method, num_steps=STEPS),  # type: ignore[arg-type]
         base_hash=base_hash,
         encoder=encoder,
-        encoder_hash=None if encoder is None else file_hash(folder / ENCODER_FILE),
+        encoder_hash=file_hash(folder / ENCODER_FILE),
         store=store,
     )
 

@@ -30,11 +30,11 @@ SHIPPED = PACKAGED if PACKAGED.is_dir() else Path(__file__).resolve().parents[2]
 
 
 def shipped_files(root: Path) -> list[str]:
-    """Return every file that a wheel carries: of projects, of experiments, and of the bases that settings name."""
+    """Return every file that a wheel carries: of projects, of experiments, and of the models that settings name."""
     settings = [root / "params.yaml", *sorted((root / EXPERIMENTS).glob("*.yaml"))]
-    checkpoints = [re.findall(r"\{checkpoint: ([^}]+)\}", path.read_text(encoding="utf-8")) for path in settings]
-    bases = sorted({base for found in checkpoints for base in found})
-    return [*FILES, *(name for folder in (EXPERIMENTS, *bases) for name in files_below(root, folder))]
+    named = [re.findall(r"\{(?:checkpoint|model): ([^,}]+)", path.read_text(encoding="utf-8")) for path in settings]
+    models = sorted({folder for found in named for folder in found})
+    return [*FILES, *(name for folder in (EXPERIMENTS, *models) for name in files_below(root, folder))]
 
 
 def files_below(root: Path, folder: str) -> list[str]:

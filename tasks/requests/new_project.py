@@ -77,8 +77,10 @@ def add_example(project: Project, *, every: bool = False) -> list[str]:
 def _contents(*, example: bool) -> dict[str, bytes]:
     """Return a project's files by name; the last makes it a project."""
     text = _shipped_params()
-    bases = [base.checkpoint for base in parse_params(text).imported.values()]
-    names = [*FILES, *(name for base in bases for name in files_below(SHIPPED, base))]
+    params = parse_params(text)
+    models = [base.checkpoint for base in params.imported.values()]
+    models += [domain.start.model for domain in params.domains.values() if domain.start is not None]
+    names = [*FILES, *(name for model in models for name in files_below(SHIPPED, model))]
     contents = {name: (SHIPPED / name).read_bytes() for name in names if name != PARAMS_FILE}
     contents[README] = _README_SOURCE.read_bytes()
     contents[PARAMS_FILE] = (text if example else _without_domains(text)).encode()
