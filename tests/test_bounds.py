@@ -12,7 +12,7 @@ from tiny_project import PARAMS
 from experiments.paper.settings import Baseline, BaselineRun, DomainPair, Evaluated, PaperSections, PaperTable, Truth
 from experiments.synthetic.settings import SyntheticSections, SyntheticSet
 from tasks.project.experiment import installed_experiments
-from tasks.project.params import Dataset, Domain, Imported, Params, TranslatorParams, parse_params
+from tasks.project.params import Dataset, Domain, Imported, Params, Start, TranslatorParams, parse_params
 from ui2i.errors import ConfigError
 from ui2i.settings import TrainingConfig, dataclass, from_mapping
 from ui2i.settings.bounds import Count, Positive, Resolution, ShareBelowOne, Whole
@@ -24,6 +24,7 @@ NEEDED = {
     BaselineRun: {"system": "MUNIT", "core_minutes": 1},
     DomainPair: {"source": "x", "target": "x"},
     PaperTable: {"source": "x"},
+    Start: {"model": "x", "sha256": "0" * 64},
     SyntheticSet: {"style": "face", "num_images": 2, "seed": 0},
 } | {config: {"base": "x"} for config in (Baseline, Domain, Evaluated, TranslatorParams, Truth)}
 
