@@ -1,7 +1,8 @@
 """Puts a model into one folder to hand on: a base with its encoder, a domain's model with its translator.
 
 The generator's file is copied as it is, so that encoders, latent codes and tables made with it stay its own. What only
-starts a training or a search, the discriminator and the encoder, is kept as float16, in half the size.
+starts a training or a search, the discriminator and the encoder, is kept as float16, in half the size. The strip of
+images of the training stays behind.
 """
 
 import shutil
@@ -9,7 +10,7 @@ from pathlib import Path
 
 from tasks.models.domain_checks import kept_check
 from tasks.models.inversion_models import encoder_path
-from tasks.models.model_folder import DISCRIMINATOR_FILE, DOMAIN_CHECK_FILE, GENERATOR_FILE
+from tasks.models.model_folder import DISCRIMINATOR_FILE, DOMAIN_CHECK_FILE, FILM_STRIP_FILE, GENERATOR_FILE
 from tasks.project.params import Params, load_params
 from tasks.project.paths import ENCODER_FILE, TRANSLATOR_FILE, Project
 from ui2i.errors import CheckpointError, ConfigError
@@ -30,7 +31,7 @@ def pack_base(project: Project, name: str, folder: Path) -> Path:
         raise CheckpointError(f"{source} holds no model, expected {GENERATOR_FILE}; make it with dvc repro")
     with atomic_folder(folder) as temporary:
         for path in sorted(source.iterdir()):
-            if path.is_file() and path.name not in (DISCRIMINATOR_FILE, ENCODER_FILE):
+            if path.is_file() and path.name not in (DISCRIMINATOR_FILE, ENCODER_FILE, FILM_STRIP_FILE):
                 shutil.copyfile(path, temporary / path.name)
         _pack_discriminator(source, temporary)
         domain, _, mode = name.partition("/")
