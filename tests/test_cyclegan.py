@@ -202,7 +202,7 @@ def test_buffer_hands_out_older_images_half_of_the_time(gan: SimpleNamespace) ->
 
 
 def test_learning_rate_is_constant_and_then_falls_to_zero(gan: SimpleNamespace) -> None:
-    factors = [gan.cyclegan.learning_rate_factor(share) for share in (0, 0.3, 0.5, 0.75, 0.9, 1, 1.2)]
+    factors = [gan.cyclegan.falling_factor(share) for share in (0, 0.3, 0.5, 0.75, 0.9, 1, 1.2)]
     assert factors == pytest.approx([1, 1, 1, 0.5, 0.2, 0, 0])
 
 

@@ -281,7 +281,7 @@ def _parser() -> argparse.ArgumentParser:
         default=Settings.width,
         help="channels of the first layer; the papers have 64 (default: 32)",
     )
-    add("--batch-size", type=int, default=Settings.batch_size, help="batch size per domain (default: 1, the papers')")
+    add("--batch-size", type=int, help="batch size per domain (default: 1, of DRIT++ 2, the papers')")
     add(
         "--precision",
         choices=("auto", "bf16", "fp32"),

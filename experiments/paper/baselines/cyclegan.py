@@ -110,8 +110,8 @@ class CycleGAN(Baseline):
         update(self.discriminator_optimizer, terms["discriminator"])
         return {name: term.detach() for name, term in terms.items()}
 
-    def learning_rate(self, share: float) -> float:
-        return self.settings.learning_rate * learning_rate_factor(share)
+    def rate_factor(self, share: float) -> float:
+        return falling_factor(share)
 
     def translate_batch(self, images: Tensor, _random: torch.Generator) -> Tensor:
         translated: Tensor = self.to_target(images)
@@ -125,7 +125,7 @@ class CycleGAN(Baseline):
         return to_uint8(self.to_source(to_tensor(images).to(self.device)))
 
 
-def learning_rate_factor(share: float) -> float:
+def falling_factor(share: float) -> float:
     """Return the part of the learning rate at a share of the budget: 1 for the first half, then linearly to 0."""
     return max(0.0, min(1.0, 2 * (1 - share)))
 

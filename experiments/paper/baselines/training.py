@@ -91,11 +91,14 @@ class LogWindow:
 
     def _open(self) -> None:
         self._sums: dict[str, Tensor] = {}
+        self._counts: dict[str, int] = {}
         self._start = (self._model.num_steps, self._model.seconds)
 
     def add(self, terms: dict[str, Tensor]) -> None:
-        """Take in the losses of a step."""
-        self._sums = {name: self._sums.get(name, 0) + term for name, term in terms.items()}
+        """Take in the losses of a step, which may be other ones than those of the step before."""
+        for name, term in terms.items():
+            self._sums[name] = self._sums.get(name, 0) + term
+            self._counts[name] = self._counts.get(name, 0) + 1
 
     def close(self) -> dict[str, float]:
         """Return a row of the log and begin the next.
@@ -105,7 +108,7 @@ class LogWindow:
         """
         num_steps = self._model.num_steps - self._start[0]
         seconds = self._model.seconds - self._start[1]
-        row = {name: float(total) / num_steps for name, total in self._sums.items()}
+        row = {name: float(total) / self._counts[name] for name, total in self._sums.items()}
         broken = [name for name, value in row.items() if not math.isfinite(value)]
         if broken:
             raise TrainingError(
