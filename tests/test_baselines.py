@@ -6,24 +6,29 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from conftest import randomize
 from PIL import Image
 from test_cyclegan import StopError, blobs, stopping_after, write_folder
+from tiny_project import make_project
 from torch import nn
 
 from experiments.paper.baselines import __main__ as command
-from experiments.paper.baselines import drit, drit_networks, munit, munit_networks, training
+from experiments.paper.baselines import curve, drit, drit_networks, munit, munit_networks, training
 from experiments.paper.baselines.diversity import style_diversities
 from experiments.paper.baselines.state import Baseline as Model
 from experiments.paper.baselines.systems import build, choose_settings
 from experiments.paper.settings import Baseline, BaselineRun
 from experiments.paper.stages import baseline as stage
+from ui2i.datasets.ingest import ingest
 from ui2i.errors import ConfigError
 from ui2i.images import to_tensor
 from ui2i.metrics.image_sets import find_images
 from ui2i.perceptual import Perceptual
+from ui2i.settings import IngestConfig
+from ui2i.tables import read_rows
 
 MULTI_MODAL = ("munit", "drit")
 
@@ -292,7 +297,7 @@ def test_two_of_three_steps_of_drit_train_the_content_discriminator_alone(num_st
 
 
 def test_drawn_attributes_do_not_train_drit_s_attribute_encoders() -> None:
-    silent = {name: 0.0 for name in ("kl_weight", "cycle_weight", "reconstruction_weight", "weight_decay")}
+    silent = dict.fromkeys(("kl_weight", "cycle_weight", "reconstruction_weight", "weight_decay"), 0.0)
     model, before, _ = drit_step(**silent, domain_adversarial_weight=0.0)
     for key, value in model.target.state_dict().items():
         assert torch.equal(value, before["target"][key]) == key.startswith("attributes."), key
@@ -426,3 +431,59 @@ def test_styles_of_an_input_are_compared_with_one_another(tmp_path: Path, percep
     expected = torch.stack([perceptual.distance(images[a], images[b]) for a, b in ((0, 1), (1, 2), (2, 0))]).mean()
     assert found["many"]["lpips_d"] == pytest.approx(float(expected), rel=1e-4)
     assert (found["many"]["num_inputs"], found["many"]["num_styles"]) == (3, 3)
+
+
+# Curves
+
+
+def test_a_curve_has_rows_at_its_marks_and_resumes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    project = make_project(tmp_path / "project")
+    for name, seed in (("face", 0), ("cartoon", 1)):
+        write_folder(tmp_path / name, blobs(40, seed))
+        ingest(tmp_path / name, project.prepared(name), IngestConfig(img_resolution=32, test_share=0.2), name=name)
+    monkeypatch.setattr(curve, "load_efficientnet", lambda _device: Colours())
+    monkeypatch.setattr(training, "LOG_STEPS", 1)
+    clock = Clock()
+    monkeypatch.setattr(training.time, "process_time", clock)
+    out = tmp_path / "out"
+    arguments = ["--project", str(project.root), "--base", "face", "--domain", "cartoon", "--out", str(out)]
+    arguments += ["--system", "munit", "--core-minutes", "4", "--width", "2", "--num-test", "6"]
+    clock.stop_after = 3
+    with pytest.raises(StopError):
+        curve.main([*arguments, "--marks", "2"])
+    clock.stop_after = 1000
+    assert curve.main([*arguments, "--marks", "2"]) == 0
+    rows = pd.DataFrame(read_rows(out / curve.TABLE_FILE, curve.CURVE_SCHEMA))
+    trained = rows[rows["system"] == "MUNIT"]
+    assert trained["mark"].tolist() == [2, 2, 4, 4] and trained["core_minutes"].tolist() == [2, 2, 4, 4]
+    assert trained["fd_network"].isna().tolist() == [True, False] * 2 and (trained["styles_lpips_d"] > 0).all()
+    assert trained["fd_sem"].notna().tolist() == [False, True] * 2 and (trained["num_outputs"] == 6).all()
+    assert rows["system"].tolist()[:4] == ["the data itself", "the input itself"] * 2
+    assert {path.name for path in (out / "munit-4-0").glob("*.png")} == {"sheet-2.png", "sheet-4.png"}
+    assert (out / curve.PLOT_FILE).is_file()
+    assert curve.main([*arguments, "--marks", "2", "3"]) == 0, "a mark that is past is left out"
+    assert len(read_rows(out / curve.TABLE_FILE, curve.CURVE_SCHEMA)) == len(rows)
+
+
+class Clock:
+    """Processor time of which a step takes a minute, and which ends the process once."""
+
+    stop_after = 1000
+
+    def __init__(self) -> None:
+        self.num_calls = 0
+
+    def __call__(self) -> float:
+        self.num_calls += 1
+        if self.num_calls > self.stop_after:
+            raise StopError
+        return 60.0 * self.num_calls
+
+
+class Colours:
+    """Stands for the Frechet network, whose weights are not everywhere."""
+
+    name, weights_hash = "colours", "0"
+
+    def embed(self, images: torch.Tensor) -> torch.Tensor:
+        return images.mean(dim=(2, 3))

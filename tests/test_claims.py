@@ -81,6 +81,20 @@ def test_evidence_lists_columns_and_trainings() -> None:
     assert re.fullmatch(r"\+0\.3000 \(± 0\.0\d+\), from c0 \+0\.3000 and \+0\.3200, c1 \+0\.2800 and .*", text), text
 
 
+def test_a_difference_within_its_own_interval_has_no_sign() -> None:
+    """Two standard errors of 0.1 are more than 0.15, less than 0.3."""
+    cases = {
+        (0.3, 0.1): "direction only",
+        (0.15, 0.1): "cannot be told",
+        (-0.15, 0.1): "cannot be told",
+        (-0.3, 0.1): "direction only, against",
+    }
+    for (difference, error), verdict in cases.items():
+        case = of_values("x", difference, 0.0, error=error)
+        assert Claim(source="", text="", paper="", cases=(case,)).verdict == verdict, difference
+    assert of_values("x", 0.1, 0.0, error=float("nan")).errors == () and of_values("x", 0.1, 0.0).signs == [1]
+
+
 def test_cases() -> None:
     case = of_runs("x", [(0.5, 0.3), (0.6, 0.3)], [(0.4, 0.4), (0.3, 0.4)], aspect="FT")
     assert case.differences == pytest.approx((0.1, 0.3)) and case.errors == pytest.approx((0.5, 0.5))
@@ -164,6 +178,34 @@ def test_table_2_counts_each_metric_the_right_way() -> None:
     swapped = pd.DataFrame([evaluation("CycleGAN", 20, 0.5, 0.4), evaluation("FC-FT", 30, 0.4, 0.5)])
     against = "direction only, against"
     assert [claim.verdict for claim in table_2_claims(swapped)] == [against] * 3 + ["not measured"] * 2
+
+
+def test_table_2_takes_the_errors_of_each_metric() -> None:
+    rows = [
+        evaluation("CycleGAN", 22, 0.6, 0.5, fd_sem=3.0), evaluation("FC-FT", 20, 0.5, 0.4, fd_sem=4.0),
+        evaluation("FC-FT-LS16", 21, 0.5, 0.2, fd_sem=1.0), evaluation("the data itself", 1, 0.45, 0.0, fd_sem=0.1),
+    ]  # fmt: skip
+    nearer, diverse, similar, _, little = table_2_claims(pd.DataFrame(rows))
+    assert nearer.cases[0].errors == (5,) and nearer.verdict == "cannot be told", "2 of ± 9.8"
+    assert similar.cases[0].errors == pytest.approx((0.01 * 2**0.5,)) and similar.verdict == "direction only"
+    assert diverse.cases[0].errors == pytest.approx((0.01 * 2**0.5,)), (
+        "both are above the data, whose error cancels out"
+    )
+    assert little.cases[0].errors == pytest.approx((1.05 * ((1 / 21) ** 2 + (4 / 20) ** 2) ** 0.5,))
+    assert little.verdict == "cannot be told"
+
+
+@pytest.mark.parametrize(
+    ("column", "value"), [("fd_network", "efficientnet-lite0"), ("backbone", "st-alex"), ("num_targets", 900)]
+)
+def test_values_of_other_protocols_are_not_compared(column: str, value: Any) -> None:
+    shared = {"fd_network": "other", "backbone": "squeeze", "num_targets": 5000}
+    rows = [
+        evaluation("CycleGAN", 30, 0.6, 0.5, **shared),
+        evaluation("FC-FT", 20, 0.5, 0.4, **shared | {column: value}),
+    ]
+    with pytest.raises(DataError, match=rf"face2anime: {column} of \w+ differs \(CycleGAN .*, FC-FT .*one protocol"):
+        table_2_claims(pd.DataFrame(rows))
 
 
 def test_more_diverse_than_the_data_is_not_better() -> None:
@@ -280,6 +322,15 @@ def test_figure_8_takes_models_that_were_good_before_the_swap() -> None:
     direct, more = figure_8_claims(figure_8())
     assert [case.column for case in direct.cases] == ["cat"], "nothing can ruin the dog that is blur"
     assert direct.cases[0].differences == (340 - 16 - 10,) and more.cases[0].differences == (30,)
+
+
+def test_figures_take_the_intervals_of_their_measures() -> None:
+    rows = [measure("fd", "dog", mode, fd, 9.8) for mode, fd in (("FC-FT-LS8", 30), ("FC-FT-LS32", 41))]
+    more = figure_8_claims(pd.DataFrame(rows))[1]
+    assert more.cases[0].errors == pytest.approx((5 * 2**0.5,)) and more.verdict == "cannot be told"
+    known = figure_8().assign(ci95_low=lambda it: it["value"] - 9.8, ci95_high=lambda it: it["value"] + 9.8)
+    direct, _ = figure_8_claims(known)
+    assert direct.cases[0].errors == pytest.approx((10,)), "of four distances"
 
 
 def test_a_control_is_finished_if_it_is_nearer_than_the_base() -> None:

@@ -19,7 +19,7 @@ from ui2i.datasets.prepared import PreparedDataset
 from ui2i.errors import DataError, TrainingError
 from ui2i.metrics.image_sets import find_images
 
-MODULES = ("networks", "state", "training", "cyclegan")
+MODULES = ("networks", "state", "training", "cyclegan", "outputs")
 
 
 @pytest.fixture(scope="module")
@@ -432,7 +432,7 @@ def test_test_images_that_were_trained_on_are_refused(
 @pytest.mark.parametrize("names", [["a.png", "a.jpg"], ["../a.png", "b.png"], ["/a.png", "b.png"]])
 def test_names_without_a_place_of_their_own_are_refused(gan: SimpleNamespace, tmp_path: Path, names: list[str]) -> None:
     with pytest.raises(DataError, match="has no place of its own"):
-        gan.command.write_images(tmp_path / "images", names, blobs(2, 0))
+        gan.outputs.write_images(tmp_path / "images", names, blobs(2, 0))
     assert not list(tmp_path.iterdir())
 
 

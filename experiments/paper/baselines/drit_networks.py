@@ -5,6 +5,8 @@ further channels, the same at every place (section 3.5 calls it concatenation). 
 content encoders and one of the generators. Images are NCHW float32 in [-1, 1].
 """
 
+import itertools
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -65,7 +67,7 @@ class AttributeEncoder(nn.Module):
         widths = [width * factor for factor in ATTRIBUTE_WIDTHS]
         self.layers = nn.Sequential(
             _convolution(3, width, 4, stride=2),
-            *(HalvingBlock(num_in, num_out) for num_in, num_out in zip(widths[:-1], widths[1:], strict=True)),
+            *(HalvingBlock(num_in, num_out) for num_in, num_out in itertools.pairwise(widths)),
             nn.LeakyReLU(ATTRIBUTE_SLOPE),
         )
         self.output = nn.Linear(widths[-1], 2 * num_attributes)

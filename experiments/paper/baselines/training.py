@@ -46,12 +46,14 @@ def train(
     state_path: Path,
     *,
     identity: str = "",
+    until_core_minutes: float = math.inf,
     progress: Progress = no_progress,
 ) -> None:
     """Train to the end of the budget, from the state at `state_path` if there is one, and save the last state there.
 
     Args:
         identity: settings and data; a state with another is set aside.
+        until_core_minutes: processor time after which to pause before the end; a further call goes on.
 
     Raises:
         TrainingError: a loss is not finite.
@@ -64,7 +66,7 @@ def train(
     streams = [batches(images, settings, model.num_steps, number) for number, images in enumerate((source, target))]
     start, processor_start = time.monotonic() - model.seconds, time.process_time() - model.processor_seconds
     saved_at, window = model.seconds, LogWindow(model, settings)
-    while (share := spent_share(model, settings)) < 1:
+    while (share := spent_share(model, settings)) < 1 and model.processor_seconds < 60 * until_core_minutes:
         model.set_learning_rate(share)
         batch, other_batch = (next(stream).to(model.device) for stream in streams)
         window.add(model.train_step(batch, other_batch))

@@ -1,12 +1,14 @@
 """The paper's claims about its Tables I to III, and what the ground truth adds to them, from measured tables."""
 
 import itertools
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from experiments.paper.tables.claims import Case, Claim, of_images, of_runs, of_values
 from experiments.paper.tables.layout import Cell
 from experiments.paper.tables.values import TABLE_1, TABLE_1_COLUMNS, TABLE_2, TABLE_2_METRICS, TABLE_3, TABLE_3_NAMES
+from ui2i.errors import DataError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,6 +31,17 @@ PAPER_COLUMNS = {
 
 SMALL_RISE = 0.1
 """Largest share by which a Frechet distance may rise "a little": twice the largest of the paper's, 1.5 and 5 %."""
+
+
+_LPIPS = ("backbone", "backbone_hash", "resizer", "img_resolution")
+_COUNTS = ("num_outputs", "num_targets", "dataset_hash")
+PROTOCOLS = {
+    "fid": ("inception_hash", "resizer", "img_resolution", *_COUNTS),
+    "fd": ("fd_network", "fd_network_hash", *_LPIPS, *_COUNTS),
+    "lpips_d": _LPIPS,
+    "lpips_s": _LPIPS,
+}
+"""Columns of `EVALUATION_SCHEMA` that must agree for values of a metric to be compared."""
 
 
 def table_1_claims(runs: Sequence[Sequence[Cell]], *, missing_control: str = "") -> list[Claim]:
@@ -240,30 +253,66 @@ def _between(
 
 
 def _systems(frame: "pd.DataFrame", metric: str, larger: str, smaller: str) -> Iterator[Case]:
-    """Yield for each domain how much larger a metric is for one system than for another."""
+    """Yield for each domain how much larger a metric is for one system than for another.
+
+    The error is that of independent values, which is too large where both are compared with the same images.
+    """
     for column, by_system in _by_column(frame):
         if {larger, smaller} <= set(by_system):
-            yield of_values(column, float(by_system[larger][metric]), float(by_system[smaller][metric]))
+            rows = by_system[larger], by_system[smaller]
+            check_protocol(column, metric, *rows)
+            error = math.hypot(*(_error(row, metric) for row in rows))
+            yield of_values(column, *(float(row[metric]) for row in rows), error=error)
 
 
 def _small_rises(frame: "pd.DataFrame", metric: str) -> Iterator[Case]:
     """Yield for each domain how far the rise of a distance by swapped layers is below the bound, as a share of it."""
     for column, by_system in _by_column(frame):
         if {SWAPPED, FIRST} <= set(by_system):
-            rise = float(by_system[SWAPPED][metric]) / float(by_system[FIRST][metric]) - 1
-            yield of_values(column, SMALL_RISE, rise)
+            rows = by_system[SWAPPED], by_system[FIRST]
+            check_protocol(column, metric, *rows)
+            values = [float(row[metric]) for row in rows]
+            shares = [_error(row, metric) / value for row, value in zip(rows, values, strict=True)]
+            ratio = values[0] / values[1]
+            yield of_values(column, SMALL_RISE, ratio - 1, error=ratio * math.hypot(*shares))
 
 
 def _diversities(frame: "pd.DataFrame") -> Iterator[Case]:
     """Yield how much nearer FC-FT's diversity is to that of the domain's images than the baseline's is."""
     for column, by_system in _by_column(frame):
         if {FIRST, BASELINE} <= set(by_system):
-            own, other = (float(by_system[system]["lpips_d"]) for system in (FIRST, BASELINE))
-            if DATA in by_system:
-                data = float(by_system[DATA]["lpips_d"])
-                yield of_values(column, abs(other - data), abs(own - data))
+            rows = [by_system[system] for system in (FIRST, BASELINE, DATA) if system in by_system]
+            check_protocol(column, "lpips_d", *rows)
+            own, other, *data = (float(row["lpips_d"]) for row in rows)
+            errors = [_error(row, "lpips_d") for row in rows]
+            if data:
+                is_between = (own > data[0]) != (other > data[0])  # else the data's error cancels out
+                error = math.hypot(errors[0], errors[1], 2 * errors[2] if is_between else 0.0)
+                yield of_values(column, abs(other - data[0]), abs(own - data[0]), error=error)
             else:  # more is not better, but nothing else is known
-                yield of_values(column, own, other, aspect="plain difference")
+                yield of_values(column, own, other, error=math.hypot(*errors), aspect="plain difference")
+
+
+def check_protocol(column: str, metric: str, *rows: "pd.Series") -> None:
+    """Refuse rows of `EVALUATION_SCHEMA` whose values of a metric were measured in different ways.
+
+    Raises:
+        DataError: they are refused.
+    """
+    for name in PROTOCOLS[metric]:
+        found = {str(row["system"]): row.get(name) for row in rows if name in row and row["system"] != DATA}
+        if len({str(value) for value in found.values()}) > 1:
+            said = ", ".join(f"{system} {value}" for system, value in found.items())
+            raise DataError(
+                f"{column}: {name} of {metric} differs ({said}), expected one protocol for what is compared; evaluate "
+                "both again"
+            )
+
+
+def _error(row: "pd.Series", metric: str) -> float:
+    """Return the standard error of a row's metric; NaN: not known."""
+    value = row.get(f"{metric}_sem")
+    return float("nan") if value is None else float(value)
 
 
 def _by_column(frame: "pd.DataFrame") -> "Iterator[tuple[str, dict[str, pd.Series]]]":
