@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from experiments.paper.baselines.networks import Discriminator, Generator
-from experiments.paper.baselines.state import Baseline, Images, Settings, adam, placed, update
+from experiments.paper.baselines.state import Baseline, Images, Settings, adam, judging, placed, update
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -99,10 +99,11 @@ class CycleGAN(Baseline):
         Returns:
             Each the sum over both directions: `adversarial`, `cycle`, `identity`, `discriminator`.
         """
-        terms, fake_target, fake_source = _generator_terms(self, source, target)
         weights = self.settings
-        loss = terms["adversarial"] + weights.cycle_weight * terms["cycle"]
-        update(self.generator_optimizer, loss + weights.identity_weight * terms["identity"])
+        with judging(self.discriminator_target, self.discriminator_source):
+            terms, fake_target, fake_source = _generator_terms(self, source, target)
+            loss = terms["adversarial"] + weights.cycle_weight * terms["cycle"]
+            update(self.generator_optimizer, loss + weights.identity_weight * terms["identity"])
         with self.autocast():
             terms["discriminator"] = discriminator_loss(
                 self.discriminator_target, target, self.fake_targets.exchange(fake_target.detach())
@@ -144,8 +145,6 @@ def discriminator_loss(discriminator: nn.Module, real: Tensor, fake: Tensor) -> 
 def _generator_terms(model: CycleGAN, source: Tensor, target: Tensor) -> tuple[dict[str, Tensor], Tensor, Tensor]:
     """Return the terms of the generators' loss, and the fakes."""
     discriminators = (model.discriminator_target, model.discriminator_source)
-    for discriminator in discriminators:
-        discriminator.requires_grad_(False)  # or gradients would be computed that nobody uses
     with model.autocast():
         # Instance normalisation keeps images apart, so that what goes through one network can go together.
         fake_target, same_target = model.to_target(torch.cat([source, target])).chunk(2)
@@ -156,6 +155,4 @@ def _generator_terms(model: CycleGAN, source: Tensor, target: Tensor) -> tuple[d
             "cycle": F.l1_loss(model.to_source(fake_target), source) + F.l1_loss(model.to_target(fake_source), target),
             "identity": F.l1_loss(same_target, target) + F.l1_loss(same_source, source),
         }
-    for discriminator in discriminators:
-        discriminator.requires_grad_(True)
     return terms, fake_target, fake_source

@@ -1,4 +1,4 @@
-"""DRIT++ (Lee et al. 2020, arXiv 1905.01270, section 3); docs/results/baselines.md compares it with the authors' code.
+"""DRIT++ (Lee et al. 2020, arXiv 1905.01270, section 3); docs/baseline.md compares it with the authors' code.
 
 As in MUNIT an image is a content and an attribute vector. Here a content discriminator keeps contents from telling
 their domain (section 3.1), attributes are those of a variational encoder, images must come back after two exchanges of
@@ -25,7 +25,7 @@ from experiments.paper.baselines.drit_networks import (
 )
 from experiments.paper.baselines.munit_networks import MultiScaleDiscriminator
 from experiments.paper.baselines.networks import ResidualBlock, initialize
-from experiments.paper.baselines.state import Baseline, Settings, adam, placed, update
+from experiments.paper.baselines.state import Baseline, Settings, adam, judging, placed, update
 from ui2i.errors import ConfigError
 
 EPSILON = 1e-5  # added to a ratio that is divided by
@@ -138,14 +138,10 @@ class DRIT(Baseline):
         terms = {"discriminator": self._update_discriminators(images, others, made)}
         contents = sides[0].content.detach(), sides[1].content.detach()
         terms["content_discriminator"] = self._update_content_discriminator(*contents)
-        judges = (*self.discriminators, self.content_discriminator)
-        for judge in judges:
-            judge.requires_grad_(False)  # or gradients would be computed that nobody uses
-        with self.autocast():
-            exchange, draw = _exchange_terms(self, images, sides, made), _draw_terms(self, sides, made)
-        self._update_domains(exchange, draw)
-        for judge in judges:
-            judge.requires_grad_(True)
+        with judging(*self.discriminators, self.content_discriminator):
+            with self.autocast():
+                exchange, draw = _exchange_terms(self, images, sides, made), _draw_terms(self, sides, made)
+            self._update_domains(exchange, draw)
         return {name: term.detach() for name, term in (terms | exchange | draw).items()}
 
     def rate_factor(self, share: float) -> float:

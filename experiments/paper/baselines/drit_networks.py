@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from experiments.paper.baselines.munit_networks import LayerNorm
+from experiments.paper.baselines.munit_networks import LayerNorm, convolution
 from experiments.paper.baselines.networks import InstanceNorm, ResidualBlock, initialize
 
 SLOPE = 0.01  # of negative values
@@ -26,7 +26,7 @@ class ContentEncoder(nn.Module):
     def __init__(self, width: int, num_own_blocks: int, shared: ResidualBlock) -> None:
         super().__init__()
         self.layers = nn.Sequential(
-            _convolution(3, width, 7),
+            convolution(3, width, 7),
             nn.LeakyReLU(SLOPE),
             *_down(width, 2 * width),
             *_down(2 * width, 4 * width),
@@ -48,9 +48,9 @@ class HalvingBlock(nn.Module):
         super().__init__()
         self.layers = nn.Sequential(
             nn.LeakyReLU(ATTRIBUTE_SLOPE),
-            _convolution(num_in, num_in, 3),
+            convolution(num_in, num_in, 3),
             nn.LeakyReLU(ATTRIBUTE_SLOPE),
-            _convolution(num_in, num_out, 3),
+            convolution(num_in, num_out, 3),
         )
         self.shortcut = nn.Conv2d(num_in, num_out, 1)
 
@@ -66,7 +66,7 @@ class AttributeEncoder(nn.Module):
         super().__init__()
         widths = [width * factor for factor in ATTRIBUTE_WIDTHS]
         self.layers = nn.Sequential(
-            _convolution(3, width, 4, stride=2),
+            convolution(3, width, 4, stride=2),
             *(HalvingBlock(num_in, num_out) for num_in, num_out in itertools.pairwise(widths)),
             nn.LeakyReLU(ATTRIBUTE_SLOPE),
         )
@@ -157,9 +157,4 @@ def _beside(x: Tensor, attributes: Tensor) -> Tensor:
 
 
 def _down(num_in: int, num_out: int) -> tuple[nn.Module, ...]:
-    return _convolution(num_in, num_out, 3, stride=2), InstanceNorm(), nn.ReLU()
-
-
-def _convolution(num_in: int, num_out: int, kernel_size: int, *, stride: int = 1) -> nn.Conv2d:
-    padding = (kernel_size - 1) // 2
-    return nn.Conv2d(num_in, num_out, kernel_size, stride=stride, padding=padding, padding_mode="reflect")
+    return convolution(num_in, num_out, 3, stride=2), InstanceNorm(), nn.ReLU()

@@ -1,4 +1,4 @@
-"""MUNIT (Huang et al. 2018, arXiv 1804.04732, sections 3 to 5 and appendix B); docs/results/baselines.md compares.
+"""MUNIT (Huang et al. 2018, arXiv 1804.04732, sections 3 to 5 and appendix B); docs/baseline.md compares.
 
 Each domain has an auto-encoder that takes an image apart into a content, which both domains share, and a style of its
 own. A translation is the content of an image with a style drawn at random. Images and codes must come back
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from experiments.paper.baselines.cyclegan import least_squares
 from experiments.paper.baselines.munit_networks import ContentEncoder, Decoder, MultiScaleDiscriminator, StyleEncoder
-from experiments.paper.baselines.state import Baseline, Settings, adam, placed, update
+from experiments.paper.baselines.state import Baseline, Settings, adam, judging, placed, update
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -74,15 +74,16 @@ class MUNIT(Baseline):
         Returns:
             Each the sum over both domains: `adversarial`, `image`, `content`, `style`, `discriminator`.
         """
-        terms, fake_target, fake_source = _generator_terms(self, source, target)
         weights = self.settings
-        update(
-            self.generator_optimizer,
-            terms["adversarial"]
-            + weights.image_weight * terms["image"]
-            + weights.content_weight * terms["content"]
-            + weights.style_weight * terms["style"],
-        )
+        with judging(self.discriminator_target, self.discriminator_source):
+            terms, fake_target, fake_source = _generator_terms(self, source, target)
+            update(
+                self.generator_optimizer,
+                terms["adversarial"]
+                + weights.image_weight * terms["image"]
+                + weights.content_weight * terms["content"]
+                + weights.style_weight * terms["style"],
+            )
         with self.autocast():
             terms["discriminator"] = discriminator_loss(
                 self.discriminator_target, target, fake_target.detach()
@@ -117,8 +118,6 @@ def fooling_loss(discriminator: nn.Module, fake: Tensor) -> Tensor:
 def _generator_terms(model: MUNIT, source: Tensor, target: Tensor) -> tuple[dict[str, Tensor], Tensor, Tensor]:
     """Return the terms of the auto-encoders' loss (Eq. 7), and the fakes."""
     discriminators = (model.discriminator_target, model.discriminator_source)
-    for discriminator in discriminators:
-        discriminator.requires_grad_(False)  # or gradients would be computed that nobody uses
     style_dim, batch = model.settings.style_dim, len(source)
     drawn_target, drawn_source = model.normal(2 * batch, style_dim).chunk(2)
     with model.autocast():
@@ -139,6 +138,4 @@ def _generator_terms(model: MUNIT, source: Tensor, target: Tensor) -> tuple[dict
             "style": F.l1_loss(model.target.style(fake_target), drawn_target)
             + F.l1_loss(model.source.style(fake_source), drawn_source),
         }
-    for discriminator in discriminators:
-        discriminator.requires_grad_(True)
     return terms, fake_target, fake_source

@@ -23,9 +23,9 @@ class ContentEncoder(nn.Module):
     def __init__(self, width: int, num_blocks: int) -> None:
         super().__init__()
         self.layers = nn.Sequential(
-            *_normalized(_convolution(3, width, 7)),
-            *_normalized(_convolution(width, 2 * width, 4, stride=2)),
-            *_normalized(_convolution(2 * width, 4 * width, 4, stride=2)),
+            *_normalized(convolution(3, width, 7)),
+            *_normalized(convolution(width, 2 * width, 4, stride=2)),
+            *_normalized(convolution(2 * width, 4 * width, 4, stride=2)),
             *(ResidualBlock(4 * width) for _ in range(num_blocks)),
         )
         self.apply(initialize_kaiming)
@@ -45,9 +45,9 @@ class StyleEncoder(nn.Module):
         strided = (
             layer
             for num_in, num_out in itertools.pairwise(widths)
-            for layer in (_convolution(num_in, num_out, 4, stride=2), nn.ReLU())
+            for layer in (convolution(num_in, num_out, 4, stride=2), nn.ReLU())
         )
-        self.layers = nn.Sequential(_convolution(3, width, 7), nn.ReLU(), *strided)
+        self.layers = nn.Sequential(convolution(3, width, 7), nn.ReLU(), *strided)
         self.output = nn.Linear(widths[-1], num_outputs)
         self.apply(initialize_kaiming)
 
@@ -62,7 +62,7 @@ class StyledBlock(nn.Module):
 
     def __init__(self, num_channels: int) -> None:
         super().__init__()
-        self.first, self.second = (_convolution(num_channels, num_channels, 3) for _ in range(2))
+        self.first, self.second = (convolution(num_channels, num_channels, 3) for _ in range(2))
         self.norm = InstanceNorm()
         self.num_channels = num_channels
 
@@ -97,7 +97,7 @@ class Decoder(nn.Module):
             nn.Linear(MLP_WIDTH, num_parameters),
         )
         self.layers = nn.Sequential(
-            *_upsampled(4 * width, 2 * width), *_upsampled(2 * width, width), _convolution(width, 3, 7)
+            *_upsampled(4 * width, 2 * width), *_upsampled(2 * width, width), convolution(width, 3, 7)
         )
         self.apply(initialize_kaiming)
 
@@ -121,7 +121,7 @@ class MultiScaleDiscriminator(nn.Module):
                 *(
                     layer
                     for num_in, num_out in itertools.pairwise(widths)
-                    for layer in (_convolution(num_in, num_out, 4, stride=2), nn.LeakyReLU(slope))
+                    for layer in (convolution(num_in, num_out, 4, stride=2), nn.LeakyReLU(slope))
                 ),
                 nn.Conv2d(widths[-1], 1, 1),
             )
@@ -150,6 +150,12 @@ class LayerNorm(nn.Module):
         return F.group_norm(x.float(), 1).to(x.dtype) * self.scale + self.shift
 
 
+def convolution(num_in: int, num_out: int, kernel_size: int, *, stride: int = 1) -> nn.Conv2d:
+    """Return a convolution with reflection padding that keeps the size or divides it by the stride."""
+    padding = (kernel_size - 1) // 2
+    return nn.Conv2d(num_in, num_out, kernel_size, stride=stride, padding=padding, padding_mode="reflect")
+
+
 def find_num_scales(img_resolution: int) -> int:
     """Return the number of scales of the discriminator, the paper's 3 unless the smallest copy would be below 16 px."""
     return next(number for number in (3, 2, 1) if number == 1 or img_resolution >> (number - 1) >= 16)
@@ -170,9 +176,4 @@ def _normalized(layer: nn.Module) -> tuple[nn.Module, ...]:
 
 
 def _upsampled(num_in: int, num_out: int) -> tuple[nn.Module, ...]:
-    return nn.Upsample(scale_factor=2), _convolution(num_in, num_out, 5), LayerNorm(num_out), nn.ReLU()
-
-
-def _convolution(num_in: int, num_out: int, kernel_size: int, *, stride: int = 1) -> nn.Conv2d:
-    padding = (kernel_size - 1) // 2
-    return nn.Conv2d(num_in, num_out, kernel_size, stride=stride, padding=padding, padding_mode="reflect")
+    return nn.Upsample(scale_factor=2), convolution(num_in, num_out, 5), LayerNorm(num_out), nn.ReLU()

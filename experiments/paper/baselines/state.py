@@ -1,10 +1,11 @@
 """What all baselines have in common: the settings of a run, and a state that can be saved and resumed."""
 
 import abc
+import contextlib
 import dataclasses
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar
 
@@ -188,6 +189,18 @@ def update(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
     optimizer.zero_grad(set_to_none=True)
     loss.backward()
     optimizer.step()
+
+
+@contextlib.contextmanager
+def judging(*networks: nn.Module) -> Iterator[None]:
+    """Let gradients pass through networks without computing those of their own weights, which nobody would use."""
+    for network in networks:
+        network.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for network in networks:
+            network.requires_grad_(True)
 
 
 def placed(network: NetworkT, device: str) -> NetworkT:

@@ -2,9 +2,9 @@
 
     python -m experiments.paper.seeds --project reproduction --domain cartoon --pairs 4 --out seeds
 
-writes `curves.parquet` (distances along each training), `latents.parquet` (each latent's distance at its end) and
-`findings.txt` to the folder. Rerun an interrupted command to resume; run it for other domains and with more pairs to
-add to the same folder. A pair of 10 thousand images takes an hour of processor time at 64 px (AVX2).
+writes `curves.parquet` (distances along each training), `latents.parquet` (each latent's distance at its end),
+`findings.txt` and `curves.png` to the folder. Rerun an interrupted command to resume; run it for other domains and with
+more pairs to add to the same folder. A pair of 10 thousand images takes an hour of processor time at 64 px (AVX2).
 """
 
 import argparse
@@ -12,16 +12,13 @@ import dataclasses
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tasks.running.command_line import USER_ERROR, print_error
 from ui2i.errors import UI2IError
 
-if TYPE_CHECKING:
-    pass
-
 MODES = ("FT", "FC-FT")
-CURVES_FILE, LATENTS_FILE, FINDINGS_FILE = "curves.parquet", "latents.parquet", "findings.txt"
+CURVES_FILE, LATENTS_FILE, FINDINGS_FILE, PLOT_FILE = "curves.parquet", "latents.parquet", "findings.txt", "curves.png"
 ALONG_LATENTS = 500  # latents of the distances along a training
 CURVE_COLUMNS = ("kimg", "fd", "kd", "d", "d_sem")
 
@@ -49,16 +46,17 @@ def make_pair(options: argparse.Namespace, seed: int) -> None:
     from tasks.running.stage_cli import default_device
     from ui2i.perceptual import load_perceptual
 
-    key = {"domain": options.domain, "seed": seed}
-    if _has(options.out / LATENTS_FILE, key):
-        return
     project, device = find_project(options.project), default_device()
     params = load_params(project)
     domain = find_entry(params.domains, options.domain, "domains")
+    key = {"base": domain.base, "domain": options.domain, "seed": seed}
+    if _has(options.out / LATENTS_FILE, key):
+        return
     generator, discriminator, _ = read_model(project.checkpoint(domain.base), device=device)
     perceptual = load_perceptual(params.perceptual, device)
     along = _evaluator(options.domain, params, project, generator, perceptual, device)
-    models, curves = {}, []
+    start = {"kimg": 0.0, **along(generator)}
+    models, curves = {}, [{**key, "mode": mode, **start} for mode in MODES]
     for mode in MODES:
         state = _train(options, seed, mode, (generator, discriminator), params, project, along, device)
         models[mode] = state.generator_ema
@@ -75,15 +73,18 @@ def make_pair(options: argparse.Namespace, seed: int) -> None:
 
 
 def write_findings(out: Path) -> None:
-    """Write what the tables of a folder say, in words."""
+    """Write what the tables of a folder say, in words and as curves."""
     import pandas as pd
 
     from experiments.paper.seeds.findings import find_differences
+    from experiments.paper.seeds.plot import save_curves
     from ui2i.files import write_text
 
     if not (out / LATENTS_FILE).is_file():
         return
-    findings = find_differences(pd.read_parquet(out / LATENTS_FILE), pd.read_parquet(out / CURVES_FILE))
+    curves = pd.read_parquet(out / CURVES_FILE)
+    save_curves(out / PLOT_FILE, curves)
+    findings = find_differences(pd.read_parquet(out / LATENTS_FILE), curves)
     write_text(out / FINDINGS_FILE, "".join(f"{finding} [{finding.status}]\n" for finding in findings))
 
 
