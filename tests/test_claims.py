@@ -92,6 +92,8 @@ def test_a_difference_within_its_own_interval_has_no_sign() -> None:
     for (difference, error), verdict in cases.items():
         case = of_values("x", difference, 0.0, error=error)
         assert Claim(source="", text="", paper="", cases=(case,)).verdict == verdict, difference
+    few, many = (Case(column="x", differences=(0.25,), errors=(0.1,), num_samples=n) for n in (4, 40))
+    assert few.signs == [0] and many.signs == [1], "3.2 standard errors of four, 2.0 of forty"
     assert of_values("x", 0.1, 0.0, error=float("nan")).errors == () and of_values("x", 0.1, 0.0).signs == [1]
 
 
@@ -248,11 +250,12 @@ def test_the_truth_decides_image_by_image() -> None:
     assert (case.column, case.aspect) == ("anime", "lpips") and not nearer.is_of_the_paper
     assert case.differences == pytest.approx((0.0215,)) and case.errors[0] < 0.001
     assert nearer.verdict == "direction only", "of one training"
-    assert than_inputs.verdict == "direction only" and swapped.verdict == "not measured"
+    assert than_inputs.verdict == "cannot be told", "0.15 ± 0.54 over four images"
+    assert swapped.verdict == "not measured"
 
 
 def test_a_baseline_that_is_farther_than_its_inputs_is_no_control() -> None:
-    own, others = {"anime": truth("FC-FT", [0.1, 0.2])}, {"anime": truth("CycleGAN", [0.7, 0.71])}
+    own, others = {"anime": truth("FC-FT", [0.1, 0.11])}, {"anime": truth("CycleGAN", [0.7, 0.71])}
     nearer, than_inputs, _ = truth_claims(own, others)
     assert nearer.verdict == "control missing" and "anime 0.705 against 0.600" in nearer.missing_control
     assert than_inputs.verdict == "direction only"

@@ -13,6 +13,7 @@ and DRIT++ fall to zero at the end of the budget, so that marks before it are of
 import argparse
 import dataclasses
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -64,8 +65,8 @@ class Meter:
 
     def row(self, system: str, outputs: Images, **columns: Any) -> Row:
         """Return a row of `CURVE_SCHEMA` of a system's translations of the test images."""
-        sets = (image_sets.in_memory(images, self.device) for images in (outputs, self.test.images))
-        return self._measured(system, *sets, self.embedded, len(self.target), columns)
+        made, inputs = (image_sets.in_memory(images, self.device) for images in (outputs, self.test.images))
+        return self._measured(system, made, inputs, self.embedded, len(self.target), columns)
 
     def ends(self) -> Iterator[Row]:
         """Yield rows of what a good and a bad Frechet distance are: of the data and of the inputs."""
@@ -84,7 +85,7 @@ class Meter:
         num_targets: int,
         columns: Row,
     ) -> Row:
-        seed = self.params.evaluation.seed
+        seed, start = self.params.evaluation.seed, time.perf_counter()
         found = evaluate(outputs, inputs, target, self.perceptual, frechet=self.frechet, seed=seed)
         shared = {
             "source_domain": self.base,
@@ -96,6 +97,7 @@ class Meter:
             "img_resolution": self.test.resolution,
             "dataset_hash": self.target.hash,
             "inputs_hash": self.test.sha256,
+            "seconds": time.perf_counter() - start,
         }
         run = run_columns(self.params, self.perceptual, None, self.frechet, self.device)
         return evaluation_row(run, found, **shared, **columns)

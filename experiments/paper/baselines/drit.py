@@ -185,7 +185,7 @@ class DRIT(Baseline):
         drawn = torch.autograd.grad(_weighted(self.settings, draw), parameters, retain_graph=True)
         for optimizer in (self.generator_optimizer, self.attribute_optimizer):
             optimizer.zero_grad(set_to_none=True)
-        _weighted(self.settings, exchange).backward()  # type: ignore[no-untyped-call]
+        _weighted(self.settings, exchange).backward()
         for optimizer in (self.generator_optimizer, self.attribute_optimizer):
             optimizer.step()
         for parameter, gradient in zip(parameters, drawn, strict=True):

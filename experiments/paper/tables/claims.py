@@ -39,6 +39,7 @@ class Case:
     column: str  # face2cartoon
     differences: tuple[float, ...]  # one a training; of images the mean
     errors: tuple[float, ...] = ()  # standard errors over latents or images, or of a bootstrap; empty: not known
+    num_samples: int | None = None  # behind each error; None: hundreds
     num_images: int | None = None  # images over which the difference was taken, where no training takes part in it
     aspect: str = ""  # of what the claim says several times: a metric, a mode
 
@@ -50,7 +51,8 @@ class Case:
     @property
     def signs(self) -> list[int]:
         """Of each training's difference: 0 where its own 95 % interval, if it is known, contains zero."""
-        margins = [INTERVAL_SEMS * error for error in self.errors] or [0.0] * len(self.differences)
+        quantile = INTERVAL_SEMS if self.num_samples is None else t_quantile(self.num_samples - 1)
+        margins = [quantile * error for error in self.errors] or [0.0] * len(self.differences)
         pairs = zip(self.differences, margins, strict=True)
         return [0 if abs(difference) <= margin else int(math.copysign(1, difference)) for difference, margin in pairs]
 
@@ -201,6 +203,7 @@ def of_images(column: str, differences: Sequence[float], *, aspect: str = "", ha
         column=column,
         differences=(found.mean,),
         errors=(found.sem,),
+        num_samples=found.count,
         num_images=None if has_trainings else found.count,
         aspect=aspect,
     )

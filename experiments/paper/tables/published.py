@@ -118,11 +118,12 @@ def _paired(folder: Path) -> "list[list[Cell]]":
     frame = _read(folder / PAIRED)
     if frame is None:
         return []
-    runs: dict[int, list[Cell]] = {}
-    for (base, domain, seed, variant), rows in frame.groupby(["base", "domain", "seed", "variant"], sort=False):
+    runs: dict[str, list[Cell]] = {}
+    for key, rows in frame.groupby(["base", "domain", "seed", "variant"], sort=False):
+        base, domain, seed, variant = (str(part) for part in key)
         found = estimate(rows["d"].to_numpy(float))
-        cell = Cell(row=str(variant), column=f"{base}2{domain}", metric="d", value=found.mean, sem=found.sem)
-        runs.setdefault(int(seed), []).append(cell)
+        cell = Cell(row=variant, column=f"{base}2{domain}", metric="d", value=found.mean, sem=found.sem)
+        runs.setdefault(seed, []).append(cell)
     return list(runs.values())
 
 
