@@ -446,6 +446,7 @@ def test_a_curve_has_rows_at_its_marks_and_resumes(tmp_path: Path, monkeypatch: 
     clock = Clock()
     monkeypatch.setattr(training.time, "process_time", clock)
     out = tmp_path / "out"
+    monkeypatch.chdir(tmp_path)
     arguments = ["--project", str(project.root), "--base", "face", "--domain", "cartoon", "--out", str(out)]
     arguments += ["--system", "munit", "--core-minutes", "4", "--width", "2", "--num-test", "6"]
     clock.stop_after = 3
@@ -453,6 +454,7 @@ def test_a_curve_has_rows_at_its_marks_and_resumes(tmp_path: Path, monkeypatch: 
         curve.main([*arguments, "--marks", "2"])
     clock.stop_after = 1000
     assert curve.main([*arguments, "--marks", "2"]) == 0
+    assert Path.cwd() == project.root, "from where params.yaml's paths count"
     rows = pd.DataFrame(read_rows(out / curve.TABLE_FILE, curve.CURVE_SCHEMA))
     trained = rows[rows["system"] == "MUNIT"]
     assert trained["mark"].tolist() == [2, 2, 4, 4] and trained["core_minutes"].tolist() == [2, 2, 4, 4]

@@ -115,9 +115,11 @@ def test_a_pair_shares_its_images_and_its_latents(
 
     monkeypatch.setattr(loop, "train_step", record_step)
     monkeypatch.setattr(step, "draw_latents", record_draw)
-    out = tmp_path / "out"
+    monkeypatch.chdir(tmp_path)
+    out = Path("out").resolve()
     arguments = ["--project", str(project.root), "--domain", "cartoon", "--kimg", "0.016", "--every-kimg", "0.008"]
-    assert command.main([*arguments, "--pairs", "1", "--out", str(out)]) == 0
+    assert command.main([*arguments, "--pairs", "1", "--out", "out"]) == 0
+    assert Path.cwd() == project.root, "from where params.yaml's paths count"
     for recorded in (shown, drawn):
         first, second = recorded[: len(recorded) // 2], recorded[len(recorded) // 2 :]
         assert len(first) >= 4 and all(torch.equal(one, other) for one, other in zip(first, second, strict=True))

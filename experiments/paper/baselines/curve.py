@@ -12,6 +12,7 @@ and DRIT++ fall to zero at the end of the budget, so that marks before it are of
 
 import argparse
 import dataclasses
+import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -106,7 +107,8 @@ class Meter:
 def run(options: argparse.Namespace) -> None:
     """Train from mark to mark, and add rows at each."""
     device = find_device("auto")
-    project = find_project(options.project)
+    project, out = find_project(options.project), options.out.resolve()
+    os.chdir(project.root)  # paths in params.yaml count from there
     params = load_params(project)
     find_entry(params.domains, options.domain, "domains")
     folders = project.prepared(options.base), project.prepared(options.domain)
@@ -115,10 +117,10 @@ def run(options: argparse.Namespace) -> None:
     check(source, target, test)
     chosen = {name: getattr(options, name) for name in ("core_minutes", "width", "seed")}
     settings = choose_settings(options.system, source.resolution, **chosen)
-    folder = options.out / f"{options.system}-{options.core_minutes:g}-{settings.seed}"
+    folder = out / f"{options.system}-{options.core_minutes:g}-{settings.seed}"
     settings = settle_precision(settings, device, folder / "state.pt")
     model, identity = build(options.system, settings, device), identity_of(settings, source, target)
-    table = options.out / TABLE_FILE
+    table = out / TABLE_FILE
     meters: list[Meter] = []
     for mark in sorted({*options.marks, options.core_minutes}):
         if mark > options.core_minutes or _has(table, model.system, identity, mark):
@@ -140,7 +142,7 @@ def run(options: argparse.Namespace) -> None:
         meters = meters or list(_meters(options, params, PreparedDataset(folders[1], split=None), test, device))
         _measure(table, model, identity, mark, meters)
         save_png(folder / f"sheet-{mark:g}.png", sheet(model, test, model.translate(test.images[:12]), target))
-        save_curve(options.out / PLOT_FILE, read_rows(table, CURVE_SCHEMA))
+        save_curve(out / PLOT_FILE, read_rows(table, CURVE_SCHEMA))
     print(f"{table} has all marks of {folder.name}")
 
 

@@ -9,11 +9,13 @@ more pairs to add to the same folder. A pair of 10 thousand images takes an hour
 
 import argparse
 import dataclasses
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from tasks.project.paths import find_project
 from tasks.running.command_line import USER_ERROR, print_error
 from ui2i.errors import UI2IError
 
@@ -27,6 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status: 0, or 2 after printing one line `error: ...`."""
     options = _parser().parse_args(arguments)
     try:
+        options.out = options.out.resolve()
+        os.chdir(find_project(options.project).root)  # paths in params.yaml count from there
         for seed in range(options.first_seed, options.first_seed + options.pairs):
             make_pair(options, seed)
             write_findings(options.out)
@@ -42,11 +46,10 @@ def make_pair(options: argparse.Namespace, seed: int) -> None:
     from experiments.paper.seeds.measuring import latent_distances, variants
     from tasks.models.model_folder import read_model
     from tasks.project.params import find_entry, load_params
-    from tasks.project.paths import find_project
     from tasks.running.stage_cli import default_device
     from ui2i.perceptual import load_perceptual
 
-    project, device = find_project(options.project), default_device()
+    project, device = find_project(None), default_device()
     params = load_params(project)
     domain = find_entry(params.domains, options.domain, "domains")
     key = {"base": domain.base, "domain": options.domain, "seed": seed}
