@@ -277,6 +277,18 @@ def test_table_3_compares_the_closed_form_on_real_images() -> None:
     assert claims["(in_domain)"].verdict == "not measured"
 
 
+def test_searches_of_different_lengths_are_not_compared() -> None:
+    rows = pd.DataFrame([*inverted("closed_form", [0.6, 0.3]), *inverted("encoder", [0.5, 0.21])])
+    rows["steps"] = [500, 500, 0, 0]
+    assert table_3_claims({"face": rows})[-1].verdict == "cannot be told", "an encoder takes no steps"
+    rows["method"] = rows["method"].replace("encoder", "w")
+    rows["steps"] = [500, 500, 1000, 1000]
+    with pytest.raises(
+        DataError, match=r"face: steps of closed_form and w differs \(1000, 500\), expected one protocol"
+    ):
+        table_3_claims({"face": rows})
+
+
 def agreement(domain: str, mode: str, cosines: list[float]) -> list[dict[str, Any]]:
     return [
         {"base": "face", "domain": domain, "mode": mode, "direction": place, "cosine": value, "chance": 0.1}

@@ -42,6 +42,8 @@ PROTOCOLS = {
     "lpips_s": _LPIPS,
 }
 """Columns of `EVALUATION_SCHEMA` that must agree for values of a metric to be compared."""
+SEARCH_PROTOCOL = ("steps", "base_hash", "backbone_hash", "perceptual_loss", "img_resolution")
+"""The same of `INVERTED_SCHEMA`."""
 
 
 def table_1_claims(runs: Sequence[Sequence[Cell]], *, missing_control: str = "") -> list[Claim]:
@@ -220,7 +222,11 @@ def table_3_claims(frames: "Mapping[str, pd.DataFrame]") -> list[Claim]:
         cases = []
         for base, frame in frames.items():
             found = frame[(frame["kind"] == "real") & (frame["start"] == "mean")]
-            own, theirs = (found[found["method"] == name].set_index("image")["ssim"] for name in ("closed_form", other))
+            searches = found[found["method"].isin(("closed_form", other))]
+            _check_searches(base, searches)
+            own, theirs = (
+                searches[searches["method"] == name].set_index("image")["ssim"] for name in ("closed_form", other)
+            )
             if len(own) > 1 and len(theirs) > 1:
                 cases.append(of_images(base, list((own - theirs).astype(float))))
         claims.append(
@@ -232,6 +238,22 @@ def table_3_claims(frames: "Mapping[str, pd.DataFrame]") -> list[Claim]:
             )
         )
     return claims
+
+
+def _check_searches(base: str, rows: "pd.DataFrame") -> None:
+    """Refuse rows of `INVERTED_SCHEMA` that were inverted in different ways, but for the method; 0 steps go with any.
+
+    Raises:
+        DataError: they are refused.
+    """
+    for name in SEARCH_PROTOCOL:
+        found = {str(value) for value in rows[name].unique()} - {"0"} if name in rows else set()
+        if len(found) > 1:
+            methods = " and ".join(rows["method"].unique())
+            raise DataError(
+                f"{base}: {name} of {methods} differs ({', '.join(sorted(found))}), expected one protocol for what is "
+                "compared; invert the images with both again"
+            )
 
 
 def _paper_steps(pairs: Sequence[tuple[str, str]]) -> str:
