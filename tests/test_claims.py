@@ -283,9 +283,7 @@ def test_searches_of_different_lengths_are_not_compared() -> None:
     assert table_3_claims({"face": rows})[-1].verdict == "cannot be told", "an encoder takes no steps"
     rows["method"] = rows["method"].replace("encoder", "w")
     rows["steps"] = [500, 500, 1000, 1000]
-    with pytest.raises(
-        DataError, match=r"face: steps of closed_form and w differs \(1000, 500\), expected one protocol"
-    ):
+    with pytest.raises(DataError, match=r"face: steps of closed_form and w differs \(1000, 500\), expected one"):
         table_3_claims({"face": rows})
 
 

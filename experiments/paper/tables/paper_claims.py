@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from experiments.paper.tables.claims import Case, Claim, of_images, of_runs, of_values
 from experiments.paper.tables.layout import Cell
+from experiments.paper.tables.protocols import DATA, check_protocol, check_searches
 from experiments.paper.tables.values import TABLE_1, TABLE_1_COLUMNS, TABLE_2, TABLE_2_METRICS, TABLE_3, TABLE_3_NAMES
-from ui2i.errors import DataError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-BASELINE, DATA = "CycleGAN", "the data itself"
+BASELINE = "CycleGAN"
 FIRST, SWAPPED = "FC-FT", "FC-FT-LS16"
 """What translates, and the swap that stands for the paper's FC-FT-LS (its LS3 for anime)."""
 
@@ -31,19 +31,6 @@ PAPER_COLUMNS = {
 
 SMALL_RISE = 0.1
 """Largest share by which a Frechet distance may rise "a little": twice the largest of the paper's, 1.5 and 5 %."""
-
-
-_LPIPS = ("backbone", "backbone_hash", "resizer", "img_resolution")
-_COUNTS = ("num_outputs", "num_targets", "dataset_hash")
-PROTOCOLS = {
-    "fid": ("inception_hash", "resizer", "img_resolution", *_COUNTS),
-    "fd": ("fd_network", "fd_network_hash", *_LPIPS, *_COUNTS),
-    "lpips_d": _LPIPS,
-    "lpips_s": _LPIPS,
-}
-"""Columns of `EVALUATION_SCHEMA` that must agree for values of a metric to be compared."""
-SEARCH_PROTOCOL = ("steps", "base_hash", "backbone_hash", "perceptual_loss", "img_resolution")
-"""The same of `INVERTED_SCHEMA`."""
 
 
 def table_1_claims(runs: Sequence[Sequence[Cell]], *, missing_control: str = "") -> list[Claim]:
@@ -223,7 +210,7 @@ def table_3_claims(frames: "Mapping[str, pd.DataFrame]") -> list[Claim]:
         for base, frame in frames.items():
             found = frame[(frame["kind"] == "real") & (frame["start"] == "mean")]
             searches = found[found["method"].isin(("closed_form", other))]
-            _check_searches(base, searches)
+            check_searches(base, searches)
             own, theirs = (
                 searches[searches["method"] == name].set_index("image")["ssim"] for name in ("closed_form", other)
             )
@@ -238,22 +225,6 @@ def table_3_claims(frames: "Mapping[str, pd.DataFrame]") -> list[Claim]:
             )
         )
     return claims
-
-
-def _check_searches(base: str, rows: "pd.DataFrame") -> None:
-    """Refuse rows of `INVERTED_SCHEMA` that were inverted in different ways, but for the method; 0 steps go with any.
-
-    Raises:
-        DataError: they are refused.
-    """
-    for name in SEARCH_PROTOCOL:
-        found = {str(value) for value in rows[name].unique()} - {"0"} if name in rows else set()
-        if len(found) > 1:
-            methods = " and ".join(rows["method"].unique())
-            raise DataError(
-                f"{base}: {name} of {methods} differs ({', '.join(sorted(found))}), expected one protocol for what is "
-                "compared; invert the images with both again"
-            )
 
 
 def _paper_steps(pairs: Sequence[tuple[str, str]]) -> str:
@@ -313,22 +284,6 @@ def _diversities(frame: "pd.DataFrame") -> Iterator[Case]:
                 yield of_values(column, abs(other - data[0]), abs(own - data[0]), error=error)
             else:  # more is not better, but nothing else is known
                 yield of_values(column, own, other, error=math.hypot(*errors), aspect="plain difference")
-
-
-def check_protocol(column: str, metric: str, *rows: "pd.Series") -> None:
-    """Refuse rows of `EVALUATION_SCHEMA` whose values of a metric were measured in different ways.
-
-    Raises:
-        DataError: they are refused.
-    """
-    for name in PROTOCOLS[metric]:
-        found = {str(row["system"]): row.get(name) for row in rows if name in row and row["system"] != DATA}
-        if len({str(value) for value in found.values()}) > 1:
-            said = ", ".join(f"{system} {value}" for system, value in found.items())
-            raise DataError(
-                f"{column}: {name} of {metric} differs ({said}), expected one protocol for what is compared; evaluate "
-                "both again"
-            )
 
 
 def _error(row: "pd.Series", metric: str) -> float:
