@@ -8,6 +8,7 @@ stand in their place. A comparison with a model or system that is not finished s
 """
 
 import dataclasses
+import functools
 import math
 from collections.abc import Sequence
 from typing import Literal
@@ -67,7 +68,7 @@ class Finding:
     aspect: str
     cases: tuple[Case, ...]
 
-    @property
+    @functools.cached_property
     def pooled(self) -> Pooled:
         """The mean over columns."""
         if self.cases[0].num_images is not None and len(self.cases) == 1:
@@ -117,7 +118,7 @@ class Claim:
     missing_control: str = ""  # why the comparison says nothing about the method; empty: it does
     is_of_the_paper: bool = True
 
-    @property
+    @functools.cached_property
     def findings(self) -> list[Finding]:
         """What each aspect says."""
         aspects = dict.fromkeys(case.aspect for case in self.cases)
