@@ -7,6 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from experiments.paper.tables.claims import INTERVAL_SEMS
 from ui2i.columns import COLUMNS, Meaning, described
 from ui2i.files import write_bytes
 from ui2i.schemas import EVALUATION_SCHEMA
@@ -43,10 +44,11 @@ def save_curve(path: str | os.PathLike[str], rows: Sequence[Mapping[str, Any]]) 
     """
     # Not pyplot, which keeps global state and looks for a display.
     from matplotlib.figure import Figure
+    from matplotlib.ticker import StrMethodFormatter
 
     own = [row for row in rows if row["fd_network"] is not None]
     ends = {row["system"]: row for row in own if row["mark"] is None}
-    figure = Figure(figsize=(9.6, 3.4), layout="constrained")
+    figure = Figure(figsize=(11.0, 3.2), layout="constrained")
     panels = (("fd", "Frechet distance"), ("lpips_s", "LPIPS_s, to the input"), ("lpips_d", "LPIPS_d, among outputs"))
     for place, (metric, title) in enumerate(panels, 1):
         axes = figure.add_subplot(1, len(panels), place)
@@ -54,7 +56,7 @@ def save_curve(path: str | os.PathLike[str], rows: Sequence[Mapping[str, Any]]) 
             axes.errorbar(
                 [row["core_minutes"] for row in line],
                 [row[metric] for row in line],
-                yerr=[1.96 * (row[f"{metric}_sem"] or 0.0) for row in line],
+                yerr=[INTERVAL_SEMS * (row[f"{metric}_sem"] or 0.0) for row in line],
                 color=f"C{number}",
                 marker="o",
                 markersize=4,
@@ -65,18 +67,20 @@ def save_curve(path: str | os.PathLike[str], rows: Sequence[Mapping[str, Any]]) 
             if row[metric] is not None:
                 axes.axhline(row[metric], color="0.4", linestyle=style, linewidth=1, label=system)
         axes.set(xscale="log", xlabel="core minutes")
+        axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
         axes.set_title(title, loc="left", fontsize=10)
         axes.grid(alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)
-    figure.axes[0].legend(frameon=False, fontsize=7)
+    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside right upper", frameon=False, fontsize=8)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=110, metadata={"Software": None})
     write_bytes(path, buffer.getvalue())
 
 
 def _lines(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
-    """Return the rows of each training by its name, in the order of their time."""
+    """Return the rows of each training by its name, in the order of systems, budgets and time."""
     lines: dict[str, list[Mapping[str, Any]]] = {}
-    for row in sorted((row for row in rows if row["mark"] is not None), key=lambda row: float(row["core_minutes"])):
+    trained = [row for row in rows if row["mark"] is not None]
+    for row in sorted(trained, key=lambda row: (row["system"], row["budget_core_minutes"], row["core_minutes"])):
         lines.setdefault(f"{row['system']}, {row['budget_core_minutes']:g}", []).append(row)
     return lines

@@ -22,6 +22,7 @@ def save_curves(path: str | os.PathLike[str], curves: "pd.DataFrame") -> None:
     """
     # Not pyplot, which keeps global state and looks for a display.
     from matplotlib.figure import Figure
+    from matplotlib.ticker import StrMethodFormatter
 
     domains = list(dict.fromkeys(curves["domain"]))
     figure = Figure(figsize=(PANEL_INCHES[0] * len(domains), PANEL_INCHES[1]), layout="constrained")
@@ -36,10 +37,12 @@ def save_curves(path: str | os.PathLike[str], curves: "pd.DataFrame") -> None:
             elif mode.startswith(SWAPPED):
                 label = "FC-FT with swapped layers" if is_first and mode == f"{SWAPPED}8" else None
                 axes.plot(rows["fd"], rows["d"], color="C2", marker="^", linestyle="", label=label)
-                note = mode.removeprefix(SWAPPED)
+                note = f"{mode.removeprefix(SWAPPED)} px" if is_first else ""
                 place_of = float(rows["fd"].iloc[0]), float(rows["d"].iloc[0])
-                axes.annotate(note, place_of, xytext=(4, 3), textcoords="offset points", fontsize=7)
+                axes.annotate(note, place_of, xytext=(0, 6), textcoords="offset points", fontsize=8)
         axes.set(xscale="log", xlabel="Frechet distance to the domain", ylabel="distance to the base")
+        for axis_formatter in (axes.xaxis.set_major_formatter, axes.xaxis.set_minor_formatter):
+            axis_formatter(StrMethodFormatter("{x:g}"))
         axes.set_title(domain, loc="left", fontsize=11)
         axes.grid(alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)
