@@ -6,23 +6,29 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from conftest import randomize
 from PIL import Image
 from test_cyclegan import StopError, blobs, stopping_after, write_folder
+from tiny_project import make_project
 from torch import nn
 
 from experiments.paper.baselines import __main__ as command
-from experiments.paper.baselines import drit, multi_modal_networks, munit, training
+from experiments.paper.baselines import curve, drit, drit_networks, munit, munit_networks, training
 from experiments.paper.baselines.diversity import style_diversities
 from experiments.paper.baselines.state import Baseline as Model
 from experiments.paper.baselines.systems import build, choose_settings
 from experiments.paper.settings import Baseline, BaselineRun
 from experiments.paper.stages import baseline as stage
+from ui2i.datasets.ingest import ingest
+from ui2i.errors import ConfigError
 from ui2i.images import to_tensor
 from ui2i.metrics.image_sets import find_images
 from ui2i.perceptual import Perceptual
+from ui2i.settings import IngestConfig
+from ui2i.tables import read_rows
 
 MULTI_MODAL = ("munit", "drit")
 
@@ -50,43 +56,89 @@ def networks(model: Model) -> dict[str, nn.Module]:
 def test_content_encoder_has_the_paper_s_parameters() -> None:
     # c7s1-64, d128, d256 with biases, and R256 four times without.
     expected = 3 * 64 * 49 + 64 + 64 * 128 * 16 + 128 + 128 * 256 * 16 + 256 + 8 * 256 * 256 * 9
-    encoder = multi_modal_networks.ContentEncoder(64, 4)
+    encoder = munit_networks.ContentEncoder(64, 4)
     assert sum(parameter.numel() for parameter in encoder.parameters()) == expected
 
 
 def test_style_encoder_has_the_paper_s_parameters() -> None:
     expected = 3 * 64 * 49 + 64 + (64 * 128 + 128 * 256 + 2 * 256 * 256) * 16 + 128 + 3 * 256 + 256 * 8 + 8
-    encoder = multi_modal_networks.StyleEncoder(64, 8)
+    encoder = munit_networks.StyleEncoder(64, 8)
     assert sum(parameter.numel() for parameter in encoder.parameters()) == expected
+
+
+def test_drit_s_networks_have_the_released_code_s_parameters() -> None:
+    """Those of its defaults; biases before an instance norm, which have no effect, are left out in blocks."""
+    block = 2 * 256 * 256 * 9
+    shared = drit_networks.ResidualBlock(256)
+    halving = sum(a * a * 9 + a + a * b * 9 + b + a * b + b for a, b in ((64, 128), (128, 192), (192, 256)))
+    expected = {
+        drit_networks.ContentEncoder(64, 3, shared): 3 * 64 * 49
+        + 64
+        + 64 * 128 * 9
+        + 128
+        + 128 * 256 * 9
+        + 256
+        + 4 * block,
+        drit_networks.AttributeEncoder(64, 8): 3 * 64 * 16 + 64 + halving + 256 * 16 + 16,
+        drit_networks.Generator(64, 3, 8, shared): block
+        + 3 * 2 * 264 * 264 * 9
+        + (272 * 136 * 9 + 3 * 136)
+        + (144 * 72 * 9 + 3 * 72)
+        + 80 * 3
+        + 3,
+        drit_networks.ContentDiscriminator(256, 3): 3 * (256 * 256 * 49 + 256) + 256 * 256 * 16 + 256 + 257,
+    }
+    for network, count in expected.items():
+        assert sum(parameter.numel() for parameter in network.parameters()) == count, network
+
+
+def test_munit_s_style_network_and_decoder_have_the_paper_s_parameters() -> None:
+    convolutions = 8 * (256 * 256 * 9 + 256) + 256 * 128 * 25 + 3 * 128 + 128 * 64 * 25 + 3 * 64 + 64 * 3 * 49 + 3
+    expected = convolutions + 8 * 256 + 256 + 256 * 256 + 256 + 256 * 4096 + 4096
+    assert sum(parameter.numel() for parameter in munit_networks.Decoder(64, 4, 8).parameters()) == expected
+
+
+@pytest.mark.parametrize("size", [32, 48, 64, 128, 256])
+def test_the_content_discriminator_fits_its_content(size: int) -> None:
+    discriminator = drit_networks.ContentDiscriminator(2, drit_networks.find_num_content_layers(size))
+    assert discriminator(torch.randn(3, 2, size // 4, size // 4)).shape == (3, 9 if size == 48 else 1)
+
+
+def test_discriminators_begin_with_small_weights_and_encoders_of_munit_with_those_of_he() -> None:
+    torch.manual_seed(0)
+    layer = munit_networks.MultiScaleDiscriminator(16, 1).scales[0][4]
+    assert float(layer.weight.detach().std()) == pytest.approx(0.02, rel=0.1)  # not 1 / sqrt(8 * 32)
+    block = munit_networks.ContentEncoder(16, 1).layers[-1].layers[0]
+    assert float(block.weight.detach().std()) == pytest.approx((2 / (64 * 9)) ** 0.5, rel=0.1)
 
 
 def test_an_image_is_taken_apart_and_put_together() -> None:
     images = torch.randn(2, 3, 32, 32)
-    content = multi_modal_networks.ContentEncoder(3, 2)(images)
+    content = munit_networks.ContentEncoder(3, 2)(images)
     assert content.shape == (2, 12, 8, 8)
-    decoder = randomize(multi_modal_networks.Decoder(3, 2, 8))
+    decoder = randomize(munit_networks.Decoder(3, 2, 8))
     made = decoder(content, torch.randn(2, 8))
     assert made.shape == images.shape and made.dtype == torch.float32 and made.abs().max() <= 1
 
 
 @pytest.mark.parametrize(("size", "scales"), [(32, [2, 1]), (64, [4, 2, 1]), (128, [8, 4, 2])])
 def test_the_discriminator_has_scales(size: int, scales: list[int]) -> None:
-    discriminator = multi_modal_networks.MultiScaleDiscriminator(2, multi_modal_networks.find_num_scales(size))
+    discriminator = munit_networks.MultiScaleDiscriminator(2, munit_networks.find_num_scales(size))
     assert [logits.shape[-1] for logits in discriminator(torch.randn(1, 3, size, size))] == scales
 
 
 def test_the_style_is_a_scale_and_a_shift_after_normalisation() -> None:
-    block = randomize(multi_modal_networks.StyledBlock(3))
+    block = randomize(munit_networks.StyledBlock(3))
     x, parameters = torch.randn(2, 3, 8, 8), torch.randn(2, block.num_parameters)
     scale, shift, second_scale, second_shift = (part[:, :, None, None] for part in parameters.chunk(4, dim=1))
-    y = nn.functional.relu(nn.functional.instance_norm(block.first(x)) * (1 + scale) + shift)
-    y = nn.functional.instance_norm(block.second(y)) * (1 + second_scale) + second_shift
+    y = nn.functional.relu(nn.functional.instance_norm(block.first(x)) * scale + shift)
+    y = nn.functional.instance_norm(block.second(y)) * second_scale + second_shift
     torch.testing.assert_close(block(x, parameters), x + y)
 
 
 def test_layer_norm_is_that_of_an_image() -> None:
     x = 3 * torch.randn(2, 4, 5, 5) + 1
-    torch.testing.assert_close(multi_modal_networks.LayerNorm(4)(x), nn.functional.layer_norm(x, x.shape[1:]))
+    torch.testing.assert_close(munit_networks.LayerNorm(4)(x), nn.functional.layer_norm(x, x.shape[1:]))
 
 
 @pytest.mark.parametrize("system", MULTI_MODAL)
@@ -122,9 +174,11 @@ def test_losses_of_munit_sum_over_scales() -> None:
 
 
 def test_losses_of_drit_are_cross_entropies() -> None:
-    real, fake = torch.full((1, 3, 2, 2), 0.4), torch.full((2, 3, 2, 2), 0.1)
-    expected = sum(np.log1p(np.exp(-scale * 0.4)) + np.log1p(np.exp(scale * 0.1)) for scale in (1, 2))
-    assert float(drit.discriminator_loss(Logits(), real, fake)) == pytest.approx(expected)
+    real, fakes = torch.full((1, 3, 2, 2), 0.4), [torch.full((1, 3, 2, 2), value) for value in (0.1, -0.3)]
+    one = sum(np.log1p(np.exp(-scale * 0.4)) + np.log1p(np.exp(scale * 0.1)) for scale in (1, 2))
+    other = sum(np.log1p(np.exp(-scale * 0.4)) + np.log1p(np.exp(scale * -0.3)) for scale in (1, 2))
+    assert float(drit.discriminator_loss(Logits(), real, fakes[:1])) == pytest.approx(one)
+    assert float(drit.discriminator_loss(Logits(), real, fakes)) == pytest.approx(one + other)
 
 
 def test_kl_divergence_is_that_of_normal_distributions() -> None:
@@ -152,15 +206,18 @@ def test_a_content_discriminator_that_does_not_know_costs_an_encoder_least() -> 
 
 def test_domains_of_drit_share_a_layer_of_encoders_and_of_generators() -> None:
     model = build("drit", tiny("drit"), "cpu")
-    assert model.source.content.layers[-1] is model.target.content.layers[-1]
-    assert model.source.generator.blocks[0] is model.target.generator.blocks[0]
+    assert model.source.content.shared is model.target.content.shared
+    assert model.source.generator.shared is model.target.generator.shared
     assert model.source.content.layers[0] is not model.target.content.layers[0]
 
 
 @pytest.mark.parametrize("system", MULTI_MODAL)
 def test_bf16_gives_nearly_the_same_losses(system: str) -> None:
     source, target = torch.randn(2, 2, 3, 32, 32).clamp(-1, 1)
-    terms = [build(system, tiny(system, precision=kind), "cpu").train_step(source, target) for kind in ("fp32", "bf16")]
+    models = [build(system, tiny(system, precision=kind), "cpu") for kind in ("fp32", "bf16")]
+    for model in models:
+        model.num_steps = 2  # of DRIT++ the first that updates everything
+    terms = [model.train_step(source, target) for model in models]
     for name in terms[0]:
         torch.testing.assert_close(terms[1][name].float(), terms[0][name], rtol=0.1, atol=0.05)
 
@@ -208,13 +265,81 @@ def test_munit_s_learning_rate_is_halved() -> None:
     assert rates == pytest.approx([1e-4, 1e-4, 5e-5, 5e-5, 2.5e-5])
 
 
-@pytest.mark.parametrize("system", MULTI_MODAL)
-def test_defaults_are_the_papers(system: str) -> None:
-    settings = dataclasses.asdict(choose_settings(system, 64, minutes=1))
-    paper = {"learning_rate": 1e-4, "batch_size": 1, "style_dim": 8, "num_blocks": 4, "num_scales": 3}
-    assert paper.items() <= settings.items()
+@pytest.mark.parametrize(("system", "batch_size"), [("munit", 1), ("drit", 2)])
+def test_defaults_are_the_papers(system: str, batch_size: int) -> None:
+    settings = dataclasses.asdict(choose_settings(system, 64, minutes=1, batch_size=None))
+    paper = {"learning_rate": 1e-4, "style_dim": 8, "num_blocks": 4, "num_scales": 3, "weight_decay": 1e-4}
+    assert (paper | {"batch_size": batch_size}).items() <= settings.items()
     model = build(system, tiny(system), "cpu")
-    assert model.generator_optimizer.param_groups[0]["betas"] == (0.5, 0.999)
+    for name in model.parts:
+        if name.endswith("_optimizer"):
+            (group,) = getattr(model, name).param_groups
+            assert (group["betas"], group["weight_decay"]) == ((0.5, 0.999), 1e-4), name
+
+
+def drit_step(num_steps: int = 2, **changes: Any) -> tuple[Model, dict[str, dict[str, torch.Tensor]], dict[str, Any]]:
+    """Return a DRIT++ after a step, the weights that it had before, and the step's terms."""
+    model = build("drit", dataclasses.replace(tiny("drit"), **changes), "cpu")
+    before = {
+        name: {key: value.clone() for key, value in part.state_dict().items()} for name, part in networks(model).items()
+    }
+    model.num_steps = num_steps
+    return model, before, model.train_step(*torch.randn(2, 2, 3, 32, 32).clamp(-1, 1))
+
+
+@pytest.mark.parametrize("num_steps", range(3))
+def test_two_of_three_steps_of_drit_train_the_content_discriminator_alone(num_steps: int) -> None:
+    model, before, terms = drit_step(num_steps)
+    for name, part in networks(model).items():
+        is_same = [torch.equal(value, before[name][key]) for key, value in part.state_dict().items()]
+        assert (not any(is_same)) if num_steps == 2 or name == "content_discriminator" else all(is_same), name
+    assert (terms.keys() == {"content_discriminator"}) == (num_steps < 2)
+
+
+def test_drawn_attributes_do_not_train_drit_s_attribute_encoders() -> None:
+    silent = dict.fromkeys(("kl_weight", "cycle_weight", "reconstruction_weight", "weight_decay"), 0.0)
+    model, before, _ = drit_step(**silent, domain_adversarial_weight=0.0)
+    for key, value in model.target.state_dict().items():
+        assert torch.equal(value, before["target"][key]) == key.startswith("attributes."), key
+
+
+def test_rates_of_drit_fall_and_that_of_its_content_discriminator_is_lower() -> None:
+    model = build("drit", tiny("drit"), "cpu")
+    for share, factor in ((0.0, 1.0), (0.5, 1.0), (0.75, 0.5), (1.0, 0.0)):
+        model.set_learning_rate(share)
+        assert model.generator_optimizer.param_groups[0]["lr"] == pytest.approx(1e-4 * factor)
+        assert model.content_optimizer.param_groups[0]["lr"] == pytest.approx(4e-5 * factor)
+
+
+def test_gradients_of_drit_s_content_discriminator_are_clipped() -> None:
+    model = build("drit", dataclasses.replace(tiny("drit"), content_gradient_norm=1e-3), "cpu")
+    model._update_content_discriminator(*(100 * torch.randn(2, 1, 8, 8, 8)))
+    gradients = torch.cat([parameter.grad.flatten() for parameter in model.content_discriminator.parameters()])
+    assert float(gradients.norm()) == pytest.approx(1e-3, rel=1e-2)
+
+
+def test_contents_of_drit_are_noisy_in_training_alone() -> None:
+    model, images = build("drit", tiny("drit"), "cpu"), torch.zeros(2, 3, 32, 32)
+    noise = drit._noisy_content(model, model.source, images, 0) - model.source.content(images)
+    assert float(noise.detach().std()) == pytest.approx(1, abs=0.1)
+    outputs = [model.translate(np.zeros((2, 32, 32, 3), np.uint8)) for _ in range(2)]
+    assert (outputs[0] == outputs[1]).all()
+
+
+def test_an_odd_batch_of_drit_is_refused() -> None:
+    with pytest.raises(ConfigError, match="--batch-size is 3, expected an even number"):
+        tiny("drit", batch_size=3)
+
+
+def test_terms_of_some_steps_are_averaged_over_those() -> None:
+    model = build("drit", tiny("drit"), "cpu")
+    window = training.LogWindow(model, model.settings)
+    for values in ({"a": 1.0}, {"a": 2.0}, {"a": 3.0, "b": 4.0}):
+        window.add({name: torch.tensor(value) for name, value in values.items()})
+        model.num_steps += 1
+        model.seconds += 1
+    row = window.close()
+    assert (row["a"], row["b"]) == (2, 4)
 
 
 # The command
@@ -225,7 +350,20 @@ def test_command_writes_several_outputs_of_an_image(system: str, tmp_path: Path)
     images = {"source": blobs(5, 0), "target": blobs(4, 1), "test": blobs(3, 2)}
     places = [item for role in images for item in (f"--{role}", str(write_folder(tmp_path / role, images[role])))]
     out = tmp_path / "out"
-    options = ["--system", system, "--kimg", "0.004", "--width", "2", "--num-styles", "2", "--out", str(out)]
+    options = [
+        "--system",
+        system,
+        "--kimg",
+        "0.004",
+        "--batch-size",
+        "2",
+        "--width",
+        "2",
+        "--num-styles",
+        "2",
+        "--out",
+        str(out),
+    ]
     assert command.main([*places, *options, "--device", "cpu", "--precision", "fp32"]) == 0
     folders = [out / "images", out / "styles" / "1", out / "styles" / "2"]
     assert [list(find_images(folder)) for folder in folders] == [["00", "01", "02"]] * 3
@@ -233,7 +371,7 @@ def test_command_writes_several_outputs_of_an_image(system: str, tmp_path: Path)
     assert all((one != other).any() for one, other in ((first[0], first[1]), (first[1], first[2])))
     card = json.loads((out / "card.json").read_text())
     assert card["system"] == {"munit": "MUNIT", "drit": "DRIT++"}[system]
-    assert card["processor_seconds"] > 0 and card["num_steps"] == 4
+    assert card["processor_seconds"] > 0 and card["num_steps"] == 2
 
 
 # Toys on which every baseline must succeed
@@ -252,7 +390,7 @@ def discs(count: int, seed: int, colour: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("system", "kimg"), [("cyclegan", 2.0), ("munit", 3.0), ("drit", 3.0)])
+@pytest.mark.parametrize(("system", "kimg"), [("cyclegan", 2.0), ("munit", 3.0), ("drit", 9.0)])
 def test_discs_change_their_colour_and_stay_where_they_are(system: str, kimg: float, tmp_path: Path) -> None:
     source, target = (discs(300, seed, colour)[0] for seed, colour in ((0, "red"), (1, "blue")))
     settings = choose_settings(system, 32, kimg=kimg, width=8, batch_size=4, precision="fp32")
@@ -293,3 +431,61 @@ def test_styles_of_an_input_are_compared_with_one_another(tmp_path: Path, percep
     expected = torch.stack([perceptual.distance(images[a], images[b]) for a, b in ((0, 1), (1, 2), (2, 0))]).mean()
     assert found["many"]["lpips_d"] == pytest.approx(float(expected), rel=1e-4)
     assert (found["many"]["num_inputs"], found["many"]["num_styles"]) == (3, 3)
+
+
+# Curves
+
+
+def test_a_curve_has_rows_at_its_marks_and_resumes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    project = make_project(tmp_path / "project")
+    for name, seed in (("face", 0), ("cartoon", 1)):
+        write_folder(tmp_path / name, blobs(40, seed))
+        ingest(tmp_path / name, project.prepared(name), IngestConfig(img_resolution=32, test_share=0.2), name=name)
+    monkeypatch.setattr(curve, "load_efficientnet", lambda _device: Colours())
+    monkeypatch.setattr(training, "LOG_STEPS", 1)
+    clock = Clock()
+    monkeypatch.setattr(training.time, "process_time", clock)
+    out = tmp_path / "out"
+    monkeypatch.chdir(tmp_path)
+    arguments = ["--project", str(project.root), "--base", "face", "--domain", "cartoon", "--out", str(out)]
+    arguments += ["--system", "munit", "--core-minutes", "4", "--width", "2", "--num-test", "6"]
+    clock.stop_after = 3
+    with pytest.raises(StopError):
+        curve.main([*arguments, "--marks", "2"])
+    clock.stop_after = 1000
+    assert curve.main([*arguments, "--marks", "2"]) == 0
+    assert Path.cwd() == project.root, "from where params.yaml's paths count"
+    rows = pd.DataFrame(read_rows(out / curve.TABLE_FILE, curve.CURVE_SCHEMA))
+    trained = rows[rows["system"] == "MUNIT"]
+    assert trained["mark"].tolist() == [2, 2, 4, 4] and trained["core_minutes"].tolist() == [2, 2, 4, 4]
+    assert trained["fd_network"].isna().tolist() == [True, False] * 2 and (trained["styles_lpips_d"] > 0).all()
+    assert trained["fd_sem"].notna().tolist() == [False, True] * 2 and (trained["num_outputs"] == 6).all()
+    assert rows["system"].tolist()[:4] == ["the data itself", "the input itself"] * 2
+    assert {path.name for path in (out / "munit-4-0").glob("*.png")} == {"sheet-2.png", "sheet-4.png"}
+    assert (out / curve.PLOT_FILE).is_file()
+    assert curve.main([*arguments, "--marks", "2", "3"]) == 0, "a mark that is past is left out"
+    assert len(read_rows(out / curve.TABLE_FILE, curve.CURVE_SCHEMA)) == len(rows)
+
+
+class Clock:
+    """Processor time of which a step takes a minute, and which ends the process once."""
+
+    stop_after = 1000
+
+    def __init__(self) -> None:
+        self.num_calls = 0
+
+    def __call__(self) -> float:
+        self.num_calls += 1
+        if self.num_calls > self.stop_after:
+            raise StopError
+        return 60.0 * self.num_calls
+
+
+class Colours:
+    """Stands for the Frechet network, whose weights are not everywhere."""
+
+    name, weights_hash = "colours", "0"
+
+    def embed(self, images: torch.Tensor) -> torch.Tensor:
+        return images.mean(dim=(2, 3))

@@ -81,6 +81,22 @@ def test_evidence_lists_columns_and_trainings() -> None:
     assert re.fullmatch(r"\+0\.3000 \(± 0\.0\d+\), from c0 \+0\.3000 and \+0\.3200, c1 \+0\.2800 and .*", text), text
 
 
+def test_a_difference_within_its_own_interval_has_no_sign() -> None:
+    """Two standard errors of 0.1 are more than 0.15, less than 0.3."""
+    cases = {
+        (0.3, 0.1): "direction only",
+        (0.15, 0.1): "cannot be told",
+        (-0.15, 0.1): "cannot be told",
+        (-0.3, 0.1): "direction only, against",
+    }
+    for (difference, error), verdict in cases.items():
+        case = of_values("x", difference, 0.0, error=error)
+        assert Claim(source="", text="", paper="", cases=(case,)).verdict == verdict, difference
+    few, many = (Case(column="x", differences=(0.25,), errors=(0.1,), num_samples=n) for n in (4, 40))
+    assert few.signs == [0] and many.signs == [1], "3.2 standard errors of four, 2.0 of forty"
+    assert of_values("x", 0.1, 0.0, error=float("nan")).errors == () and of_values("x", 0.1, 0.0).signs == [1]
+
+
 def test_cases() -> None:
     case = of_runs("x", [(0.5, 0.3), (0.6, 0.3)], [(0.4, 0.4), (0.3, 0.4)], aspect="FT")
     assert case.differences == pytest.approx((0.1, 0.3)) and case.errors == pytest.approx((0.5, 0.5))
@@ -100,7 +116,7 @@ def test_few_images_have_student_s_quantile() -> None:
     mean, sem = np.mean(values), np.std(values, ddof=1) / 8**0.5
     shifted = [value - mean + 2.2 * sem for value in values]
     found = Claim(source="", text="", paper="", cases=(of_images("face", shifted),))
-    assert found.verdict == "direction only" and 2.36 < found.findings[0].pooled.half_width / sem < 2.37
+    assert found.verdict == "cannot be told" and 2.36 < found.findings[0].pooled.half_width / sem < 2.37
 
 
 def table_1(change: dict[tuple[str, str], float] | None = None) -> list[Cell]:
@@ -166,6 +182,34 @@ def test_table_2_counts_each_metric_the_right_way() -> None:
     assert [claim.verdict for claim in table_2_claims(swapped)] == [against] * 3 + ["not measured"] * 2
 
 
+def test_table_2_takes_the_errors_of_each_metric() -> None:
+    rows = [
+        evaluation("CycleGAN", 22, 0.6, 0.5, fd_sem=3.0), evaluation("FC-FT", 20, 0.5, 0.4, fd_sem=4.0),
+        evaluation("FC-FT-LS16", 21, 0.5, 0.2, fd_sem=1.0), evaluation("the data itself", 1, 0.45, 0.0, fd_sem=0.1),
+    ]  # fmt: skip
+    nearer, diverse, similar, _, little = table_2_claims(pd.DataFrame(rows))
+    assert nearer.cases[0].errors == (5,) and nearer.verdict == "cannot be told", "2 of ± 9.8"
+    assert similar.cases[0].errors == pytest.approx((0.01 * 2**0.5,)) and similar.verdict == "direction only"
+    assert diverse.cases[0].errors == pytest.approx((0.01 * 2**0.5,)), (
+        "both are above the data, whose error cancels out"
+    )
+    assert little.cases[0].errors == pytest.approx((1.05 * ((1 / 21) ** 2 + (4 / 20) ** 2) ** 0.5,))
+    assert little.verdict == "cannot be told"
+
+
+@pytest.mark.parametrize(
+    ("column", "value"), [("fd_network", "efficientnet-lite0"), ("backbone", "st-alex"), ("num_targets", 900)]
+)
+def test_values_of_other_protocols_are_not_compared(column: str, value: Any) -> None:
+    shared = {"fd_network": "other", "backbone": "squeeze", "num_targets": 5000}
+    rows = [
+        evaluation("CycleGAN", 30, 0.6, 0.5, **shared),
+        evaluation("FC-FT", 20, 0.5, 0.4, **shared | {column: value}),
+    ]
+    with pytest.raises(DataError, match=rf"face2anime: {column} of \w+ differs \(CycleGAN .*, FC-FT .*one protocol"):
+        table_2_claims(pd.DataFrame(rows))
+
+
 def test_more_diverse_than_the_data_is_not_better() -> None:
     rows = [
         evaluation("CycleGAN", 30, 0.9, 0.5),
@@ -206,11 +250,12 @@ def test_the_truth_decides_image_by_image() -> None:
     assert (case.column, case.aspect) == ("anime", "lpips") and not nearer.is_of_the_paper
     assert case.differences == pytest.approx((0.0215,)) and case.errors[0] < 0.001
     assert nearer.verdict == "direction only", "of one training"
-    assert than_inputs.verdict == "direction only" and swapped.verdict == "not measured"
+    assert than_inputs.verdict == "cannot be told", "0.15 ± 0.54 over four images"
+    assert swapped.verdict == "not measured"
 
 
 def test_a_baseline_that_is_farther_than_its_inputs_is_no_control() -> None:
-    own, others = {"anime": truth("FC-FT", [0.1, 0.2])}, {"anime": truth("CycleGAN", [0.7, 0.71])}
+    own, others = {"anime": truth("FC-FT", [0.1, 0.11])}, {"anime": truth("CycleGAN", [0.7, 0.71])}
     nearer, than_inputs, _ = truth_claims(own, others)
     assert nearer.verdict == "control missing" and "anime 0.705 against 0.600" in nearer.missing_control
     assert than_inputs.verdict == "direction only"
@@ -226,10 +271,24 @@ def inverted(method: str, ssim: list[float], kind: str = "real", start: str = "m
 def test_table_3_compares_the_closed_form_on_real_images() -> None:
     rows = [*inverted("closed_form", [0.6, 0.3]), *inverted("w", [0.7, 0.41]), *inverted("encoder", [0.5, 0.21])]
     rows += [*inverted("w", [0.1, 0.1], kind="generated"), *inverted("w", [0.1, 0.1], start="encoder")]
+    rows += inverted("closed_form_mapping", [0.7, 0.42])
     claims = {claim.text.split()[-1]: claim for claim in table_3_claims({"face": pd.DataFrame(rows)})}
-    assert claims["(w)"].verdict == "does not hold" and claims["(w)"].cases[0].differences == pytest.approx((-0.105,))
+    mapping, own = claims["(w)"].cases
+    assert claims["(w)"].verdict == "does not hold" and own.differences == pytest.approx((-0.105,))
+    assert (mapping.aspect, own.aspect) == ("closed_form_mapping", "closed_form"), "both readings of Eq. 9"
+    assert mapping.differences == pytest.approx((0.005,))
     assert claims["(encoder)"].verdict == "holds" and claims["(encoder)"].paper == "0.667 against 0.587"
     assert claims["(in_domain)"].verdict == "not measured"
+
+
+def test_searches_of_different_lengths_are_not_compared() -> None:
+    rows = pd.DataFrame([*inverted("closed_form", [0.6, 0.3]), *inverted("encoder", [0.5, 0.21])])
+    rows["steps"] = [500, 500, 0, 0]
+    assert table_3_claims({"face": rows})[-1].verdict == "holds", "an encoder takes no steps"
+    rows["method"] = rows["method"].replace("encoder", "w")
+    rows["steps"] = [500, 500, 1000, 1000]
+    with pytest.raises(DataError, match=r"face: steps of closed_form and w differs \(1000, 500\), expected one"):
+        table_3_claims({"face": rows})
 
 
 def agreement(domain: str, mode: str, cosines: list[float]) -> list[dict[str, Any]]:
@@ -280,6 +339,15 @@ def test_figure_8_takes_models_that_were_good_before_the_swap() -> None:
     direct, more = figure_8_claims(figure_8())
     assert [case.column for case in direct.cases] == ["cat"], "nothing can ruin the dog that is blur"
     assert direct.cases[0].differences == (340 - 16 - 10,) and more.cases[0].differences == (30,)
+
+
+def test_figures_take_the_intervals_of_their_measures() -> None:
+    rows = [measure("fd", "dog", mode, fd, 9.8) for mode, fd in (("FC-FT-LS8", 30), ("FC-FT-LS32", 41))]
+    more = figure_8_claims(pd.DataFrame(rows))[1]
+    assert more.cases[0].errors == pytest.approx((5 * 2**0.5,)) and more.verdict == "cannot be told"
+    known = figure_8().assign(ci95_low=lambda it: it["value"] - 9.8, ci95_high=lambda it: it["value"] + 9.8)
+    direct, _ = figure_8_claims(known)
+    assert direct.cases[0].errors == pytest.approx((10,)), "of four distances"
 
 
 def test_a_control_is_finished_if_it_is_nearer_than_the_base() -> None:

@@ -19,7 +19,7 @@ from ui2i.datasets.prepared import PreparedDataset
 from ui2i.errors import DataError, TrainingError
 from ui2i.metrics.image_sets import find_images
 
-MODULES = ("networks", "state", "training", "cyclegan")
+MODULES = ("networks", "state", "training", "cyclegan", "outputs")
 
 
 @pytest.fixture(scope="module")
@@ -202,7 +202,7 @@ def test_buffer_hands_out_older_images_half_of_the_time(gan: SimpleNamespace) ->
 
 
 def test_learning_rate_is_constant_and_then_falls_to_zero(gan: SimpleNamespace) -> None:
-    factors = [gan.cyclegan.learning_rate_factor(share) for share in (0, 0.3, 0.5, 0.75, 0.9, 1, 1.2)]
+    factors = [gan.cyclegan.falling_factor(share) for share in (0, 0.3, 0.5, 0.75, 0.9, 1, 1.2)]
     assert factors == pytest.approx([1, 1, 1, 0.5, 0.2, 0, 0])
 
 
@@ -432,7 +432,7 @@ def test_test_images_that_were_trained_on_are_refused(
 @pytest.mark.parametrize("names", [["a.png", "a.jpg"], ["../a.png", "b.png"], ["/a.png", "b.png"]])
 def test_names_without_a_place_of_their_own_are_refused(gan: SimpleNamespace, tmp_path: Path, names: list[str]) -> None:
     with pytest.raises(DataError, match="has no place of its own"):
-        gan.command.write_images(tmp_path / "images", names, blobs(2, 0))
+        gan.outputs.write_images(tmp_path / "images", names, blobs(2, 0))
     assert not list(tmp_path.iterdir())
 
 

@@ -495,6 +495,8 @@ def test_the_stage_writes_images_tables_and_numbers(project, monkeypatch):
     assert list(dict.fromkeys(seven["mode"])) == ["FT", "FC-FT", "FC-FT-LS8", "FC-FT-LS16"]
     assert list(dict.fromkeys(eight["mode"])) == ["source", "FC-FT", "FC-FT-LS8", "FC-FT-LS16"]
     assert set(seven["metric"]) == {"lpips", "fd", "kd", "traits"}
+    distances = seven[seven["metric"] == "fd"]
+    assert (distances["ci95_low"] < distances["value"]).all() and (distances["value"] < distances["ci95_high"]).all()
     source = eight[(eight["mode"] == "source") & (eight["metric"] == "lpips")]["value"].item()
     assert source == pytest.approx(0, abs=1e-6)
     text = json.loads(paper_paths.figure_numbers(project).read_text())

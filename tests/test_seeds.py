@@ -13,6 +13,7 @@ from tiny_project import make_project, set_param, write_base, write_images
 from experiments.paper.seeds import __main__ as command
 from experiments.paper.seeds.findings import AT_EQUAL_FIDELITY, distance_at, find_differences
 from experiments.paper.seeds.measuring import BASE_MAPPING, latent_distances, variants
+from experiments.paper.tables.published import read_published
 from tasks.stages import import_base
 from ui2i.datasets.ingest import ingest
 from ui2i.perceptual import Perceptual
@@ -72,6 +73,13 @@ def test_differences_are_taken_latent_by_latent_and_pooled_over_pairs() -> None:
     assert fidelity.cases[0].differences == pytest.approx([0, -0.001, -0.002]), "FT was ahead only in images"
 
 
+def test_swapped_layers_are_compared_with_a_shorter_training() -> None:
+    curves = pd.concat([curve("FC-FT", 0, [40, 20], [0.0, 0.2]), curve("FC-FT-LS8", 0, [25], [0.1])])
+    (swapped,) = find_differences(latents(0, **{"FC-FT": 0.1}), curves)
+    assert swapped.aspect == "FC-FT - FC-FT-LS8, at equal Frechet distance"
+    assert swapped.cases[0].differences == pytest.approx((0.05,))
+
+
 def test_a_training_that_never_gets_there_is_left_out() -> None:
     curves = pd.concat([curve("FT", 0, [40, 30], [0, 0.1]), curve("FC-FT", 0, [25, 20], [0, 0.1])])
     assert [finding.aspect for finding in find_differences(latents(0, FT=0.1), curves)] == []
@@ -107,15 +115,24 @@ def test_a_pair_shares_its_images_and_its_latents(
 
     monkeypatch.setattr(loop, "train_step", record_step)
     monkeypatch.setattr(step, "draw_latents", record_draw)
-    out = tmp_path / "out"
+    monkeypatch.chdir(tmp_path)
+    out = Path("out").resolve()
     arguments = ["--project", str(project.root), "--domain", "cartoon", "--kimg", "0.016", "--every-kimg", "0.008"]
-    assert command.main([*arguments, "--pairs", "1", "--out", str(out)]) == 0
+    assert command.main([*arguments, "--pairs", "1", "--out", "out"]) == 0
+    assert Path.cwd() == project.root, "from where params.yaml's paths count"
     for recorded in (shown, drawn):
         first, second = recorded[: len(recorded) // 2], recorded[len(recorded) // 2 :]
         assert len(first) >= 4 and all(torch.equal(one, other) for one, other in zip(first, second, strict=True))
     curves, rows = (pd.read_parquet(out / name) for name in (command.CURVES_FILE, command.LATENTS_FILE))
-    assert curves["mode"].tolist() == ["FT", "FC-FT", BASE_MAPPING, "FC-FT-LS8", "FC-FT-LS16"]
-    assert curves["kimg"].to_numpy() == pytest.approx(0.016), "so short a training has one snapshot"
+    assert curves["mode"].tolist() == ["FT", "FC-FT"] * 2 + [BASE_MAPPING, "FC-FT-LS8", "FC-FT-LS16"]
+    assert curves["kimg"][:2].tolist() == curves["d"][:2].tolist() == [0, 0], "both begin as the base"
+    assert curves["kimg"][2:].to_numpy() == pytest.approx(0.016), "so short a training has one snapshot"
+    assert (out / command.PLOT_FILE).is_file()
+    (run,) = read_published(out).distances
+    values = rows.groupby("variant")["d"].mean()
+    assert {(cell.row, cell.column): cell.value for cell in run} == pytest.approx(
+        {(name, "face2cartoon"): value for name, value in values.items()}
+    )
     assert curves[["fd", "d"]].notna().all(axis=None)
     assert set(rows["variant"]) == {"FT", "FC-FT", BASE_MAPPING, "FC-FT-LS8", "FC-FT-LS16"} and len(rows) == 5 * 4
     said = capsys.readouterr().out

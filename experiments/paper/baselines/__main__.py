@@ -14,49 +14,26 @@ import dataclasses
 import json
 import sys
 from collections.abc import Iterator, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from jaxtyping import UInt8
 
-from experiments.paper.baselines.cyclegan import CycleGAN
-from experiments.paper.baselines.state import Baseline, Images, Settings, settle_precision
+from experiments.paper.baselines.image_sets import ImageSet, check, identity_of, read_images
+from experiments.paper.baselines.outputs import sheet, write_images, write_styles
+from experiments.paper.baselines.state import Baseline, Settings, settle_precision
 from experiments.paper.baselines.systems import SYSTEMS, build, choose_settings
 from experiments.paper.baselines.training import train
 from tasks.running.progress import report_progress
-from tasks.stages.translate import first_images
 from ui2i.allocator import keep_freed_memory
-from ui2i.contact_sheet import Row, contact_sheet
-from ui2i.datasets.manifest import MANIFEST_NAME
-from ui2i.datasets.prepared import PreparedDataset, Split
 from ui2i.devices import find_device
-from ui2i.errors import ConfigError, DataError, UI2IError
-from ui2i.files import atomic_folder, sha256_bytes, sha256_file, sha256_listing, write_text
-from ui2i.images import encode_png, load_image, save_png
-from ui2i.metrics.image_sets import find_images
+from ui2i.errors import UI2IError
+from ui2i.files import write_text
+from ui2i.images import save_png
 from ui2i.precision import warn_if_emulated
 from ui2i.provenance import provenance
 
-NUM_COLUMNS = 12  # of the contact sheet
 NUM_LOG_ROWS = 50  # in the card
-NUM_STYLED = 100  # of the first test images, of which several outputs are written
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class ImageSet:
-    """Images in memory, and where they are from."""
-
-    name: str  # of the folder
-    names: list[str]  # relative paths of the files, with or without ending
-    images: Images
-    sha256: str  # of the whole dataset, or of the chosen files with their names
-
-    @property
-    def resolution(self) -> int:
-        """Width and height in pixels."""
-        return self.images.shape[1]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -84,8 +61,6 @@ def run(options: argparse.Namespace) -> None:
     settings = choose_settings(options.system, source.resolution, **chosen)
     settings = settle_precision(settings, device, options.out / "state.pt")
     warn_if_emulated(settings.precision, device)
-    data = {role: of.sha256 for role, of in (("source", source), ("target", target))}
-    identity = json.dumps({**dataclasses.asdict(settings), **data}, sort_keys=True)
     model = build(options.system, settings, device)
     with report_progress(options.system) as progress:
         train(
@@ -94,7 +69,7 @@ def run(options: argparse.Namespace) -> None:
             target.images,
             settings,
             options.out / "state.pt",
-            identity=identity,
+            identity=identity_of(settings, source, target),
             progress=progress,
         )
     outputs = model.translate(test.images, seed=settings.seed)
@@ -105,93 +80,6 @@ def run(options: argparse.Namespace) -> None:
     card = describe_run(model, settings, {"source": source, "target": target, "test": test})
     write_text(options.out / "card.json", json.dumps(card, indent=2) + "\n")
     print(f"{len(outputs)} images in {options.out / 'images'}, sheet.png and card.json beside them")
-
-
-def read_images(folder: Path, split: Split, count: int | None = None) -> ImageSet:
-    """Return one split of a prepared dataset, or all images of any other folder.
-
-    Args:
-        count: of the first images to take; None: all.
-
-    Raises:
-        DataError: there is no such folder, it holds no images, or they are not squares of one size.
-        ConfigError: the count is not positive.
-    """
-    if count is not None and count < 1:
-        raise ConfigError(f"--num-test is {count}, expected 1 or more; leave it out to take all")
-    if (folder / MANIFEST_NAME).is_file():
-        dataset = PreparedDataset(folder, split)
-        found = first_images(dataset, len(dataset) if count is None else count)
-        return ImageSet(name=dataset.name, names=list(found.names), images=found.images, sha256=dataset.hash)
-    paths = dict(list(find_images(folder).items())[:count])
-    listing = sha256_listing((name, sha256_file(path)) for name, path in paths.items())
-    name = folder.resolve().name
-    return ImageSet(name=name, names=list(paths), images=_read_files(list(paths.values())), sha256=listing)
-
-
-def check(source: ImageSet, target: ImageSet, test: ImageSet) -> None:
-    """Refuse images of several sizes, and test images that training would see.
-
-    Raises:
-        DataError: they are refused.
-    """
-    for other in (target, test):
-        if other.resolution != source.resolution:
-            raise DataError(
-                f"{other.name} has {other.resolution} px and {source.name} {source.resolution} px, expected one size "
-                "for all; ingest them alike"
-            )
-    seen = set(_hashes(source.images))
-    leaked = [name for name, digest in zip(test.names, _hashes(test.images), strict=True) if digest in seen]
-    if leaked:
-        raise DataError(
-            f"{len(leaked)} test images are among those of {source.name} that are trained on ({leaked[0]} is one), "
-            "expected others; take a prepared dataset, which is split, or another folder"
-        )
-
-
-def write_images(folder: Path, names: Sequence[str], images: Images) -> None:
-    """Write a PNG for each name, whatever its ending was; the folder is replaced when all are there.
-
-    Raises:
-        DataError: two names differ in their endings alone, or one leads out of the folder.
-    """
-    paths = [PurePosixPath(name) for name in names]
-    with atomic_folder(folder) as temporary:
-        for path, image in zip(paths, images, strict=True):
-            output = temporary / path.with_suffix(".png")
-            if path.is_absolute() or ".." in path.parts or output.exists():
-                raise DataError(
-                    f"the test image {path} has no place of its own below {folder}, expected names that differ in "
-                    "more than their endings; rename it"
-                )
-            output.parent.mkdir(parents=True, exist_ok=True)
-            output.write_bytes(encode_png(image))
-
-
-def write_styles(folder: Path, model: Baseline, test: ImageSet, num_styles: int) -> None:
-    """Write several outputs of each of the first test images to <folder>/<k>, each with a style of its own."""
-    names, images = test.names[:NUM_STYLED], test.images[:NUM_STYLED]
-    for number in range(1, num_styles + 1):
-        write_images(folder / str(number), names, model.translate(images, seed=model.settings.seed + 1000 + number))
-
-
-def sheet(model: Baseline, test: ImageSet, outputs: Images, target: ImageSet) -> UInt8[np.ndarray, "h w 3"]:
-    """Return the first test images, their translations, the way back or other styles, and images of the target."""
-    first = slice(NUM_COLUMNS)
-    more = (
-        {"and back": model.translate_back(outputs[first])}
-        if isinstance(model, CycleGAN)
-        else {f"style {number}": model.translate(test.images[first], seed=number) for number in (1, 2)}
-    )
-    rows = [
-        Row(f"{test.name}, test", test.images[first]),
-        Row("translated", outputs[first]),
-        *(Row(name, images) for name, images in more.items()),
-        Row(f"{target.name}, others", target.images[first]),
-    ]
-    title = f"{model.system}, {model.processor_seconds / 60:.1f} processor minutes"
-    return contact_sheet(rows, upscale=max(1, 128 // test.resolution), title=title)
 
 
 def describe_run(model: Baseline, settings: Settings, data: dict[str, ImageSet]) -> dict[str, Any]:
@@ -213,24 +101,6 @@ def describe_run(model: Baseline, settings: Settings, data: dict[str, ImageSet])
         "log": list(_thinned(model.log)),
         "provenance": provenance(model.device),
     }
-
-
-def _read_files(paths: Sequence[Path]) -> Images:
-    images: list[np.ndarray] = []
-    for path in paths:
-        image = np.asarray(load_image(path))
-        side = len(images[0]) if images else len(image)
-        if image.shape != (side, side, 3):
-            raise DataError(
-                f"{path} has {image.shape[1]} x {image.shape[0]} pixels, expected {side} x {side}; ingest the folder, "
-                "or bring its images to squares of one size"
-            )
-        images.append(image)
-    return np.stack(images)
-
-
-def _hashes(images: Images) -> list[str]:
-    return [sha256_bytes(image.tobytes()) for image in images]
 
 
 def _counts(model: Baseline) -> dict[str, int]:
@@ -281,7 +151,7 @@ def _parser() -> argparse.ArgumentParser:
         default=Settings.width,
         help="channels of the first layer; the papers have 64 (default: 32)",
     )
-    add("--batch-size", type=int, default=Settings.batch_size, help="batch size per domain (default: 1, the papers')")
+    add("--batch-size", type=int, help="batch size per domain (default: 1, of DRIT++ 2, the papers')")
     add(
         "--precision",
         choices=("auto", "bf16", "fp32"),

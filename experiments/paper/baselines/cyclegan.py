@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from experiments.paper.baselines.networks import Discriminator, Generator
-from experiments.paper.baselines.state import Baseline, Images, Settings, adam, placed, update
+from experiments.paper.baselines.state import Baseline, Images, Settings, adam, judging, placed, update
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -99,10 +99,11 @@ class CycleGAN(Baseline):
         Returns:
             Each the sum over both directions: `adversarial`, `cycle`, `identity`, `discriminator`.
         """
-        terms, fake_target, fake_source = _generator_terms(self, source, target)
         weights = self.settings
-        loss = terms["adversarial"] + weights.cycle_weight * terms["cycle"]
-        update(self.generator_optimizer, loss + weights.identity_weight * terms["identity"])
+        with judging(self.discriminator_target, self.discriminator_source):
+            terms, fake_target, fake_source = _generator_terms(self, source, target)
+            loss = terms["adversarial"] + weights.cycle_weight * terms["cycle"]
+            update(self.generator_optimizer, loss + weights.identity_weight * terms["identity"])
         with self.autocast():
             terms["discriminator"] = discriminator_loss(
                 self.discriminator_target, target, self.fake_targets.exchange(fake_target.detach())
@@ -110,8 +111,8 @@ class CycleGAN(Baseline):
         update(self.discriminator_optimizer, terms["discriminator"])
         return {name: term.detach() for name, term in terms.items()}
 
-    def learning_rate(self, share: float) -> float:
-        return self.settings.learning_rate * learning_rate_factor(share)
+    def rate_factor(self, share: float) -> float:
+        return falling_factor(share)
 
     def translate_batch(self, images: Tensor, _random: torch.Generator) -> Tensor:
         translated: Tensor = self.to_target(images)
@@ -125,7 +126,7 @@ class CycleGAN(Baseline):
         return to_uint8(self.to_source(to_tensor(images).to(self.device)))
 
 
-def learning_rate_factor(share: float) -> float:
+def falling_factor(share: float) -> float:
     """Return the part of the learning rate at a share of the budget: 1 for the first half, then linearly to 0."""
     return max(0.0, min(1.0, 2 * (1 - share)))
 
@@ -144,8 +145,6 @@ def discriminator_loss(discriminator: nn.Module, real: Tensor, fake: Tensor) -> 
 def _generator_terms(model: CycleGAN, source: Tensor, target: Tensor) -> tuple[dict[str, Tensor], Tensor, Tensor]:
     """Return the terms of the generators' loss, and the fakes."""
     discriminators = (model.discriminator_target, model.discriminator_source)
-    for discriminator in discriminators:
-        discriminator.requires_grad_(False)  # or gradients would be computed that nobody uses
     with model.autocast():
         # Instance normalisation keeps images apart, so that what goes through one network can go together.
         fake_target, same_target = model.to_target(torch.cat([source, target])).chunk(2)
@@ -156,6 +155,4 @@ def _generator_terms(model: CycleGAN, source: Tensor, target: Tensor) -> tuple[d
             "cycle": F.l1_loss(model.to_source(fake_target), source) + F.l1_loss(model.to_target(fake_source), target),
             "identity": F.l1_loss(same_target, target) + F.l1_loss(same_source, source),
         }
-    for discriminator in discriminators:
-        discriminator.requires_grad_(True)
     return terms, fake_target, fake_source

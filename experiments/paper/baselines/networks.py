@@ -80,7 +80,7 @@ class Generator(nn.Module):
             *_normalized(_up(2 * width, width)),
             _same(width, 3, 7, bias=True),
         )
-        self.apply(_initialize)
+        self.apply(initialize)
 
     def forward(self, images: Tensor) -> Tensor:
         """[N, 3, R, R] -> the same shape, float32 in [-1, 1]; R is a multiple of 4."""
@@ -104,7 +104,7 @@ class Discriminator(nn.Module):
                 nn.LeakyReLU(0.2),
             ]
         self.layers = nn.Sequential(*layers, nn.Conv2d(widths[-1], 1, 4, padding=1))
-        self.apply(_initialize)
+        self.apply(initialize)
 
     def forward(self, images: Tensor) -> Tensor:
         """[N, 3, R, R] -> [N, 1, P, P], float32: near 1 where a patch looks real."""
@@ -130,6 +130,14 @@ def find_num_blocks(img_resolution: int) -> int:
     return 6 if img_resolution <= 128 else 9
 
 
+def initialize(module: nn.Module) -> None:
+    """Give a convolution normally distributed weights and a bias of zero (appendix 7.1)."""
+    if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
+        nn.init.normal_(module.weight, std=INITIAL_STD)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+
+
 def _mean(x: Tensor) -> Tensor:
     """Return the mean of each channel of each image [N, C, 1, 1]."""
     return x.mean(dim=(2, 3), keepdim=True)
@@ -150,10 +158,3 @@ def _down(num_in: int, num_out: int) -> nn.Conv2d:
 
 def _up(num_in: int, num_out: int) -> nn.ConvTranspose2d:
     return nn.ConvTranspose2d(num_in, num_out, 3, stride=2, padding=1, output_padding=1, bias=False)
-
-
-def _initialize(module: nn.Module) -> None:
-    if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
-        nn.init.normal_(module.weight, std=INITIAL_STD)
-        if module.bias is not None:
-            nn.init.zeros_(module.bias)

@@ -1,10 +1,11 @@
 """What all baselines have in common: the settings of a run, and a state that can be saved and resumed."""
 
 import abc
+import contextlib
 import dataclasses
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar
 
@@ -85,8 +86,8 @@ class Baseline(abc.ABC):
         """
 
     @abc.abstractmethod
-    def learning_rate(self, share: float) -> float:
-        """Return the learning rate at a share of the budget."""
+    def rate_factor(self, share: float) -> float:
+        """Return the part of the first learning rates that is left at a share of the budget."""
 
     @abc.abstractmethod
     def translate_batch(self, images: Tensor, random: torch.Generator) -> Tensor:
@@ -102,12 +103,12 @@ class Baseline(abc.ABC):
         return np.concatenate(parts)
 
     def set_learning_rate(self, share: float) -> None:
-        """Give all optimisers the learning rate of a share of the budget."""
+        """Give all optimisers the learning rates of a share of the budget."""
         for name in self.parts:
             part = getattr(self, name)
             if isinstance(part, torch.optim.Optimizer):
                 for group in part.param_groups:
-                    group["lr"] = self.learning_rate(share)
+                    group["lr"] = group["initial_lr"] * self.rate_factor(share)
 
     def autocast(self) -> torch.autocast:
         """Return the context in which losses are computed."""
@@ -175,11 +176,12 @@ def spent_share(model: Baseline, settings: Settings) -> float:
     return max(shares)
 
 
-def adam(networks: Sequence[nn.Module], learning_rate: float) -> torch.optim.Adam:
-    """Return the optimiser that all three papers use."""
+def adam(networks: Sequence[nn.Module], learning_rate: float, weight_decay: float = 0.0) -> torch.optim.Adam:
+    """Return the optimiser that all three papers use; its groups keep the rate that a schedule starts from."""
     # A dictionary keeps a parameter that networks share once, and in order.
     parameters = dict.fromkeys(parameter for network in networks for parameter in network.parameters())
-    return torch.optim.Adam(list(parameters), lr=learning_rate, betas=(0.5, 0.999), fused=True)
+    group = {"params": list(parameters), "initial_lr": learning_rate}
+    return torch.optim.Adam([group], learning_rate, betas=(0.5, 0.999), weight_decay=weight_decay, fused=True)
 
 
 def update(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
@@ -187,6 +189,18 @@ def update(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
     optimizer.zero_grad(set_to_none=True)
     loss.backward()
     optimizer.step()
+
+
+@contextlib.contextmanager
+def judging(*networks: nn.Module) -> Iterator[None]:
+    """Let gradients pass through networks without computing those of their own weights, which nobody would use."""
+    for network in networks:
+        network.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for network in networks:
+            network.requires_grad_(True)
 
 
 def placed(network: NetworkT, device: str) -> NetworkT:

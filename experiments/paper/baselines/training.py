@@ -46,12 +46,14 @@ def train(
     state_path: Path,
     *,
     identity: str = "",
+    until_core_minutes: float = math.inf,
     progress: Progress = no_progress,
 ) -> None:
     """Train to the end of the budget, from the state at `state_path` if there is one, and save the last state there.
 
     Args:
         identity: settings and data; a state with another is set aside.
+        until_core_minutes: processor time after which to pause before the end; a further call goes on.
 
     Raises:
         TrainingError: a loss is not finite.
@@ -64,7 +66,7 @@ def train(
     streams = [batches(images, settings, model.num_steps, number) for number, images in enumerate((source, target))]
     start, processor_start = time.monotonic() - model.seconds, time.process_time() - model.processor_seconds
     saved_at, window = model.seconds, LogWindow(model, settings)
-    while (share := spent_share(model, settings)) < 1:
+    while (share := spent_share(model, settings)) < 1 and model.processor_seconds < 60 * until_core_minutes:
         model.set_learning_rate(share)
         batch, other_batch = (next(stream).to(model.device) for stream in streams)
         window.add(model.train_step(batch, other_batch))
@@ -91,11 +93,14 @@ class LogWindow:
 
     def _open(self) -> None:
         self._sums: dict[str, Tensor] = {}
+        self._counts: dict[str, int] = {}
         self._start = (self._model.num_steps, self._model.seconds)
 
     def add(self, terms: dict[str, Tensor]) -> None:
-        """Take in the losses of a step."""
-        self._sums = {name: self._sums.get(name, 0) + term for name, term in terms.items()}
+        """Take in the losses of a step, which may be other ones than those of the step before."""
+        for name, term in terms.items():
+            self._sums[name] = self._sums.get(name, 0) + term
+            self._counts[name] = self._counts.get(name, 0) + 1
 
     def close(self) -> dict[str, float]:
         """Return a row of the log and begin the next.
@@ -105,7 +110,7 @@ class LogWindow:
         """
         num_steps = self._model.num_steps - self._start[0]
         seconds = self._model.seconds - self._start[1]
-        row = {name: float(total) / num_steps for name, total in self._sums.items()}
+        row = {name: float(total) / self._counts[name] for name, total in self._sums.items()}
         broken = [name for name, value in row.items() if not math.isfinite(value)]
         if broken:
             raise TrainingError(

@@ -177,12 +177,15 @@ def _chosen(ablation: Ablation, domain: str, models: "Sequence[FigureModel]") ->
 
 def _rows(setup: Setup, ablation: Ablation, measured: Measured, figure: str) -> list[Row]:
     """Return the rows of one model."""
+    from experiments.paper.tables.claims import INTERVAL_SEMS
     from ui2i.metrics.moments import estimate
 
-    lpips = estimate(measured.measures.lpips)
+    lpips, fd = estimate(measured.measures.lpips), measured.measures.fd
+    half_width = INTERVAL_SEMS * measured.measures.fd_sem
+    fd_ends = {"ci95_low": fd - half_width, "ci95_high": fd + half_width}
     values: list[Row] = [
         {"metric": "lpips", "value": lpips.mean, "ci95_low": lpips.ci95_low, "ci95_high": lpips.ci95_high},
-        {"metric": "fd", "value": measured.measures.fd, "num_targets": measured.num_targets},
+        {"metric": "fd", "value": fd, **fd_ends, "num_targets": measured.num_targets},
         {"metric": "kd", "value": measured.measures.kd, "num_targets": measured.num_targets},
     ]
     if measured.kept is not None and figure == "7":

@@ -18,7 +18,7 @@ from torch import Tensor
 from experiments.paper.truth import AttributeRegressor, Column
 from experiments.paper.truth.columns import agreement
 from ui2i.images import to_tensor, to_uint8
-from ui2i.metrics.frechet import Features, frechet_distance, kernel_distance
+from ui2i.metrics.frechet import Features, frechet_distance, frechet_standard_error, kernel_distance
 from ui2i.networks.generator import Generator
 from ui2i.perceptual import Perceptual
 
@@ -35,6 +35,7 @@ class Measures:
 
     lpips: Float64[np.ndarray, " n"]  # to the base's, latent by latent
     fd: float
+    fd_sem: float  # by the bootstrap
     kd: float
 
 
@@ -86,6 +87,7 @@ def measure_images(images: Images, of_base: Images, target: Features, perceptual
     return Measures(
         lpips=np.concatenate(lpips),
         fd=frechet_distance(features, target),
+        fd_sem=frechet_standard_error(features, target),
         kd=kernel_distance(features, target),
     )
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from experiments.paper.reproduction.project import experiment_of
 from experiments.paper.reproduction.results import Results
 from experiments.paper.settings import sections_of
+from experiments.paper.tables.claims import INTERVAL_SEMS
 
 if TYPE_CHECKING:
     import pandas as pd
 
-INTERVAL_SEMS = 1.96  # standard errors on either side of a 95 % interval of many values
 NOT_YET = "Not measured yet.\n"
 
 _CAPTIONS = {

@@ -27,9 +27,11 @@ _MEANINGS: dict[Verdict, str] = {
     "holds": "the 95 % interval of the mean over columns is above zero, and so is every training",
     "holds on average": "the interval is above zero, but not every training",
     "holds in part": "some of the aspects hold",
-    "direction only": "every training has the claimed sign, but there are too few for an interval above zero",
-    "cannot be told": "signs differ, or the interval contains zero",
-    "direction only, against": "every training has the other sign, but there are too few",
+    "direction only": "every training has the claimed sign, beyond its own interval where that is known, but there are "
+    "too few for an interval above zero",
+    "cannot be told": "signs differ, or a training's own interval contains zero",
+    "direction only, against": "every training has the other sign, beyond its own interval where that is known, but "
+    "there are too few",
     "does not hold": "the interval is below zero",
     "control missing": "what it is compared with is not finished, so that anything would look good",
     "not measured": "there are no values",
@@ -49,7 +51,10 @@ _QUESTIONS = (
         "distances; a model that has moved less is nearer to its source. The same goes for swapped layers."
     ),
     "**With which LPIPS?** Sizes compare only with values of the same backbone, which is named with each.",
-    "**How sure is a Frechet distance?** Verdicts take one value of each training, and few images bias it upwards.",
+    (
+        "**How sure is a Frechet distance?** Verdicts take the bootstrap errors of the tables that have them; those of "
+        "this page's own run have none. Few images bias it upwards."
+    ),
     (
         "**Is it the paper's setting?** 64 px instead of 256 and more, smaller networks and shorter trainings: "
         "`docs/paper_map.md` lists all differences."

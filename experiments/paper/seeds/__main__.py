@@ -2,26 +2,25 @@
 
     python -m experiments.paper.seeds --project reproduction --domain cartoon --pairs 4 --out seeds
 
-writes `curves.parquet` (distances along each training), `latents.parquet` (each latent's distance at its end) and
-`findings.txt` to the folder. Rerun an interrupted command to resume; run it for other domains and with more pairs to
-add to the same folder. A pair of 10 thousand images takes an hour of processor time at 64 px (AVX2).
+writes `curves.parquet` (distances along each training), `latents.parquet` (each latent's distance at its end),
+`findings.txt` and `curves.png` to the folder. Rerun an interrupted command to resume; run it for other domains and with
+more pairs to add to the same folder. A pair of 10 thousand images takes an hour of processor time at 64 px (AVX2).
 """
 
 import argparse
 import dataclasses
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from tasks.project.paths import find_project
 from tasks.running.command_line import USER_ERROR, print_error
 from ui2i.errors import UI2IError
 
-if TYPE_CHECKING:
-    pass
-
 MODES = ("FT", "FC-FT")
-CURVES_FILE, LATENTS_FILE, FINDINGS_FILE = "curves.parquet", "latents.parquet", "findings.txt"
+CURVES_FILE, LATENTS_FILE, FINDINGS_FILE, PLOT_FILE = "curves.parquet", "latents.parquet", "findings.txt", "curves.png"
 ALONG_LATENTS = 500  # latents of the distances along a training
 CURVE_COLUMNS = ("kimg", "fd", "kd", "d", "d_sem")
 
@@ -30,6 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status: 0, or 2 after printing one line `error: ...`."""
     options = _parser().parse_args(arguments)
     try:
+        options.out = options.out.resolve()
+        os.chdir(find_project(options.project).root)  # paths in params.yaml count from there
         for seed in range(options.first_seed, options.first_seed + options.pairs):
             make_pair(options, seed)
             write_findings(options.out)
@@ -45,20 +46,20 @@ def make_pair(options: argparse.Namespace, seed: int) -> None:
     from experiments.paper.seeds.measuring import latent_distances, variants
     from tasks.models.model_folder import read_model
     from tasks.project.params import find_entry, load_params
-    from tasks.project.paths import find_project
     from tasks.running.stage_cli import default_device
     from ui2i.perceptual import load_perceptual
 
-    key = {"domain": options.domain, "seed": seed}
-    if _has(options.out / LATENTS_FILE, key):
-        return
-    project, device = find_project(options.project), default_device()
+    project, device = find_project(None), default_device()
     params = load_params(project)
     domain = find_entry(params.domains, options.domain, "domains")
+    key = {"base": domain.base, "domain": options.domain, "seed": seed}
+    if _has(options.out / LATENTS_FILE, key):
+        return
     generator, discriminator, _ = read_model(project.checkpoint(domain.base), device=device)
     perceptual = load_perceptual(params.perceptual, device)
     along = _evaluator(options.domain, params, project, generator, perceptual, device)
-    models, curves = {}, []
+    start = {"kimg": 0.0, **along(generator)}
+    models, curves = {}, [{**key, "mode": mode, **start} for mode in MODES]
     for mode in MODES:
         state = _train(options, seed, mode, (generator, discriminator), params, project, along, device)
         models[mode] = state.generator_ema
@@ -75,15 +76,18 @@ def make_pair(options: argparse.Namespace, seed: int) -> None:
 
 
 def write_findings(out: Path) -> None:
-    """Write what the tables of a folder say, in words."""
+    """Write what the tables of a folder say, in words and as curves."""
     import pandas as pd
 
     from experiments.paper.seeds.findings import find_differences
+    from experiments.paper.seeds.plot import save_curves
     from ui2i.files import write_text
 
     if not (out / LATENTS_FILE).is_file():
         return
-    findings = find_differences(pd.read_parquet(out / LATENTS_FILE), pd.read_parquet(out / CURVES_FILE))
+    curves = pd.read_parquet(out / CURVES_FILE)
+    save_curves(out / PLOT_FILE, curves)
+    findings = find_differences(pd.read_parquet(out / LATENTS_FILE), curves)
     write_text(out / FINDINGS_FILE, "".join(f"{finding} [{finding.status}]\n" for finding in findings))
 
 

@@ -21,6 +21,8 @@ COMPARED = {
     "FT with its own mapping - with the base's": ("FT", BASE_MAPPING),
 }
 AT_EQUAL_FIDELITY = "FT - FC-FT, at equal Frechet distance"
+SWAPPED = "FC-FT-LS"
+"""How names of models with swapped layers begin."""
 
 
 def find_differences(latents: "pd.DataFrame", curves: "pd.DataFrame") -> list[Finding]:
@@ -32,6 +34,9 @@ def find_differences(latents: "pd.DataFrame", curves: "pd.DataFrame") -> list[Fi
     """
     findings = [Finding(aspect=aspect, cases=tuple(_of_latents(latents, *modes))) for aspect, modes in COMPARED.items()]
     findings.append(Finding(aspect=AT_EQUAL_FIDELITY, cases=tuple(_at_equal_fidelity(curves))))
+    for mode in (name for name in curves["mode"].unique() if name.startswith(SWAPPED)):
+        aspect = f"FC-FT - {mode}, at equal Frechet distance"
+        findings.append(Finding(aspect=aspect, cases=tuple(_of_swap(curves, mode))))
     return [finding for finding in findings if finding.cases]
 
 
@@ -73,5 +78,21 @@ def _at_equal_fidelity(curves: "pd.DataFrame") -> Iterator[Case]:
                 fd = max(float(by_mode[mode]["fd"].min()) for mode in ("FT", "FC-FT"))
                 difference = distance_at(by_mode["FT"], fd) - distance_at(by_mode["FC-FT"], fd)
                 differences += [difference] if difference == difference else []  # NaN: never as good
+        if differences:
+            yield Case(column=str(domain), differences=tuple(differences))
+
+
+def _of_swap(curves: "pd.DataFrame", mode: str) -> Iterator[Case]:
+    """Yield how much farther FC-FT is where its training passes the Frechet distance of its swapped model.
+
+    Above zero, swapping layers is better than to have trained for less long.
+    """
+    for domain, rows in curves.groupby("domain", sort=False):
+        differences = []
+        for _, own in rows.groupby("seed", sort=True):
+            trained, swapped = own[own["mode"] == "FC-FT"], own[own["mode"] == mode]
+            if len(trained) and len(swapped):
+                difference = distance_at(trained, float(swapped["fd"].iloc[0])) - float(swapped["d"].iloc[0])
+                differences += [difference] if difference == difference else []  # NaN: better than FC-FT ever was
         if differences:
             yield Case(column=str(domain), differences=tuple(differences))

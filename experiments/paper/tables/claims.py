@@ -8,12 +8,16 @@ stand in their place. A comparison with a model or system that is not finished s
 """
 
 import dataclasses
+import functools
 import math
 from collections.abc import Sequence
 from typing import Literal
 
 from experiments.paper.tables.pooling import Pooled, pool, t_quantile
 from ui2i.metrics.moments import estimate
+
+INTERVAL_SEMS = 1.96
+"""Standard errors on either side of a 95 % interval of what hundreds of latents, images or resamples tell."""
 
 Status = Literal["holds", "holds on average", "as claimed", "unsure", "against", "reversed"]
 Verdict = Literal[
@@ -35,7 +39,8 @@ class Case:
 
     column: str  # face2cartoon
     differences: tuple[float, ...]  # one a training; of images the mean
-    errors: tuple[float, ...] = ()  # standard errors over latents or images; empty: not known
+    errors: tuple[float, ...] = ()  # standard errors over latents or images, or of a bootstrap; empty: not known
+    num_samples: int | None = None  # behind each error; None: hundreds
     num_images: int | None = None  # images over which the difference was taken, where no training takes part in it
     aspect: str = ""  # of what the claim says several times: a metric, a mode
 
@@ -43,6 +48,14 @@ class Case:
     def mean(self) -> float:
         """The mean over trainings."""
         return math.fsum(self.differences) / len(self.differences)
+
+    @property
+    def signs(self) -> list[int]:
+        """Of each training's difference: 0 where its own 95 % interval, if it is known, contains zero."""
+        quantile = INTERVAL_SEMS if self.num_samples is None else t_quantile(self.num_samples - 1)
+        margins = [quantile * error for error in self.errors] or [0.0] * len(self.differences)
+        pairs = zip(self.differences, margins, strict=True)
+        return [0 if abs(difference) <= margin else int(math.copysign(1, difference)) for difference, margin in pairs]
 
     def __str__(self) -> str:
         return f"{self.column} " + " and ".join(f"{difference:+.4f}" for difference in self.differences)
@@ -55,7 +68,7 @@ class Finding:
     aspect: str
     cases: tuple[Case, ...]
 
-    @property
+    @functools.cached_property
     def pooled(self) -> Pooled:
         """The mean over columns."""
         if self.cases[0].num_images is not None and len(self.cases) == 1:
@@ -75,13 +88,14 @@ class Finding:
     def status(self) -> Status:
         """What the mean and its interval say."""
         pooled, each = self.pooled, [value for case in self.cases for value in case.differences]
+        signs = {sign for case in self.cases for sign in case.signs}
         if abs(pooled.mean) > pooled.half_width:
             if pooled.mean < 0:
                 return "reversed"
             return "holds" if min(each) > 0 else "holds on average"
-        if min(each) > 0:
+        if signs == {1}:
             return "as claimed"
-        return "against" if max(each) < 0 else "unsure"
+        return "against" if signs == {-1} else "unsure"
 
     def __str__(self) -> str:
         pooled = self.pooled
@@ -104,7 +118,7 @@ class Claim:
     missing_control: str = ""  # why the comparison says nothing about the method; empty: it does
     is_of_the_paper: bool = True
 
-    @property
+    @functools.cached_property
     def findings(self) -> list[Finding]:
         """What each aspect says."""
         aspects = dict.fromkeys(case.aspect for case in self.cases)
@@ -149,9 +163,14 @@ class Claim:
         }
 
 
-def of_values(column: str, larger: float, smaller: float, *, aspect: str = "") -> Case:
-    """Return the case of two values of one training each, whose errors are not known or much smaller than those."""
-    return Case(column=column, differences=(larger - smaller,), aspect=aspect)
+def of_values(column: str, larger: float, smaller: float, *, error: float | None = None, aspect: str = "") -> Case:
+    """Return the case of two values of one training each.
+
+    Args:
+        error: standard error of their difference; None or NaN: not known.
+    """
+    errors = () if error is None or math.isnan(error) else (error,)
+    return Case(column=column, differences=(larger - smaller,), errors=errors, aspect=aspect)
 
 
 def of_runs(
@@ -185,6 +204,7 @@ def of_images(column: str, differences: Sequence[float], *, aspect: str = "", ha
         column=column,
         differences=(found.mean,),
         errors=(found.sem,),
+        num_samples=found.count,
         num_images=None if has_trainings else found.count,
         aspect=aspect,
     )

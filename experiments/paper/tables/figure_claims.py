@@ -1,9 +1,10 @@
 """The paper's claims about its Figures 6 to 8, from the tables behind them (`experiments.paper.figures.schemas`)."""
 
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from experiments.paper.tables.claims import Case, Claim, of_images, of_values
+from experiments.paper.tables.claims import INTERVAL_SEMS, Case, Claim, of_images, of_values
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -107,26 +108,40 @@ def unfinished_control(measures: "pd.DataFrame") -> str:
 
 
 def _ruined(measures: "pd.DataFrame") -> Iterator[Case]:
-    tables = dict(_by_domain(measures, "fd"))
+    tables, errors = dict(_by_domain(measures, "fd")), dict(_by_domain(measures, "fd", _error))
     rises = {domain: own[SWAPPED] - own[FIRST] for domain, own in tables.items() if {SWAPPED, FIRST} <= set(own)}
     for domain, own in tables.items():
         is_finished = CONTROL in own and SOURCE in own and own[CONTROL] < own[SOURCE] and FIRST not in own
         if is_finished and DIRECT in own and rises:
-            yield of_values(domain, own[DIRECT] - own[CONTROL], max(rises.values()))
+            largest = max(rises, key=lambda name: rises[name])
+            error = math.hypot(
+                *(errors[domain][mode] for mode in (DIRECT, CONTROL)), *(errors[largest][it] for it in (SWAPPED, FIRST))
+            )
+            yield of_values(domain, own[DIRECT] - own[CONTROL], rises[largest], error=error)
 
 
 def _compared(measures: "pd.DataFrame", metric: str, modes: tuple[str, str]) -> Iterator[Case]:
     """Yield how much larger a metric is for the first of two modes, domain by domain."""
+    errors = dict(_by_domain(measures, metric, _error))
     for domain, by_mode in _by_domain(measures, metric):
         if set(modes) <= set(by_mode):
-            yield of_values(domain, by_mode[modes[0]], by_mode[modes[1]])
+            error = math.hypot(*(errors[domain][mode] for mode in modes))
+            yield of_values(domain, by_mode[modes[0]], by_mode[modes[1]], error=error)
 
 
-def _by_domain(measures: "pd.DataFrame", metric: str) -> Iterator[tuple[str, dict[str, float]]]:
-    """Yield each domain's values of a metric by mode."""
+def _by_domain(
+    measures: "pd.DataFrame", metric: str, read: "Callable[[pd.Series], float]" = lambda row: float(row["value"])
+) -> Iterator[tuple[str, dict[str, float]]]:
+    """Yield what is read of each domain's rows of a metric, by default the value, by mode."""
     found = measures[(measures["metric"] == metric) & measures["attribute"].isna()]
     for domain, rows in found.groupby("domain", sort=False):
-        yield str(domain), {str(row["mode"]): float(row["value"]) for _, row in rows.iterrows()}
+        yield str(domain), {str(row["mode"]): read(row) for _, row in rows.iterrows()}
+
+
+def _error(row: "pd.Series") -> float:
+    """Return the standard error of a row's value; NaN: not known."""
+    low, high = row["ci95_low"], row["ci95_high"]
+    return float("nan") if low is None or high is None else float(high - low) / (2 * INTERVAL_SEMS)
 
 
 def _numbers(values: "pd.Series") -> list[float]:

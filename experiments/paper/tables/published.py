@@ -14,12 +14,14 @@ from experiments.paper.tables import figure_claims, paper_claims
 from experiments.paper.tables.claims import Claim
 from experiments.paper.tables.layout import Cell
 from experiments.paper.tables.model_distance import model_distance_table
+from ui2i.metrics.moments import estimate
 
 if TYPE_CHECKING:
     import pandas as pd
 
 DISTANCES, EVALUATIONS, TRUTH_SUMMARY = "distance.parquet", "evaluation.parquet", "truth.json"
 INVERTED, TRUTH_ROWS = "inversion.images.parquet", "truth.images.parquet"
+PAIRED = "latents.parquet"
 AGREEMENT, MEASURES = "figure6.agreement.parquet", ("figure7.parquet", "figure8.parquet")
 BASELINE_PREFIX = "baseline."
 """Of the names under which tables have a domain's baseline."""
@@ -75,7 +77,7 @@ def read_published(folder: Path, more_runs: Sequence[Path] = ()) -> Published:
     """Read the tables beside a page.
 
     Args:
-        more_runs: folders with tables of distances of other trainings of the same models.
+        more_runs: folders with tables of distances of other trainings of the same models, or of pairs of them.
     """
     evaluations = _read(folder / EVALUATIONS)
     if evaluations is not None:
@@ -90,7 +92,7 @@ def read_published(folder: Path, more_runs: Sequence[Path] = ()) -> Published:
     summary = folder / TRUTH_SUMMARY
     measures = {path.removeprefix("figure")[0]: _read(folder / path) for path in MEASURES}
     return Published(
-        distances=[cells for each in (folder, *more_runs) if (cells := _cells(each))],
+        distances=[cells for each in (folder, *more_runs) for cells in (_cells(each), *_paired(each)) if cells],
         evaluations=evaluations,
         truth=truth,
         baseline_truth=baseline_truth,
@@ -109,6 +111,20 @@ def _cells(folder: Path) -> list[Cell]:
     if not frames:
         return []
     return [cell for cell in model_distance_table(pd.concat(frames)).cells if cell.origin == "measured"]
+
+
+def _paired(folder: Path) -> "list[list[Cell]]":
+    """Return the cells of Table I of each pair of trainings that `experiments.paper.seeds` wrote to a folder."""
+    frame = _read(folder / PAIRED)
+    if frame is None:
+        return []
+    runs: dict[str, list[Cell]] = {}
+    for key, rows in frame.groupby(["base", "domain", "seed", "variant"], sort=False):
+        base, domain, seed, variant = (str(part) for part in key)
+        found = estimate(rows["d"].to_numpy(float))
+        cell = Cell(row=variant, column=f"{base}2{domain}", metric="d", value=found.mean, sem=found.sem)
+        runs.setdefault(seed, []).append(cell)
+    return list(runs.values())
 
 
 def _split(frame: "pd.DataFrame | None", column: str) -> "dict[str, pd.DataFrame]":

@@ -1,4 +1,4 @@
-"""The networks of MUNIT (Huang et al. 2018, arXiv 1804.04732, appendix B.2), which DRIT++ shares in part.
+"""The networks of MUNIT (Huang et al. 2018, arXiv 1804.04732, appendix B.2); DRIT++ has the same discriminators.
 
 An image is a content, a map at a quarter of its size, and a style, a vector. The decoder puts a style into a content
 by adaptive instance normalisation. Images are NCHW float32 in [-1, 1].
@@ -10,11 +10,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from experiments.paper.baselines.networks import InstanceNorm, ResidualBlock
+from experiments.paper.baselines.networks import InstanceNorm, ResidualBlock, initialize
 
 STYLE_CHANNELS = 4  # times the width: of the last layers of content and style encoder
 NUM_STYLE_LAYERS = 4  # strided convolutions of the style encoder
-MLP_WIDTH = 8  # times the width
+MLP_WIDTH = 256
 
 
 class ContentEncoder(nn.Module):
@@ -23,12 +23,12 @@ class ContentEncoder(nn.Module):
     def __init__(self, width: int, num_blocks: int) -> None:
         super().__init__()
         self.layers = nn.Sequential(
-            *_normalized(_convolution(3, width, 7)),
-            *_normalized(_convolution(width, 2 * width, 4, stride=2)),
-            *_normalized(_convolution(2 * width, 4 * width, 4, stride=2)),
+            *_normalized(convolution(3, width, 7)),
+            *_normalized(convolution(width, 2 * width, 4, stride=2)),
+            *_normalized(convolution(2 * width, 4 * width, 4, stride=2)),
             *(ResidualBlock(4 * width) for _ in range(num_blocks)),
         )
-        self.apply(initialize)
+        self.apply(initialize_kaiming)
 
     def forward(self, images: Tensor) -> Tensor:
         """[N, 3, R, R] -> [N, 4 k, R / 4, R / 4]; R is a multiple of 4."""
@@ -45,11 +45,11 @@ class StyleEncoder(nn.Module):
         strided = (
             layer
             for num_in, num_out in itertools.pairwise(widths)
-            for layer in (_convolution(num_in, num_out, 4, stride=2), nn.ReLU())
+            for layer in (convolution(num_in, num_out, 4, stride=2), nn.ReLU())
         )
-        self.layers = nn.Sequential(_convolution(3, width, 7), nn.ReLU(), *strided)
+        self.layers = nn.Sequential(convolution(3, width, 7), nn.ReLU(), *strided)
         self.output = nn.Linear(widths[-1], num_outputs)
-        self.apply(initialize)
+        self.apply(initialize_kaiming)
 
     def forward(self, images: Tensor) -> Tensor:
         """[N, 3, R, R] -> [N, num_outputs]; R is 32 or more."""
@@ -62,7 +62,7 @@ class StyledBlock(nn.Module):
 
     def __init__(self, num_channels: int) -> None:
         super().__init__()
-        self.first, self.second = (_convolution(num_channels, num_channels, 3) for _ in range(2))
+        self.first, self.second = (convolution(num_channels, num_channels, 3) for _ in range(2))
         self.norm = InstanceNorm()
         self.num_channels = num_channels
 
@@ -74,8 +74,8 @@ class StyledBlock(nn.Module):
     def forward(self, x: Tensor, parameters: Tensor) -> Tensor:
         """[N, C, H, H], [N, num_parameters] -> [N, C, H, H]."""
         scale, shift, second_scale, second_shift = parameters[..., None, None].chunk(4, dim=1)
-        y = F.relu(self.norm(self.first(x)) * (1 + scale) + shift)
-        return x + self.norm(self.second(y)) * (1 + second_scale) + second_shift
+        y = F.relu(self.norm(self.first(x)) * scale + shift)
+        return x + self.norm(self.second(y)) * second_scale + second_shift
 
 
 class Decoder(nn.Module):
@@ -89,19 +89,17 @@ class Decoder(nn.Module):
         super().__init__()
         self.blocks = nn.ModuleList(StyledBlock(4 * width) for _ in range(num_blocks))
         num_parameters = sum(block.num_parameters for block in self.blocks)  # type: ignore[misc]
-        hidden = MLP_WIDTH * width
         self.style = nn.Sequential(
-            nn.Linear(style_dim, hidden),
+            nn.Linear(style_dim, MLP_WIDTH),
             nn.ReLU(),
-            nn.Linear(hidden, hidden),
+            nn.Linear(MLP_WIDTH, MLP_WIDTH),
             nn.ReLU(),
-            nn.Linear(hidden, num_parameters),
+            nn.Linear(MLP_WIDTH, num_parameters),
         )
         self.layers = nn.Sequential(
-            *_upsampled(4 * width, 2 * width), *_upsampled(2 * width, width), _convolution(width, 3, 7)
+            *_upsampled(4 * width, 2 * width), *_upsampled(2 * width, width), convolution(width, 3, 7)
         )
-        self.apply(initialize)
-        nn.init.normal_(self.layers[-1].weight, std=0.02)  # type: ignore[arg-type]  # or tanh starts saturated
+        self.apply(initialize_kaiming)
 
     def forward(self, content: Tensor, style: Tensor) -> Tensor:
         """[N, 4 k, R / 4, R / 4], [N, style_dim] -> [N, 3, R, R], float32 in [-1, 1]."""
@@ -114,7 +112,8 @@ class Decoder(nn.Module):
 class MultiScaleDiscriminator(nn.Module):
     """dk, d2k, d4k, d8k and one logit a place, for an image and for smaller copies of it."""
 
-    def __init__(self, width: int, num_scales: int) -> None:
+    def __init__(self, width: int, num_scales: int, slope: float = 0.2) -> None:
+        """Args: slope: of negative values; DRIT++ has 0.01."""
         super().__init__()
         widths = (3, width, 2 * width, 4 * width, 8 * width)
         self.scales = nn.ModuleList(
@@ -122,7 +121,7 @@ class MultiScaleDiscriminator(nn.Module):
                 *(
                     layer
                     for num_in, num_out in itertools.pairwise(widths)
-                    for layer in (_convolution(num_in, num_out, 4, stride=2), nn.LeakyReLU(0.2))
+                    for layer in (convolution(num_in, num_out, 4, stride=2), nn.LeakyReLU(slope))
                 ),
                 nn.Conv2d(widths[-1], 1, 1),
             )
@@ -151,13 +150,21 @@ class LayerNorm(nn.Module):
         return F.group_norm(x.float(), 1).to(x.dtype) * self.scale + self.shift
 
 
+def convolution(num_in: int, num_out: int, kernel_size: int, *, stride: int = 1) -> nn.Conv2d:
+    """Return a convolution with reflection padding that keeps the size or divides it by the stride."""
+    padding = (kernel_size - 1) // 2
+    return nn.Conv2d(num_in, num_out, kernel_size, stride=stride, padding=padding, padding_mode="reflect")
+
+
 def find_num_scales(img_resolution: int) -> int:
     """Return the number of scales of the discriminator, the paper's 3 unless the smallest copy would be below 16 px."""
     return next(number for number in (3, 2, 1) if number == 1 or img_resolution >> (number - 1) >= 16)
 
 
-def initialize(module: nn.Module) -> None:
-    """Give a layer He et al.'s weights (appendix B.1) and biases of zero."""
+def initialize_kaiming(module: nn.Module) -> None:
+    """Give a layer He et al.'s weights (appendix B.1) and a bias of zero, and a norm scales between 0 and 1."""
+    if isinstance(module, LayerNorm):
+        nn.init.uniform_(module.scale)
     if isinstance(module, (nn.Conv2d, nn.Linear)):
         nn.init.kaiming_normal_(module.weight)
         if module.bias is not None:
@@ -169,9 +176,4 @@ def _normalized(layer: nn.Module) -> tuple[nn.Module, ...]:
 
 
 def _upsampled(num_in: int, num_out: int) -> tuple[nn.Module, ...]:
-    return nn.Upsample(scale_factor=2), _convolution(num_in, num_out, 5), LayerNorm(num_out), nn.ReLU()
-
-
-def _convolution(num_in: int, num_out: int, kernel_size: int, *, stride: int = 1) -> nn.Conv2d:
-    padding = (kernel_size - 1) // 2
-    return nn.Conv2d(num_in, num_out, kernel_size, stride=stride, padding=padding, padding_mode="reflect")
+    return nn.Upsample(scale_factor=2), convolution(num_in, num_out, 5), LayerNorm(num_out), nn.ReLU()

@@ -1,0 +1,236 @@
+r"""How good does a baseline become with the compute that it is given? Rows at marks along a training, resumably.
+
+    python -m experiments.paper.baselines.curve --system cyclegan --project reproduction --base face --domain cartoon \\
+        --core-minutes 230 --marks 10 80 --out curves
+
+trains for 230 minutes of processor time, and after 10, 80 and 230 of them translates test images, draws a contact sheet
+and adds rows to `curves/curve.parquet`: Frechet distances with bootstrap errors, LPIPS_d, LPIPS_s and, of MUNIT and
+DRIT++, LPIPS_d among the outputs of one input. `curve.png` shows all rows of the folder. The learning rates of CycleGAN
+and DRIT++ fall to zero at the end of the budget, so that marks before it are of models that are not done (column
+`rate_factor`); what a smaller budget could have bought takes a run of its own. Rerun the command to resume.
+"""
+
+import argparse
+import dataclasses
+import os
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from experiments.paper.baselines.curve_table import CURVE_SCHEMA, save_curve
+from experiments.paper.baselines.diversity import style_distances
+from experiments.paper.baselines.image_sets import ImageSet, check, identity_of, read_images
+from experiments.paper.baselines.outputs import NUM_STYLED, sheet
+from experiments.paper.baselines.state import Baseline, Images, Settings, settle_precision
+from experiments.paper.baselines.systems import SYSTEMS, build, choose_settings
+from experiments.paper.baselines.training import train
+from tasks.models.evaluation_rows import Row, ends_of_scale, evaluation_row, run_columns
+from tasks.project.params import Params, find_entry, load_params
+from tasks.project.paths import find_project
+from tasks.running.command_line import USER_ERROR, print_error
+from tasks.running.progress import report_progress
+from ui2i.allocator import keep_freed_memory
+from ui2i.datasets.prepared import PreparedDataset
+from ui2i.devices import find_device
+from ui2i.errors import UI2IError
+from ui2i.images import save_png
+from ui2i.metrics import image_sets
+from ui2i.metrics.efficientnet import load_efficientnet
+from ui2i.metrics.evaluation import Embedded, Embedder, embed_set, evaluate
+from ui2i.metrics.moments import estimate
+from ui2i.perceptual import Perceptual, load_perceptual
+from ui2i.tables import append_rows, read_rows
+
+TABLE_FILE, PLOT_FILE = "curve.parquet", "curve.png"
+NUM_STYLES = 4  # outputs of one input
+TOLERANCE = 1.05  # share of a mark up to which a state may be past it
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Meter:
+    """Measures translations of the test images by one Frechet network."""
+
+    params: Params
+    base: str
+    domain: str
+    target: PreparedDataset
+    embedded: Embedded
+    test: ImageSet
+    perceptual: Perceptual
+    frechet: Embedder | None  # None: the perceptual backbone
+    device: str
+
+    def row(self, system: str, outputs: Images, **columns: Any) -> Row:
+        """Return a row of `CURVE_SCHEMA` of a system's translations of the test images."""
+        made, inputs = (image_sets.in_memory(images, self.device) for images in (outputs, self.test.images))
+        return self._measured(system, made, inputs, self.embedded, len(self.target), columns)
+
+    def ends(self) -> Iterator[Row]:
+        """Yield rows of what a good and a bad Frechet distance are: of the data and of the inputs."""
+        data = image_sets.of_dataset(self.target, self.device)
+        inputs = image_sets.in_memory(self.test.images, self.device)
+        for system, outputs, translated, others in ends_of_scale(data, inputs, self.params.evaluation.seed):
+            target = self.embedded if others is None else embed_set(others, self.perceptual, frechet=self.frechet)
+            yield self._measured(system, outputs, translated, target, (others or data).count, {})
+
+    def _measured(
+        self,
+        system: str,
+        outputs: image_sets.ImageSet,
+        inputs: image_sets.ImageSet | None,
+        target: Embedded,
+        num_targets: int,
+        columns: Row,
+    ) -> Row:
+        seed, start = self.params.evaluation.seed, time.perf_counter()
+        found = evaluate(outputs, inputs, target, self.perceptual, frechet=self.frechet, seed=seed)
+        shared = {
+            "source_domain": self.base,
+            "domain": self.domain,
+            "system": system,
+            "inputs": "images",
+            "num_outputs": outputs.count,
+            "num_targets": num_targets,
+            "img_resolution": self.test.resolution,
+            "dataset_hash": self.target.hash,
+            "inputs_hash": self.test.sha256,
+            "seconds": time.perf_counter() - start,
+        }
+        run = run_columns(self.params, self.perceptual, None, self.frechet, self.device)
+        return evaluation_row(run, found, **shared, **columns)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Train from mark to mark, and add rows at each."""
+    device = find_device("auto")
+    project, out = find_project(options.project), options.out.resolve()
+    os.chdir(project.root)  # paths in params.yaml count from there
+    params = load_params(project)
+    find_entry(params.domains, options.domain, "domains")
+    folders = project.prepared(options.base), project.prepared(options.domain)
+    source, target = (read_images(folder, "train") for folder in folders)
+    test = read_images(folders[0], "test", options.num_test or params.translate.num_images)
+    check(source, target, test)
+    chosen = {name: getattr(options, name) for name in ("core_minutes", "width", "seed")}
+    settings = choose_settings(options.system, source.resolution, **chosen)
+    folder = out / f"{options.system}-{options.core_minutes:g}-{settings.seed}"
+    settings = settle_precision(settings, device, folder / "state.pt")
+    model, identity = build(options.system, settings, device), identity_of(settings, source, target)
+    table = out / TABLE_FILE
+    meters: list[Meter] = []
+    for mark in sorted({*options.marks, options.core_minutes}):
+        if mark > options.core_minutes or _has(table, model.system, identity, mark):
+            continue
+        with report_progress(f"{options.system} {mark:g}") as progress:
+            train(
+                model,
+                source.images,
+                target.images,
+                settings,
+                folder / "state.pt",
+                identity=identity,
+                until_core_minutes=mark,
+                progress=progress,
+            )
+        if model.processor_seconds / 60 > TOLERANCE * mark:
+            print(f"{folder} is past {mark:g} core minutes, which are left out", file=sys.stderr, flush=True)
+            continue
+        meters = meters or list(_meters(options, params, PreparedDataset(folders[1], split=None), test, device))
+        _measure(table, model, identity, mark, meters)
+        save_png(folder / f"sheet-{mark:g}.png", sheet(model, test, model.translate(test.images[:12]), target))
+        save_curve(out / PLOT_FILE, read_rows(table, CURVE_SCHEMA))
+    print(f"{table} has all marks of {folder.name}")
+
+
+def _meters(
+    options: argparse.Namespace, params: Params, target: PreparedDataset, test: ImageSet, device: str
+) -> Iterator[Meter]:
+    """Yield one of the backbone's distance, as in the published tables, and one of the product's own network."""
+    perceptual = load_perceptual(params.perceptual, device)
+    networks: tuple[Embedder | None, ...] = (None, load_efficientnet(device))
+    for frechet in networks:
+        yield Meter(
+            params=params,
+            base=options.base,
+            domain=options.domain,
+            target=target,
+            embedded=embed_set(image_sets.of_dataset(target, device), perceptual, frechet=frechet),
+            test=test,
+            perceptual=perceptual,
+            frechet=frechet,
+            device=device,
+        )
+
+
+def _measure(table: Path, model: Baseline, identity: str, mark: float, meters: Sequence[Meter]) -> None:
+    """Add the rows of a mark, and before the first ones those of the ends of the scale."""
+    settings: Settings = model.settings
+    outputs = model.translate(meters[0].test.images, seed=settings.seed)
+    columns = {
+        "mark": mark,
+        "core_minutes": model.processor_seconds / 60,
+        "budget_core_minutes": settings.core_minutes,
+        "kimg": model.num_steps * settings.batch_size / 1000,
+        "rate_factor": model.rate_factor(
+            1.0 if mark == settings.core_minutes else mark / (settings.core_minutes or mark)
+        ),
+        "identity": identity,
+        **_style_columns(model, meters[0]),
+    }
+    rows = [] if table.is_file() else [row for meter in meters for row in meter.ends()]
+    rows += [meter.row(model.system, outputs, **columns) for meter in meters]
+    empty = dict.fromkeys(CURVE_SCHEMA.names)
+    append_rows(table, [empty | row for row in rows], CURVE_SCHEMA)
+
+
+def _style_columns(model: Baseline, meter: Meter) -> Row:
+    """Return how much the outputs of one input differ; nothing of a system that makes one."""
+    if not model.is_multi_modal:
+        return {}
+    inputs = meter.test.images[:NUM_STYLED]
+    styles = [model.translate(inputs, seed=model.settings.seed + 1000 + number) for number in range(NUM_STYLES)]
+    found = estimate(style_distances(np.stack(styles, axis=1), meter.perceptual, meter.device))
+    return {"styles_lpips_d": found.mean, "styles_lpips_d_sem": found.sem, "num_styles": NUM_STYLES}
+
+
+def _has(table: Path, system: str, identity: str, mark: float) -> bool:
+    rows = read_rows(table, CURVE_SCHEMA) if table.is_file() else []
+    return any((row["system"], row["identity"], row["mark"]) == (system, identity, mark) for row in rows)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit status: 0, or 2 after printing one line `error: ...`."""
+    options = _parser().parse_args(arguments)
+    keep_freed_memory()
+    try:
+        run(options)
+    except (UI2IError, OSError) as error:
+        print_error(error)
+        return USER_ERROR
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
+    add = parser.add_argument
+    add("--system", choices=tuple(SYSTEMS), required=True, help="which baseline")
+    add("--project", metavar="FOLDER", help="a project with prepared images of both domains (default: this)")
+    add("--base", metavar="NAME", required=True, help="dataset whose test images are translated")
+    add("--domain", metavar="NAME", required=True, help="domain into which they are translated")
+    add("--core-minutes", metavar="M", type=float, required=True, help="the whole budget, in minutes of one core")
+    add("--marks", metavar="M", type=float, nargs="*", default=[], help="core minutes before the end to measure at")
+    add("--width", type=int, help="channels of the first layer (default: 32)")
+    add("--seed", type=int, help="seed of the training (default: 0)")
+    add("--num-test", metavar="N", type=int, help="test images (default: translate.num_images of params.yaml)")
+    add("--out", metavar="DIR", type=Path, required=True, help="output folder, for tables, sheets and states")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,52 @@
+"""The distance to the base over the Frechet distance to the domain: FT, FC-FT and swapped layers on equal terms."""
+
+import io
+import os
+from typing import TYPE_CHECKING
+
+from experiments.paper.seeds.findings import SWAPPED
+from ui2i.files import write_bytes
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+COLORS = {"FT": "C0", "FC-FT": "C1"}
+PANEL_INCHES = (4.8, 3.6)
+
+
+def save_curves(path: str | os.PathLike[str], curves: "pd.DataFrame") -> None:
+    """Write a PNG with a panel a domain: a line for each training, from the base at the right, and its swapped models.
+
+    Args:
+        curves: columns `domain`, `seed`, `mode`, `kimg`, `fd`, `d`.
+    """
+    # Not pyplot, which keeps global state and looks for a display.
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import StrMethodFormatter
+
+    domains = list(dict.fromkeys(curves["domain"]))
+    figure = Figure(figsize=(PANEL_INCHES[0] * len(domains), PANEL_INCHES[1]), layout="constrained")
+    for place, domain in enumerate(domains, 1):
+        axes = figure.add_subplot(1, len(domains), place)
+        for (mode, seed), rows in curves[curves["domain"] == domain].groupby(["mode", "seed"], sort=False):
+            is_first = seed == curves["seed"].min()
+            if mode in COLORS:
+                line = rows.sort_values("kimg")
+                label = str(mode) if is_first else None
+                axes.plot(line["fd"], line["d"], color=COLORS[mode], marker=".", linewidth=1.2, label=label)
+            elif mode.startswith(SWAPPED):
+                label = "FC-FT with swapped layers" if is_first and mode == f"{SWAPPED}8" else None
+                axes.plot(rows["fd"], rows["d"], color="C2", marker="^", linestyle="", label=label)
+                note = f"{mode.removeprefix(SWAPPED)} px" if is_first else ""
+                place_of = float(rows["fd"].iloc[0]), float(rows["d"].iloc[0])
+                axes.annotate(note, place_of, xytext=(0, 6), textcoords="offset points", fontsize=8)
+        axes.set(xscale="log", xlabel="Frechet distance to the domain", ylabel="distance to the base")
+        for axis_formatter in (axes.xaxis.set_major_formatter, axes.xaxis.set_minor_formatter):
+            axis_formatter(StrMethodFormatter("{x:g}"))
+        axes.set_title(domain, loc="left", fontsize=11)
+        axes.grid(alpha=0.25)
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.axes[0].legend(frameon=False, fontsize=8)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=110, metadata={"Software": None})
+    write_bytes(path, buffer.getvalue())
