@@ -5,6 +5,7 @@ then keeps; the host must be the server's own and the page that asks one of its 
 """
 
 import asyncio
+import functools
 import json
 import mimetypes
 import secrets
@@ -15,17 +16,17 @@ from typing import Any
 from starlette.applications import Starlette
 from starlette.datastructures import Headers
 from starlette.middleware import Middleware
-from starlette.requests import HTTPConnection, Request
+from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from cli.standing import Standing
+from cli import standing
 from flows.services.guard import Guard, own_addresses
 from tasks.project.paths import Project
 from tasks.requests.browsing import Filter, browse, image_of, translated_domains
-from tasks.requests.refinements import BusyError, Refinement, Refinements
+from tasks.requests.refinements import BusyError, Refinement, Refinements, RefineSettings
 from ui2i.errors import DataError, UI2IError
 from ui2i.settings import from_mapping
 from ui2i.web.site import POLICY
@@ -34,7 +35,7 @@ PAGES = {"measure": "Measure", "runs": "Runs"}
 MAX_BYTES = 100_000_000  # of one image's file
 MAX_CONNECTIONS = 64
 MAX_UPLOADS = 2  # at a time; others wait, and their files are not read meanwhile
-SETTINGS = {"styles": int, "steps": int, "psi": float}  # of a refinement
+SETTINGS = {"styles": int, "steps": int, "psi": float, "seed": int, "style_layers": int}  # of a refinement
 REPORT_POLICY = (
     "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'; frame-ancestors 'self'; "
     "sandbox allow-scripts"
@@ -77,7 +78,7 @@ def application(project: Project, token: str, port: int) -> Starlette:
         Route("/api/translations", _domains),
         Route("/api/translations/{domain}", _browse),
         Route("/api/translations/{domain}/{index:int}/{variant}", _image),
-        Route("/api/standing", _standing),
+        Route("/api/standing/{what}", _standing),
         Route("/api/refinements", _refine, methods=["POST"]),
         Route("/api/refinements/{key}", _refinement),
         Route("/api/refinements/{key}", _cancel, methods=["DELETE"]),
@@ -87,12 +88,16 @@ def application(project: Project, token: str, port: int) -> Starlette:
     made = Starlette(
         routes=routes,
         middleware=[Middleware(_Entrance, token=token, cookie=f"ui2i-{port}")],
-        exception_handlers={UI2IError: _told},
+        exception_handlers={UI2IError: _told, OSError: _no_room, ClientDisconnect: _gone},
     )
     made.state.project = project
     made.state.uploads = asyncio.Semaphore(MAX_UPLOADS)
     made.state.refinements = Refinements(project)
-    made.state.standing = Standing(project)
+    made.state.standing = {
+        "domains": standing.Kept(functools.partial(standing.domains, project, asks_dvc=False)),
+        "current": standing.Kept(functools.partial(standing.domains, project, asks_dvc=True)),
+        "runs": standing.Kept(functools.partial(standing.runs, project)),
+    }
     return made
 
 
@@ -139,6 +144,16 @@ async def _told(_: Request, error: Exception) -> Response:
     return JSONResponse({"error": str(error)}, status)
 
 
+async def _no_room(_: Request, error: Exception) -> Response:
+    reason = error.strerror if isinstance(error, OSError) else None
+    said = f"the server cannot use its disk ({reason or 'error'}), expected room and permission there; free some space"
+    return JSONResponse({"error": said}, 507)
+
+
+async def _gone(_: Request, _error: Exception) -> Response:
+    return Response(status_code=400)  # which nobody reads
+
+
 async def _report(request: Request) -> Response:
     from tasks.requests.report import render_report
 
@@ -167,12 +182,21 @@ async def _image(request: Request) -> Response:
 
 
 async def _standing(request: Request) -> Response:
-    return JSONResponse(await asyncio.to_thread(request.app.state.standing.read))
+    kept = request.app.state.standing.get(request.path_params["what"])
+    if kept is None:
+        raise DataError("nothing of that name is known, expected domains, current or runs; correct the address")
+    return JSONResponse(await asyncio.to_thread(kept.read))
 
 
 async def _refine(request: Request) -> Response:
+    """Take an image, and behind its bytes those of a reference image, if `image_bytes` says where they begin."""
     query = dict(request.query_params)
-    settings = {name: _number(query[name], kind, name) for name, kind in SETTINGS.items() if name in query}
+    settings: dict[str, Any] = {
+        name: _number(query[name], kind, name) for name, kind in SETTINGS.items() if query.get(name)
+    }
+    settings["edits"] = tuple(_edit(text) for text in request.query_params.getlist("edit"))
+    chosen = from_mapping(RefineSettings, settings, section="refine")
+    num_bytes = max(0, _number(query.get("image_bytes", str(MAX_BYTES)), int, "image_bytes"))
     data = bytearray()
     async with request.app.state.uploads:
         async for chunk in request.stream():
@@ -180,8 +204,15 @@ async def _refine(request: Request) -> Response:
             if len(data) > MAX_BYTES:
                 return JSONResponse({"error": f"the file is larger than {MAX_BYTES // 1_000_000} MB"}, 413)
     refinements: Refinements = request.app.state.refinements
-    added = await asyncio.to_thread(refinements.add, bytes(data), query.get("domain", ""), settings)
+    image, reference = bytes(data[:num_bytes]), bytes(data[num_bytes:])
+    added = await asyncio.to_thread(refinements.add, image, query.get("domain", ""), chosen, reference)
     return JSONResponse(added.shown(), 201)
+
+
+def _edit(text: str) -> tuple[int, float]:
+    """Return a direction and how far to go along it, written as 3:-1.5."""
+    direction, _, strength = text.partition(":")
+    return _number(direction, int, "direction"), _number(strength, float, "strength")
 
 
 async def _refinement(request: Request) -> Response:

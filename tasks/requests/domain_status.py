@@ -20,24 +20,28 @@ class DomainStatus:
     domain: str
     trained: datetime | None  # None: not yet
     measured: datetime | None
-    verdict: str
+    verdict: str  # empty: only DVC can tell, and was not asked
 
 
-def domain_statuses(project: Project) -> list[DomainStatus]:
+def domain_statuses(project: Project, *, asks_dvc: bool = True) -> list[DomainStatus]:
     """Return where each domain of `params.yaml` stands, in its order.
+
+    Args:
+        asks_dvc: whether what is made is up to date, which takes seconds.
 
     Raises:
         ConfigError: `params.yaml` is not valid.
     """
     domains = load_params(project).domains
     stages = {name: domain_stages(project, name) for name in domains}
-    changed = changed_stages([stage for own in stages.values() for stage in own], project=project)
+    names = [stage for own in stages.values() for stage in own]
+    changed = changed_stages(names, project=project) if asks_dvc else None
     return [
         DomainStatus(
             domain=name,
             trained=(trained := _trained(project.mode_checkpoint(name, entry.modes[0]))),
             measured=(measured := _measured(project.distance_table(name))),
-            verdict=_verdict(name, trained, measured, stages[name], changed),
+            verdict=_verdict(name, trained, measured, stages[name], changed, asks_dvc=asks_dvc),
         )
         for name, entry in domains.items()
     ]
@@ -49,11 +53,15 @@ def _verdict(
     measured: datetime | None,
     stages: list[str],
     changed: Collection[str] | None,
+    *,
+    asks_dvc: bool,
 ) -> str:
     if trained is None:
         return f"not trained: `dvc repro distance@{name}`"
     if measured is None:
         return f"not measured: `ui2i re-evaluate {name}`"
+    if not asks_dvc:
+        return ""
     if changed is None:
         return "unknown: DVC does not answer; see `dvc status`"
     stale = next((stage for stage in stages if stage in changed), None)
