@@ -11,7 +11,7 @@ import mimetypes
 import secrets
 import socket
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
 from starlette.datastructures import Headers
@@ -31,6 +31,9 @@ from ui2i.errors import DataError, UI2IError
 from ui2i.settings import from_mapping
 from ui2i.web.site import POLICY
 
+if TYPE_CHECKING:
+    import uvicorn
+
 PAGES = {"measure": "Measure", "runs": "Runs"}
 MAX_BYTES = 100_000_000  # of one image's file
 MAX_CONNECTIONS = 64
@@ -38,7 +41,7 @@ MAX_UPLOADS = 2  # at a time; others wait, and their files are not read meanwhil
 SETTINGS = {"styles": int, "steps": int, "psi": float, "seed": int, "style_layers": int}  # of a refinement
 REPORT_POLICY = (
     "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'; frame-ancestors 'self'; "
-    "sandbox allow-scripts"
+    "sandbox allow-scripts allow-top-navigation-by-user-activation"
 )
 _HEADERS = {
     "Content-Security-Policy": f"{POLICY}; frame-ancestors 'none'",
@@ -47,11 +50,18 @@ _HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-cache",
 }
-_NO_TOKEN = "expected the link that `ui2i serve` printed, with its token; open that link once in this browser\n"
+_NO_TOKEN = """<!doctype html>
+<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<meta name="color-scheme" content="light dark"><title>ui2i</title>
+<h1>This browser has no token</h1>
+<p>Open the link that <code>ui2i serve</code> printed once in this browser. After that, this address works, too.</p>
+<p>The link is good until that command ends. If the terminal is gone, end the command and start it again.</p>
+</html>
+"""
 
 
-def run(project: Project, listener: socket.socket, token: str) -> None:
-    """Serve on a socket until the command is interrupted."""
+def server(project: Project, listener: socket.socket, token: str) -> "uvicorn.Server":
+    """Return the server for a socket, which `run` is called of."""
     import uvicorn
 
     config = uvicorn.Config(
@@ -61,7 +71,7 @@ def run(project: Project, listener: socket.socket, token: str) -> None:
         server_header=False,
         timeout_graceful_shutdown=2,
     )
-    uvicorn.Server(config).run(sockets=[listener])
+    return uvicorn.Server(config)
 
 
 def application(project: Project, token: str, port: int) -> Starlette:
@@ -133,7 +143,7 @@ class _Entrance:
             return welcome
         if self._is_right(connection.cookies.get(self._cookie)):
             return None
-        return PlainTextResponse(f"this browser has no token, {_NO_TOKEN}", 401)
+        return HTMLResponse(_NO_TOKEN, 401)
 
     def _is_right(self, token: str | None) -> bool:
         return token is not None and secrets.compare_digest(token.encode(), self._token.encode())
@@ -158,7 +168,7 @@ async def _report(request: Request) -> Response:
     from tasks.requests.report import render_report
 
     try:
-        text = await asyncio.to_thread(render_report, _project(request))
+        text = await asyncio.to_thread(render_report, _project(request), "")
     except UI2IError as error:
         return PlainTextResponse(str(error), 404)
     return HTMLResponse(text, headers={"Content-Security-Policy": REPORT_POLICY})
@@ -254,4 +264,4 @@ def _project(request: Request) -> Project:
     return project
 
 
-_FILTERS: Mapping[str, Callable[[str], Any]] = {"start": int, "max_ssim": float}
+_FILTERS: Mapping[str, Callable[[str], Any]] = {"start": int, "max_ssim": float, "max_score": float}

@@ -77,7 +77,7 @@ def serve(
         token = secrets.token_urlsafe(32)
         print(f"http://127.0.0.1:{own_port}/?token={token}", flush=True)
         print("Ctrl-C ends the server", flush=True)
-        serving.run(project, listener, token)
+        serving.server(project, listener, token).run(sockets=[listener])
 
 
 def _listener(project: "Project", port: int | None) -> socket.socket:

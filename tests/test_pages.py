@@ -40,7 +40,7 @@ def left(up, window, tmp_path_factory):
         if domains == ["anime"]:
             raise DataError("anime has no images, expected some; add them")
         show_distances(project, "cartoon")
-        show_contact_sheet(project.translations("cartoon"), "cartoon")
+        show_contact_sheet(project.translations("cartoon"), "cartoon", project=project)
 
     with temporary_settings({PREFECT_API_URL: up.url, PREFECT_API_AUTH_STRING: up.password}):
         leave(["cartoon"])

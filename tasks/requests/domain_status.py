@@ -36,15 +36,14 @@ def domain_statuses(project: Project, *, asks_dvc: bool = True) -> list[DomainSt
     stages = {name: domain_stages(project, name) for name in domains}
     names = [stage for own in stages.values() for stage in own]
     changed = changed_stages(names, project=project) if asks_dvc else None
-    return [
-        DomainStatus(
-            domain=name,
-            trained=(trained := _trained(project.mode_checkpoint(name, entry.modes[0]))),
-            measured=(measured := _measured(project.distance_table(name))),
-            verdict=_verdict(name, trained, measured, stages[name], changed, asks_dvc=asks_dvc),
-        )
-        for name, entry in domains.items()
-    ]
+    found = []
+    for name, entry in domains.items():
+        trained = _trained(project.mode_checkpoint(name, entry.modes[0]))
+        measured = _measured(project.distance_table(name))
+        is_known = asks_dvc or trained is None or measured is None
+        verdict = _verdict(name, trained, measured, stages[name], changed) if is_known else ""
+        found.append(DomainStatus(domain=name, trained=trained, measured=measured, verdict=verdict))
+    return found
 
 
 def _verdict(
@@ -53,15 +52,11 @@ def _verdict(
     measured: datetime | None,
     stages: list[str],
     changed: Collection[str] | None,
-    *,
-    asks_dvc: bool,
 ) -> str:
     if trained is None:
         return f"not trained: `dvc repro distance@{name}`"
     if measured is None:
         return f"not measured: `ui2i re-evaluate {name}`"
-    if not asks_dvc:
-        return ""
     if changed is None:
         return "unknown: DVC does not answer; see `dvc status`"
     stale = next((stage for stage in stages if stage in changed), None)

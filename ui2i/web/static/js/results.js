@@ -31,6 +31,7 @@ export function newItem(file) {
 /** Give an item a result, or take it away. @param {Item} item @param {State} state @param {any} [result] */
 export function setState(item, state, result) {
   item.state = state;
+  item.verdict = undefined;
   item.error = state === "failed" ? String(result) : undefined;
   if (state === "done") {
     release(item);

@@ -33,10 +33,12 @@ async function load(what, show) {
     if (!answer.ok) throw new Error(found.error);
     state.textContent = "";
     show(found);
+    return true;
   } catch (error) {
     state.textContent = error instanceof TypeError
       ? "The server does not answer. Is ui2i serve still running?" : String(error).replace(/^Error: /, "");
     state.classList.add("bad");
+    return false;
   }
 }
 
@@ -62,11 +64,10 @@ function showRuns(found) {
 async function loadAll() {
   const again = /** @type {HTMLButtonElement} */ (byId("again"));
   again.disabled = true;
-  byId("runs-state").textContent = "Asking Prefect…";
-  const rest = load("runs", showRuns);
-  await load("domains", showDomains); // what files say, at once
+  const isThere = await load("domains", showDomains); // what files say, at once
   document.documentElement.dataset.ready = "true";
-  await Promise.all([rest, load("current", showDomains)]); // and what DVC says of them
+  byId("runs-state").textContent = isThere ? "Asking Prefect…" : "";
+  if (isThere) await Promise.all([load("runs", showRuns), load("current", showDomains)]); // the latter: what DVC says
   again.disabled = false;
 }
 
