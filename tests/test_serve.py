@@ -199,7 +199,7 @@ def test_an_image_is_refined_by_the_whole_pipeline(client):
     ("query", "words"),
     [
         ({"domain": "alien"}, "alien"),
-        ({"psi": "9"}, "psi is 9.0, expected 0 to 2"),
+        ({"psi": "9"}, "psi is 9.0, expected a number from 0 to 2"),
         ({"steps": "many"}, 'steps is "many", expected a number'),
         ({"steps": "0"}, "steps is 0, expected"),
         ({"steps": "2001"}, "steps is 2001, expected"),

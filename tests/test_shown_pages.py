@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from test_cli import distance_row
+from test_tables import row
 from tiny_project import make_project
 
 from cli import app
@@ -30,11 +31,8 @@ def measured(project):
     """With distances of two models, and translations by one of them."""
     rows = [distance_row("run", f"cartoon/{mode}", mean) for mode, mean in (("FC-FT", 0.4), ("FT", 0.2))]
     append_rows(project.distance_table("cartoon"), rows, DISTANCE_SCHEMA)
-    row = {field.name: None for field in TRANSLATION_SCHEMA} | {"variant": "FC-FT", "index": 0, "ssim": 0.5}
-    row |= {"input_path": "a.png", "output_file": "a-FC-FT.png"}
-    numbers = {field.name: 0 for field in TRANSLATION_SCHEMA if not field.nullable and "int" in str(field.type)}
-    texts = {field.name: "" for field in TRANSLATION_SCHEMA if not field.nullable and str(field.type) == "string"}
-    append_rows(project.translations("cartoon") / MANIFEST_NAME, [numbers | texts | row], TRANSLATION_SCHEMA)
+    translated = row(TRANSLATION_SCHEMA, 0, input_path="a.png", output_file="a-FC-FT.png", variant="FC-FT")
+    append_rows(project.translations("cartoon") / MANIFEST_NAME, [translated], TRANSLATION_SCHEMA)
     Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(project.translations("cartoon") / SHEET_NAME)
     return project
 
