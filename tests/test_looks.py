@@ -19,9 +19,8 @@ def reference_of(extractor):
     return fit_reference(own, held_out, origin="images", **values)
 
 
-@pytest.mark.parametrize("kind", ["discriminator", "thumbnail"])
-def test_the_file_judges_as_the_check_does(extractors, kind, tmp_path):
-    extractor = extractors[kind]
+def test_the_file_judges_as_the_check_does(extractors, tmp_path):
+    extractor = extractors["discriminator"]  # thumbnails: tests/test_web_walk.py
     reference = reference_of(extractor)
     path = tmp_path / "face.check.onnx"
     assert write_check(path, reference, extractor, blobs(4, 3, 90)) == {"file": path.name, "img_resolution": 32}
@@ -32,6 +31,7 @@ def test_the_file_judges_as_the_check_does(extractors, kind, tmp_path):
     assert expected[:6].max() < 1 < expected[6:].min(), "both verdicts are compared"
 
 
+@pytest.mark.slow
 def test_a_file_that_judges_otherwise_is_refused(extractors, tmp_path, monkeypatch):
     monkeypatch.setattr(looks, "MAX_DIFFERENCE", 0.0)
     with pytest.raises(CheckpointError, match="the exported domain check differs from its own by up to 0"):

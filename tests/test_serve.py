@@ -28,6 +28,7 @@ from cli import serving
 from tasks.requests import refinements
 from tasks.requests.browsing import Filter, browse
 from tasks.requests.web_site import write_project_site
+from tasks.running.process_group import Ended
 from tasks.stages import translate
 from ui2i.tables import DISTANCE_SCHEMA, TRANSLATION_SCHEMA, append_rows, read_rows
 from ui2i.web.site import SiteContent, write_site
@@ -178,14 +179,17 @@ def test_translations_are_browsed_the_worst_first(client, measured):
 
 @pytest.mark.slow
 def test_an_image_is_refined_by_the_whole_pipeline(client):
-    image = png(np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8))
-    added = client.post("/api/refinements", params={"domain": "cartoon", "styles": "1"}, content=image)
+    image, reference = (png(noise) for noise in np.random.default_rng(0).integers(0, 256, (2, 40, 40, 3), np.uint8))
+    chosen = {"domain": "cartoon", "styles": "1", "edit": ["1:2", "2:-1.5"], "image_bytes": str(len(image))}
+    added = client.post("/api/refinements", params=chosen, content=image + reference)
     assert added.status_code == 201
     place = f"/api/refinements/{added.json()['id']}"
     while (found := client.get(place).json())["state"] in ("waiting", "working"):
         time.sleep(0.2)
     assert found["state"] == "done", found
-    assert {"FC-FT", "FC-FT-LS8", "reconstruction"} <= set(found["images"])
+    versions = ("", "-style1", "-reference1", "-direction1+2", "-direction2-1.5")
+    models = [f"{model}{version}" for model in ("FC-FT", "FC-FT-LS8") for version in versions]
+    assert sorted(found["images"]) == sorted(["reconstruction", *models]), "one version for each slider"
     assert "look" in found["message"]
     assert Image.open(io.BytesIO(client.get(f"{place}/FC-FT").content)).size == (32, 32)
     assert client.get(f"{place}/alien").status_code == 404
@@ -214,6 +218,15 @@ def test_what_cannot_be_refined_is_refused_in_words(visitor, query, words):
     answer = visitor.post("/api/refinements", params={"domain": "cartoon"} | query, content=b"x")
     assert answer.status_code in (404, 422)
     assert words in answer.json()["error"] and "expected" in answer.json()["error"]
+
+
+def test_what_a_visitor_chooses_is_what_the_pipeline_is_asked_for(visitor, monkeypatch):
+    monkeypatch.setattr(refinements, "listen", lambda *_, **__: Ended(status=1, lines=(), was_stopped=False))
+    chosen = {"steps": "30", "styles": "", "edit": ["1:2", "3:-1.5"], "image_bytes": "3"}
+    told = visitor.post("/api/refinements", params={"domain": "cartoon"} | chosen, content=b"abcdefg").json()
+    request = visitor.app.state.refinements.find(told["id"]).request
+    assert (request.steps, request.styles, request.directions, request.strengths) == (30, None, (1, 3), (2.0, -1.5))
+    assert [path.read_bytes() for path in (*request.images.iterdir(), *request.references)] == [b"abc", b"defg"]
 
 
 def test_a_file_that_is_too_large_is_refused_at_once(visitor, monkeypatch):
