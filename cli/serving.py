@@ -103,6 +103,7 @@ def application(project: Project, token: str, port: int) -> Starlette:
     made.state.project = project
     made.state.uploads = asyncio.Semaphore(MAX_UPLOADS)
     made.state.refinements = Refinements(project)
+    made.state.report = standing.Kept(functools.partial(_render, project))  # the page asks whether there is one, first
     made.state.standing = {
         "domains": standing.Kept(functools.partial(standing.domains, project, asks_dvc=False)),
         "current": standing.Kept(functools.partial(standing.domains, project, asks_dvc=True)),
@@ -165,13 +166,17 @@ async def _gone(_: Request, _error: Exception) -> Response:
 
 
 async def _report(request: Request) -> Response:
-    from tasks.requests.report import render_report
-
     try:
-        text = await asyncio.to_thread(render_report, _project(request), "")
+        text = await asyncio.to_thread(request.app.state.report.read)
     except UI2IError as error:
         return PlainTextResponse(str(error), 404)
     return HTMLResponse(text, headers={"Content-Security-Policy": REPORT_POLICY})
+
+
+def _render(project: Project) -> str:
+    from tasks.requests.report import render_report
+
+    return render_report(project, "")
 
 
 async def _domains(request: Request) -> Response:
