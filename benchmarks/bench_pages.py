@@ -11,7 +11,6 @@ are mixed anew. Needs chromium and chromedriver.
 """
 
 import argparse
-import base64
 import functools
 import itertools
 import json
@@ -26,7 +25,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from browser import Browser, headless
-from web_browsing import FILES, give, png, static_host, value
+from web_browsing import give, give_many, png, static_host, value
 
 from ui2i.distillation.card import TranslatorCard
 from ui2i.distillation.network import Translator
@@ -52,12 +51,6 @@ new PerformanceObserver(list => list.getEntries().forEach(it => window.longest =
 window.times = [];
 document.addEventListener('selected', ({detail: {item, isDone}}) => isDone && window.times.push(item.result));
 arguments[0]();
-"""
-MANY_AT_ONCE = f"""{FILES}
-const many = new DataTransfer();
-for (let i = 0; i < arguments[1]; i++) many.items.add(new File([files[i % files.length]], `${{i}}.png`));
-document.dispatchEvent(new DragEvent('drop', {{dataTransfer: many, bubbles: true}}));
-arguments[2]();
 """
 FRAMES = """
 window.frames = [];
@@ -116,8 +109,7 @@ def translate(size: int, folder: Path) -> dict[str, float]:
 def _memory_after(window: Browser, images: np.ndarray, count: int) -> float:
     """Return what the browser's processes have for themselves, in MB, when so many images are shown at once."""
     window.run("document.querySelector('#clear').click(); arguments[0]()")
-    sent = [{"name": "a.png", "type": "image/png", "data": base64.b64encode(png(image)).decode()} for image in images]
-    window.run(MANY_AT_ONCE, sent, count)
+    give_many(window, [png(image) for image in images], count)
     window.wait_for(f"{COUNT} === '{count} of {count} images translated'")
     browser = [it for it in psutil.Process().children(recursive=True) if "chromium" in it.name()]
     return sum(process.memory_full_info().uss for process in browser) / 1e6

@@ -40,7 +40,10 @@ function add(added) {
     item.entry.firstElementChild?.addEventListener("click", () => select(item));
     items.push(item);
   }
-  if (tooMany > 0) notify(`Only ${MAX_IMAGES} images fit at a time; ${tooMany} were left out. Clear the list first.`);
+  if (tooMany > 0) {
+    const were = tooMany === 1 ? "1 was" : `${tooMany} were`;
+    notify(`Only ${MAX_IMAGES} images fit at a time; ${were} left out. Clear the list first.`);
+  }
   if (items.length === before) return;
   byId("list").append(...items.slice(before).map(item => item.entry));
   byId("results").hidden = false;
