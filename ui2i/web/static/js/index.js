@@ -82,7 +82,7 @@ async function look(item) {
   const {check, source, img_resolution: size} = translator;
   if (check === null || check.img_resolution !== size) return;
   const distance = await ask("look", {translator, input: result.input}).catch(() => undefined);
-  if (item.result !== result || distance === undefined) return;
+  if (item.state !== "done" || item.result !== result || distance === undefined) return;
   setVerdict(item, distance <= 1, source);
   refresh(item);
 }

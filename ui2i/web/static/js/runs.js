@@ -23,7 +23,12 @@ function table(title, rows, columns, server) {
       element("table", {}, element("thead", {}, head), element("tbody", {}, ...body))));
 }
 
-/** Show what the server says about one thing, or why it does not. @param {string} what @param {(found: any) => void} show */
+/**
+ * Show what the server says about one thing, or why it does not.
+ * @param {string} what
+ * @param {(found: any) => void} show
+ * @returns {Promise<boolean>} Whether it says something.
+ */
 async function load(what, show) {
   const state = byId(`${what}-state`);
   state.classList.remove("bad");
