@@ -12,11 +12,13 @@ const input = (/** @type {string} */ id) => /** @type {HTMLInputElement} */ (byI
 let shown;
 /** @type {string | undefined} */
 let open;
+let isBusy = false; // also before the server has answered
+let translated = ""; // address of the translator's result beside the refined ones
 
 document.addEventListener("selected", event => {
   const {item, translator, isDone} = /** @type {CustomEvent} */ (event).detail;
   shown = {item, translator};
-  refine.disabled = !isDone || open !== undefined;
+  refine.disabled = !isDone || isBusy;
 });
 
 /** @param {string} url @param {RequestInit} [options] */
@@ -71,7 +73,9 @@ async function start() {
     return;
   }
   const {item, translator} = shown;
-  refine.disabled = true;
+  isBusy = refine.disabled = true;
+  URL.revokeObjectURL(translated);
+  translated = URL.createObjectURL(item.result.output);
   byId("refined").hidden = false;
   byId("refine-cancel").hidden = false;
   byId("refine-images").replaceChildren();
@@ -92,7 +96,7 @@ async function start() {
       found = await ask(`api/refinements/${open}`);
     }
     tell(found.state === "cancelled" ? "Cancelled." : `${item.file.name}: ${found.message}`);
-    const images = [["translator", item.outputUrl], ...found.images.map((/** @type {string} */ variant) =>
+    const images = [["translator", translated], ...found.images.map((/** @type {string} */ variant) =>
       [variant, `api/refinements/${open}/${encodeURIComponent(variant)}`])];
     if (found.state === "done") {
       byId("refine-images").replaceChildren(...images.map(([name, src]) => element("figure", {},
@@ -102,6 +106,7 @@ async function start() {
     tell(error instanceof Error ? error.message : String(error));
   }
   open = undefined;
+  isBusy = false;
   refine.disabled = shown?.item.result === undefined;
   byId("refine-cancel").hidden = true;
   progress.value = progress.max;
