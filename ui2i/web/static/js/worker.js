@@ -97,9 +97,9 @@ const tasks = {
     const before = performance.now();
     const output = toImage(await run(translator, toTensor(input)), size);
     const milliseconds = performance.now() - before;
+    const pngs = await Promise.all([png(input, size, size), png(output, size, size)]);
     return {
-      input: await png(input, size, size),
-      output: await png(output, size, size),
+      input: pngs[0], output: pngs[1],
       square: chosen, width, height, milliseconds, total: performance.now() - start,
     };
   },
