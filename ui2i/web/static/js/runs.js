@@ -14,13 +14,19 @@ const RUNS = [
 function table(title, rows, columns, server) {
   const head = element("tr", {}, ...Object.values(columns).map(name => element("th", {scope: "col"}, name)));
   const cell = (/** @type {any} */ row, /** @type {string} */ name) => name === "name" && row.id && server
-    ? element("a", {href: `${server}/runs/flow-run/${row.id}`, target: "_blank", rel: "noreferrer"}, row.name)
-    : row[name];
-  const body = rows.map(row =>
-    element("tr", {}, ...Object.keys(columns).map(name => element("td", {}, cell(row, name)))));
+    ? [element("a", {href: `${server}/runs/flow-run/${row.id}`, target: "_blank", rel: "noreferrer"}, row.name)]
+    : withCode(row[name] ?? "");
+  const body = rows.map(row => element("tr", {}, ...Object.entries(columns).map(([name, heading]) =>
+    element("td", {"data-label": heading, ...(row[name] ? {} : {class: "empty"})},
+      element("span", {}, ...cell(row, name))))));
   return element("section", {}, element("h2", {}, title),
     element("div", {class: "scroll", tabindex: "0", role: "region", "aria-label": title},
-      element("table", {}, element("thead", {}, head), element("tbody", {}, ...body))));
+      element("table", {class: "stacks"}, element("thead", {}, head), element("tbody", {}, ...body))));
+}
+
+/** Show as code what a text has between backticks. @param {string} text */
+function withCode(text) {
+  return text.split("`").map((part, place) => (place % 2 === 1 ? element("code", {}, part) : part));
 }
 
 /**
