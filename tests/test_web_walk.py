@@ -50,6 +50,13 @@ def show(window, project, page):
     assert window.wait_for(READY) == "true"
 
 
+def assert_it_fits(window):
+    """Nothing is wider than the window, on a phone or on a wide screen."""
+    for width in (400, 2560, 1200):
+        window.resize(width, 900)
+        assert value(window, "document.documentElement.scrollWidth - innerWidth") <= 0, width
+
+
 def test_translate_shows_an_image_its_translation_and_whether_the_model_knows_such(served, window):
     show(window, served, "index")
     noise = np.random.default_rng(3).integers(0, 256, (40, 56, 3), dtype=np.uint8)
@@ -65,6 +72,8 @@ def test_translate_shows_an_image_its_translation_and_whether_the_model_knows_su
     extractor = extractor_of(source, device="cpu")
     assert find_reference(served, source, extractor).distances(extractor(square[None])) > 1
     assert value(window, "document.querySelectorAll('b').length") == 0
+    window.run("document.querySelector('#refine-options').open = true; arguments[0]()")
+    assert_it_fits(window)
 
 
 def test_explore_shows_what_the_library_generates(served, window):
@@ -73,6 +82,7 @@ def test_explore_shows_what_the_library_generates(served, window):
     assert levels(pixels(window, "#image"), library_image(served, 1234)) <= 2
     set_and_wait(window, swap=2)  # none, 4, 8
     assert levels(pixels(window, "#image"), library_image(served, 1234, swap=8)) <= 2
+    assert_it_fits(window)
 
 
 def test_measure_leads_from_a_number_to_the_images_behind_it(served, window):
@@ -90,6 +100,7 @@ def test_measure_leads_from_a_number_to_the_images_behind_it(served, window):
     assert value(window, captions) == ["input", "FC-FT-LS8"]
     expected = np.asarray(Image.open(served.translations("cartoon") / worst["output_file"]).convert("RGB"))
     assert levels(pixels(window, ".card figure:nth-child(2) img"), expected) == 0
+    assert_it_fits(window)
 
 
 def test_runs_shows_where_each_domain_stands(served, window):
@@ -98,3 +109,4 @@ def test_runs_shows_where_each_domain_stands(served, window):
     window.wait_for(f"{text}.includes('No Prefect server is up')")
     window.wait_for(f"{text}.includes('DVC does not answer')")
     assert {"cartoon", "2026-01-02 03:04", "sketch"} <= set(value(window, text).replace("\t", "\n").split("\n"))
+    assert_it_fits(window)
