@@ -26,7 +26,7 @@ from cli import standing
 from flows.services.guard import Guard, own_addresses
 from tasks.project.paths import Project
 from tasks.requests.browsing import Filter, browse, image_of, translated_domains
-from tasks.requests.refinements import BusyError, Refinement, Refinements, RefineSettings
+from tasks.requests.refinements import BusyError, Edit, Refinement, Refinements, RefineSettings
 from ui2i.errors import DataError, UI2IError
 from ui2i.settings import from_mapping
 from ui2i.web.site import POLICY
@@ -224,10 +224,11 @@ async def _refine(request: Request) -> Response:
     return JSONResponse(added.shown(), 201)
 
 
-def _edit(text: str) -> tuple[int, float]:
+def _edit(text: str) -> Edit:
     """Return a direction and how far to go along it, written as 3:-1.5."""
     direction, _, strength = text.partition(":")
-    return _number(direction, int, "direction"), _number(strength, float, "strength")
+    values = {"direction": _number(direction, int, "direction"), "strength": _number(strength, float, "strength")}
+    return from_mapping(Edit, values, section="edit")
 
 
 async def _refinement(request: Request) -> Response:

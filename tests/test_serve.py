@@ -209,8 +209,8 @@ def test_an_image_is_refined_by_the_whole_pipeline(client):
         ({"steps": "2001"}, "steps is 2001, expected"),
         ({"styles": "9"}, "styles is 9, expected"),
         ({"styles": "-1"}, "styles is -1, expected"),
-        ({"edit": "9:1"}, "expected"),
-        ({"edit": "1:nan"}, "expected"),
+        ({"edit": "9:1"}, "direction is 9, expected a number from 1 to 8"),
+        ({"edit": "1:nan"}, "strength is nan, expected a number from -10 to 10"),
         ({"edit": "1"}, 'strength is "", expected a number'),
     ],
 )

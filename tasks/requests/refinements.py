@@ -19,7 +19,7 @@ from tasks.requests.translation_request import TranslationRequest
 from tasks.running.dvc_command import dvc_environment
 from tasks.running.process_group import listen
 from ui2i.errors import UI2IError
-from ui2i.settings import dataclass
+from ui2i.settings import dataclass, to_mapping
 from ui2i.settings.bounds import Truncation, Whole
 
 MAX_WAITING = 8
@@ -29,8 +29,12 @@ State = Literal["waiting", "working", "done", "failed", "cancelled"]
 OPEN: tuple[State, ...] = ("waiting", "working")
 
 
-Direction = Annotated[Whole, Field(ge=1, le=8)]
-Strength = Annotated[float, Field(ge=-10, le=10)]
+@dataclass(frozen=True, kw_only=True)
+class Edit:
+    """A step along a semantic direction."""
+
+    direction: Annotated[Whole, Field(ge=1, le=8)]  # 1 is the strongest
+    strength: Annotated[float, Field(ge=-10, le=10)]  # in standard deviations
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +46,7 @@ class RefineSettings:
     styles: Annotated[Whole, Field(ge=0, le=8)] | None = None  # further versions with sampled appearance
     seed: Annotated[Whole, Field(ge=0, le=2**31 - 1)] | None = None  # of these
     style_layers: Annotated[Whole, Field(ge=0, le=18)] | None = None  # that another appearance replaces
-    edits: Annotated[tuple[tuple[Direction, Strength], ...], Field(max_length=8)] = ()  # a further version for each
+    edits: Annotated[tuple[Edit, ...], Field(max_length=8)] = ()  # a further version for each
 
 
 class BusyError(UI2IError):
@@ -107,8 +111,8 @@ class Refinements:
             OSError: there is no room for the files. Nothing is kept then.
         """
         find_entry(load_params(self._project).domains, domain, "domains")
-        chosen = dataclasses.asdict(settings or RefineSettings())
-        edits: tuple[tuple[int, float], ...] = tuple(map(tuple, chosen.pop("edits")))
+        chosen = to_mapping(settings or RefineSettings())
+        edits = tuple((edit["direction"], edit["strength"]) for edit in chosen.pop("edits"))
         folder = self._folder / secrets.token_hex(8)
         files = {folder / "input" / "image.png": data}  # what it is, its first bytes say
         if reference:
