@@ -1,12 +1,20 @@
-"""How groups of commands list them: with whole summaries, which Click by itself cuts at the end of the line."""
+"""How help is laid out: with whole summaries of commands, and arguments by the names that usage gives them."""
 
 from typing import Any
 
-from typer.core import TyperGroup
+from typer.core import TyperArgument, TyperGroup
 
 
 class WholeSummaries(TyperGroup):
-    """A group whose help wraps the summary of a command instead of cutting it."""
+    """A group whose help wraps the summary of a command instead of cutting it at the end of the line."""
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Return a command, in whose help an argument with a name of its own has no Python type behind that."""
+        command = super().get_command(ctx, cmd_name)
+        for parameter in command.params if command is not None else ():
+            if isinstance(parameter, TyperArgument) and parameter.metavar is not None:
+                vars(parameter)["display_type_rich"] = _nothing
+        return command
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Write each command with the first paragraph of its help."""
@@ -18,3 +26,7 @@ class WholeSummaries(TyperGroup):
         ]
         with formatter.section("Commands"):
             formatter.write_dl(rows)
+
+
+def _nothing(ctx: Any) -> None:
+    del ctx

@@ -5,39 +5,43 @@ then keeps; the host must be the server's own and the page that asks one of its 
 """
 
 import asyncio
+import functools
 import json
 import mimetypes
 import secrets
 import socket
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
 from starlette.datastructures import Headers
 from starlette.middleware import Middleware
-from starlette.requests import HTTPConnection, Request
+from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from cli.standing import Standing
+from cli import standing
 from flows.services.guard import Guard, own_addresses
 from tasks.project.paths import Project
 from tasks.requests.browsing import Filter, browse, image_of, translated_domains
-from tasks.requests.refinements import BusyError, Refinement, Refinements
+from tasks.requests.refinements import BusyError, Edit, Refinement, Refinements, RefineSettings
 from ui2i.errors import DataError, UI2IError
 from ui2i.settings import from_mapping
 from ui2i.web.site import POLICY
+
+if TYPE_CHECKING:
+    import uvicorn
 
 PAGES = {"measure": "Measure", "runs": "Runs"}
 MAX_BYTES = 100_000_000  # of one image's file
 MAX_CONNECTIONS = 64
 MAX_UPLOADS = 2  # at a time; others wait, and their files are not read meanwhile
-SETTINGS = {"styles": int, "steps": int, "psi": float}  # of a refinement
+SETTINGS = {"styles": int, "steps": int, "psi": float, "seed": int, "style_layers": int}  # of a refinement
 REPORT_POLICY = (
     "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'; frame-ancestors 'self'; "
-    "sandbox allow-scripts"
+    "sandbox allow-scripts allow-top-navigation-by-user-activation"
 )
 _HEADERS = {
     "Content-Security-Policy": f"{POLICY}; frame-ancestors 'none'",
@@ -46,11 +50,18 @@ _HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-cache",
 }
-_NO_TOKEN = "expected the link that `ui2i serve` printed, with its token; open that link once in this browser\n"
+_NO_TOKEN = """<!doctype html>
+<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<meta name="color-scheme" content="light dark"><title>ui2i</title>
+<h1>This browser has no token</h1>
+<p>Open the link that <code>ui2i serve</code> printed once in this browser. After that, this address works, too.</p>
+<p>The link is good until that command ends. If the terminal is gone, end the command and start it again.</p>
+</html>
+"""
 
 
-def run(project: Project, listener: socket.socket, token: str) -> None:
-    """Serve on a socket until the command is interrupted."""
+def server(project: Project, listener: socket.socket, token: str) -> "uvicorn.Server":
+    """Return the server for a socket, which `run` is called of."""
     import uvicorn
 
     config = uvicorn.Config(
@@ -60,7 +71,7 @@ def run(project: Project, listener: socket.socket, token: str) -> None:
         server_header=False,
         timeout_graceful_shutdown=2,
     )
-    uvicorn.Server(config).run(sockets=[listener])
+    return uvicorn.Server(config)
 
 
 def application(project: Project, token: str, port: int) -> Starlette:
@@ -77,7 +88,7 @@ def application(project: Project, token: str, port: int) -> Starlette:
         Route("/api/translations", _domains),
         Route("/api/translations/{domain}", _browse),
         Route("/api/translations/{domain}/{index:int}/{variant}", _image),
-        Route("/api/standing", _standing),
+        Route("/api/standing/{what}", _standing),
         Route("/api/refinements", _refine, methods=["POST"]),
         Route("/api/refinements/{key}", _refinement),
         Route("/api/refinements/{key}", _cancel, methods=["DELETE"]),
@@ -87,12 +98,17 @@ def application(project: Project, token: str, port: int) -> Starlette:
     made = Starlette(
         routes=routes,
         middleware=[Middleware(_Entrance, token=token, cookie=f"ui2i-{port}")],
-        exception_handlers={UI2IError: _told},
+        exception_handlers={UI2IError: _told, OSError: _no_room, ClientDisconnect: _gone},
     )
     made.state.project = project
     made.state.uploads = asyncio.Semaphore(MAX_UPLOADS)
     made.state.refinements = Refinements(project)
-    made.state.standing = Standing(project)
+    made.state.report = standing.Kept(functools.partial(_render, project))  # the page asks whether there is one, first
+    made.state.standing = {
+        "domains": standing.Kept(functools.partial(standing.domains, project, asks_dvc=False)),
+        "current": standing.Kept(functools.partial(standing.domains, project, asks_dvc=True)),
+        "runs": standing.Kept(functools.partial(standing.runs, project)),
+    }
     return made
 
 
@@ -128,7 +144,7 @@ class _Entrance:
             return welcome
         if self._is_right(connection.cookies.get(self._cookie)):
             return None
-        return PlainTextResponse(f"this browser has no token, {_NO_TOKEN}", 401)
+        return HTMLResponse(_NO_TOKEN, 401)
 
     def _is_right(self, token: str | None) -> bool:
         return token is not None and secrets.compare_digest(token.encode(), self._token.encode())
@@ -139,14 +155,28 @@ async def _told(_: Request, error: Exception) -> Response:
     return JSONResponse({"error": str(error)}, status)
 
 
-async def _report(request: Request) -> Response:
-    from tasks.requests.report import render_report
+async def _no_room(_: Request, error: Exception) -> Response:
+    reason = error.strerror if isinstance(error, OSError) else None
+    said = f"the server cannot use its disk ({reason or 'error'}), expected room and permission there; free some space"
+    return JSONResponse({"error": said}, 507)
 
+
+async def _gone(_: Request, _error: Exception) -> Response:
+    return Response(status_code=400)  # which nobody reads
+
+
+async def _report(request: Request) -> Response:
     try:
-        text = await asyncio.to_thread(render_report, _project(request))
+        text = await asyncio.to_thread(request.app.state.report.read)
     except UI2IError as error:
         return PlainTextResponse(str(error), 404)
     return HTMLResponse(text, headers={"Content-Security-Policy": REPORT_POLICY})
+
+
+def _render(project: Project) -> str:
+    from tasks.requests.report import render_report
+
+    return render_report(project, "")
 
 
 async def _domains(request: Request) -> Response:
@@ -167,12 +197,21 @@ async def _image(request: Request) -> Response:
 
 
 async def _standing(request: Request) -> Response:
-    return JSONResponse(await asyncio.to_thread(request.app.state.standing.read))
+    kept = request.app.state.standing.get(request.path_params["what"])
+    if kept is None:
+        raise DataError("nothing of that name is known, expected domains, current or runs; correct the address")
+    return JSONResponse(await asyncio.to_thread(kept.read))
 
 
 async def _refine(request: Request) -> Response:
+    """Take an image, and behind its bytes those of a reference image, if `image_bytes` says where they begin."""
     query = dict(request.query_params)
-    settings = {name: _number(query[name], kind, name) for name, kind in SETTINGS.items() if name in query}
+    settings: dict[str, Any] = {
+        name: _number(query[name], kind, name) for name, kind in SETTINGS.items() if query.get(name)
+    }
+    settings["edits"] = tuple(_edit(text) for text in request.query_params.getlist("edit"))
+    chosen = from_mapping(RefineSettings, settings, section="refine")
+    num_bytes = max(0, _number(query.get("image_bytes", str(MAX_BYTES)), int, "image_bytes"))
     data = bytearray()
     async with request.app.state.uploads:
         async for chunk in request.stream():
@@ -180,8 +219,16 @@ async def _refine(request: Request) -> Response:
             if len(data) > MAX_BYTES:
                 return JSONResponse({"error": f"the file is larger than {MAX_BYTES // 1_000_000} MB"}, 413)
     refinements: Refinements = request.app.state.refinements
-    added = await asyncio.to_thread(refinements.add, bytes(data), query.get("domain", ""), settings)
+    image, reference = bytes(data[:num_bytes]), bytes(data[num_bytes:])
+    added = await asyncio.to_thread(refinements.add, image, query.get("domain", ""), chosen, reference)
     return JSONResponse(added.shown(), 201)
+
+
+def _edit(text: str) -> Edit:
+    """Return a direction and how far to go along it, written as 3:-1.5."""
+    direction, _, strength = text.partition(":")
+    values = {"direction": _number(direction, int, "direction"), "strength": _number(strength, float, "strength")}
+    return from_mapping(Edit, values, section="edit")
 
 
 async def _refinement(request: Request) -> Response:
@@ -223,4 +270,4 @@ def _project(request: Request) -> Project:
     return project
 
 
-_FILTERS: Mapping[str, Callable[[str], Any]] = {"start": int, "max_ssim": float}
+_FILTERS: Mapping[str, Callable[[str], Any]] = {"start": int, "max_ssim": float, "max_score": float}

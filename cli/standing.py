@@ -2,37 +2,39 @@
 
 import threading
 import time
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from tasks.project.paths import Project
 
-KEPT_SECONDS = 5.0  # asking DVC and Prefect takes about a second, and several windows may ask at once
+KEPT_SECONDS = 5.0  # asking DVC or Prefect takes seconds, and several windows may ask at once
+
+_T = TypeVar("_T")
 
 
-class Standing:
-    """Answers of the last seconds are given again."""
+class Kept:
+    """Something that takes long to find out: answers of the last seconds are given again."""
 
-    def __init__(self, project: Project) -> None:
-        self._project = project
+    def __init__(self, find: Callable[[], _T]) -> None:
+        self._find = find
         self._lock = threading.Lock()
-        self._read_at = -KEPT_SECONDS
-        self._answer: dict[str, Any] = {}
+        self._found: tuple[float, Any] | None = None
 
-    def read(self) -> dict[str, Any]:
-        """Return domains, runs and the address of the server's pages, as JSON has them.
-
-        Raises:
-            ConfigError: `params.yaml` is not valid.
-            ServerError: there should be a server, and it does not answer.
-        """
+    def read(self) -> Any:
+        """Return what is known; whoever asks meanwhile waits for the same answer."""
         with self._lock:
-            if time.monotonic() - self._read_at >= KEPT_SECONDS:
-                self._answer = {"domains": _domains(self._project), **_runs(self._project)}
-                self._read_at = time.monotonic()
-            return self._answer
+            if self._found is None or time.monotonic() - self._found[0] >= KEPT_SECONDS:
+                answer = self._find()
+                self._found = time.monotonic(), answer
+            return self._found[1]
 
 
-def _domains(project: Project) -> list[dict[str, str]]:
+def domains(project: Project, *, asks_dvc: bool) -> list[dict[str, str]]:
+    """Return where each domain stands, as JSON has it; without DVC at once, but without whether it is up to date.
+
+    Raises:
+        ConfigError: `params.yaml` is not valid.
+    """
     from tasks.requests.domain_status import domain_statuses
 
     def when(moment: Any) -> str:
@@ -40,12 +42,16 @@ def _domains(project: Project) -> list[dict[str, str]]:
 
     return [
         {"domain": it.domain, "trained": when(it.trained), "measured": when(it.measured), "state": it.verdict}
-        for it in domain_statuses(project)
+        for it in domain_statuses(project, asks_dvc=asks_dvc)
     ]
 
 
-def _runs(project: Project) -> dict[str, Any]:
-    """Return the runs of the server that `ui2i up` started or the user named; none is started for this."""
+def runs(project: Project) -> dict[str, Any]:
+    """Return the runs of the server that `ui2i up` started or the user named; none is started for this.
+
+    Raises:
+        ServerError: there should be a server, and it does not answer.
+    """
     from flows.display import Display, shown
     from flows.services.daemons import running_server
     from flows.services.environment import prepare_environment, users_server

@@ -1,7 +1,6 @@
 """`ui2i web` and `ui2i serve`: pages on which anybody translates images and explores models."""
 
-import contextlib
-from collections.abc import Iterator
+import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -53,7 +52,10 @@ def serve(
     domains: Annotated[
         list[str] | None, typer.Argument(metavar="DOMAIN", help="Domains to offer. Default: all.")
     ] = None,
-    port: Annotated[int, typer.Option(metavar="N", min=0, max=65535, help="Port to listen on; 0: any free one.")] = 0,
+    port: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=0, max=65535, help="Port to listen on; 0: any free one. Default: the last one."),
+    ] = None,
     runtime: _Runtime = None,
 ) -> None:
     """Open pages to translate, explore, compare and look: for this machine alone, until Ctrl-C.
@@ -61,44 +63,39 @@ def serve(
     Only the link that is printed lets a browser in.
     """
     import secrets
-    import socket
 
     from cli import serving
+    from tasks.requests.shown_pages import shown
     from tasks.requests.web_site import write_project_site
 
     project = context.obj.project
-    try:
-        listener = socket.create_server(("127.0.0.1", port))
-    except OSError as error:
-        raise ConfigError(
-            f"port {port} cannot be listened on ({error.strerror}), expected a free one; choose another with --port"
-        ) from error
-    with listener, _alone(project):
+    with _listener(project, port) as listener, shown(project, own_port := listener.getsockname()[1]):
         _, lacking = write_project_site(
             project, domains or (), project.served_site, archive=runtime, served_pages=serving.PAGES
         )
         print(*lacking, sep="\n", end="\n" if lacking else "")
         token = secrets.token_urlsafe(32)
-        print(f"http://127.0.0.1:{listener.getsockname()[1]}/?token={token}", flush=True)
+        print(f"http://127.0.0.1:{own_port}/?token={token}", flush=True)
         print("Ctrl-C ends the server", flush=True)
-        serving.run(project, listener, token)
+        serving.server(project, listener, token).run(sockets=[listener])
 
 
-@contextlib.contextmanager
-def _alone(project: "Project") -> Iterator[None]:
-    """Let one server at a time have the folder of a project's pages.
+def _listener(project: "Project", port: int | None) -> socket.socket:
+    """Return a socket that listens on a port of this machine; on the last server's, if it is free and none is named.
 
     Raises:
-        ConfigError: another one has it.
+        ConfigError: the port is taken.
     """
-    from filelock import FileLock, Timeout
+    from tasks.requests.shown_pages import last_port
 
-    place = project.served_site.parent
-    place.mkdir(parents=True, exist_ok=True)
+    if port is None:
+        try:
+            return socket.create_server(("127.0.0.1", last_port(project) or 0))
+        except OSError:
+            port = 0
     try:
-        with FileLock(place / "server.lock", timeout=0):
-            yield
-    except Timeout:
+        return socket.create_server(("127.0.0.1", port))
+    except OSError as error:
         raise ConfigError(
-            "another `ui2i serve` shows this project, expected none; use its link, or end it first"
-        ) from None
+            f"port {port} cannot be listened on ({error.strerror}), expected a free one; choose another with --port"
+        ) from error

@@ -18,6 +18,7 @@ from prefect.artifacts import (
 
 from flows.distances import COLUMNS, read_distances
 from tasks.project.paths import Project
+from tasks.requests.shown_pages import shown_at, translations_link
 from tasks.running.lock_file import LOCK_FILE, read_outputs
 from ui2i.data_uris import image_uri
 from ui2i.files import sha256_file
@@ -63,22 +64,31 @@ def show_distances(project: Project, domain: str) -> None:
     create_table_artifact(
         [dict(zip(COLUMNS, row, strict=True)) for row in table.rows],
         key=artifact_key("distance", domain),
-        description=f"{table.title}. The file: {project.distance_table(domain)}",
+        description=f"{table.title}. The file: {project.distance_table(domain)}{_page(project, domain)}",
     )
 
 
-def show_contact_sheet(folder: Path, domain: str) -> None:
+def show_contact_sheet(folder: Path, domain: str, *, project: Project | None = None) -> None:
     """Leave the sheet of translations in a folder, made smaller where it is large.
 
     In Markdown: below an image artifact the page would print the image's address, which is the image itself.
+
+    Args:
+        project: whose own translations these are, so that its pages show them; None: none's.
     """
     sheet = folder / SHEET_NAME
     create_markdown_artifact(
         f"![contact sheet of {domain}]({image_uri(sheet, max_width=SHEET_WIDTH, max_bytes=SHEET_BYTES)})\n\n"
-        f"In full size: `{sheet}`\n",
+        f"In full size: `{sheet}`{'' if project is None else _page(project, domain)}\n",
         key=artifact_key("contact-sheet", domain),
         description=f"{domain}: images and their translations by every model",
     )
+
+
+def _page(project: Project, domain: str) -> str:
+    """Return a link to the domain's translations on the pages of `ui2i serve`, if these are shown now."""
+    address = shown_at(project)
+    return "" if address is None else f"\n\n[Browse the images of {domain}]({translations_link(address, domain)})"
 
 
 def show_revision(project: Project, name: str, stages: Sequence[str]) -> None:

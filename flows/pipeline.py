@@ -238,5 +238,5 @@ def _noted(failures: dict[str, UI2IError], domain: str) -> Iterator[None]:
 def show_results(project: Project, domain: str, stages: list[str]) -> None:
     """Leave a domain's distances, contact sheet and revision as artifacts of the run."""
     show_distances(project, domain)
-    show_contact_sheet(project.translations(domain), domain)
+    show_contact_sheet(project.translations(domain), domain, project=project)
     show_revision(project, domain, stages)

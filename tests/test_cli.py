@@ -159,6 +159,7 @@ def test_help_shows_examples_of_the_command(ui2i, command):
     assert all(line.startswith("  ") for line in examples)
     assert examples[0].startswith(f"    ui2i {' '.join(command)}")
     assert ui2i(*command, "-h") == (0, out, "")
+    assert not re.search(r"(?m)^  [A-Z]+ <", out), "a Python type behind the name of an argument"
     assert not re.search(r"\[\[|\.\.\.[\]}]", out.splitlines()[0]), "brackets or dots twice"
 
 

@@ -248,6 +248,8 @@ def test_status_says_of_each_domain_where_it_stands(project):
     (found,) = domain_statuses(project)
     assert found.measured == datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
     assert found.verdict.startswith("unknown: DVC does not answer"), "there is no dvc.lock"
+    (quick,) = domain_statuses(project, asks_dvc=False)
+    assert (quick.trained, quick.measured, quick.verdict) == (found.trained, found.measured, "")
 
 
 @pytest.mark.parametrize(

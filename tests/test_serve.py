@@ -1,6 +1,8 @@
 """`ui2i serve`: who gets in, what the pages show, what is refined, and what is refused."""
 
+import errno
 import io
+import os
 import re
 import signal
 import subprocess
@@ -22,10 +24,11 @@ from web_browsing import SET, give, pixels, png, value
 from web_project import web_project as web_project
 from web_project import web_runtime as web_runtime
 
-from cli import app, serving
+from cli import serving
 from tasks.requests import refinements
 from tasks.requests.browsing import Filter, browse
 from tasks.requests.web_site import write_project_site
+from tasks.running.process_group import Ended
 from tasks.stages import translate
 from ui2i.tables import DISTANCE_SCHEMA, TRANSLATION_SCHEMA, append_rows, read_rows
 from ui2i.web.site import SiteContent, write_site
@@ -89,13 +92,14 @@ def served(server):
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/index.html", "/models/models.json", "/api/standing", "/api/translations", "/report.html"]
+    "path", ["/", "/index.html", "/models/models.json", "/api/standing/runs", "/api/translations", "/report.html"]
 )
 def test_nobody_gets_in_without_the_token(empty, path):
     stranger = TestClient(serving.application(empty, TOKEN, 80), base_url="http://127.0.0.1")
     for query in ({}, {"token": "wrong"}, {"token": ""}):
         answer = stranger.get(path, params=query)
         assert answer.status_code == 401 and TOKEN not in answer.text
+        assert "Open the link that <code>ui2i serve</code> printed" in answer.text
     stranger.cookies.set("ui2i-80", "wrong")
     assert stranger.get(path).status_code == 401
     assert stranger.post("/api/refinements", params={"domain": "cartoon"}, content=b"x").status_code == 401
@@ -175,14 +179,17 @@ def test_translations_are_browsed_the_worst_first(client, measured):
 
 @pytest.mark.slow
 def test_an_image_is_refined_by_the_whole_pipeline(client):
-    image = png(np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8))
-    added = client.post("/api/refinements", params={"domain": "cartoon", "styles": "1"}, content=image)
+    image, reference = (png(noise) for noise in np.random.default_rng(0).integers(0, 256, (2, 40, 40, 3), np.uint8))
+    chosen = {"domain": "cartoon", "styles": "1", "edit": ["1:2", "2:-1.5"], "image_bytes": str(len(image))}
+    added = client.post("/api/refinements", params=chosen, content=image + reference)
     assert added.status_code == 201
     place = f"/api/refinements/{added.json()['id']}"
     while (found := client.get(place).json())["state"] in ("waiting", "working"):
         time.sleep(0.2)
     assert found["state"] == "done", found
-    assert {"FC-FT", "FC-FT-LS8", "reconstruction"} <= set(found["images"])
+    versions = ("", "-style1", "-reference1", "-direction1+2", "-direction2-1.5")
+    models = [f"{model}{version}" for model in ("FC-FT", "FC-FT-LS8") for version in versions]
+    assert sorted(found["images"]) == sorted(["reconstruction", *models]), "one version for each slider"
     assert "look" in found["message"]
     assert Image.open(io.BytesIO(client.get(f"{place}/FC-FT").content)).size == (32, 32)
     assert client.get(f"{place}/alien").status_code == 404
@@ -192,10 +199,37 @@ def test_an_image_is_refined_by_the_whole_pipeline(client):
     assert found["state"] == "failed" and "can be used" in found["message"]
 
 
-def test_what_cannot_be_refined_is_refused_at_once(visitor, monkeypatch):
-    for query in ({"domain": "alien"}, {"domain": "cartoon", "psi": "9"}, {"domain": "cartoon", "steps": "many"}):
-        answer = visitor.post("/api/refinements", params=query, content=b"x")
-        assert answer.status_code in (404, 422) and "expected" in answer.json()["error"]
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ({"domain": "alien"}, "alien"),
+        ({"psi": "9"}, "psi is 9.0, expected a number from 0 to 2"),
+        ({"steps": "many"}, 'steps is "many", expected a number'),
+        ({"steps": "0"}, "steps is 0, expected"),
+        ({"steps": "2001"}, "steps is 2001, expected"),
+        ({"styles": "9"}, "styles is 9, expected"),
+        ({"styles": "-1"}, "styles is -1, expected"),
+        ({"edit": "9:1"}, "direction is 9, expected a number from 1 to 8"),
+        ({"edit": "1:nan"}, "strength is nan, expected a number from -10 to 10"),
+        ({"edit": "1"}, 'strength is "", expected a number'),
+    ],
+)
+def test_what_cannot_be_refined_is_refused_in_words(visitor, query, words):
+    answer = visitor.post("/api/refinements", params={"domain": "cartoon"} | query, content=b"x")
+    assert answer.status_code in (404, 422)
+    assert words in answer.json()["error"] and "expected" in answer.json()["error"]
+
+
+def test_what_a_visitor_chooses_is_what_the_pipeline_is_asked_for(visitor, monkeypatch):
+    monkeypatch.setattr(refinements, "listen", lambda *_, **__: Ended(status=1, lines=(), was_stopped=False))
+    chosen = {"steps": "30", "styles": "", "edit": ["1:2", "3:-1.5"], "image_bytes": "3"}
+    told = visitor.post("/api/refinements", params={"domain": "cartoon"} | chosen, content=b"abcdefg").json()
+    request = visitor.app.state.refinements.find(told["id"]).request
+    assert (request.steps, request.styles, request.directions, request.strengths) == (30, None, (1, 3), (2.0, -1.5))
+    assert [path.read_bytes() for path in (*request.images.iterdir(), *request.references)] == [b"abc", b"defg"]
+
+
+def test_a_file_that_is_too_large_is_refused_at_once(visitor, monkeypatch):
     monkeypatch.setattr(serving, "MAX_BYTES", 10)
     assert visitor.post("/api/refinements", params={"domain": "cartoon"}, content=b"x" * 11).status_code == 413
 
@@ -211,19 +245,32 @@ def test_one_is_refined_at_a_time_and_a_few_may_wait(empty, monkeypatch):
 
     monkeypatch.setattr(refinements, "listen", listen)
     queue = refinements.Refinements(empty)
-    all_of_them = [queue.add(b"", "cartoon", {}) for _ in range(refinements.MAX_WAITING)]
+    all_of_them = [queue.add(b"", "cartoon") for _ in range(refinements.MAX_WAITING)]
     with pytest.raises(refinements.BusyError, match="8 images are waiting"):
-        queue.add(b"", "cartoon", {})
+        queue.add(b"", "cartoon")
     assert started.wait(60)
     assert [one.state for one in all_of_them[:2]] == ["working", "waiting"]
     for one in all_of_them:
         queue.cancel(one)
     gate.set()
-    for added in (queue.add(b"", "cartoon", {}), queue.add(b"", "cartoon", {})):  # an error ends one, not all
+    for added in (queue.add(b"", "cartoon"), queue.add(b"", "cartoon")):  # an error ends one, not all
         while added.state in refinements.OPEN:
             time.sleep(0.01)
         assert (added.state, added.message) == ("failed", "a table is damaged")
     assert {one.state for one in all_of_them} == {"cancelled"}
+
+
+def test_an_image_for_which_there_is_no_room_is_told_and_takes_no_place(empty, visitor, monkeypatch):
+    def full(path, data):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(refinements.Path, "write_bytes", full)
+        for _ in range(refinements.MAX_WAITING + 1):
+            answer = visitor.post("/api/refinements", params={"domain": "cartoon"}, content=b"x")
+            assert answer.status_code == 507
+            assert "No space left on device" in answer.json()["error"]
+    assert not list(empty.refinements.iterdir())
 
 
 # In a browser
@@ -259,18 +306,9 @@ def test_every_page_is_walked(served, window, measured):
 
     window.run("document.querySelector('nav a[href^=runs]').click(); arguments[0]()")
     window.wait_for(READY)
+    window.wait_for("document.body.innerText.includes('No Prefect server is up')")
     text = value(window, "document.body.innerText")
-    assert "No Prefect server is up" in text and "cartoon" in text and "2026-01-02 03:04" in text
-
-
-@pytest.mark.slow
-def test_a_second_server_and_a_port_that_is_taken_are_one_line(served, measured, monkeypatch, capsys):
-    monkeypatch.chdir(measured.root)
-    port = re.search(r":(\d+)/", served)[1]
-    assert app.run(["serve", "--port", port]) == 2
-    assert f"port {port} cannot be listened on" in capsys.readouterr().err
-    assert app.run(["serve"]) == 2
-    assert "another `ui2i serve` shows this project" in capsys.readouterr().err
+    assert "cartoon" in text and "2026-01-02 03:04" in text
 
 
 @pytest.mark.slow

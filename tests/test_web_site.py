@@ -43,6 +43,7 @@ def models_of(site: Path) -> dict:
 # Generators as ONNX
 
 
+@pytest.mark.slow  # tests/test_web_walk.py compares a browser's images
 def test_a_generator_is_two_files_that_agree_with_it(web_project, monkeypatch, capsys, tmp_path):
     monkeypatch.chdir(web_project.root)
     assert app.run(["export-onnx", "face", "--generator", "--out", str(tmp_path / "f.onnx")]) == 0

@@ -23,6 +23,12 @@ files.forEach(file => transfer.items.add(file));
 DROP = (
     f"{FILES} document.dispatchEvent(new DragEvent('drop', {{dataTransfer: transfer, bubbles: true}})); arguments[1]()"
 )
+DROP_MANY = f"""{FILES}
+const many = new DataTransfer();
+for (let i = 0; i < arguments[1]; i++) many.items.add(new File([files[i % files.length]], `${{i}}.png`));
+document.dispatchEvent(new DragEvent('drop', {{dataTransfer: many, bubbles: true}}));
+arguments[2]();
+"""
 PASTE = f"{FILES} document.dispatchEvent(new ClipboardEvent('paste', {{clipboardData: transfer}})); arguments[1]()"
 PICK = f"""{FILES} const input = document.querySelector('#files');
 input.files = transfer.files; input.dispatchEvent(new Event('change')); arguments[1]()"""
@@ -66,8 +72,16 @@ def png(image: np.ndarray) -> bytes:
 
 def give(window: Browser, files: dict[str, bytes], how: str = DROP, kind: str = "image/png") -> None:
     """Drop, paste or pick files on the page."""
-    sent = [{"name": name, "type": kind, "data": base64.b64encode(data).decode()} for name, data in files.items()]
-    window.run(how, sent)
+    window.run(how, _sent(files, kind))
+
+
+def give_many(window: Browser, images: list[bytes], count: int) -> None:
+    """Drop PNG files on the page, so many at once, made of fewer."""
+    window.run(DROP_MANY, _sent({f"{place}.png": data for place, data in enumerate(images)}, "image/png"), count)
+
+
+def _sent(files: dict[str, bytes], kind: str) -> list[dict[str, str]]:
+    return [{"name": name, "type": kind, "data": base64.b64encode(data).decode()} for name, data in files.items()]
 
 
 def pixels(window: Browser, selector: str) -> np.ndarray:

@@ -58,7 +58,7 @@ def _show_results(project: Project, stages: list[str]) -> None:
         if project.distance_table(domain).is_file():
             show_distances(project, domain)
         if project.translations(domain).is_dir():
-            show_contact_sheet(project.translations(domain), domain)
+            show_contact_sheet(project.translations(domain), domain, project=project)
     show_revision(project, NAME, stages)
     page = project.root / REPORT_FOLDER / PAGE_FILE
     create_markdown_artifact(

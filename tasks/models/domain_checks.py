@@ -113,7 +113,7 @@ def make_reference(
             dataset_hash=_dataset_hash(project, domain),
             **values,
         )
-    samples = _samples(generator, sum(NUM_SAMPLES))
+    samples = samples_of(generator, sum(NUM_SAMPLES))
     own, held_out = samples[: NUM_SAMPLES[0]], samples[NUM_SAMPLES[0] :]
     return fit_reference(extractor(own), extractor(held_out), origin="samples", dataset_hash=None, **values)
 
@@ -174,7 +174,8 @@ def _dataset_hash(project: Project, domain: str) -> str | None:
     return None if dataset is None else dataset.hash
 
 
-def _samples(generator: "Generator", count: int) -> "np.ndarray":
+def samples_of(generator: "Generator", count: int) -> "np.ndarray":
+    """Return images [count, R, R, 3] of a generator, always the same."""
     import numpy as np
     import torch
 

@@ -144,6 +144,11 @@ class Project:
         return self.data_dir / "runs" / "served" / "site"
 
     @property
+    def served_address(self) -> Path:
+        """File with the port of `ui2i serve`, the present one or the last; not tracked."""
+        return self.data_dir / "runs" / "served" / "address.json"
+
+    @property
     def refinements(self) -> Path:
         """Folder of the images that visitors of `ui2i serve` had refined; not tracked."""
         return self.data_dir / "runs" / "served" / "refinements"

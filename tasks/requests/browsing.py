@@ -22,6 +22,7 @@ class Filter:
     name: str = ""  # part of the input's name
     variant: str = ""  # empty: all
     max_ssim: float = 1.0  # of the reconstruction
+    max_score: float | None = None  # against the true counterparts, where these are known
     start: int = 0
 
 
@@ -29,6 +30,13 @@ def translated_domains(project: Project) -> list[str]:
     """Return the domains whose test images have been translated."""
     domains = load_params(project).domains
     return [domain for domain in domains if (project.translations(domain) / MANIFEST_NAME).is_file()]
+
+
+def translated_variants(project: Project, domain: str) -> list[str]:
+    """Return the variants among a domain's translations; none where there are no translations."""
+    if not (project.translations(domain) / MANIFEST_NAME).is_file():
+        return []
+    return list(dict.fromkeys(row["variant"] for row in _rows(project, domain)))
 
 
 def browse(project: Project, domain: str, wanted: Filter) -> dict[str, Any]:
@@ -51,7 +59,10 @@ def browse(project: Project, domain: str, wanted: Filter) -> dict[str, Any]:
             "variants": [row["variant"] for row in own if wanted.variant in ("", row["variant"])],
         }
         for index, own in images.items()
-        if wanted.name.lower() in Path(own[0]["input_path"]).name.lower() and own[0]["ssim"] <= wanted.max_ssim
+        if wanted.name.lower() in Path(own[0]["input_path"]).name.lower()
+        and own[0]["ssim"] <= wanted.max_ssim
+        and (wanted.max_score is None or scores.get(index, wanted.max_score) <= wanted.max_score)
+        and any(wanted.variant in ("", row["variant"]) for row in own)
     ]
     if wanted.order == "name":
         found.sort(key=lambda it: it["name"])
@@ -59,6 +70,7 @@ def browse(project: Project, domain: str, wanted: Filter) -> dict[str, Any]:
         found.sort(key=lambda it: (it["score"] or 0.0, it["ssim"]), reverse=wanted.order == "best")
     return {
         "total": len(found),
+        "has_scores": bool(scores),
         "variants": list(dict.fromkeys(row["variant"] for row in rows)),
         "images": found[max(0, wanted.start) :][:PAGE_SIZE],
     }

@@ -20,27 +20,30 @@ class DomainStatus:
     domain: str
     trained: datetime | None  # None: not yet
     measured: datetime | None
-    verdict: str
+    verdict: str  # empty: only DVC can tell, and was not asked
 
 
-def domain_statuses(project: Project) -> list[DomainStatus]:
+def domain_statuses(project: Project, *, asks_dvc: bool = True) -> list[DomainStatus]:
     """Return where each domain of `params.yaml` stands, in its order.
+
+    Args:
+        asks_dvc: whether what is made is up to date, which takes seconds.
 
     Raises:
         ConfigError: `params.yaml` is not valid.
     """
     domains = load_params(project).domains
     stages = {name: domain_stages(project, name) for name in domains}
-    changed = changed_stages([stage for own in stages.values() for stage in own], project=project)
-    return [
-        DomainStatus(
-            domain=name,
-            trained=(trained := _trained(project.mode_checkpoint(name, entry.modes[0]))),
-            measured=(measured := _measured(project.distance_table(name))),
-            verdict=_verdict(name, trained, measured, stages[name], changed),
-        )
-        for name, entry in domains.items()
-    ]
+    names = [stage for own in stages.values() for stage in own]
+    changed = changed_stages(names, project=project) if asks_dvc else None
+    found = []
+    for name, entry in domains.items():
+        trained = _trained(project.mode_checkpoint(name, entry.modes[0]))
+        measured = _measured(project.distance_table(name))
+        is_known = asks_dvc or trained is None or measured is None
+        verdict = _verdict(name, trained, measured, stages[name], changed) if is_known else ""
+        found.append(DomainStatus(domain=name, trained=trained, measured=measured, verdict=verdict))
+    return found
 
 
 def _verdict(

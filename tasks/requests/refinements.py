@@ -8,7 +8,9 @@ import shutil
 import threading
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
 
 from tasks.project.params import find_entry, load_params
 from tasks.project.paths import Project
@@ -17,12 +19,34 @@ from tasks.requests.translation_request import TranslationRequest
 from tasks.running.dvc_command import dvc_environment
 from tasks.running.process_group import listen
 from ui2i.errors import UI2IError
+from ui2i.settings import dataclass, to_mapping
+from ui2i.settings.bounds import Truncation, Whole
 
 MAX_WAITING = 8
 MAX_KEPT = 20  # ended ones, whose images can still be looked at
 
 State = Literal["waiting", "working", "done", "failed", "cancelled"]
 OPEN: tuple[State, ...] = ("waiting", "working")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Edit:
+    """A step along a semantic direction."""
+
+    direction: Annotated[Whole, Field(ge=1, le=8)]  # 1 is the strongest
+    strength: Annotated[float, Field(ge=-10, le=10)]  # in standard deviations
+
+
+@dataclass(frozen=True, kw_only=True)
+class RefineSettings:
+    """What a visitor may choose. None: as `params.yaml` says. The bounds keep one image from taking hours."""
+
+    steps: Annotated[Whole, Field(ge=1, le=2000)] | None = None  # of inversion
+    psi: Truncation | None = None
+    styles: Annotated[Whole, Field(ge=0, le=8)] | None = None  # further versions with sampled appearance
+    seed: Annotated[Whole, Field(ge=0, le=2**31 - 1)] | None = None  # of these
+    style_layers: Annotated[Whole, Field(ge=0, le=18)] | None = None  # that another appearance replaces
+    edits: Annotated[tuple[Edit, ...], Field(max_length=8)] = ()  # a further version for each
 
 
 class BusyError(UI2IError):
@@ -40,6 +64,7 @@ class Refinement:
     id: str
     folder: Path
     request: TranslationRequest
+    edits: tuple[tuple[int, float], ...] = ()
     state: State = "waiting"
     done: int = 0
     total: int = 0
@@ -71,31 +96,45 @@ class Refinements:
         self._lock = threading.Lock()
         threading.Thread(target=self._run_all, daemon=True).start()
 
-    def add(self, data: bytes, domain: str, settings: Mapping[str, Any]) -> Refinement:
+    def add(
+        self, data: bytes, domain: str, settings: RefineSettings | None = None, reference: bytes = b""
+    ) -> Refinement:
         """Let an image wait for its turn.
 
         Args:
             data: of the image's file.
-            settings: fields of a `TranslationRequest`.
+            reference: of the file of an image of the domain, whose appearance a further version takes on.
 
         Raises:
-            ConfigError: there is no such domain, or a setting is unknown or out of range.
+            ConfigError: there is no such domain.
             BusyError: too many are waiting.
+            OSError: there is no room for the files. Nothing is kept then.
         """
         find_entry(load_params(self._project).domains, domain, "domains")
+        chosen = to_mapping(settings or RefineSettings())
+        edits = tuple((edit["direction"], edit["strength"]) for edit in chosen.pop("edits"))
         folder = self._folder / secrets.token_hex(8)
-        images, out = folder / "input", folder / "out"
-        request = TranslationRequest.checked(images=images, domain=domain, out=out, **settings)
+        files = {folder / "input" / "image.png": data}  # what it is, its first bytes say
+        if reference:
+            files[folder / "reference.png"] = reference
+        request = TranslationRequest.checked(
+            images=folder / "input",
+            domain=domain,
+            out=folder / "out",
+            references=tuple(path for path in files if path.parent == folder),
+            directions=tuple(dict.fromkeys(direction for direction, _ in edits)),
+            strengths=tuple(dict.fromkeys(strength for _, strength in edits)),
+            **chosen,
+        )
+        added = Refinement(id=folder.name, folder=folder, request=request, edits=edits)
         with self._lock:
             if sum(one.state in OPEN for one in self._all.values()) >= MAX_WAITING:
                 raise BusyError(
                     f"{MAX_WAITING} images are waiting to be refined, expected fewer; wait for one, or cancel one"
                 )
-            added = Refinement(id=folder.name, folder=folder, request=request)
+            _write(folder, files)
             self._all[added.id] = added
             self._drop_oldest()
-        images.mkdir(parents=True)
-        (images / "image.png").write_bytes(data)  # what it is, its first bytes say
         self._queue.put(added)
         return added
 
@@ -155,6 +194,17 @@ class Refinements:
                 refinement.state = state
 
 
+def _write(folder: Path, files: Mapping[Path, bytes]) -> None:
+    """Write files below a new folder: all of them, or nothing."""
+    try:
+        for path, content in files.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+    except OSError:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
 def _read(refinement: Refinement) -> tuple[dict[str, str], str]:
     """Return the files by variant, and what ought to be known of them."""
     from tasks.requests.translation_summary import read_summary
@@ -165,4 +215,7 @@ def _read(refinement: Refinement) -> tuple[dict[str, str], str]:
     rows = read_rows(out / MANIFEST_NAME, TRANSLATION_SCHEMA)
     warnings = read_summary(out).warnings()
     said = "; ".join(warnings) or "The image looks like those that the model was trained on."
-    return {row["variant"]: row["output_file"] for row in rows}, said
+    wanted = [
+        row for row in rows if row["direction"] is None or (row["direction"], row["strength"]) in refinement.edits
+    ]
+    return {row["variant"]: row["output_file"] for row in wanted}, said

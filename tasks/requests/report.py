@@ -1,7 +1,7 @@
 """All measurements of a project -> one HTML page."""
 
 import functools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from tasks.project.experiment import installed_experiments
 from tasks.project.params import Params, load_params
 from tasks.project.paths import Project
+from tasks.requests.browsing import translated_variants
+from tasks.requests.shown_pages import shown_at, translations_link
 from ui2i.errors import DataError
 from ui2i.translation_files import SHEET_NAME
 
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from markupsafe import Markup
 
-    from ui2i.report import Section
+    from ui2i.report import Link, Section
 
 MAX_CARD_BYTES = 60_000  # of each image of a gallery
 
@@ -29,11 +31,14 @@ def write_report(project: Project, path: Path) -> None:
     """Write the page, atomically; see `render_report`."""
     from ui2i.files import write_text
 
-    write_text(path, render_report(project))
+    write_text(path, render_report(project, shown_at(project)))
 
 
-def render_report(project: Project) -> str:
+def render_report(project: Project, pages: str | None) -> str:
     """Return the page.
+
+    Args:
+        pages: address of the pages of `ui2i serve`, to which numbers link, empty: this is one of them; None: no links.
 
     Raises:
         DataError: nothing was measured yet, or a table is damaged.
@@ -42,19 +47,19 @@ def render_report(project: Project) -> str:
     from ui2i.report import render
 
     params = load_params(project)
-    sections = [section for section in _sections(project, params) if section.parts]
+    sections = [section for section in _sections(project, params, pages) if section.parts]
     if not sections:
         raise DataError("nothing was measured yet, expected at least one table below data/tables; run `ui2i demo`")
     made = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, commit {code_commit()}"
     return render(f"ui2i: {project.root.name}", f"Made {made}.", sections)
 
 
-def _sections(project: Project, params: Params) -> "Iterator[Section]":
+def _sections(project: Project, params: Params, pages: str | None) -> "Iterator[Section]":
     from ui2i.report import Section
     from ui2i.tables import read_table
 
     read = functools.cache(read_table)
-    yield Section("Domains", tuple(_overview(project, params, read)))
+    yield Section("Domains", tuple(_overview(project, params, read, pages)))
     for domain in params.domains:
         yield Section(f"Domain {domain}", tuple(_domain_parts(project, params, domain, read)))
     for experiment in installed_experiments():
@@ -63,19 +68,20 @@ def _sections(project: Project, params: Params) -> "Iterator[Section]":
     yield Section("Provenance", tuple(_provenance(project, params, read)))
 
 
-def _overview(project: Project, params: Params, read: _Read) -> "Iterator[Markup]":
+def _overview(project: Project, params: Params, read: _Read, pages: str | None) -> "Iterator[Markup]":
     """Yield what most people open the page for: each domain's images, and the newest distances from its base."""
     from ui2i.report import image, table
     from ui2i.tables import DISTANCE_SCHEMA
 
-    rows = []
+    rows: list[tuple[str | Link, ...]] = []
     for domain in params.domains:
         sheet = project.translations(domain) / SHEET_NAME
         if sheet.is_file():
             yield image(sheet, f"{domain}: images, their reconstructions and translations; click to enlarge")
         if project.distance_table(domain).is_file():
             frame = read(project.distance_table(domain), DISTANCE_SCHEMA)
-            rows += [_distance_line(row) for row in _last_from_base(frame).to_dict("records")]
+            link = functools.partial(_linked, pages=pages, domain=domain, variants=translated_variants(project, domain))
+            rows += [_distance_line(row, link) for row in _last_from_base(frame).to_dict("records")]
     if rows:
         yield table("Newest distances", _DISTANCE_HEADER, rows)
 
@@ -86,10 +92,18 @@ def _last_from_base(frame: "pd.DataFrame") -> "pd.DataFrame":
     return last[last["source"] == last["source_domain"].iloc[0]].sort_values("mean")
 
 
-def _distance_line(row: Mapping[Any, Any]) -> tuple[str, ...]:
+def _distance_line(row: Mapping[Any, Any], link: "Callable[[str, str], str | Link]") -> "tuple[str | Link, ...]":
     interval = f"{row['ci95_low']:z.4f} to {row['ci95_high']:z.4f}"
     measured = f"{row['measured_at']:%Y-%m-%d %H:%M}"
-    return row["domain"], row["target"], row["source"], f"{row['mean']:.4f}", interval, row["backbone"], measured
+    distance = link(f"{row['mean']:.4f}", row["target"].partition("/")[2])
+    return row["domain"], row["target"], row["source"], distance, interval, row["backbone"], measured
+
+
+def _linked(text: str, variant: str, *, pages: str | None, domain: str, variants: Collection[str]) -> "str | Link":
+    """Return a number with a link to the images behind it, where there are any to look at."""
+    from ui2i.report import Link
+
+    return text if pages is None or variant not in variants else Link(text, translations_link(pages, domain, variant))
 
 
 def _domain_parts(project: Project, params: Params, domain: str, read: _Read) -> "Iterator[Markup]":

@@ -16,6 +16,8 @@ from ui2i.files import sha256_file
 if TYPE_CHECKING:
     from ui2i.web.family import FamilyModel
 
+NUM_COMPARED = 8  # images, of an exported domain check with the check itself
+
 
 def write_project_site(
     project: Project,
@@ -57,7 +59,8 @@ def write_project_site(
             f"none of {', '.join(chosen) or 'the domains'} has a model or a translator, expected at least one; train "
             "it with ui2i new-domain, then ui2i distill"
         )
-    content = SiteContent(translators=translators, families=families, served_pages=served_pages or {})
+    checks = _checks(project, params, translators)
+    content = SiteContent(translators=translators, checks=checks, families=families, served_pages=served_pages or {})
     return write_site(out, content, runtime), lacking
 
 
@@ -74,6 +77,26 @@ def _translator(project: Project, params: Params, domain: str, lacking: list[str
     if not path.is_file() or OnnxTranslator(path).translator_hash != sha256_file(trained):
         export_translator(project, domain, path)
     return path
+
+
+def _checks(project: Project, params: Params, translators: Sequence[Path]) -> dict[str, Any]:
+    """Return for each source of translators what writes its domain check."""
+    from tasks.models.domain_checks import extractor_of, find_reference, samples_of
+    from ui2i.distillation.onnx_session import OnnxTranslator
+    from ui2i.web.looks import write_check
+
+    checks: dict[str, Any] = {}
+    for card in (OnnxTranslator(path).card for path in translators):
+        source = base_model(project, params, card.domain, device="cpu")
+        if source.name not in checks and source.hash == card.source_hash:
+            extractor = extractor_of(source, device="cpu")
+            checks[source.name] = functools.partial(
+                write_check,
+                reference=find_reference(project, source, extractor),
+                extractor=extractor,
+                images=samples_of(source.generator, NUM_COMPARED),
+            )
+    return checks
 
 
 def _families(project: Project, params: Params, domains: Sequence[str], lacking: list[str]) -> list[Any]:

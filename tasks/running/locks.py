@@ -23,6 +23,9 @@ from tasks.project.paths import Project
 from ui2i.errors import UI2IError
 from ui2i.files import write_text
 
+PAGES = "pages"
+"""Name of the lease of a project's pages."""
+
 _POLL_SECONDS = 0.5
 _PROBE_SECONDS = 0.3  # whoever asks whether a lock is held holds it for a moment
 
@@ -77,6 +80,17 @@ def hold_output(project: Project, output: Path) -> Iterator[None]:
     """
     with _hold(project.lock_path(output), new_holder(), f"{project.relative(output)} is being written"):
         _remove_leftovers(output)
+        yield
+
+
+@contextlib.contextmanager
+def hold_pages(project: Project) -> Iterator[None]:
+    """Hold a project's pages, which `ui2i serve` shows, for this process.
+
+    Raises:
+        HeldError: another process shows them; the message names that.
+    """
+    with _hold(_lock_path(project, PAGES), new_holder(), "this project is being shown"):
         yield
 
 

@@ -50,7 +50,7 @@ def export_onnx(
     """
     size = translator.card.img_resolution
     model = onnx_model(translator, (torch.zeros(2, 3, size, size),), inputs=[INPUT], output=OUTPUT)
-    _halve_weights(model)
+    halve_weights(model)
     card = json.dumps(to_mapping(translator.card) | {"exported": provenance()})
     notes = {CARD_KEY: card, HASH_KEY: translator_hash, "license": translator.card.license}
     needs_package("onnx").helper.set_model_props(model, notes)
@@ -102,7 +102,7 @@ def _without_traces(model: Any) -> Any:
     return model
 
 
-def _halve_weights(model: Any) -> None:
+def halve_weights(model: Any) -> None:
     """Keep weights that are numbers of float16 as such, and cast them when the file is opened."""
     onnx, casts = needs_package("onnx"), []
     for tensor in model.graph.initializer:

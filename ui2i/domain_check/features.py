@@ -4,13 +4,12 @@ Each image's numbers are its own: none depends on the others in its batch.
 """
 
 import dataclasses
-from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
 import torch
 from jaxtyping import Float, Float64, UInt8
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from ui2i.files import sha256_bytes, sha256_listing
@@ -28,7 +27,7 @@ class Extractor:
 
     kind: FeatureKind
     hash: str  # SHA-256 of its tensors; of thumbnails, their size
-    read: Callable[[Float[Tensor, "n 3 r r"]], Float[Tensor, "n c"]]
+    read: nn.Module  # images [n, 3, r, r] in [-1, 1] -> features [n, c]
     device: torch.device | str = "cpu"
 
     @torch.no_grad()
@@ -38,38 +37,51 @@ class Extractor:
         return np.concatenate([self.read(to_tensor(part, self.device)).double().cpu().numpy() for part in parts])
 
 
-def discriminator_extractor(discriminator: Discriminator) -> Extractor:
-    """Return the features that a discriminator judges images by: the output of its blocks, 4 x 4 pixels.
+class DiscriminatorFeatures(nn.Module):
+    """The features that a discriminator judges images by: the output of its blocks, 4 x 4 pixels.
 
     What follows in it mixes the images of a batch (minibatch standard deviation). Of the networks and layers that were
     compared, these features tell other domains best, and other framings by far (docs/domain_check.md).
     """
 
-    def read(images: Tensor) -> Tensor:
+    def __init__(self, discriminator: Discriminator) -> None:
+        """Read features with a discriminator's own blocks."""
+        super().__init__()
+        self.blocks = nn.ModuleList(discriminator.block(resolution) for resolution in discriminator.resolutions)
+
+    def forward(self, images: Float[Tensor, "n 3 r r"]) -> Float[Tensor, "n c"]:
+        """Return each image's features."""
         x = images.contiguous(memory_format=torch.channels_last)
-        for resolution in discriminator.resolutions:
-            x = discriminator.block(resolution)(x)
+        for block in self.blocks:
+            x = block(x)
         return x.flatten(1)
 
-    return Extractor(kind="discriminator", hash=_hash(discriminator), read=read, device=_device(discriminator))
+
+class ThumbnailFeatures(nn.Module):
+    """The colours of thumbnails."""
+
+    def forward(self, images: Float[Tensor, "n 3 r r"]) -> Float[Tensor, "n c"]:
+        """Return each image's features."""
+        return functional.adaptive_avg_pool2d(images, THUMBNAIL_SIDE).flatten(1)
+
+
+def discriminator_extractor(discriminator: Discriminator) -> Extractor:
+    """Return the features of a discriminator, with the hash of the whole of it."""
+    features = DiscriminatorFeatures(discriminator)
+    return Extractor(kind="discriminator", hash=_hash(discriminator), read=features, device=_device(discriminator))
 
 
 def thumbnail_extractor(device: torch.device | str = "cpu") -> Extractor:
     """Return the colours of thumbnails, for a model without a discriminator: they need no network."""
     side = THUMBNAIL_SIDE
-    return Extractor(
-        kind="thumbnail",
-        hash=f"{side}x{side}",
-        read=lambda images: functional.adaptive_avg_pool2d(images, side).flatten(1),
-        device=device,
-    )
+    return Extractor(kind="thumbnail", hash=f"{side}x{side}", read=ThumbnailFeatures(), device=device)
 
 
-def _hash(network: torch.nn.Module) -> str:
+def _hash(network: nn.Module) -> str:
     """Return a hash of the parameters in half precision, which is the same for a file of either."""
     state = network.state_dict()
     return sha256_listing((name, sha256_bytes(state[name].half().cpu().numpy().tobytes())) for name in sorted(state))
 
 
-def _device(network: torch.nn.Module) -> torch.device:
+def _device(network: nn.Module) -> torch.device:
     return next(iter(network.state_dict().values())).device

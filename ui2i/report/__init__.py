@@ -2,6 +2,6 @@
 
 from ui2i.report.chart import curves
 from ui2i.report.page import Section, render
-from ui2i.report.parts import gallery, heat_map, image, paragraph, table
+from ui2i.report.parts import Link, gallery, heat_map, image, paragraph, table
 
-__all__ = ["Section", "curves", "gallery", "heat_map", "image", "paragraph", "render", "table"]
+__all__ = ["Link", "Section", "curves", "gallery", "heat_map", "image", "paragraph", "render", "table"]

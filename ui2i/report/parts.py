@@ -1,5 +1,6 @@
 """Pieces of the page: tables, heat maps, images."""
 
+import dataclasses
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,13 +13,21 @@ from ui2i.report.page import render_part
 SHORT = 20  # characters; shorter cells, such as a time or a model's name, stay in one line
 
 
+@dataclasses.dataclass(frozen=True)
+class Link:
+    """A cell of a table that leads somewhere."""
+
+    text: str
+    url: str  # http, or within the page's own site
+
+
 def paragraph(text: str) -> Markup:
     """Return a paragraph of plain text."""
     return render_part("paragraph", text)
 
 
 def table(
-    title: str, header: Sequence[str], rows: Sequence[Sequence[str]], *, reference_columns: Sequence[int] = ()
+    title: str, header: Sequence[str], rows: Sequence[Sequence[str | Link]], *, reference_columns: Sequence[int] = ()
 ) -> Markup:
     """Return a table whose columns sort by a click on their heading.
 
@@ -59,11 +68,12 @@ def figure(title: str, data: bytes, kind: str, caption: str) -> Markup:
     return render_part("figure", title, data_uri(data, kind), caption)
 
 
-def _cell(text: str, is_reference: bool) -> dict[str, str]:
+def _cell(content: str | Link, is_reference: bool) -> dict[str, str]:
+    text, url = (content.text, content.url) if isinstance(content, Link) else (content, "")
     number = re.match(r"-?[\d,]*\.?\d+(e-?\d+)?(?=$|\s)", text)
     looks = (("number", number), ("short", len(text) <= SHORT), ("reference", is_reference))
     kinds = [kind for kind, applies in looks if applies]
-    return {"text": text, "value": number[0].replace(",", "") if number else text, "kinds": " ".join(kinds)}
+    return {"text": text, "url": url, "value": number[0].replace(",", "") if number else text, "kinds": " ".join(kinds)}
 
 
 def _heat(value: float | None, largest: float) -> dict[str, str] | None:

@@ -27,6 +27,7 @@ HEADERS_FILE = "_headers"  # of several static hosts
 _HERE = Path(__file__).parent
 
 WriteFamily = Callable[[Path], dict[str, Any]]
+WriteCheck = Callable[[Path], dict[str, Any]]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -34,6 +35,7 @@ class SiteContent:
     """What a site offers."""
 
     translators: Sequence[Path]  # ONNX files that `ui2i export-onnx` wrote
+    checks: Mapping[str, WriteCheck] = dataclasses.field(default_factory=dict)  # of sources, by name: `ui2i.web.looks`
     families: Sequence[WriteFamily] = ()  # each writes a family's files into a folder: `ui2i.web.family`
     served_pages: Mapping[str, str] = dataclasses.field(default_factory=dict)  # that need `ui2i serve`: file, heading
 
@@ -89,13 +91,16 @@ def _write_pages(folder: Path, served: Mapping[str, str]) -> None:
 
 def _write_models(folder: Path, content: SiteContent) -> dict[str, Any]:
     folder.mkdir()
+    checks = {name: write(folder / f"{name}.check.onnx") for name, write in content.checks.items()}
     translators = []
     for path in content.translators:
         card = OnnxTranslator(path).card
         file = f"{card.domain}-{card.variant}.onnx"
         shutil.copyfile(path, folder / file)
         shown = {name: getattr(card, name) for name in ("domain", "variant", "source", "img_resolution", "license")}
-        translators.append({**shown, "framing": dict(card.framing), "file": f"models/{file}"})
+        check = checks.get(card.source)
+        located = check and {**check, "file": f"models/{check['file']}"}
+        translators.append({**shown, "framing": dict(card.framing), "file": f"models/{file}", "check": located})
     families = [_located(write(folder)) for write in content.families]
     return {"translators": translators, "families": families}
 

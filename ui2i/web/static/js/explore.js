@@ -5,7 +5,9 @@ import {byId, element, keepOffline, notify, save} from "./page.js";
 
 const NUM_PEOPLE = 12;
 const PAUSE = 250; // milliseconds without a change, after which the strips follow
-const PLAY_STEP = 0.01; // of the way to the next seed, a frame
+const PLAY_MILLISECONDS = 3300; // from one seed to the next
+const MAX_STEP = 0.05; // of this way, however long a frame took
+const SHORT_FRAME = 16; // milliseconds; the screen shows no more frames than that
 const DIRECTION_RANGE = 4; // of w's usual distance from its mean
 
 const form = /** @type {HTMLFormElement} */ (byId("controls"));
@@ -14,6 +16,7 @@ const input = (/** @type {string} */ id) => /** @type {HTMLInputElement} */ (byI
 /** @type {any} */
 let family;
 let isPlaying = false;
+let movedAt = 0;
 let timer = 0;
 
 /** @param {string} id @returns {number} */
@@ -47,8 +50,10 @@ function code(first) {
 
 /** @param {HTMLCanvasElement} target @param {ImageData} image */
 function paint(target, image) {
-  target.width = image.width;
-  target.height = image.height;
+  if (target.width !== image.width || target.height !== image.height) { // which would also clear it
+    target.width = image.width;
+    target.height = image.height;
+  }
   target.getContext("2d")?.putImageData(image, 0, 0);
 }
 
@@ -59,7 +64,8 @@ const render = latest(async (/** @type {ReturnType<typeof settings>} */ request)
     byId("facts").textContent = `seed ${request.codes[0].seed}, ${milliseconds.toFixed(0)} ms`;
     canvas.dataset.frames = String(Number(canvas.dataset.frames ?? 0) + 1);
     document.documentElement.dataset.ready = "true";
-    if (isPlaying) requestAnimationFrame(advance);
+    // Waiting for the screen after each long frame would show no more than every second of its frames.
+    if (isPlaying) (milliseconds < SHORT_FRAME || document.hidden ? requestAnimationFrame : queueMicrotask)(advance);
   } catch (error) {
     fail(error);
   }
@@ -112,7 +118,9 @@ function shown(id, request) {
 /** Move on towards the next seed. */
 function advance() {
   if (!isPlaying) return;
-  const share = value("share") + PLAY_STEP;
+  const now = performance.now();
+  const share = value("share") + Math.min(MAX_STEP, (now - movedAt) / PLAY_MILLISECONDS);
+  movedAt = now;
   if (share >= 1) {
     input("seed").value = String((seed() + 1) % 2 ** 32);
     input("share").value = "0";

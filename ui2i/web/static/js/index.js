@@ -5,7 +5,7 @@ import {ask, readModels} from "./client.js";
 import {showPair} from "./compare.js";
 import {chooseSquare} from "./framing.js";
 import {byId, element, keepOffline, notify, save} from "./page.js";
-import {newItem, release, setState} from "./results.js";
+import {newItem, release, setState, setVerdict} from "./results.js";
 import {freeName, zip} from "./zip.js";
 
 const MAX_IMAGES = 500;
@@ -40,7 +40,10 @@ function add(added) {
     item.entry.firstElementChild?.addEventListener("click", () => select(item));
     items.push(item);
   }
-  if (tooMany > 0) notify(`Only ${MAX_IMAGES} images fit at a time; ${tooMany} were left out. Clear the list first.`);
+  if (tooMany > 0) {
+    const were = tooMany === 1 ? "1 was" : `${tooMany} were`;
+    notify(`Only ${MAX_IMAGES} images fit at a time; ${were} left out. Clear the list first.`);
+  }
   if (items.length === before) return;
   byId("list").append(...items.slice(before).map(item => item.entry));
   byId("results").hidden = false;
@@ -59,14 +62,29 @@ async function work() {
     refresh(item);
     try {
       const result = await ask("translate", {translator: used, file, square});
-      if (used === translator && square === item.square) setState(item, "done", result);
-      else setState(item, "waiting"); // the visitor chose something else meanwhile
+      if (used === translator && square === item.square) {
+        setState(item, "done", result);
+        look(item);
+      } else {
+        setState(item, "waiting"); // the visitor chose something else meanwhile
+      }
     } catch (error) {
       setState(item, "failed", error instanceof Error ? error.message : error);
     }
     refresh(item);
   }
   isWorking = false;
+}
+
+/** Find out whether an image looks like those that the model was trained on. @param {Item} item */
+async function look(item) {
+  const {result} = item;
+  const {check, source, img_resolution: size} = translator;
+  if (check === null || check.img_resolution !== size) return;
+  const distance = await ask("look", {translator, input: result.input}).catch(() => undefined);
+  if (item.state !== "done" || item.result !== result || distance === undefined) return;
+  setVerdict(item, distance <= 1, source);
+  refresh(item);
 }
 
 /** The image that the visitor looks at comes first. */
@@ -91,8 +109,10 @@ function refresh(item) {
   progress.max = items.length || 1;
   progress.value = done + failed;
   const failures = failed > 0 ? `, ${failed} could not be used` : "";
+  const unlike = items.filter(one => one.verdict?.isAlike === false).length;
   const images = items.length === 1 ? "image" : "images";
-  byId("count").textContent = `${done} of ${items.length} ${images} translated${failures}`;
+  const unlikely = unlike > 0 ? `, ${unlike} unlike what the model knows` : "";
+  byId("count").textContent = `${done} of ${items.length} ${images} translated${failures}${unlikely}`;
   button("download-all").disabled = done === 0;
   if (item !== selected) return;
   const {file, state, error, result, inputUrl, outputUrl} = item;
@@ -101,8 +121,8 @@ function refresh(item) {
   byId("viewer-name").textContent = file.name;
   byId("viewer-facts").textContent = isDone
     ? `${result.width} × ${result.height} px, translated in ${Math.max(1, Math.round(result.milliseconds))} ms` : "";
-  byId("viewer-message").textContent = error ?? (isDone ? "" : "Working…");
-  byId("viewer-message").classList.toggle("bad", error !== undefined);
+  byId("viewer-message").textContent = error ?? (isDone ? item.verdict?.words ?? "" : "Working…");
+  byId("viewer-message").classList.toggle("bad", error !== undefined || item.verdict?.isAlike === false);
   button("frame").disabled = !isDone;
   download.setAttribute("aria-disabled", String(!isDone));
   if (isDone && outputUrl !== undefined) {
@@ -151,8 +171,8 @@ function use(chosen) {
   const framing = {fit: "the whole image", face: "the middle of the image; move the square to the face yourself"};
   byId("about").textContent = `${chosen.img_resolution} px, from ${chosen.source} images`;
   const seen = framing[/** @type {keyof typeof framing} */ (chosen.framing.framing)] ?? "the middle of the image";
-  byId("hint").textContent = `The model was trained on ${chosen.source} images and sees ${seen}. It does not check ` +
-    "whether an image looks like those.";
+  const checked = chosen.check === null ? " It does not check whether an image looks like those." : "";
+  byId("hint").textContent = `The model was trained on ${chosen.source} images and sees ${seen}.${checked}`;
   for (const item of items) if (item.state !== "failed") setState(item, "waiting");
   if (selected !== undefined) refresh(selected);
   const {dataset} = document.documentElement;

@@ -2,10 +2,12 @@
 
 import {byId, element, notify} from "./page.js";
 
+const FILTERS = ["order", "name", "variant", "max_ssim", "max_score"];
 const DELAY = 200; // milliseconds after the last letter
 const control = (/** @type {string} */ id) => /** @type {HTMLInputElement} */ (byId(id));
 let timer = 0;
 let shown = 0;
+let count = 0;
 
 /** @param {string} url */
 async function ask(url) {
@@ -15,20 +17,26 @@ async function ask(url) {
   return content;
 }
 
+/** Return the filters that are set; they are the page's address, too, so that it can be kept and sent on. */
+function filters() {
+  const query = new URLSearchParams();
+  for (const name of FILTERS) if (control(name).value !== "") query.set(name, control(name).value);
+  return query;
+}
+
 /** @param {number} start Images before the first one wanted. */
 async function load(start) {
   const domain = control("domain").value;
-  const query = new URLSearchParams({
-    order: control("order").value, name: control("name").value, variant: control("variant").value,
-    max_ssim: control("max_ssim").value || "1", start: String(start),
-  });
+  const query = filters();
+  history.replaceState(null, "", `?${new URLSearchParams([["domain", domain], ...query])}`);
+  query.set("start", String(start));
+  const number = ++count;
   try {
-    const {total, variants, images} = await ask(`api/translations/${encodeURIComponent(domain)}?${query}`);
-    const choice = control("variant");
-    if (choice.childElementCount !== variants.length + 1) {
-      choice.replaceChildren(element("option", {value: ""}, "all"),
-        ...variants.map((/** @type {string} */ name) => element("option", {value: name}, name)));
-    }
+    const found = await ask(`api/translations/${encodeURIComponent(domain)}?${query}`);
+    if (number !== count) return; // the filters have changed meanwhile
+    const {total, images, has_scores: hasScores} = found;
+    byId("score-label").hidden = !hasScores;
+    offer(found.variants);
     if (start === 0) byId("cards").replaceChildren();
     byId("cards").append(...images.map((/** @type {any} */ image) => card(domain, image)));
     shown = start + images.length;
@@ -37,6 +45,16 @@ async function load(start) {
   } catch (error) {
     fail(error);
   }
+}
+
+/** Let the visitor choose among models. @param {string[]} names */
+function offer(names) {
+  const choice = control("variant");
+  const chosen = choice.value;
+  if (chosen !== "" && !names.includes(chosen)) names = [...names, chosen]; // of another domain, or of an old link
+  choice.replaceChildren(element("option", {value: ""}, "all"),
+    ...names.map(name => element("option", {value: name}, name)));
+  choice.value = chosen;
 }
 
 /** @param {string} domain @param {any} image */
@@ -77,6 +95,11 @@ async function start() {
   const domain = control("domain");
   domain.replaceChildren(...domains.map((/** @type {string} */ name) => element("option", {value: name}, name)));
   domain.disabled = false;
+  for (const [name, value] of new URLSearchParams(location.search)) {
+    if (name === "variant") offer([value]);
+    if (name === "domain" ? domains.includes(value) : FILTERS.includes(name)) control(name).value = value;
+  }
+  domain.addEventListener("input", () => (control("variant").value = ""));
   byId("filter").addEventListener("input", () => {
     clearTimeout(timer);
     timer = window.setTimeout(() => load(0), DELAY);

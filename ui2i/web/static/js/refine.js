@@ -3,17 +3,22 @@
 import {byId, element} from "./page.js";
 
 const POLL = 700; // milliseconds
+const NUM_DIRECTIONS = 4;
 const refine = /** @type {HTMLButtonElement} */ (byId("refine"));
 const progress = /** @type {HTMLProgressElement} */ (byId("refine-progress"));
+const form = /** @type {HTMLFormElement} */ (byId("refine-form"));
+const input = (/** @type {string} */ id) => /** @type {HTMLInputElement} */ (byId(id));
 /** @type {{item: any, translator: any} | undefined} */
 let shown;
 /** @type {string | undefined} */
 let open;
+let isBusy = false; // also before the server has answered
+let translated = ""; // address of the translator's result beside the refined ones
 
 document.addEventListener("selected", event => {
   const {item, translator, isDone} = /** @type {CustomEvent} */ (event).detail;
   shown = {item, translator};
-  refine.disabled = !isDone || open !== undefined;
+  refine.disabled = !isDone || isBusy;
 });
 
 /** @param {string} url @param {RequestInit} [options] */
@@ -31,18 +36,54 @@ function tell(text) {
   byId("refine-state").textContent = text;
 }
 
+/**
+ * What the visitor chose.
+ * @param {string} domain
+ * @param {Blob} image
+ * @returns {{query: URLSearchParams, body: Blob}} The reference image's bytes come behind the image's.
+ */
+function request(domain, image) {
+  const query = new URLSearchParams({domain, image_bytes: String(image.size)});
+  for (const name of ["steps", "styles"]) query.set(name, input(`refine-${name}`).value);
+  for (let number = 1; number <= NUM_DIRECTIONS; number++) {
+    const strength = Number(input(`refine-direction-${number}`).value);
+    if (strength !== 0) query.append("edit", `${number}:${strength}`);
+  }
+  const reference = input("refine-reference").files?.[0];
+  return {query, body: reference === undefined ? image : new Blob([image, reference])};
+}
+
+function listDirections() {
+  byId("refine-directions").replaceChildren(...Array.from({length: NUM_DIRECTIONS}, (_, place) => {
+    const id = `refine-direction-${place + 1}`;
+    const range = /** @type {HTMLInputElement} */ (
+      element("input", {id, type: "range", min: "-4", max: "4", step: "0.5", value: "0"}));
+    const output = /** @type {HTMLOutputElement} */ (element("output", {for: id}, "0"));
+    range.addEventListener("input", () => (output.value = range.value));
+    form.addEventListener("reset", () => (output.value = "0"));
+    return element("label", {}, `Direction ${place + 1} `, output, range);
+  }));
+}
+
 async function start() {
   if (shown?.item.result === undefined) return;
+  if (!form.reportValidity()) {
+    byId("refine-options").setAttribute("open", "");
+    form.reportValidity();
+    return;
+  }
   const {item, translator} = shown;
-  refine.disabled = true;
+  isBusy = refine.disabled = true;
+  URL.revokeObjectURL(translated);
+  translated = URL.createObjectURL(item.result.output);
   byId("refined").hidden = false;
   byId("refine-cancel").hidden = false;
   byId("refine-images").replaceChildren();
   progress.removeAttribute("value");
   tell(`${item.file.name}: sent to the server on this computer…`);
   try {
-    const query = new URLSearchParams({domain: translator.domain});
-    const body = item.square === undefined ? item.file : item.result.input; // a square that the visitor chose
+    // Of a square that the visitor chose, the server gets the square.
+    const {query, body} = request(translator.domain, item.square === undefined ? item.file : item.result.input);
     let found = await ask(`api/refinements?${query}`, {method: "POST", body});
     open = found.id;
     while (["waiting", "working"].includes(found.state)) {
@@ -55,7 +96,7 @@ async function start() {
       found = await ask(`api/refinements/${open}`);
     }
     tell(found.state === "cancelled" ? "Cancelled." : `${item.file.name}: ${found.message}`);
-    const images = [["translator", item.outputUrl], ...found.images.map((/** @type {string} */ variant) =>
+    const images = [["translator", translated], ...found.images.map((/** @type {string} */ variant) =>
       [variant, `api/refinements/${open}/${encodeURIComponent(variant)}`])];
     if (found.state === "done") {
       byId("refine-images").replaceChildren(...images.map(([name, src]) => element("figure", {},
@@ -65,11 +106,17 @@ async function start() {
     tell(error instanceof Error ? error.message : String(error));
   }
   open = undefined;
+  isBusy = false;
   refine.disabled = shown?.item.result === undefined;
   byId("refine-cancel").hidden = true;
   progress.value = progress.max;
 }
 
+listDirections();
+form.addEventListener("submit", event => {
+  event.preventDefault();
+  if (!refine.disabled) start();
+});
 refine.addEventListener("click", start);
 byId("refine-cancel").addEventListener("click", () => {
   if (open !== undefined) ask(`api/refinements/${open}`, {method: "DELETE"}).catch(error => tell(error.message));

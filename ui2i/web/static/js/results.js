@@ -13,6 +13,7 @@ import {element} from "./page.js";
  * @property {import("./resize.js").Square} [square] That the visitor chose.
  * @property {string} [inputUrl]
  * @property {string} [outputUrl]
+ * @property {{isAlike: boolean, words: string}} [verdict] Whether it looks like what the model was trained on.
  * @property {HTMLElement} entry
  */
 
@@ -30,6 +31,7 @@ export function newItem(file) {
 /** Give an item a result, or take it away. @param {Item} item @param {State} state @param {any} [result] */
 export function setState(item, state, result) {
   item.state = state;
+  item.verdict = undefined;
   item.error = state === "failed" ? String(result) : undefined;
   if (state === "done") {
     release(item);
@@ -40,20 +42,35 @@ export function setState(item, state, result) {
   paint(item);
 }
 
+/**
+ * Say of an item whether it looks like the images that the model was trained on.
+ * @param {Item} item
+ * @param {boolean} isAlike
+ * @param {string} source Of the model's images.
+ */
+export function setVerdict(item, isAlike, source) {
+  item.verdict = {isAlike, words: isAlike
+    ? `It looks like the ${source} images that the model was trained on.`
+    : `It does not look like the ${source} images that the model was trained on; expect a poor result.`};
+  paint(item);
+}
+
 /** Free what an item's images take. @param {Item} item */
 export function release(item) {
   for (const url of [item.inputUrl, item.outputUrl]) if (url !== undefined) URL.revokeObjectURL(url);
-  item.inputUrl = item.outputUrl = item.result = undefined;
+  item.inputUrl = item.outputUrl = item.result = item.verdict = undefined;
 }
 
 /** @param {Item} item */
 function paint(item) {
   const button = /** @type {HTMLElement} */ (item.entry.firstElementChild);
-  item.entry.className = item.state;
+  const isUnlike = item.verdict?.isAlike === false;
+  item.entry.className = isUnlike ? `${item.state} unlike` : item.state;
   const shown = item.outputUrl === undefined || item.state === "failed"
     ? element("span", {class: "box"}, item.state === "failed" ? "not an image" : WORDS[item.state])
     : element("img", {src: item.outputUrl, alt: "", loading: "lazy"});
   button.replaceChildren(shown, element("span", {class: "name"}, item.file.name));
-  button.setAttribute("aria-label", `${item.file.name}: ${WORDS[item.state]}`);
-  button.title = item.error ?? item.file.name;
+  button.setAttribute("aria-label",
+    `${item.file.name}: ${WORDS[item.state]}${isUnlike ? ", unlike what the model knows" : ""}`);
+  button.title = item.error ?? (isUnlike ? `${item.file.name}: ${item.verdict?.words}` : item.file.name);
 }

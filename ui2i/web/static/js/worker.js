@@ -97,11 +97,21 @@ const tasks = {
     const before = performance.now();
     const output = toImage(await run(translator, toTensor(input)), size);
     const milliseconds = performance.now() - before;
+    const pngs = await Promise.all([png(input, size, size), png(output, size, size)]);
     return {
-      input: await png(input, size, size),
-      output: await png(output, size, size),
+      input: pngs[0], output: pngs[1],
       square: chosen, width, height, milliseconds, total: performance.now() - start,
     };
+  },
+
+  /** Return how far an image, cut as for a translator, is from its source's own; up to 1 it looks like them. */
+  async look({translator: {img_resolution: size, check}, input}) {
+    const bitmap = await decode(input);
+    const values = toTensor(cut(bitmap, {x: 0, y: 0, side: size}, size, "white"));
+    bitmap.close();
+    const images = new ort.Tensor("float32", values, [1, 3, size, size]);
+    const {distances} = await (await session(check.file)).run({images});
+    return /** @type {Float32Array} */ (distances.data)[0];
   },
 
   /** Return a smaller copy of an image for choosing its framing. */
