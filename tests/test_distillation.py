@@ -12,7 +12,7 @@ from tiny_models import random_generator
 from ui2i.datasets.prepared import PreparedDataset
 from ui2i.distillation.card import TranslatorCard
 from ui2i.distillation.evaluation import evaluate_translator
-from ui2i.distillation.losses import edge_difference
+from ui2i.distillation.losses import crop_place, edge_difference, pair_losses
 from ui2i.distillation.network import Translator, fold_factor, level_widths
 from ui2i.distillation.pairs import PairMaker, Pairs
 from ui2i.distillation.training import Domains, train_translator
@@ -129,6 +129,8 @@ def test_models_that_make_no_pairs_are_refused(family: tuple[Generator, Generato
         maker((family[0], random_generator(8, use_noise=False)))
     with pytest.raises(ConfigError, match="the target is the source itself"):
         maker(family, target_hash="a" * 64)
+    with pytest.raises(ConfigError, match="the target is the source itself"):
+        maker((family[0], copy.deepcopy(family[0])))  # a file of another hash, with the same weights
     with pytest.raises(ConfigError, match=r"num_pairs is 0, expected"):
         from_mapping(TranslatorConfig, {"num_pairs": 0}, section="translators.cartoon")
     with pytest.raises(ConfigError, match="l1_weight and perceptual_weight are 0, expected one of them above 0"):
@@ -152,6 +154,23 @@ def test_edges_see_a_texture_and_no_shift_of_brightness() -> None:
     assert edge_difference(targets + 0.5, targets) == 0
     assert edge_difference(texture, targets) == pytest.approx(0.5)
     assert edge_difference(texture.mT, targets) == pytest.approx(0.5)
+
+
+def test_lpips_sees_a_quarter_of_the_images_or_what_its_backbone_needs(perceptual: Perceptual) -> None:
+    random = torch.Generator().manual_seed(0)
+    places = [crop_place(64, random) for _ in range(50)]
+    assert {place[2].stop - place[2].start for place in places} == {32}
+    assert min(place[2].start for place in places) == 0 and max(place[3].stop for place in places) == 64
+    assert crop_place(32, random, min_side=40) == (slice(None), slice(None), slice(0, 32), slice(0, 32))
+    targets = torch.rand(2, 3, 64, 64) * 2 - 1
+    outputs = targets.clone()
+    outputs[:, :, 32:] = 0
+    config = dataclasses.replace(CONFIG, edge_weight=0)
+    upper, lower = (
+        pair_losses(outputs, targets, perceptual, config, (slice(None), slice(None), rows, slice(0, 32)))
+        for rows in (slice(0, 32), slice(32, 64))
+    )
+    assert upper["lpips"] == 0 and lower["lpips"] > 0 and upper["l1"] == lower["l1"] > 0
 
 
 @pytest.fixture(scope="module")

@@ -52,9 +52,7 @@ def edge_difference(outputs: Float[Tensor, "n 3 h w"], targets: Float[Tensor, "n
     return steps[0] + steps[1]
 
 
-def crop_place(
-    img_resolution: int, random: torch.Generator, *, min_side: int = 0
-) -> tuple[slice, slice, slice, slice]:
+def crop_place(img_resolution: int, random: torch.Generator, *, min_side: int = 0) -> tuple[slice, slice, slice, slice]:
     """Draw a quarter of images [N, 3, R, R], as an index; more if its side would be below `min_side` pixels."""
     side = min(img_resolution, max(img_resolution // 2, min_side))
     top, left = (int(start) for start in torch.randint(img_resolution - side + 1, (2,), generator=random))
