@@ -196,9 +196,9 @@ class TranslatorConfig:
     batch_size: Count = 16
     learning_rate: Positive = 0.002
     l1_weight: Weight = 1.0
-    edge_weight: Weight = 0.0  # on the steps between neighbouring pixels
-    perceptual_weight: Weight = 1.0  # on LPIPS
-    adversarial_weight: Weight = 0.0  # on a patch discriminator, which compares with the domain's images; 0: none
+    edge_weight: Weight = 1.0  # on the steps between neighbouring pixels
+    perceptual_weight: Weight = 0.5  # on LPIPS
+    adversarial_weight: Weight = 0.3  # on a patch discriminator, which compares with the domain's images; 0: none
     mirror: bool = True  # show each pair and its mirror image
     warp_share: Share = 0.5  # of the pairs: turned, scaled and shifted, both sides alike
     width: Count | None = None  # channels of the U-Net's finest level; None: 24 up to 128 px, 32 above
