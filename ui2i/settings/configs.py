@@ -193,7 +193,7 @@ class TranslatorConfig:
     total_kimg: Positive = 16.0  # thousands of pairs shown
     num_pairs: Count = 5000  # generated once: the same latent codes by both models
     min_truncation_psi: Truncation = 0.7  # each pair has its own psi, from this to 1
-    batch_size: Count = 16
+    batch_size: Count = 8
     learning_rate: Positive = 0.002
     l1_weight: Weight = 1.0
     edge_weight: Weight = 1.0  # on the steps between neighbouring pixels
