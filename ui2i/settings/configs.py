@@ -190,7 +190,7 @@ class EncoderConfig:
 class TranslatorConfig:
     """A feed-forward translator, which imitates two models of a family, and its training."""
 
-    total_kimg: Positive = 16.0  # thousands of pairs shown
+    total_kimg: Positive = 12.0  # thousands of pairs shown
     num_pairs: Count = 5000  # generated once: the same latent codes by both models
     min_truncation_psi: Truncation = 0.7  # each pair has its own psi, from this to 1
     batch_size: Count = 8
