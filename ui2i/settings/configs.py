@@ -202,7 +202,7 @@ class TranslatorConfig:
     mirror: bool = True  # show each pair and its mirror image
     warp_share: Share = 0.5  # of the pairs: turned, scaled and shifted, both sides alike
     width: Count | None = None  # channels of the U-Net's finest level; None: 24 up to 128 px, 32 above
-    snapshot_kimg: Positive = 4.0  # thousands of pairs between saved states and rows of the log
+    snapshot_kimg: Positive = 1.0  # thousands of pairs between saved states and rows of the log
     num_held_out: Sample = 256  # further pairs on which the translator is evaluated
     seed: Seed = 0
 
