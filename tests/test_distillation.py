@@ -246,7 +246,8 @@ def test_the_file_gives_the_translator_back(trained: Any, tmp_path: Path) -> Non
     save_translator(path, trained.translator)
     loaded = load_translator(path)
     images = torch.rand(2, 3, 32, 32)
-    assert torch.equal(loaded(images), trained.translator(images))
+    assert equal(loaded, trained.translator)
+    torch.testing.assert_close(loaded(images), trained.translator(images), atol=1e-6, rtol=0)  # another memory format
     assert loaded.config == trained.translator.config
     assert dict(loaded.card.held_out) == trained.translator.card.held_out
     assert set(loaded.card.provenance) >= {"commit", "versions", "created"}
