@@ -57,7 +57,7 @@ names = ("source", "domain", "variant", "source_hash", "target_hash")
 card = TranslatorCard(**dict.fromkeys(names, "a"), img_resolution=32)
 translated = Translator(TranslatorConfig(width=3), card)(real)
 backbone = load_perceptual(PerceptualConfig(backbone="random"))
-pair_losses(translated, real, backbone, TranslatorConfig(), crop_place(32, torch.Generator()))
+pair_losses(translated, real, backbone, TranslatorConfig(), crop_place(32, torch.Generator(), min_side=17))
 PatchDiscriminator()(translated)
 draw_warps(4, TranslatorConfig(), torch.Generator())
 
