@@ -1,9 +1,10 @@
 """How near to the truth do translators come, beside the pipeline that they imitate, and what does an image take?
 
-Synthetic faces that no training has seen, drawn in both styles, so that every translation has its exact truth. Compared
-are the unchanged input, the encoder's latent code, the search `in_domain`, each through the domain's generator, and
-translators, by what `truth@` and `evaluate_images@` use. The search is kept in `--cache`, batch by batch, because it
-takes nearly all of the time.
+Every translation has its exact truth: synthetic faces that no training has seen, drawn in both styles; or, with
+`--rendered`, the target's test split and the same people rendered in the source's style. Compared are the unchanged
+input, the encoder's latent code, the search `in_domain`, each through the domain's generator, translators and the truth
+itself, by what `truth@` and `evaluate_images@` use. The search is kept in `--cache`, batch by batch, because it takes
+nearly all of the time.
 
     python benchmarks/bench_translators.py --project ~/demo --cache /tmp/search.npz translator=FILE.safetensors ...
     python benchmarks/bench_translators.py --sizes 64 256 512
@@ -20,15 +21,18 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import torch
 
 from experiments.paper.settings import RegressorConfig
-from experiments.paper.truth import cached_regressor, kept_attributes, score_translations
+from experiments.paper.truth import KeptAttribute, cached_regressor, kept_attributes, score_translations
 from experiments.synthetic.procedural import draw, sample_attributes
-from tasks.models.domain_models import base_model, named_model
+from tasks.models.domain_checks import extractor_of, make_reference
+from tasks.models.domain_models import Model, base_model, named_model
 from tasks.models.inversion_models import find_encoder
 from tasks.project.params import load_params
-from tasks.project.paths import find_project
+from tasks.project.paths import Project, find_project
 from ui2i.contact_sheet import Row, contact_sheet
 from ui2i.datasets.prepared import PreparedDataset
 from ui2i.distillation.card import TranslatorCard
@@ -40,17 +44,21 @@ from ui2i.files import write_text
 from ui2i.images import save_png, to_tensor, to_uint8
 from ui2i.inversion import invert
 from ui2i.metrics.evaluation import embed_set, evaluate
-from ui2i.metrics.image_sets import in_memory, of_dataset
+from ui2i.metrics.image_sets import in_memory
 from ui2i.metrics.moments import estimate
 from ui2i.perceptual import Perceptual, load_perceptual
 from ui2i.provenance import provenance
 from ui2i.settings import InversionConfig, TranslatorConfig
+from ui2i.translation.inputs import list_inputs, readable_batches
 
 SEED = 901  # of the people, whom no dataset of the project has
 SEARCH = "in_domain, 50 steps"
 BATCH = 16
 NUM_SHOWN = 8
 NUM_TARGETS = 500  # of the domain's images, for the score of chance
+NUM_EMBEDDED = 1500  # of them, for the Frechet distance
+SMALL_TYPES = {"image": "int16", "variant": "category", "metric": "category"}
+SMALL_TYPES |= {"distance": "float32", "chance_distance": "float32"}
 REGRESSOR = RegressorConfig(num_drawings=2000, num_held_out=300, num_epochs=8)  # reads attributes
 TIMED_RUNS = 50
 
@@ -73,36 +81,83 @@ def quality(args: argparse.Namespace) -> dict[str, Any]:
     project = find_project(args.project)
     params = load_params(project)
     perceptual = load_perceptual(params.perceptual)
-    people = [sample_attributes(SEED, index, "face") for index in range(args.num)]
-    source, truth = (np.stack([draw(person, style) for person in people]) for style in ("face", args.domain))
-    systems = {"input": source, **pipeline(args, project, params, perceptual, source)}
+    cases = rendered_cases(args, project) if args.rendered else drawn_cases(args)
+    base = base_model(project, params, args.domain, device="cpu")
+    target = named_model(project, params, f"{args.domain}/FC-FT", device="cpu")
+    systems = {"input": cases.source, **pipeline(args, project, base, target, perceptual, cases.source)}
     for name, path in (each.split("=") for each in args.translators):
         network = load_translator(Path(path))
-        systems[name] = in_batches(lambda images, network=network: network(to_tensor(images)), source)
-    systems["truth"] = truth
-    dataset = PreparedDataset(project.prepared(args.domain), split=None)
-    scores = score_translations(source, systems, truth, dataset.images(slice(NUM_TARGETS)), perceptual)
+        systems[name] = in_batches(lambda images, network=network: network(to_tensor(images)), cases.source)
+    systems["truth"] = cases.truth
+    dataset = PreparedDataset(project.prepared(args.domain), "train")
+    scores = score_translations(
+        cases.source, systems, cases.truth, dataset.images(slice(NUM_TARGETS)), perceptual, num_draws=1
+    )
     table = pd.DataFrame([dataclasses.asdict(score) | {"score": score.score} for score in scores])
-    regressor = cached_regressor(project.regressors, args.domain, REGRESSOR, resolution=source.shape[1])
-    target = embed_set(of_dataset(dataset), perceptual)
+    regressor = None
+    if cases.people:
+        regressor = cached_regressor(project.regressors, args.domain, REGRESSOR, resolution=cases.source.shape[1])
+    extractor = extractor_of(target, device="cpu")
+    known = make_reference(project, args.domain, target.hash, target.generator, extractor)
+    embedded = embed_set(in_memory(dataset.images(slice(NUM_EMBEDDED))), perceptual)
     rows = {}
     for name, images in systems.items():
-        measured = evaluate(in_memory(images), in_memory(source), target, perceptual)
-        kept = [each.kept for each in kept_attributes(regressor, images, truth, people) if each.kept is not None]
+        measured = evaluate(in_memory(images), in_memory(cases.source), embedded, perceptual)
         rows[name] = near(table, name) | {
             "fd": measured.fd,
             "lpips_d": measured.lpips_d.mean,
+            "lpips_d_sem": measured.lpips_d.sem,
             "lpips_s": None if measured.lpips_s is None else measured.lpips_s.mean,
-            "kept": float(np.mean(kept)),
-            "sharpness": steepness(images) / steepness(truth),
+            "like_target": float((known.distances(extractor(images)) <= 1).mean()),
+            "steepness": steepness(images) / steepness(cases.truth),
         }
-        print(f"{name:24}", *(f"{key} {value:.4f}" for key, value in rows[name].items() if value is not None))
+        if regressor is not None:
+            kept = kept_attributes(regressor, images, cases.truth, cases.people)
+            rows[name] |= {"kept": kept_mean(kept), "kept_by_attribute": {each.attribute: each.kept for each in kept}}
+        print(f"{name:24}", *(f"{key} {value:.4f}" for key, value in rows[name].items() if isinstance(value, float)))
     if args.table is not None:
-        table.to_parquet(args.table, compression="zstd", index=False)
+        columns = table[["image", "variant", "metric", "distance", "chance_distance"]]
+        pq.write_table(pa.Table.from_pandas(columns.astype(SMALL_TYPES), preserve_index=False), args.table)
     if args.sheet is not None:
         sheet = contact_sheet([Row(name, images[:NUM_SHOWN]) for name, images in systems.items()], upscale=3)
         save_png(args.sheet, sheet)
-    return {"num_images": args.num, "backbone": perceptual.name, "systems": rows}
+    return {"num_images": len(cases.source), "backbone": perceptual.name, "systems": rows}
+
+
+@dataclasses.dataclass(frozen=True)
+class Cases:
+    """The same people in both styles, uint8 [N, R, R, 3]."""
+
+    source: np.ndarray
+    truth: np.ndarray
+    people: list[Any]  # their attributes; empty: no regressor reads them
+
+
+def drawn_cases(args: argparse.Namespace) -> Cases:
+    """Return people whom no dataset has, drawn in both styles."""
+    people = [sample_attributes(SEED, index, "face") for index in range(args.num)]
+    source, truth = (np.stack([draw(person, style) for person in people]) for style in ("face", args.domain))
+    return Cases(source, truth, list(people))
+
+
+def rendered_cases(args: argparse.Namespace, project: Project) -> Cases:
+    """Return people of the target's test split, and the files of the same names in a folder."""
+    dataset = PreparedDataset(project.prepared(args.domain), "test")
+    names = [Path(path).name for path in dataset.columns("source_path")["source_path"].to_pylist()][: args.num]
+    truth = dataset.images(slice(len(names)))
+    files = in_batches_of_files([args.rendered / name for name in names], truth.shape[1])
+    return Cases(files, truth, [])
+
+
+def in_batches_of_files(paths: list[Path], resolution: int) -> np.ndarray:
+    """Return the images of files, framed as a dataset's are."""
+    with list_inputs(paths, resolution) as listing:
+        return np.stack([each.image for batch in readable_batches(listing, BATCH) for each in batch])
+
+
+def kept_mean(kept: list[KeptAttribute]) -> float:
+    """Return the mean share of the attributes that are kept."""
+    return float(np.mean([each.kept for each in kept if each.kept is not None]))
 
 
 def near(table: pd.DataFrame, system: str) -> dict[str, float]:
@@ -126,11 +181,10 @@ def steepness(images: np.ndarray) -> float:
 
 
 def pipeline(
-    args: argparse.Namespace, project: Any, params: Any, perceptual: Perceptual, images: np.ndarray
+    args: argparse.Namespace, project: Project, base: Model, model: Model, perceptual: Perceptual, images: np.ndarray
 ) -> dict[str, np.ndarray]:
     """Return the translations by the encoder's latent codes, and by those of the search, found now or before."""
-    base = base_model(project, params, args.domain, device="cpu")
-    target = named_model(project, params, f"{args.domain}/FC-FT", device="cpu").generator
+    target = model.generator
     encoder, _ = find_encoder(project, base.domain, base.hash, device="cpu")
 
     def by_encoder(batch: np.ndarray) -> torch.Tensor:
@@ -197,6 +251,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--project", type=Path, help="with a trained domain; none: only times")
     parser.add_argument("--domain", default="cartoon", help="a synthetic one")
     parser.add_argument("--num", type=int, default=224)
+    parser.add_argument("--rendered", type=Path, help="folder of the target's people in the source's style")
     parser.add_argument("--cache", type=Path, default=Path("search.npz"), help="latent codes that were found")
     parser.add_argument("--sizes", nargs="*", type=int, default=[], help="pixels")
     parser.add_argument("--sheet", type=Path)

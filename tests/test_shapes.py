@@ -26,7 +26,7 @@ from jaxtyping import TypeCheckError, install_import_hook
 install_import_hook(sys.argv[1:], "beartype.beartype")
 from ui2i.augmentation import augment, draw_augmentation
 from ui2i.distillation.card import TranslatorCard
-from ui2i.distillation.losses import PatchDiscriminator, pair_losses
+from ui2i.distillation.losses import PatchDiscriminator, crop_place, pair_losses
 from ui2i.distillation.network import Translator
 from ui2i.distillation.warping import draw_warps
 from ui2i.losses import generator_loss
@@ -56,7 +56,8 @@ diversity(fixed_samples(state.generator, num_images=4))
 names = ("source", "domain", "variant", "source_hash", "target_hash")
 card = TranslatorCard(**dict.fromkeys(names, "a"), img_resolution=32)
 translated = Translator(TranslatorConfig(width=3), card)(real)
-pair_losses(translated, real, load_perceptual(PerceptualConfig(backbone="random")), TranslatorConfig())
+backbone = load_perceptual(PerceptualConfig(backbone="random"))
+pair_losses(translated, real, backbone, TranslatorConfig(), crop_place(32, torch.Generator(), min_side=17))
 PatchDiscriminator()(translated)
 draw_warps(4, TranslatorConfig(), torch.Generator())
 

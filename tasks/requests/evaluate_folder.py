@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from ui2i.metrics.image_sets import ImageSet
 
 
+TRANSLATOR = "translator"
+"""What a system is called, before the model that it imitates, whose outputs `ui2i translate --fast` made."""
+
 Pairs = dict[Path, int]  # an output -> the place of its input, -1: not asked for
 
 
@@ -188,7 +191,9 @@ def _translations(folder: Path, inputs: Mapping[str, int] | None, name: str | No
     from ui2i.distillation.folder import FAST_TRANSLATION_SCHEMA
     from ui2i.tables import TRANSLATION_SCHEMA, read_table
 
-    schema = TRANSLATION_SCHEMA if (folder / LATENTS_NAME).is_file() else FAST_TRANSLATION_SCHEMA
+    schema = TRANSLATION_SCHEMA
+    if not (folder / LATENTS_NAME).is_file():
+        schema, name = FAST_TRANSLATION_SCHEMA, name or TRANSLATOR
     systems: dict[str, Pairs] = {}
     for _, row in read_table(folder / MANIFEST_NAME, schema).iterrows():
         if row["variant"] == RECONSTRUCTION:

@@ -2,9 +2,9 @@
 
 L1 and LPIPS alone average over what the input does not determine, which blurs outlines, and hardly see a fine texture
 in flat areas. Edges are the differences of neighbouring pixels; their L1 sees both. The discriminator looks at
-patches of 26 px, and knows no pairs: it is to tell whether lines and areas look like the
-domain's own (Isola et al., arXiv 1611.07004, section 3.2). Spectral normalisation keeps its gradients bounded. Patches
-are local, so a quarter of the images, at a place that changes from step to step, serves as well as the whole.
+patches of 26 px, and knows no pairs: it is to tell whether lines and areas look like the domain's own (Isola et al.,
+arXiv 1611.07004, section 3.2). Spectral normalisation keeps its gradients bounded. LPIPS and the discriminator are
+local, so they look at a quarter of the images, at a place that changes from step to step.
 """
 
 import itertools
@@ -52,9 +52,9 @@ def edge_difference(outputs: Float[Tensor, "n 3 h w"], targets: Float[Tensor, "n
     return steps[0] + steps[1]
 
 
-def crop_place(img_resolution: int, random: torch.Generator) -> tuple[slice, slice, slice, slice]:
-    """Draw a quarter of images [N, 3, R, R], as an index."""
-    side = img_resolution // 2
+def crop_place(img_resolution: int, random: torch.Generator, *, min_side: int = 0) -> tuple[slice, slice, slice, slice]:
+    """Draw a quarter of images [N, 3, R, R], as an index; more if its side would be below `min_side` pixels."""
+    side = min(img_resolution, max(img_resolution // 2, min_side))
     top, left = (int(start) for start in torch.randint(img_resolution - side + 1, (2,), generator=random))
     return slice(None), slice(None), slice(top, top + side), slice(left, left + side)
 
@@ -64,13 +64,18 @@ def pair_losses(
     targets: Float[Tensor, "n 3 r r"],
     perceptual: Perceptual,
     config: TranslatorConfig,
+    place: tuple[slice, slice, slice, slice],
 ) -> dict[str, Float[Tensor, ""]]:
-    """Return the mean distances of translations to their pairs, by name; those without a weight are left out."""
+    """Return the mean distances of translations to their pairs, by name; those without a weight are left out.
+
+    Args:
+        place: where LPIPS, which costs most, is computed.
+    """
     losses = {}
     if config.l1_weight:
         losses["l1"] = (outputs - targets).abs().mean()
     if config.edge_weight:
         losses["edge"] = edge_difference(outputs, targets)
     if config.perceptual_weight:
-        losses["lpips"] = perceptual.distance(outputs, targets).mean()
+        losses["lpips"] = perceptual.distance(outputs[place], targets[place]).mean()
     return losses

@@ -3,7 +3,9 @@
 The image is folded into channels (pixel-unshuffle), so that most of the work is done at a fraction of its resolution.
 One residual block a level, down and up again; the way up is a 1 x 1 convolution and a pixel-shuffle, which is faster
 than a transposed convolution and leaves no checkerboard. There is no normalisation, because statistics of one image
-would shift its colours. The result is added to the input, and an untrained translator returns its input.
+would shift its colours. The result is added to the input, of which a gate, one value a pixel, lets through as much as
+the translation keeps: an untrained translator returns its input, and what has another place in the target's style need
+not be painted over exactly.
 """
 
 import itertools
@@ -43,7 +45,7 @@ class Translator(nn.Module):
         self.middle = _ResidualBlock(widths[-1])
         self.up = nn.ModuleList(nn.Conv2d(coarse, 4 * fine, 1) for fine, coarse in steps)
         self.decoder = nn.ModuleList(_ResidualBlock(width) for width in widths[:-1])
-        self.outlet = _zero_conv(widths[0], 3 * self.fold**2)
+        self.outlet = _zero_conv(widths[0], 4 * self.fold**2)  # three colours and the gate
 
     @property
     def multiple(self) -> int:
@@ -71,7 +73,8 @@ class Translator(nn.Module):
         for level in reversed(range(len(self.up))):
             x = F.pixel_shuffle(self.up[level](F.relu(x)), 2) + skipped[level]
             x = self.decoder[level](x)
-        return images + F.pixel_shuffle(self.outlet(F.relu(x)), self.fold)
+        colours, gate = F.pixel_shuffle(self.outlet(F.relu(x)), self.fold).split((3, 1), dim=1)
+        return images * (1 + gate) + colours
 
 
 class _ResidualBlock(nn.Module):

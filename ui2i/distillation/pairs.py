@@ -61,10 +61,10 @@ class PairMaker:
 
         Raises:
             CheckpointError: the models are of two families.
-            ConfigError: the target is the source.
+            ConfigError: the target is the source, or a copy of it.
         """
         check_family(source, {"the target": target})
-        if source_hash == target_hash:
+        if source_hash == target_hash or _are_equal(source.synthesis, target.synthesis):
             raise ConfigError(
                 f"the target is the source itself ({source_hash[:12]}), expected a model fine-tuned from it; name one"
             )
@@ -127,3 +127,10 @@ class PairMaker:
         least = self._config.min_truncation_psi
         psi = least + (1 - least) * torch.rand(PART, 1, generator=random).to(z.device)
         return source.w_avg.lerp(source.mapping(z), psi)
+
+
+def _are_equal(first: torch.nn.Module, second: torch.nn.Module) -> bool:
+    ours, theirs = first.state_dict(), second.state_dict()
+    return ours.keys() == theirs.keys() and all(
+        value.shape == theirs[name].shape and torch.equal(value, theirs[name]) for name, value in ours.items()
+    )

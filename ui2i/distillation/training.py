@@ -30,9 +30,8 @@ from ui2i.progress import Progress, no_progress
 from ui2i.settings import TranslatorConfig, to_mapping
 
 WARMUP = 0.05  # share of the steps in which the rate rises
-DECAY_START = 0.5  # from this share of the steps on, the rate falls as half a cosine
-DISCRIMINATOR_START = 0.4  # share of the steps before the discriminator learns
-ADVERSARIAL_START = 0.5  # and before its opinion counts
+DISCRIMINATOR_START = 0.5  # share of the steps before the discriminator learns
+ADVERSARIAL_START = 0.6  # and before its opinion counts; earlier it undoes what the pairs teach
 DISCRIMINATOR_RATE = 1.0  # of the translator's learning rate
 UNPAIRED_SHARE = 0.5  # images of the source in a batch, as a share of the pairs; only the discriminator judges them
 MAX_EMA_DECAY = 0.995
@@ -134,10 +133,10 @@ class TranslatorTrainer:
         unpaired, real = self._unpaired(random)
         shown = torch.cat([inputs, unpaired]).contiguous(memory_format=torch.channels_last)
         outputs = self.translator(shown)
-        losses = pair_losses(outputs[: len(targets)], targets, self._perceptual, config)
+        place = crop_place(outputs.shape[-1], random, min_side=self._perceptual.min_resolution)
+        losses = pair_losses(outputs[: len(targets)], targets, self._perceptual, config, place)
         weights = {"l1": config.l1_weight, "edge": config.edge_weight, "lpips": config.perceptual_weight}
         weights |= {"adversarial": config.adversarial_weight}
-        place = crop_place(outputs.shape[-1], random)
         if len(real) and self.step >= ADVERSARIAL_START * self.num_steps:
             losses["adversarial"] = generator_loss(self.discriminator(outputs[place]))
         loss = torch.stack([weights[name] * value for name, value in losses.items()]).sum()
@@ -247,6 +246,6 @@ def _descend(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
 
 
 def _rate_scale(step: int, num_steps: int) -> float:
-    """Return the factor on the learning rate at each step."""
-    warmup, decay = max(1, round(WARMUP * num_steps)), (step / num_steps - DECAY_START) / (1 - DECAY_START)
-    return min((step + 1) / warmup, 0.5 * (1 + math.cos(math.pi * max(0, decay))))
+    """Return the factor on the learning rate at each step: a short rise, then half a cosine down to 0."""
+    warmup = max(1, round(WARMUP * num_steps))
+    return min((step + 1) / warmup, 0.5 * (1 + math.cos(math.pi * step / num_steps)))

@@ -190,19 +190,19 @@ class EncoderConfig:
 class TranslatorConfig:
     """A feed-forward translator, which imitates two models of a family, and its training."""
 
-    total_kimg: Positive = 16.0  # thousands of pairs shown
+    total_kimg: Positive = 12.0  # thousands of pairs shown
     num_pairs: Count = 5000  # generated once: the same latent codes by both models
     min_truncation_psi: Truncation = 0.7  # each pair has its own psi, from this to 1
-    batch_size: Count = 16
+    batch_size: Count = 8
     learning_rate: Positive = 0.002
     l1_weight: Weight = 1.0
-    edge_weight: Weight = 0.0  # on the steps between neighbouring pixels
-    perceptual_weight: Weight = 1.0  # on LPIPS
-    adversarial_weight: Weight = 0.0  # on a patch discriminator, which compares with the domain's images; 0: none
+    edge_weight: Weight = 1.0  # on the steps between neighbouring pixels
+    perceptual_weight: Weight = 0.5  # on LPIPS
+    adversarial_weight: Weight = 0.3  # on a patch discriminator, which compares with the domain's images; 0: none
     mirror: bool = True  # show each pair and its mirror image
     warp_share: Share = 0.5  # of the pairs: turned, scaled and shifted, both sides alike
     width: Count | None = None  # channels of the U-Net's finest level; None: 24 up to 128 px, 32 above
-    snapshot_kimg: Positive = 4.0  # thousands of pairs between saved states and rows of the log
+    snapshot_kimg: Positive = 1.0  # thousands of pairs between saved states and rows of the log
     num_held_out: Sample = 256  # further pairs on which the translator is evaluated
     seed: Seed = 0
 
