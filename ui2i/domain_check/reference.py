@@ -191,7 +191,8 @@ def inverted_with(columns: Mapping[str, Any]) -> str:
 def reconstructions_of(ssims: Sequence[float], columns: Mapping[str, Any]) -> Reconstructions | None:
     """Return how well held-out images are reconstructed; None: there are fewer than `MIN_RECONSTRUCTED`.
 
-    The lower end is that of a prediction for one more image (Student's t), so that a dozen images will do.
+    The lower end is that of a prediction for one more image (Student's t), so that a dozen images will do; but never
+    above the worst of them, since some domains have a few images that are far harder than the rest.
 
     Args:
         ssims: between each image and its reconstruction.
@@ -204,4 +205,4 @@ def reconstructions_of(ssims: Sequence[float], columns: Mapping[str, Any]) -> Re
         return None
     mean, std = float(np.mean(ssims)), float(np.std(ssims, ddof=1))
     low = mean - float(stdtrit(count - 1, QUANTILE)) * std * (1 + 1 / count) ** 0.5
-    return Reconstructions(inverted_with=inverted_with(columns), num_images=count, ssim=mean, ssim_low=low)
+    return Reconstructions(inverted_with=inverted_with(columns), num_images=count, ssim=mean, ssim_low=min(low, *ssims))
