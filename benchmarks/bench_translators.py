@@ -100,7 +100,7 @@ def quality(args: argparse.Namespace) -> dict[str, Any]:
     extractor = extractor_of(target, device="cpu")
     known = make_reference(project, args.domain, target.hash, target.generator, extractor)
     embedded = embed_set(in_memory(dataset.images(slice(NUM_EMBEDDED))), perceptual)
-    rows = {}
+    rows: dict[str, dict[str, Any]] = {}
     for name, images in systems.items():
         measured = evaluate(in_memory(images), in_memory(cases.source), embedded, perceptual)
         rows[name] = near(table, name) | {
@@ -160,7 +160,7 @@ def kept_mean(kept: list[KeptAttribute]) -> float:
     return float(np.mean([each.kept for each in kept if each.kept is not None]))
 
 
-def near(table: pd.DataFrame, system: str) -> dict[str, float]:
+def near(table: pd.DataFrame, system: str) -> dict[str, Any]:
     """Return how near a system's images come to the truth, and how much nearer than the search's, image by image."""
     distances = table.pivot(index="image", columns=["metric", "variant"], values="distance")
     lpips = distances["lpips"]
