@@ -86,8 +86,7 @@ def quality(args: argparse.Namespace) -> dict[str, Any]:
     target = named_model(project, params, f"{args.domain}/FC-FT", device="cpu")
     systems = {"input": cases.source, **pipeline(args, project, base, target, perceptual, cases.source)}
     for name, path in (each.split("=") for each in args.translators):
-        network = load_translator(Path(path))
-        systems[name] = in_batches(lambda images, network=network: network(to_tensor(images)), cases.source)
+        systems[name] = translated(load_translator(Path(path)), cases.source)
     systems["truth"] = cases.truth
     dataset = PreparedDataset(project.prepared(args.domain), "train")
     scores = score_translations(
@@ -100,7 +99,7 @@ def quality(args: argparse.Namespace) -> dict[str, Any]:
     extractor = extractor_of(target, device="cpu")
     known = make_reference(project, args.domain, target.hash, target.generator, extractor)
     embedded = embed_set(in_memory(dataset.images(slice(NUM_EMBEDDED))), perceptual)
-    rows = {}
+    rows: dict[str, dict[str, Any]] = {}
     for name, images in systems.items():
         measured = evaluate(in_memory(images), in_memory(cases.source), embedded, perceptual)
         rows[name] = near(table, name) | {
@@ -160,7 +159,7 @@ def kept_mean(kept: list[KeptAttribute]) -> float:
     return float(np.mean([each.kept for each in kept if each.kept is not None]))
 
 
-def near(table: pd.DataFrame, system: str) -> dict[str, float]:
+def near(table: pd.DataFrame, system: str) -> dict[str, Any]:
     """Return how near a system's images come to the truth, and how much nearer than the search's, image by image."""
     distances = table.pivot(index="image", columns=["metric", "variant"], values="distance")
     lpips = distances["lpips"]
@@ -205,6 +204,11 @@ def pipeline(
 
 
 @torch.no_grad()
+def translated(network: Translator, images: np.ndarray) -> np.ndarray:
+    """Return a translator's images of images."""
+    return in_batches(lambda batch: network(to_tensor(batch)), images)
+
+
 def in_batches(make: Callable[[np.ndarray], torch.Tensor], values: np.ndarray) -> np.ndarray:
     """Return what is made of arrays, batch by batch, as images."""
     return np.concatenate([to_uint8(make(values[at : at + BATCH])) for at in range(0, len(values), BATCH)])
@@ -216,7 +220,7 @@ def time_size(size: int) -> dict[str, Any]:
     The translator is untrained, which makes no difference to the time. Processor time is less disturbed by what else
     the machine does than the clock's.
     """
-    names = dict.fromkeys(("source", "domain", "variant", "source_hash", "target_hash"), "none")
+    names: dict[str, Any] = dict.fromkeys(("source", "domain", "variant", "source_hash", "target_hash"), "none")
     card = TranslatorCard(**names, img_resolution=size)
     translator = Translator(TranslatorConfig(), card).eval().requires_grad_(False)
     for parameter in translator.parameters():
