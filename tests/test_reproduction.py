@@ -158,7 +158,7 @@ def test_the_experiments_are_valid_and_lead_to_all_tables_and_figures(quick):
     params = parse_params(path.read_text())
     paper = sections_of(params)
     columns = {f"{domain.base}2{name}" for name, domain in params.domains.items()} | set(paper.pairs)
-    assert columns == set(PAPER_COLUMNS)
+    assert columns == {column for column in PAPER_COLUMNS if not (quick and column.startswith("cat2"))}
     assert all({"FC-FT", "FT", "scratch"} == set(domain.modes) for domain in params.domains.values())
     assert params.swap.resolutions == (8, 16, 32) and params.distance.num_latents == 2000
     assert set(paper.evaluated) == set(paper.baselines) == set(paper.truth) and len(paper.evaluated) == 2
@@ -179,9 +179,9 @@ def test_the_stages_are_those_of_dvc_in_an_order_in_which_they_can_run(tmp_path)
     assert set(found) <= {*list_stages(project), *(f"figures@{name}" for name in sections_of(params).figures)}
     assert len(set(found)) == len(found)
     for earlier, later in (
-        ("distance@wild", "pair@cartoon2portrait"), ("pair@cartoon2portrait", "table@1"), ("import@face", "table@3"),
+        ("distance@anime", "pair@cartoon2portrait"), ("pair@cartoon2portrait", "table@1"), ("import@face", "table@3"),
         ("translate@anime", "baseline@anime"), ("evaluate_baseline@anime", "table@2"),
-        ("finetune@dog", "figures@paper"),
+        ("finetune@portrait", "figures@paper"),
     ):  # fmt: skip
         assert found.index(earlier) < found.index(later)
     seconds = estimate_seconds(params, found)

@@ -1,10 +1,11 @@
 """The models that a translator imitates, and the translators that were trained."""
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tasks.models.domain_models import Model, base_model, model_path, named_model
-from tasks.models.model_folder import GENERATOR_FILE
+from tasks.models.model_folder import CARD_FILE, GENERATOR_FILE
 from tasks.project.params import Params, TranslatorParams, find_entry
 from tasks.project.paths import TRANSLATOR_FILE, Project
 from ui2i.errors import CheckpointError
@@ -74,17 +75,27 @@ def _source_hash(project: Project, params: Params, path: Path, card: "Translator
 
 
 def _target_hash(project: Project, params: Params, path: Path, card: "TranslatorCard") -> str:
-    from ui2i.checkpoints import read_card
-
     file = model_path(project, params, card.domain, card.variant)
     start = find_entry(params.domains, card.domain, "domains").start
     if file.is_file():
-        found, earlier = sha256_file(file), read_card(file)[1].started_from
+        found = sha256_file(file)
+        earlier = _started_from(file.with_name(CARD_FILE), found)
     elif start is not None:
         found, earlier = start.sha256, None
     else:
         raise _missing(file, path)
     return card.target_hash if card.target_hash == earlier else found
+
+
+def _started_from(path: Path, generator_hash: str) -> str | None:
+    """Return what `ModelCard.started_from` says, from the card beside the generator: that needs no torch."""
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        is_of_it = values["generator_sha256"] == generator_hash
+        started_from = values["card"]["provenance"].get("started_from") if is_of_it else None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+    return started_from if isinstance(started_from, str) else None
 
 
 def _missing(file: Path, translator: Path) -> CheckpointError:
