@@ -8,13 +8,22 @@ from tasks.running.stage_cli import Job, default_device
 from ui2i.settings import NetworkConfig, TrainingConfig
 
 if TYPE_CHECKING:
-    from tasks.models.start_models import StartModel
     from ui2i.checkpoints import ModelCard
     from ui2i.metrics.frechet import HeldOutEvaluator
     from ui2i.networks.discriminator import Discriminator
     from ui2i.networks.generator import Generator
     from ui2i.progress import Progress
     from ui2i.training.state import TrainingState
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class StartModel:
+    """An earlier model of a domain with which its training goes on."""
+
+    networks: "tuple[Generator, Discriminator | None]"
+    mode: str  # that it was trained in
+    hash: str  # SHA-256 of its generator
+    images_seen: int
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -35,7 +44,7 @@ def train_model(
     base: "tuple[Generator, Discriminator | None] | None" = None,
     base_name: str | None = None,
     base_hash: str | None = None,
-    start: "StartModel | None" = None,
+    start: StartModel | None = None,
     progress: "Progress",
 ) -> TrainedModel:
     """Train `job.name` in a mode, going on from the saved state if one fits and `job.restart` does not forbid it.

@@ -1,26 +1,15 @@
 """The earlier model of a domain with which a fine-tuning goes on (`domains.<name>.start`)."""
 
-import dataclasses
 from typing import TYPE_CHECKING
 
 from tasks.models.model_folder import GENERATOR_FILE, read_model
+from tasks.models.model_training import StartModel
 from tasks.project.params import Domain
 from tasks.project.paths import Project
 from ui2i.errors import CheckpointError
 
 if TYPE_CHECKING:
-    from ui2i.networks.discriminator import Discriminator
     from ui2i.networks.generator import Generator
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class StartModel:
-    """A model to go on with."""
-
-    networks: "tuple[Generator, Discriminator | None]"
-    mode: str  # that it was trained in
-    hash: str  # SHA-256 of its generator
-    images_seen: int
 
 
 def start_model(project: Project, domain: Domain, base: "Generator", *, device: str) -> StartModel | None:
