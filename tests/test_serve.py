@@ -16,21 +16,19 @@ import numpy as np
 import pytest
 from PIL import Image
 from starlette.testclient import TestClient
-from test_cli import distance_row
 from test_web_pages import READY, levels
 from test_web_pages import window as window
 from tiny_project import REPOSITORY, make_project
 from web_browsing import SET, give, pixels, png, value
+from web_project import show_pages
 from web_project import web_project as web_project
 from web_project import web_runtime as web_runtime
 
 from cli import serving
 from tasks.requests import refinements
 from tasks.requests.browsing import Filter, browse
-from tasks.requests.web_site import write_project_site
 from tasks.running.process_group import Ended
-from tasks.stages import translate
-from ui2i.tables import DISTANCE_SCHEMA, TRANSLATION_SCHEMA, append_rows, read_rows
+from ui2i.tables import TRANSLATION_SCHEMA, read_rows
 from ui2i.web.site import SiteContent, write_site
 
 TOKEN = "the-right-one"
@@ -47,12 +45,7 @@ def empty(tmp_path_factory, web_runtime):
 @pytest.fixture(scope="module")
 def measured(web_project):
     """The tiny project, translated and measured, with the pages of a server."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(web_project.root)
-        assert translate.main(translate.STAGE, ["--domain", "cartoon"]) == 0
-    rows = [distance_row("run", f"cartoon/{mode}", mean) for mode, mean in (("FC-FT", 0.4), ("FC-FT-LS8", 0.2))]
-    append_rows(web_project.distance_table("cartoon"), rows, DISTANCE_SCHEMA)
-    write_project_site(web_project, [], web_project.served_site, served_pages=serving.PAGES)
+    show_pages(web_project)
     return web_project
 
 

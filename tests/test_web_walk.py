@@ -6,10 +6,10 @@ import threading
 import numpy as np
 import pytest
 from PIL import Image
-from test_cli import distance_row
 from test_web_pages import READY, levels, library_image, set_and_wait, translated
 from test_web_pages import window as window
 from web_browsing import give, pixels, png, value
+from web_project import show_pages
 from web_project import web_project as web_project
 from web_project import web_runtime as web_runtime
 
@@ -18,9 +18,7 @@ from tasks.models.domain_checks import extractor_of, find_reference
 from tasks.models.domain_models import base_model
 from tasks.project.params import load_params
 from tasks.requests.shown_pages import shown, shown_at
-from tasks.requests.web_site import write_project_site
-from tasks.stages import translate
-from ui2i.tables import DISTANCE_SCHEMA, TRANSLATION_SCHEMA, append_rows, read_rows
+from ui2i.tables import TRANSLATION_SCHEMA, read_rows
 
 TOKEN = "the-right-one"
 
@@ -28,12 +26,7 @@ TOKEN = "the-right-one"
 @pytest.fixture(scope="module")
 def served(web_project, window):
     """A project whose test images are translated and whose distances are measured, and the pages that show it."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(web_project.root)
-        assert translate.main(translate.STAGE, ["--domain", "cartoon"]) == 0
-    rows = [distance_row("run", f"cartoon/{mode}", mean) for mode, mean in (("FC-FT", 0.4), ("FC-FT-LS8", 0.2))]
-    append_rows(web_project.distance_table("cartoon"), rows, DISTANCE_SCHEMA)
-    write_project_site(web_project, [], web_project.served_site, served_pages=serving.PAGES)
+    show_pages(web_project)
     with socket.create_server(("127.0.0.1", 0)) as listener, shown(web_project, listener.getsockname()[1]):
         server = serving.server(web_project, listener, TOKEN)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})

@@ -6,10 +6,14 @@ from pathlib import Path
 import pytest
 import torch
 from conftest import randomize
+from test_cli import distance_row
 from tiny_models import random_generator
 from tiny_project import make_project, set_param, write_images
 
+from cli import serving
 from tasks.project.paths import Project
+from tasks.requests.web_site import write_project_site
+from tasks.stages import translate
 from ui2i.checkpoints import ModelCard, file_hash, save_generator
 from ui2i.datasets.ingest import ingest
 from ui2i.datasets.prepared import PreparedDataset
@@ -20,6 +24,7 @@ from ui2i.errors import UI2IError
 from ui2i.images import to_tensor
 from ui2i.layer_swap import swap_weights
 from ui2i.settings import IngestConfig, TranslatorConfig
+from ui2i.tables import DISTANCE_SCHEMA, append_rows
 from ui2i.web.runtime import ensure_runtime
 
 RUNTIME = Path(__file__).resolve().parents[1] / ".cache" / "onnxruntime-web"
@@ -76,3 +81,13 @@ def web_project(tmp_path_factory: pytest.TempPathFactory, web_runtime: Path) -> 
     project.web_runtime.parent.mkdir(parents=True, exist_ok=True)
     project.web_runtime.symlink_to(web_runtime.parent)
     return project
+
+
+def show_pages(project: Project) -> None:
+    """Translate the project's test images, note distances, and write the pages of its server."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(project.root)
+        assert translate.main(translate.STAGE, ["--domain", "cartoon"]) == 0
+    rows = [distance_row("run", f"cartoon/{mode}", mean) for mode, mean in (("FC-FT", 0.4), ("FC-FT-LS8", 0.2))]
+    append_rows(project.distance_table("cartoon"), rows, DISTANCE_SCHEMA)
+    write_project_site(project, [], project.served_site, served_pages=serving.PAGES)
