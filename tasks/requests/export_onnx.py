@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from tasks.models.translator_models import check_translator, translator_path
 from tasks.project.params import load_params
 from tasks.project.paths import Project
 from ui2i.errors import ConfigError
@@ -18,7 +19,6 @@ def export_translator(project: Project, domain: str, path: Path) -> tuple[float,
         CheckpointError: there is no translator, it is of other models, or the file does not agree with it.
         DataError: the base's images are missing.
     """
-    from tasks.models.translator_models import check_translator, translator_path
     from ui2i.datasets.prepared import PreparedDataset
     from ui2i.distillation.onnx_export import export_onnx
     from ui2i.distillation.translator_file import load_translator

@@ -5,6 +5,7 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tasks.models.translator_models import check_translator, translator_path
 from tasks.project.params import Params, find_entry, load_params
 from tasks.project.paths import Project
 from tasks.requests.translation_request import TranslationRequest
@@ -97,8 +98,6 @@ def find_translator(project: Project, params: Params, domain: str) -> FoundTrans
     Raises:
         CheckpointError: there is none, it is damaged, or it is of other models than are there now.
     """
-    from tasks.models.translator_models import check_translator, translator_path
-
     path = translator_path(project, params, domain)
     found = _exported(project, domain, sha256_file(path)) or _network(path)
     check_translator(project, params, path, found.card)
