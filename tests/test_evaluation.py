@@ -125,6 +125,19 @@ def test_outputs_that_are_the_inputs_and_the_target(perceptual: Perceptual) -> N
     assert evaluate(twins, None, embed_set(same, perceptual), perceptual).lpips_d.mean == pytest.approx(0, abs=1e-9)
 
 
+def test_known_features_are_not_computed_again(perceptual: Perceptual, target: Embedded) -> None:
+    outputs = in_memory(pictures(9, 1))
+    known = embed_set(outputs, perceptual)
+    assert evaluate(outputs, None, target, perceptual, embedded=known).fd == pytest.approx(
+        evaluate(outputs, None, target, perceptual).fd, rel=1e-6
+    )
+    others = embed_set(in_memory(pictures(9, 2)), perceptual)  # another set's, to see that they are what counts
+    assert evaluate(outputs, None, others, perceptual, embedded=others).fd == pytest.approx(0, abs=1e-5)
+    chosen = known.take([4, 0])
+    assert chosen.count == 2
+    np.testing.assert_array_equal(chosen.backbone, known.backbone[[4, 0]])
+
+
 def test_outputs_without_inputs(perceptual: Perceptual, target: Embedded) -> None:
     found = evaluate(in_memory(pictures(4, 1)), None, target, perceptual)
     assert found.lpips_s is None

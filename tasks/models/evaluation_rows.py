@@ -1,5 +1,6 @@
 """Rows of the evaluation table: how good a system's outputs are, and everything that decides the values."""
 
+import dataclasses
 import json
 import uuid
 from collections.abc import Iterator, Mapping
@@ -10,12 +11,14 @@ from tasks.project.params import Params
 from tasks.project.paths import Project
 
 if TYPE_CHECKING:
-    from ui2i.metrics.evaluation import Embedder, Evaluation
+    from ui2i.metrics.evaluation import Embedded, Embedder, Evaluation
     from ui2i.metrics.image_sets import ImageSet
     from ui2i.metrics.inception import Inception
     from ui2i.perceptual import Perceptual
 
 Row = dict[str, Any]
+
+NUM_ENDS = 2  # rows of `ends_of_scale`
 
 
 def run_columns(
@@ -84,20 +87,30 @@ def find_frechet(params: Params, device: str) -> "Embedder | None":
     return None if params.evaluation.frechet_network == "backbone" else load_efficientnet(device)
 
 
-def ends_of_scale(
-    data: "ImageSet", inputs: "ImageSet | None", seed: int
-) -> "Iterator[tuple[str, ImageSet, ImageSet | None, ImageSet | None]]":
+@dataclasses.dataclass(frozen=True)
+class Measured:
+    """A system whose outputs are to be evaluated."""
+
+    system: str
+    outputs: "ImageSet"
+    inputs: "ImageSet | None"  # in the order of the outputs; None: not known
+    target: "Embedded"
+    embedded: "Embedded | None" = None  # features of the outputs; None: not known yet
+
+
+def ends_of_scale(data: "ImageSet", embedded: "Embedded", inputs: "ImageSet | None", seed: int) -> "Iterator[Measured]":
     """Yield what tells a good Frechet distance from a bad one: half of the data against the other half, and the inputs.
 
-    Yields:
-        Name, outputs, their inputs, and the images to compare with; None: the data.
+    Args:
+        embedded: features of the data.
     """
     import numpy as np
 
-    order, half = np.random.RandomState(seed).permutation(data.count), data.count // 2
-    yield "the data itself", data.take(order[:half].tolist()), None, data.take(order[half:].tolist())
+    halves = np.split(np.random.RandomState(seed).permutation(data.count), [data.count // 2])
+    one, other = (half.tolist() for half in halves)
+    yield Measured("the data itself", data.take(one), None, embedded.take(other), embedded.take(one))
     if inputs is not None:
-        yield "the input itself", inputs, inputs, None
+        yield Measured("the input itself", inputs, inputs, embedded)
 
 
 def find_inception(project: Project, params: Params, device: str) -> "Inception | None":

@@ -13,7 +13,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tasks.models.evaluation_rows import Row, ends_of_scale, evaluation_row, find_frechet, find_inception, run_columns
+from tasks.models.evaluation_rows import (
+    Measured,
+    Row,
+    ends_of_scale,
+    evaluation_row,
+    find_frechet,
+    find_inception,
+    run_columns,
+)
 from tasks.project.params import Params, load_params
 from tasks.project.paths import Project
 from tasks.running.stage_cli import default_device
@@ -62,7 +70,7 @@ def evaluate_folder(
         UI2IError: a folder has no images, an output has no input, or there are too few.
     """
     from ui2i.metrics.evaluation import embed_set, evaluate
-    from ui2i.metrics.image_sets import ImageSet, of_files
+    from ui2i.metrics.image_sets import of_files
     from ui2i.perceptual import load_perceptual
 
     params, device = load_params(project), default_device()
@@ -79,32 +87,34 @@ def evaluate_folder(
     inception = find_inception(project, params, device)
     frechet = find_frechet(params, device)
     embedded = embed_set(targets, perceptual, inception, frechet=frechet, progress=progress)
-    made: list[tuple[str, ImageSet, ImageSet | None, ImageSet | None]] = []
+    made: list[Measured] = []
     for system, pairs in systems.items():
         translated = None if sources is None else sources.take(list(pairs.values()))
-        made.append((system, of_files(list(pairs), resolution, device, framer=of_outputs), translated, None))
+        files = of_files(list(pairs), resolution, device, framer=of_outputs)
+        made.append(Measured(system, files, translated, embedded))
     if frechet is not None and with_ends:
-        made += ends_of_scale(targets, made[0][2], params.evaluation.seed)
+        made += ends_of_scale(targets, embedded, made[0].inputs, params.evaluation.seed)
     run, rows = run_columns(params, perceptual, inception, frechet, device), []
-    for system, images, translated, others in made:
+    for measured in made:
         start = time.perf_counter()
         evaluation = evaluate(
-            images,
-            translated,
-            embedded if others is None else embed_set(others, perceptual, inception, frechet=frechet),
+            measured.outputs,
+            measured.inputs,
+            measured.target,
             perceptual,
             inception,
             frechet=frechet,
+            embedded=measured.embedded,
             seed=params.evaluation.seed,
             progress=progress,
         )
         own = {
             "source_domain": base or ("any" if inputs is None else _name(inputs)),
             "domain": column,
-            "system": system,
+            "system": measured.system,
             "inputs": "images",
-            "num_outputs": images.count,
-            "num_targets": (targets if others is None else others).count,
+            "num_outputs": measured.outputs.count,
+            "num_targets": measured.target.count,
             "img_resolution": resolution,
             "resizer": framer.protocol,
             "dataset_hash": dataset_hash,

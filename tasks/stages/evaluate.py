@@ -26,6 +26,8 @@ def work(job: Job) -> None:
     """Evaluate every mode and every variant of a domain by its outputs (paper, Table II)."""
     from tasks.models.domain_models import Model, base_model, target_models
     from tasks.models.evaluation_rows import (
+        NUM_ENDS,
+        Measured,
         ends_of_scale,
         evaluation_row,
         find_frechet,
@@ -51,35 +53,39 @@ def work(job: Job) -> None:
     data = of_dataset(dataset, device)
     z = sample_latents(settings.seed, settings.num_images, base.generator.config.z_dim)
     inputs = outputs_of(base.generator, z, settings.truncation_psi, device)
-    made: list[tuple[str, ImageSet, ImageSet | None, ImageSet | None, Model | None]] = [
-        (model.card.mode, outputs_of(model.generator, z, settings.truncation_psi, device), inputs, None, model)
+    count = len(models) + (0 if frechet is None else NUM_ENDS) + 1
+    target = embed_set(data, perceptual, inception, frechet=frechet, progress=part_of(job.progress, 0, count, ""))
+    made: list[tuple[Measured, Model | None]] = [
+        (
+            Measured(model.card.mode, outputs_of(model.generator, z, settings.truncation_psi, device), inputs, target),
+            model,
+        )
         for model in models
     ]
     if frechet is not None:
-        made += [(*end, None) for end in ends_of_scale(data, inputs, settings.seed)]
-    parts = len(made) + 1
-    target = embed_set(data, perceptual, inception, frechet=frechet, progress=part_of(job.progress, 0, parts, ""))
+        made += [(end, None) for end in ends_of_scale(data, target, inputs, settings.seed)]
     run, rows = run_columns(job.params, perceptual, inception, frechet, device), []
-    for place, (system, outputs, their_inputs, others, model) in enumerate(made):
+    for place, (measured, model) in enumerate(made):
         start = time.perf_counter()
         evaluation = evaluate(
-            outputs,
-            their_inputs,
-            target if others is None else embed_set(others, perceptual, inception, frechet=frechet),
+            measured.outputs,
+            measured.inputs,
+            measured.target,
             perceptual,
             inception,
             frechet=frechet,
+            embedded=measured.embedded,
             seed=settings.seed,
-            progress=part_of(job.progress, place + 1, parts, system),
+            progress=part_of(job.progress, place + 1, count, measured.system),
         )
         own = {
             "source_domain": base.domain,
             "domain": job.name,
-            "system": system,
+            "system": measured.system,
             "inputs": "generated",
-            "num_outputs": outputs.count,
-            "num_targets": (data if others is None else others).count,
-            "truncation_psi": None if their_inputs is None else settings.truncation_psi,
+            "num_outputs": measured.outputs.count,
+            "num_targets": measured.target.count,
+            "truncation_psi": None if measured.inputs is None else settings.truncation_psi,
             "img_resolution": base.generator.config.img_resolution,
             "checkpoint_hash": None if model is None else file_hash(model.path),
             "base_hash": file_hash(base.path),

@@ -10,6 +10,7 @@ two pairs, the pairs are independent and the standard error of their mean is hon
 """
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
@@ -47,6 +48,16 @@ class Embedded:
 
     backbone: Features  # [N, C]; or those of the network that was given in its place
     inception: Features | None  # [N, 2048]; None: no Inception
+
+    @property
+    def count(self) -> int:
+        """How many images these are the features of."""
+        return len(self.backbone)
+
+    def take(self, chosen: Sequence[int]) -> "Embedded":
+        """Return the features of the images at some places, in that order."""
+        places = np.asarray(chosen, np.int64)
+        return Embedded(self.backbone[places], None if self.inception is None else self.inception[places])
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -94,6 +105,7 @@ def evaluate(
     inception: Inception | None = None,
     *,
     frechet: Embedder | None = None,
+    embedded: Embedded | None = None,
     seed: int = 0,
     progress: Progress = no_progress,
 ) -> Evaluation:
@@ -103,6 +115,7 @@ def evaluate(
         inputs: the images that were translated, in the order of the outputs; None: not known.
         target: features of the target domain's images, by the same networks.
         frechet: as in `embed_set`.
+        embedded: features of the outputs, by the same networks; None: they are computed here.
         seed: of the random pairs.
         progress: counts outputs.
 
@@ -118,15 +131,16 @@ def evaluate(
         places = order[start : start + BATCH_SIZE]
         images = outputs.read(places)
         maps = perceptual.features(images)
-        embedding = perceptual.embed_features(maps) if frechet is None else frechet.embed(images)
-        parts.add(embedding, images, inception)
+        if embedded is None:
+            embedding = perceptual.embed_features(maps) if frechet is None else frechet.embed(images)
+            parts.add(embedding, images, inception)
         diversity.append(_paired_off(maps, perceptual))
         if inputs is not None:
             similarity.append(perceptual.distance_from_features(maps, perceptual.features(inputs.read(places))))
         for place, pixels in zip(places, to_uint8(images), strict=True):
             hashes[place] = sha256_bytes(pixels.tobytes())
         progress(min(start + BATCH_SIZE, outputs.count), outputs.count, "outputs")
-    own = parts.embedded()
+    own = embedded or parts.embedded()
     fid, kid = None, None
     if own.inception is not None and target.inception is not None:
         fid = frechet_distance(own.inception, target.inception)

@@ -28,7 +28,7 @@ from experiments.paper.baselines.outputs import NUM_STYLED, sheet
 from experiments.paper.baselines.state import Baseline, Images, Settings, settle_precision
 from experiments.paper.baselines.systems import SYSTEMS, build, choose_settings
 from experiments.paper.baselines.training import train
-from tasks.models.evaluation_rows import Row, ends_of_scale, evaluation_row, run_columns
+from tasks.models.evaluation_rows import Measured, Row, ends_of_scale, evaluation_row, run_columns
 from tasks.project.params import Params, find_entry, load_params
 from tasks.project.paths import find_project
 from tasks.running.command_line import USER_ERROR, print_error
@@ -67,34 +67,33 @@ class Meter:
     def row(self, system: str, outputs: Images, **columns: Any) -> Row:
         """Return a row of `CURVE_SCHEMA` of a system's translations of the test images."""
         made, inputs = (image_sets.in_memory(images, self.device) for images in (outputs, self.test.images))
-        return self._measured(system, made, inputs, self.embedded, len(self.target), columns)
+        return self._measured(Measured(system, made, inputs, self.embedded), columns)
 
     def ends(self) -> Iterator[Row]:
         """Yield rows of what a good and a bad Frechet distance are: of the data and of the inputs."""
         data = image_sets.of_dataset(self.target, self.device)
         inputs = image_sets.in_memory(self.test.images, self.device)
-        for system, outputs, translated, others in ends_of_scale(data, inputs, self.params.evaluation.seed):
-            target = self.embedded if others is None else embed_set(others, self.perceptual, frechet=self.frechet)
-            yield self._measured(system, outputs, translated, target, (others or data).count, {})
+        for end in ends_of_scale(data, self.embedded, inputs, self.params.evaluation.seed):
+            yield self._measured(end, {})
 
-    def _measured(
-        self,
-        system: str,
-        outputs: image_sets.ImageSet,
-        inputs: image_sets.ImageSet | None,
-        target: Embedded,
-        num_targets: int,
-        columns: Row,
-    ) -> Row:
+    def _measured(self, each: Measured, columns: Row) -> Row:
         seed, start = self.params.evaluation.seed, time.perf_counter()
-        found = evaluate(outputs, inputs, target, self.perceptual, frechet=self.frechet, seed=seed)
+        found = evaluate(
+            each.outputs,
+            each.inputs,
+            each.target,
+            self.perceptual,
+            frechet=self.frechet,
+            embedded=each.embedded,
+            seed=seed,
+        )
         shared = {
             "source_domain": self.base,
             "domain": self.domain,
-            "system": system,
+            "system": each.system,
             "inputs": "images",
-            "num_outputs": outputs.count,
-            "num_targets": num_targets,
+            "num_outputs": each.outputs.count,
+            "num_targets": each.target.count,
             "img_resolution": self.test.resolution,
             "dataset_hash": self.target.hash,
             "inputs_hash": self.test.sha256,
