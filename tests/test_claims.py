@@ -1,6 +1,7 @@
 """What the paper says against small tables: which way each difference counts, and what is said of it."""
 
 import collections
+import dataclasses
 import json
 import re
 from pathlib import Path
@@ -19,7 +20,14 @@ from experiments.paper.tables.figure_claims import (
     figure_8_claims,
     unfinished_control,
 )
-from experiments.paper.tables.paper_claims import table_1_claims, table_2_claims, table_3_claims, truth_claims
+from experiments.paper.tables.model_distance import APART
+from experiments.paper.tables.paper_claims import (
+    table_1_claims,
+    table_2_claims,
+    table_3_claims,
+    truth_claims,
+    unfinished_apart,
+)
 from experiments.paper.tables.published import read_published
 from experiments.paper.tables.values import TABLE_1, TABLE_1_COLUMNS
 from ui2i.errors import DataError
@@ -154,6 +162,21 @@ def test_trainings_of_a_column_count_together() -> None:
 def test_models_trained_apart_may_be_no_control() -> None:
     claims = table_1_claims([table_1()], missing_control="They are blur")
     assert [claim.verdict == "control missing" for claim in claims] == [True, False, False, False, True]
+
+
+def test_finished_models_of_another_base_take_the_place_of_unfinished_ones() -> None:
+    apart = [cell for cell in table_1() if cell.row == "FT"]
+    cells = [*table_1(), *(dataclasses.replace(cell, row=APART, value=cell.value + 0.1) for cell in apart)]
+    claim = table_1_claims([cells], missing_control="They are blur")[0]
+    assert claim.verdict == "holds" and claim.findings[0].pooled.mean == pytest.approx(0.1)
+    modes = {"domain": "cartoon", "seed": 0, "kimg": 10.0}
+    curves = [
+        pd.DataFrame([{**modes, "mode": "FT", "fd": 20.0}, {**modes, "mode": APART, "fd": fd}]) for fd in (22, 23)
+    ]
+    assert unfinished_apart(curves[:1]) == ""
+    reason = unfinished_apart(curves)
+    assert reason.endswith("(Frechet distance: cartoon 23.0 against 20.0)")
+    assert table_1_claims([cells], unfinished_apart=reason)[0].verdict == "control missing"
 
 
 def test_columns_that_were_not_measured_are_left_out() -> None:

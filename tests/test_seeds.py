@@ -13,6 +13,7 @@ from tiny_project import make_project, set_param, write_base, write_images
 from experiments.paper.seeds import __main__ as command
 from experiments.paper.seeds.findings import AT_EQUAL_FIDELITY, distance_at, find_differences
 from experiments.paper.seeds.measuring import BASE_MAPPING, latent_distances, variants
+from experiments.paper.tables.model_distance import APART
 from experiments.paper.tables.published import read_published
 from tasks.stages import import_base
 from ui2i.datasets.ingest import ingest
@@ -142,6 +143,11 @@ def test_a_pair_shares_its_images_and_its_latents(
     assert len(shown) == 2 * num_steps, "the first pair is not trained again"
     rows = pd.read_parquet(out / command.LATENTS_FILE)
     assert rows["seed"].tolist() == [0] * 20 + [1] * 20
+    assert command.main([*arguments, "--pairs", "1", "--apart", "face", "--out", str(out)]) == 0
+    assert len(shown) == 2.5 * num_steps, "only the model that is to stand for those trained apart is trained"
+    rows = pd.read_parquet(out / command.LATENTS_FILE)
+    assert set(rows[rows["seed"] == 0]["variant"]) - set(rows[rows["seed"] == 1]["variant"]) == {APART}
+    assert APART in pd.read_parquet(out / command.CURVES_FILE)["mode"].tolist()
 
 
 def test_an_unknown_domain_is_refused_in_a_line(

@@ -5,6 +5,11 @@
 writes `curves.parquet` (distances along each training), `latents.parquet` (each latent's distance at its end),
 `findings.txt` and `curves.png` to the folder. Rerun an interrupted command to resume; run it for other domains and with
 more pairs to add to the same folder. A pair of 10 thousand images takes an hour of processor time at 64 px (AVX2).
+
+    python -m experiments.paper.seeds ... --apart avatar
+
+also fine-tunes another base of the project to the domain with each seed: a finished model that shares no weights with
+the domain's base, by which "independently trained" is judged.
 """
 
 import argparse
@@ -44,6 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def make_pair(options: argparse.Namespace, seed: int) -> None:
     """Train both models of a pair, and add their rows to the tables; nothing if they are there."""
     from experiments.paper.seeds.measuring import latent_distances, variants
+    from experiments.paper.tables.model_distance import APART
     from tasks.models.model_folder import read_model
     from tasks.project.params import find_entry, load_params
     from tasks.running.stage_cli import default_device
@@ -53,18 +59,22 @@ def make_pair(options: argparse.Namespace, seed: int) -> None:
     params = load_params(project)
     domain = find_entry(params.domains, options.domain, "domains")
     key = {"base": domain.base, "domain": options.domain, "seed": seed}
-    if _has(options.out / LATENTS_FILE, key):
+    if _has(options.out / LATENTS_FILE, key | ({"variant": APART} if options.apart else {})):
         return
-    generator, discriminator, _ = read_model(project.checkpoint(domain.base), device=device)
+    base = project.checkpoint(domain.base)
+    generator, _, _ = read_model(base, device=device)
     perceptual = load_perceptual(params.perceptual, device)
     along = _evaluator(options.domain, params, project, generator, perceptual, device)
     start = {"kimg": 0.0, **along(generator)}
     models, curves = {}, [{**key, "mode": mode, **start} for mode in MODES]
-    for mode in MODES:
-        state = _train(options, seed, mode, (generator, discriminator), params, project, along, device)
-        models[mode] = state.generator_ema
+    arms = [(mode, mode, base) for mode in MODES]
+    if options.apart:
+        arms.append((APART, "FT", project.checkpoint(options.apart)))
+    for name, mode, folder in arms:
+        state = _train(options, seed, name, mode, folder, params, project, along, device)
+        models[name] = state.generator_ema
         measured = [row for row in state.log if "fd" in row]
-        curves += [{**key, "mode": mode, **{name: row[name] for name in CURVE_COLUMNS}} for row in measured]
+        curves += [{**key, "mode": name, **{column: row[column] for column in CURVE_COLUMNS}} for row in measured]
     found = variants(models, generator, params.swap.resolutions)
     last = curves[-1]["kimg"]
     curves += [
@@ -110,15 +120,16 @@ def _evaluator(domain: str, params: Any, project: Any, base: Any, perceptual: An
 def _train(
     options: argparse.Namespace,
     seed: int,
+    name: str,
     mode: Any,
-    base: Any,
+    base: Path,
     params: Any,
     project: Any,
     evaluator: Any,
     device: str,
 ) -> Any:
     """Return the last state of one training, whose log has the measurements along it."""
-    from tasks.models.model_folder import GENERATOR_FILE
+    from tasks.models.model_folder import GENERATOR_FILE, read_model
     from tasks.project.params import training_config
     from tasks.running.progress import report_progress
     from ui2i.checkpoints import file_hash
@@ -130,15 +141,15 @@ def _train(
     config = dataclasses.replace(
         config, seed=seed, total_kimg=total_kimg, evaluation_kimg=options.every_kimg, snapshot_kimg=options.every_kimg
     )
-    base_folder = project.checkpoint(params.domains[options.domain].base)
-    with report_progress(f"{options.domain} {mode} {seed}") as progress:
+    generator, discriminator, _ = read_model(base, device=device)
+    with report_progress(f"{options.domain} {name} {seed}") as progress:
         return train(
             PreparedDataset(project.prepared(options.domain)),
-            options.out / "runs" / options.domain / str(seed) / mode,
-            base[0].config,
+            options.out / "runs" / options.domain / str(seed) / name,
+            generator.config,
             config,
-            base=base,
-            base_hash=file_hash(base_folder / GENERATOR_FILE),
+            base=(generator, discriminator),
+            base_hash=file_hash(base / GENERATOR_FILE),
             device=device,
             evaluator=evaluator,
             progress=progress,
@@ -179,6 +190,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--domain", metavar="NAME", required=True, help="domain of the project to train again and again")
     add("--pairs", metavar="N", type=int, default=4, help="pairs of trainings (default: 4)")
     add("--first-seed", metavar="N", type=int, default=0, help="seed of the first pair; the others follow (default: 0)")
+    add("--apart", metavar="BASE", help="also fine-tune this base of the project, as a model trained apart")
     add("--kimg", metavar="N", type=float, help="thousands of images of each training (default: as params.yaml says)")
     add("--every-kimg", metavar="N", type=float, default=2.0, help="thousands of images between measurements")
     add("--out", metavar="DIR", type=Path, required=True, help="output folder, for tables and resumable trainings")

@@ -5,12 +5,13 @@ import os
 from typing import TYPE_CHECKING
 
 from experiments.paper.seeds.findings import SWAPPED
+from experiments.paper.tables.model_distance import APART
 from ui2i.files import write_bytes
 
 if TYPE_CHECKING:
     import pandas as pd
 
-COLORS = {"FT": "C0", "FC-FT": "C1"}
+COLORS = {"FT": "C0", "FC-FT": "C1", APART: "C7"}
 PANEL_INCHES = (4.8, 3.6)
 
 

@@ -20,6 +20,9 @@ ROW_LABELS = {"scratch": "w/o FT"}
 ROW_ORDER = ("w/o FT", "FT", "FC-FT", "FC-FT-LS4", "FC-FT-LS8", "FC-FT-LS16", "FC-FT-LS32", "FC-FT-LS64", "FC-FT-LS128")
 """From far to near, as the paper has it: its LS1, LS3 and LS5 are swaps through 8, 16 and 32 px."""
 
+APART = "FT of another base"
+"""Row of a finished model of the domain that shares no weights with the base (`experiments.paper.seeds --apart`)."""
+
 CERTAIN_SEMS = 2.0
 """Standard errors by which two rows must differ for their order to count."""
 

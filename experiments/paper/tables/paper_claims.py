@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from experiments.paper.tables.claims import Case, Claim, of_images, of_runs, of_values
 from experiments.paper.tables.layout import Cell
+from experiments.paper.tables.model_distance import APART
 from experiments.paper.tables.protocols import DATA, check_protocol, check_searches
 from experiments.paper.tables.values import TABLE_1, TABLE_1_COLUMNS, TABLE_2, TABLE_2_METRICS, TABLE_3, TABLE_3_NAMES
 
@@ -36,16 +37,20 @@ SMALL_RISE = 0.1
 """Largest share by which a Frechet distance may rise "a little": twice the largest of the paper's, 1.5 and 5 %."""
 
 
-def table_1_claims(runs: Sequence[Sequence[Cell]], *, missing_control: str = "") -> list[Claim]:
+def table_1_claims(
+    runs: Sequence[Sequence[Cell]], *, missing_control: str = "", unfinished_apart: str = ""
+) -> list[Claim]:
     """Return the paper's claims about Table I.
 
     Args:
         runs: measured cells of each training of the models; any columns.
-        missing_control: why the models trained apart say nothing about the method; empty: they do.
+        missing_control: why the models from random weights say nothing about the method; empty: they do.
+        unfinished_apart: the same of models fine-tuned from another base, which take their place where there are any.
     """
     tables = [{(cell.row, cell.column): (cell.value, cell.sem or 0.0) for cell in cells} for cells in runs]
     columns = list(dict.fromkeys(cell.column for cells in runs for cell in cells if cell.column in PAPER_COLUMNS))
     rows = list(TABLE_1)
+    is_apart = any(row == APART for table in tables for row, _ in table)
 
     def step(text: str, pairs: Sequence[tuple[str, str]], missing: str = "") -> Claim:
         cases = [
@@ -62,8 +67,8 @@ def table_1_claims(runs: Sequence[Sequence[Cell]], *, missing_control: str = "")
     return [
         step(
             "Fine-tuned models (FT) are nearer to each other than independently trained ones",
-            [("w/o FT", "FT")],
-            missing_control,
+            [(APART if is_apart else "w/o FT", "FT")],
+            unfinished_apart if is_apart else missing_control,
         ),
         step("A frozen mapping network (FC-FT) brings them nearer than FT", [("FT", "FC-FT")]),
         step("Each further swap of coarse layers (LS) brings them nearer", list(itertools.pairwise(rows[2:]))),
@@ -194,6 +199,26 @@ def unfinished_baseline(frames: "Mapping[str, pd.DataFrame]", baselines: "Mappin
     return unfinished_words(worse)
 
 
+def unfinished_apart(curves: "Sequence[pd.DataFrame]") -> str:
+    """Return why models of another base are no control: they are farther from the domain than FT; empty: none is.
+
+    Args:
+        curves: of each folder of trainings, columns `domain`, `seed`, `mode`, `kimg`, `fd`.
+    """
+    worse = []
+    for frame in curves:
+        for (domain, _), rows in frame.groupby(["domain", "seed"], sort=False):
+            last = rows.sort_values("kimg").groupby("mode")["fd"].last()
+            if {APART, "FT"} <= set(last.index) and last[APART] > (1 + SMALL_RISE) * last["FT"]:
+                worse.append(f"{domain} {last[APART]:.1f} against {last['FT']:.1f}")
+    if not worse:
+        return ""
+    return (
+        "Models of another base are not as good as FT: they are farther from the domain (Frechet distance: "
+        f"{', '.join(worse)})"
+    )
+
+
 def unfinished_words(worse: Sequence[str]) -> str:
     """Return the reason in words, of the domains with both distances."""
     if not worse:
@@ -235,7 +260,8 @@ def _reconstructions(base: str, frame: "pd.DataFrame", own: str, other: str) -> 
 
 
 def _paper_steps(pairs: Sequence[tuple[str, str]]) -> str:
-    differences = [far - near for a, b in pairs for far, near in zip(TABLE_1[a], TABLE_1[b], strict=True)]
+    rows = [(TABLE_1["w/o FT" if far == APART else far], TABLE_1[near]) for far, near in pairs]
+    differences = [one - other for far, near in rows for one, other in zip(far, near, strict=True)]
     return f"{min(differences):+.3f} to {max(differences):+.3f} in {len(TABLE_1_COLUMNS)} columns"
 
 

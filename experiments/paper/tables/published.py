@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 DISTANCES, EVALUATIONS, TRUTH_SUMMARY = "distance.parquet", "evaluation.parquet", "truth.json"
 INVERTED, TRUTH_ROWS = "inversion.images.parquet", "truth.images.parquet"
-PAIRED = "latents.parquet"
+PAIRED, CURVES = "latents.parquet", "curves.parquet"
 AGREEMENT, MEASURES = "figure6.agreement.parquet", ("figure7.parquet", "figure8.parquet")
 BASELINE_PREFIX = "baseline."
 """Of the names under which tables have a domain's baseline."""
@@ -35,6 +35,7 @@ class Published:
     """What lies beside a page."""
 
     distances: "list[list[Cell]]"  # measured cells of Table I, of each training
+    curves: "list[pd.DataFrame]"  # of each folder of pairs of trainings
     evaluations: "pd.DataFrame | None"  # of translated images
     truth: "dict[str, pd.DataFrame]"  # rows by domain, image by image
     baseline_truth: "dict[str, pd.DataFrame]"
@@ -49,7 +50,9 @@ class Published:
         figure_8 = self.measures.get("8")
         apart = "" if figure_8 is None else figure_claims.unfinished_control(figure_8)
         baseline = paper_claims.unfinished_baseline(self.truth, self.baseline_truth) or self._unfinished_baseline()
-        claims = paper_claims.table_1_claims(self.distances, missing_control=apart)
+        claims = paper_claims.table_1_claims(
+            self.distances, missing_control=apart, unfinished_apart=paper_claims.unfinished_apart(self.curves)
+        )
         if self.evaluations is not None:
             claims += paper_claims.table_2_claims(self.evaluations, missing_control=baseline)
         claims += paper_claims.table_3_claims(self.inversions)
@@ -93,6 +96,7 @@ def read_published(folder: Path, more_runs: Sequence[Path] = ()) -> Published:
     measures = {path.removeprefix("figure")[0]: _read(folder / path) for path in MEASURES}
     return Published(
         distances=[cells for each in (folder, *more_runs) for cells in (_cells(each), *_paired(each)) if cells],
+        curves=[frame for each in (folder, *more_runs) if (frame := _read(each / CURVES)) is not None],
         evaluations=evaluations,
         truth=truth,
         baseline_truth=baseline_truth,
