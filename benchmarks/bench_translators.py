@@ -1,7 +1,7 @@
 """How near to the truth do translators come, beside the pipeline that they imitate, and what does an image take?
 
 Every translation has its exact truth: synthetic faces that no training has seen, drawn in both styles; or, with
-`--rendered`, the target's test split and the same people rendered in the source's style. Compared are the unchanged
+`--rendered`, two folders of files of the same names, of the same people in both styles. Compared are the unchanged
 input, the encoder's latent code, the search `in_domain`, each through the domain's generator, translators and the truth
 itself, by what `truth@` and `evaluate_images@` use. The search is kept in `--cache`, batch by batch, because it takes
 nearly all of the time.
@@ -81,7 +81,7 @@ def quality(args: argparse.Namespace) -> dict[str, Any]:
     project = find_project(args.project)
     params = load_params(project)
     perceptual = load_perceptual(params.perceptual)
-    cases = rendered_cases(args, project) if args.rendered else drawn_cases(args)
+    cases = rendered_cases(args, params.ingest.img_resolution) if args.rendered else drawn_cases(args)
     base = base_model(project, params, args.domain, device="cpu")
     target = named_model(project, params, f"{args.domain}/FC-FT", device="cpu")
     systems = {"input": cases.source, **pipeline(args, project, base, target, perceptual, cases.source)}
@@ -139,13 +139,12 @@ def drawn_cases(args: argparse.Namespace) -> Cases:
     return Cases(source, truth, list(people))
 
 
-def rendered_cases(args: argparse.Namespace, project: Project) -> Cases:
-    """Return people of the target's test split, and the files of the same names in a folder."""
-    dataset = PreparedDataset(project.prepared(args.domain), "test")
-    names = [Path(path).name for path in dataset.columns("source_path")["source_path"].to_pylist()][: args.num]
-    truth = dataset.images(slice(len(names)))
-    files = in_batches_of_files([args.rendered / name for name in names], truth.shape[1])
-    return Cases(files, truth, [])
+def rendered_cases(args: argparse.Namespace, resolution: int) -> Cases:
+    """Return the images of two folders that have the same names."""
+    source, truth = args.rendered
+    names = sorted(path.name for path in source.iterdir() if (truth / path.name).is_file())[: args.num]
+    images = [in_batches_of_files([folder / name for name in names], resolution) for folder in (source, truth)]
+    return Cases(images[0], images[1], [])
 
 
 def in_batches_of_files(paths: list[Path], resolution: int) -> np.ndarray:
@@ -255,7 +254,9 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--project", type=Path, help="with a trained domain; none: only times")
     parser.add_argument("--domain", default="cartoon", help="a synthetic one")
     parser.add_argument("--num", type=int, default=224)
-    parser.add_argument("--rendered", type=Path, help="folder of the target's people in the source's style")
+    parser.add_argument(
+        "--rendered", type=Path, nargs=2, metavar=("SOURCE", "TRUTH"), help="folders of rendered people"
+    )
     parser.add_argument("--cache", type=Path, default=Path("search.npz"), help="latent codes that were found")
     parser.add_argument("--sizes", nargs="*", type=int, default=[], help="pixels")
     parser.add_argument("--sheet", type=Path)
