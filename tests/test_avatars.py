@@ -4,11 +4,13 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from test_tables import row
 
 from experiments.avatars.__main__ import main
 from experiments.avatars.people import read_people, read_renders
+from ui2i.distillation.folder import FAST_TRANSLATION_SCHEMA
 from ui2i.errors import DataError
 from ui2i.images import save_png
 from ui2i.tables import KEPT_SCHEMA, TRANSLATION_SCHEMA, read_table, write_table
@@ -42,7 +44,7 @@ def renders(tmp_path: Path) -> Path:
     return tmp_path / "renders"
 
 
-def translate(renders: Path, folder: Path, names: list[str]) -> Path:
+def translate(renders: Path, folder: Path, names: list[str], schema: pa.Schema = TRANSLATION_SCHEMA) -> Path:
     """Write translations: `exact` has everything, `pale` has the glasses on light skin, `blank` nothing."""
     rows = []
     for place, (name, person) in enumerate(zip(names, read_people(renders), strict=False)):
@@ -54,8 +56,8 @@ def translate(renders: Path, folder: Path, names: list[str]) -> Path:
         for variant, image in images.items():
             file = f"{variant}-{place}.png"
             save_png(folder / file, image)
-            rows.append(row(TRANSLATION_SCHEMA, place, input_path=name, output_file=file, variant=variant))
-    write_table(folder / "manifest.parquet", rows, TRANSLATION_SCHEMA)
+            rows.append(row(schema, place, input_path=name, output_file=file, variant=variant))
+    write_table(folder / "manifest.parquet", rows, schema)
     return folder
 
 
@@ -65,8 +67,11 @@ def arguments(renders: Path, folder: Path, out: Path) -> list[str]:
 
 
 def test_what_is_there_is_kept_and_what_is_not_is_lost(renders: Path, tmp_path: Path) -> None:
-    folder = translate(renders, tmp_path / "out", [f"{place:05d}.png" for place in range(40)])
-    for _ in range(2):  # the second time, the reader is at hand
+    names = [f"{place:05d}.png" for place in range(40)]
+    fast = translate(renders, tmp_path / "fast", names, FAST_TRANSLATION_SCHEMA)
+    assert main(arguments(renders, fast, tmp_path / "kept.parquet")) == 0
+    folder = translate(renders, tmp_path / "out", names)
+    for _ in range(2):  # the reader is at hand
         assert main(arguments(renders, folder, tmp_path / "kept.parquet")) == 0
     table = read_table(tmp_path / "kept.parquet", KEPT_SCHEMA)
     kept = {(row.variant, row.attribute): row.kept for row in table.itertuples()}

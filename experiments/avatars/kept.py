@@ -15,9 +15,10 @@ from experiments.paper.settings import RegressorConfig
 from experiments.paper.truth import AttributeRegressor, KeptAttribute, kept_attributes
 from experiments.paper.truth.cases import read_outputs
 from experiments.paper.truth.regressor_training import fit_regressor
+from ui2i.distillation.folder import manifest_schema
 from ui2i.errors import DataError
 from ui2i.progress import Progress, no_progress
-from ui2i.tables import TRANSLATION_SCHEMA, read_table
+from ui2i.tables import read_table
 from ui2i.translation_files import MANIFEST_NAME
 
 INPUT = "the input itself"
@@ -48,7 +49,7 @@ def read_translations(folder: Path, resolution: int) -> Translations:
     Raises:
         DataError: the folder is no translation, or an input is called otherwise.
     """
-    table = read_table(folder / MANIFEST_NAME, TRANSLATION_SCHEMA)
+    table = read_table(folder / MANIFEST_NAME, manifest_schema(folder))
     paths = list(table.drop_duplicates("index")["input_path"])
     stems = [PurePosixPath(path).stem for path in paths]
     if strange := [path for path, stem in zip(paths, stems, strict=True) if not stem.isdecimal()]:

@@ -29,7 +29,7 @@ from ui2i.errors import ConfigError, DataError
 from ui2i.files import sha256_file, sha256_listing
 from ui2i.progress import Progress, no_progress
 from ui2i.settings import to_mapping
-from ui2i.translation_files import LATENTS_NAME, MANIFEST_NAME, RECONSTRUCTION
+from ui2i.translation_files import MANIFEST_NAME, RECONSTRUCTION
 
 if TYPE_CHECKING:
     from ui2i.datasets.prepared import PreparedDataset
@@ -198,12 +198,12 @@ def _systems(outputs: Path, inputs: Mapping[str, int] | None, name: str | None) 
 
 
 def _translations(folder: Path, inputs: Mapping[str, int] | None, name: str | None) -> dict[str, Pairs]:
-    from ui2i.distillation.folder import FAST_TRANSLATION_SCHEMA
-    from ui2i.tables import TRANSLATION_SCHEMA, read_table
+    from ui2i.distillation.folder import FAST_TRANSLATION_SCHEMA, manifest_schema
+    from ui2i.tables import read_table
 
-    schema = TRANSLATION_SCHEMA
-    if not (folder / LATENTS_NAME).is_file():
-        schema, name = FAST_TRANSLATION_SCHEMA, name or TRANSLATOR
+    schema = manifest_schema(folder)
+    if schema is FAST_TRANSLATION_SCHEMA:
+        name = name or TRANSLATOR
     systems: dict[str, Pairs] = {}
     for _, row in read_table(folder / MANIFEST_NAME, schema).iterrows():
         if row["variant"] == RECONSTRUCTION:

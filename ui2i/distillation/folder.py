@@ -27,7 +27,7 @@ from ui2i.images.sources import check_destination
 from ui2i.progress import Progress, no_progress
 from ui2i.provenance import code_commit
 from ui2i.schemas import TRANSLATION_SCHEMA
-from ui2i.tables import write_table
+from ui2i.tables import read_parquet, write_table
 from ui2i.translation.inputs import Inputs, Reject, SourceImage, StemNamer, list_inputs, readable_batches
 from ui2i.translation_files import LEFT_OUT_NAME, MANIFEST_NAME, MAX_SHEET_ROWS, MIN_CELL_SIZE, SHEET_NAME
 
@@ -46,7 +46,20 @@ FAST_TRANSLATION_SCHEMA = pa.schema(
     metadata={"table": "fast-translation", "schema_version": "1"},
 )
 
+"""Of the manifest; a translation found by inversion has the columns of `TRANSLATION_SCHEMA`."""
+
 Translate = Callable[[UInt8[np.ndarray, "n r r 3"]], UInt8[np.ndarray, "n r r 3"]]
+
+
+def manifest_schema(folder: Path) -> pa.Schema:
+    """Return the schema of a folder of translations: `FAST_TRANSLATION_SCHEMA` if a translator made it.
+
+    Raises:
+        DataError: its manifest is missing or damaged.
+    """
+    found = read_parquet(folder / MANIFEST_NAME, what="manifest of translations").schema.metadata or {}
+    own = FAST_TRANSLATION_SCHEMA
+    return own if found.get(b"table") == own.metadata[b"table"] else TRANSLATION_SCHEMA
 
 
 def translate_folder_fast(
