@@ -40,7 +40,9 @@ def describe_plan(project: Project, params: Params, name: str, *, raw: RawImages
         dataset = PreparedDataset(project.prepared(name), verify=False)
         raw = RawImages(len(dataset), dataset.facing_share)
     modes: tuple[str, ...] = ("scratch",)
-    network, domain, start = params.network, None, None
+    network = params.network
+    domain: Domain | None = None
+    start: StartModel | None = None
     if name not in params.bases:
         domain = find_entry(params.domains, name, "domains")
         modes, network = domain.modes, base_network(project, params, domain.base)

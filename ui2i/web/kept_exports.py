@@ -7,6 +7,7 @@ import contextlib
 import dataclasses
 import functools
 import gzip
+import itertools
 import json
 import zlib
 from collections.abc import Callable, Sequence
@@ -50,7 +51,7 @@ class KeptExports:
 def code_version() -> str:
     """Return the SHA-256 of this package's code and of the exporters' versions."""
     code = ((path.relative_to(_CODE).as_posix(), sha256_file(path)) for path in sorted(_CODE.rglob("*.py")))
-    return sha256_listing((*code, *((name, _version(name)) for name in EXPORTERS)))
+    return sha256_listing(itertools.chain(code, ((name, _version(name)) for name in EXPORTERS)))
 
 
 def _version(package: str) -> str:
