@@ -143,8 +143,8 @@ def run(options: argparse.Namespace) -> None:
             num_past += 1
             continue
         meters = meters or list(_meters(options, params, PreparedDataset(folders[1], split=None), test, device))
-        _measure(table, model, identity, mark, meters)
         save_png(folder / f"sheet-{mark:g}.png", sheet(model, test, model.translate(test.images[:12]), target))
+        _measure(table, model, identity, mark, meters)  # last: with its rows a mark is done
         save_curve(out / PLOT_FILE, read_rows(table, CURVE_SCHEMA))
     print(f"{table} has {len(marks) - num_past} of {len(marks)} marks of {folder.name}")
 
