@@ -34,6 +34,7 @@ from ui2i.networks.generator import Generator
 from ui2i.provenance import provenance
 from ui2i.settings import NetworkConfig, TranslatorConfig
 from ui2i.web.family import FamilyModel, write_family
+from ui2i.web.kept_exports import KeptExports
 from ui2i.web.runtime import ensure_runtime
 from ui2i.web.site import SiteContent, write_site
 
@@ -118,9 +119,11 @@ def _memory_after(window: Browser, images: np.ndarray, count: int) -> float:
 def explore(folder: Path) -> dict[str, float]:
     """Measure the page Explore."""
     torch.manual_seed(0)
-    base, model = (FamilyModel(name=name, generator=Generator(NETWORK).eval(), license="") for name in ("a", "b/c"))
+    base, model = (
+        FamilyModel(name=name, generator=Generator(NETWORK).eval(), hash=name, license="") for name in ("a", "b/c")
+    )
     model.generator.mapping.load_state_dict(base.generator.mapping.state_dict())
-    family = functools.partial(write_family, base=base, models=[model])
+    family = functools.partial(write_family, base=base, models=[model], exports=KeptExports(folder / "exports"))
     write_site(folder / "site", SiteContent(translators=[], families=[family]), ensure_runtime(RUNTIME))
     with static_host(folder / "site") as url, headless(folder / "profile") as window:
         window.open(f"{url}/explore.html")

@@ -73,6 +73,7 @@ def test_what_is_there_is_kept_and_what_is_not_is_lost(renders: Path, tmp_path: 
     folder = translate(renders, tmp_path / "out", names)
     for _ in range(2):  # the reader is at hand
         assert main(arguments(renders, folder, tmp_path / "kept.parquet")) == 0
+        assert len(list(tmp_path.glob("reader-ink-*"))) == 1
     table = read_table(tmp_path / "kept.parquet", KEPT_SCHEMA)
     kept = {(row.variant, row.attribute): row.kept for row in table.itertuples()}
     assert {attribute for _, attribute in kept} == {"skin", "glasses"}, "the others are the same for everybody"
@@ -84,12 +85,29 @@ def test_what_is_there_is_kept_and_what_is_not_is_lost(renders: Path, tmp_path: 
     assert all(kept["search: the input itself", attribute] < 0.7 for attribute in ("skin", "glasses"))
 
 
+def test_a_reader_of_other_settings_is_not_used_again(renders: Path, tmp_path: Path) -> None:
+    folder = translate(renders, tmp_path / "out", [f"{place:05d}.png" for place in range(4)])
+    for epochs in ("1", "2"):
+        assert main([*arguments(renders, folder, tmp_path / "kept.parquet"), "--epochs", epochs]) == 0
+    assert len(list(tmp_path.glob("reader-ink-*"))) == 2
+
+
+def test_translations_without_a_label_are_refused(
+    renders: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for wrong in ("out", "=out", "search="):
+        assert main([*arguments(renders, tmp_path, tmp_path / "kept.parquet"), "--translations", wrong]) == 2
+        assert f"--translations is {wrong}, expected LABEL=DIR" in capsys.readouterr().err
+
+
 def test_what_is_no_render_of_a_person_is_refused(
     renders: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = translate(renders, tmp_path / "out", ["anna.png"])
     assert main(arguments(renders, folder, tmp_path / "kept.parquet")) == 2
     assert "anna.png was translated, expected a person's number" in capsys.readouterr().err
+    with pytest.raises(DataError, match=r"00000.png has 32 x 32 pixels, expected 64 x 64; render all with the same"):
+        read_renders(renders / "ink", [0], 64)
     with pytest.raises(DataError, match=r"00064.png is missing"):
         read_renders(renders / "ink", [NUM])
     (renders / "attributes.jsonl").write_text('{"skin": "ffdbb4"}')

@@ -16,7 +16,7 @@ from tiny_project import make_project
 from torch import nn
 
 from experiments.paper.baselines import __main__ as command
-from experiments.paper.baselines import curve, drit, drit_networks, munit, munit_networks, training
+from experiments.paper.baselines import curve, curve_table, drit, drit_networks, munit, munit_networks, training
 from experiments.paper.baselines.diversity import style_diversities
 from experiments.paper.baselines.state import Baseline as Model
 from experiments.paper.baselines.systems import build, choose_settings
@@ -372,6 +372,9 @@ def test_command_writes_several_outputs_of_an_image(system: str, tmp_path: Path)
     card = json.loads((out / "card.json").read_text())
     assert card["system"] == {"munit": "MUNIT", "drit": "DRIT++"}[system]
     assert card["processor_seconds"] > 0 and card["num_steps"] == 2
+    options[options.index("--num-styles") + 1] = "1"
+    assert command.main([*places, *options, "--device", "cpu", "--precision", "fp32"]) == 0
+    assert [path.name for path in (out / "styles").iterdir()] == ["1"], "what an earlier call left would be compared"
 
 
 # Toys on which every baseline must succeed
@@ -436,7 +439,23 @@ def test_styles_of_an_input_are_compared_with_one_another(tmp_path: Path, percep
 # Curves
 
 
-def test_a_curve_has_rows_at_its_marks_and_resumes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lines_of_a_curve_are_trainings(tmp_path: Path) -> None:
+    rows = [
+        {"system": "MUNIT", "mark": mark, "core_minutes": mark, "budget_core_minutes": 4.0, "identity": identity}
+        for mark in (2.0, 4.0)
+        for identity in ('{"seed": 0, "width": 32}', '{"seed": 1, "width": 32}')
+    ]
+    lines = curve_table._lines(rows)
+    assert {name: [row["mark"] for row in line] for name, line in lines.items()} == {
+        "MUNIT, 4, seed 0": [2, 4],
+        "MUNIT, 4, seed 1": [2, 4],
+    }
+    assert list(curve_table._lines(rows[::2])) == ["MUNIT, 4"]
+
+
+def test_a_curve_has_rows_at_its_marks_and_resumes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     project = make_project(tmp_path / "project")
     for name, seed in (("face", 0), ("cartoon", 1)):
         write_folder(tmp_path / name, blobs(40, seed))
@@ -464,6 +483,12 @@ def test_a_curve_has_rows_at_its_marks_and_resumes(tmp_path: Path, monkeypatch: 
     assert {path.name for path in (out / "munit-4-0").glob("*.png")} == {"sheet-2.png", "sheet-4.png"}
     assert (out / curve.PLOT_FILE).is_file()
     assert curve.main([*arguments, "--marks", "2", "3"]) == 0, "a mark that is past is left out"
+    assert "has 2 of 3 marks of munit-4-0" in capsys.readouterr().out
+    for mark in ("5", "0", "-1", "nan"):
+        assert curve.main([*arguments, "--marks", mark]) == 2
+        assert f"a mark is {mark}, expected core minutes above 0 up to --core-minutes, 4" in capsys.readouterr().err
+    assert curve.main([*arguments, "--num-test", "5"]) == 2
+    assert "has curves of 6 images from face to cartoon, expected 5 images" in capsys.readouterr().err
     assert len(read_rows(out / curve.TABLE_FILE, curve.CURVE_SCHEMA)) == len(rows)
 
 

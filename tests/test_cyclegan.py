@@ -322,6 +322,17 @@ def test_losses_that_are_not_finite_end_training(
     assert not (tmp_path / "state.pt").exists()
 
 
+def test_no_state_is_saved_of_steps_behind_the_last_row_that_broke(
+    gan: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gan.cyclegan.CycleGAN, "train_step", lambda *_: {"cycle": torch.tensor(float("nan"))})
+    settings = settings_of(gan)
+    assert 1000 * settings.kimg / settings.batch_size < gan.training.LOG_STEPS
+    with pytest.raises(TrainingError, match="the loss cycle is nan"):
+        gan.training.train(gan.cyclegan.CycleGAN(settings), blobs(4, 0), blobs(4, 1), settings, tmp_path / "state.pt")
+    assert not (tmp_path / "state.pt").exists()
+
+
 # The command
 
 
@@ -409,13 +420,23 @@ def test_bad_settings_are_refused(
 ) -> None:
     no_end = [item for item in command_line(folders) if item not in ("--kimg", "0.004")]
     assert "there is no end of training" in refuse(gan, no_end, capsys)
-    for option, value in (("--width", "0"), ("--minutes", "nan"), ("--batch-size", "-1"), ("--num-test", "0")):
+    wrong = {"--width": "0", "--minutes": "nan", "--batch-size": "-1", "--num-test": "0", "--num-styles": "0"}
+    for option, value in wrong.items():
         assert f"{option} is {value}" in refuse(gan, command_line(folders, option, value), capsys)
     assert "--seed is -1" in refuse(gan, command_line(folders, "--seed=-1"), capsys)
 
 
+def test_an_error_of_the_operating_system_is_told_in_a_line(
+    gan: SimpleNamespace, folders: dict[str, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    folders["out"].write_text("a file")
+    assert str(folders["out"]) in refuse(gan, command_line(folders), capsys)
+
+
 def test_another_run_in_the_same_place_starts_afresh(gan: SimpleNamespace, folders: dict[str, Path]) -> None:
+    write_folder(folders["out"] / "styles" / "1", blobs(3, 3))  # of a system that has several outputs
     assert gan.command.main(command_line(folders)) == 0
+    assert not (folders["out"] / "styles").exists()
     before = (folders["out"] / "images" / "01.png").read_bytes()
     assert gan.command.main(command_line(folders, "--seed", "1")) == 0
     assert (folders["out"] / "images" / "01.png").read_bytes() != before

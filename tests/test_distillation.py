@@ -15,7 +15,8 @@ from ui2i.distillation.evaluation import evaluate_translator
 from ui2i.distillation.losses import crop_place, edge_difference, pair_losses
 from ui2i.distillation.network import Translator, fold_factor, level_widths
 from ui2i.distillation.pairs import PairMaker, Pairs
-from ui2i.distillation.training import Domains, train_translator
+from ui2i.distillation.plan import plan_distillation
+from ui2i.distillation.training import Domains, TranslatorTrainer, train_translator
 from ui2i.distillation.translator_file import load_translator, save_translator
 from ui2i.distillation.warping import draw_warps
 from ui2i.errors import CheckpointError, ConfigError, DataError, TrainingError
@@ -197,6 +198,28 @@ def test_it_learns_what_the_models_do(trained: Any, pairs: tuple[Pairs, Pairs], 
     assert measures["l1"] == pytest.approx((outputs - targets).abs().mean().item(), abs=1e-5)
     assert measures["lpips"] == pytest.approx(perceptual.distance(outputs, targets).mean().item(), abs=1e-5)
     assert evaluate_translator(trained.translator, pairs[1], perceptual) == measures
+
+
+@pytest.mark.parametrize("total_kimg", [0.04, 0.048])
+def test_a_plan_tries_steps_of_both_kinds(
+    family: tuple[Generator, Generator],
+    real: Domains,
+    perceptual: Perceptual,
+    monkeypatch: pytest.MonkeyPatch,
+    total_kimg: float,
+) -> None:
+    tried: list[set[str]] = []
+    advance = TranslatorTrainer.advance
+
+    def noting(trainer: TranslatorTrainer) -> None:
+        advance(trainer)
+        tried.append(set(trainer.last) & {"discriminator", "adversarial"})
+
+    monkeypatch.setattr(TranslatorTrainer, "advance", noting)
+    config = dataclasses.replace(CONFIG, total_kimg=total_kimg, adversarial_weight=0.1)
+    card = dataclasses.replace(CARD, target_hash="c" * 64)
+    plan_distillation(*family, real, perceptual, config, card)
+    assert tried[1:] == [set(), {"discriminator", "adversarial"}] * 2, "after one to warm up"
 
 
 @pytest.mark.parametrize("adversarial_weight", [0.0, 0.1])

@@ -37,7 +37,7 @@ from ui2i.distillation.translator_file import load_translator, save_translator
 from ui2i.errors import CheckpointError, ConfigError
 from ui2i.images import load_image, to_tensor, to_uint8
 from ui2i.settings import IngestConfig
-from ui2i.tables import read_table
+from ui2i.tables import TRANSLATION_SCHEMA, read_rows, read_table, write_table
 
 ENTRY = {
     "base": "face",
@@ -122,6 +122,33 @@ def test_the_stage_leaves_a_translator_its_measures_and_a_sheet(made: Project) -
     height = load_image(folder / "translations.png").height
     assert height > 3 * 128, "input, pipeline, translator"
     assert list(made.translator_run("cartoon").rglob("*.npy"))
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "reason"),
+    [
+        ("input_sha256", "0" * 64, "it is of other images or models"),
+        ("checkpoint_hash", "0" * 64, "it is of other images or models"),
+        ("output_file", "gone.png", "gone.png"),
+    ],
+)
+def test_translations_of_other_images_are_not_shown_beside_the_translators(
+    made: Project, capsys: pytest.CaptureFixture[str], column: str, value: str, reason: str
+) -> None:
+    manifest, shown = made.translations("cartoon") / "manifest.parquet", made.translator_folder("cartoon")
+    kept, translator = manifest.read_bytes(), shown.with_name("kept")
+    shutil.copytree(shown, translator)
+    rows = read_rows(manifest, TRANSLATION_SCHEMA)
+    write_table(manifest, [row | {column: value} for row in rows], TRANSLATION_SCHEMA)
+    try:
+        assert distill.main(distill.STAGE, ["--domain", "cartoon"]) == 0
+        assert 2 * 128 < load_image(shown / "translations.png").height < 3 * 128, "input, translator"
+        (line,) = [each for each in capsys.readouterr().err.splitlines() if each.startswith("warning: ")]
+        assert line.startswith("warning: translations.png leaves out data/translations/cartoon (") and reason in line
+    finally:
+        manifest.write_bytes(kept)
+        shutil.rmtree(shown)
+        translator.rename(shown)
 
 
 def test_the_stage_runs_last_and_only_where_it_is_asked_for(made: Project) -> None:

@@ -10,6 +10,7 @@ from ui2i.domain_check import fit_reference
 from ui2i.errors import CheckpointError
 from ui2i.images import to_tensor
 from ui2i.web import looks
+from ui2i.web.kept_exports import KeptExports
 from ui2i.web.looks import OUTPUT, write_check
 
 
@@ -19,16 +20,25 @@ def reference_of(extractor):
     return fit_reference(own, held_out, origin="images", **values)
 
 
-def test_the_file_judges_as_the_check_does(extractors, tmp_path):
+def test_the_file_judges_as_the_check_does(extractors, tmp_path, monkeypatch):
     extractor = extractors["discriminator"]  # thumbnails: tests/test_web_walk.py
     reference = reference_of(extractor)
     path = tmp_path / "face.check.onnx"
-    assert write_check(path, reference, extractor, blobs(4, 3, 90)) == {"file": path.name, "img_resolution": 32}
+    exports = KeptExports(tmp_path / "kept")
+    assert write_check(path, reference, extractor, blobs(4, 3, 90), exports=exports) == {
+        "file": path.name,
+        "img_resolution": 32,
+    }
     images = np.concatenate([blobs(6, 4, 90), blobs(6, 5, 200)])
     (found,) = open_session(path).run([OUTPUT], {INPUT: to_tensor(images).numpy()})
     expected = reference.distances(extractor(images))
     np.testing.assert_allclose(found, expected, rtol=0.02)
     assert expected[:6].max() < 1 < expected[6:].min(), "both verdicts are compared"
+    monkeypatch.setattr(looks, "onnx_model", None)  # it is not exported again
+    again = tmp_path / "again" / path.name
+    again.parent.mkdir()
+    write_check(again, reference, extractor, blobs(4, 3, 90), exports=exports)
+    assert again.read_bytes() == path.read_bytes()
 
 
 @pytest.mark.slow
@@ -36,5 +46,10 @@ def test_a_file_that_judges_otherwise_is_refused(extractors, tmp_path, monkeypat
     monkeypatch.setattr(looks, "MAX_DIFFERENCE", 0.0)
     with pytest.raises(CheckpointError, match="the exported domain check differs from its own by up to 0"):
         write_check(
-            tmp_path / "x.onnx", reference_of(extractors["thumbnail"]), extractors["thumbnail"], blobs(4, 3, 90)
+            tmp_path / "x.onnx",
+            reference_of(extractors["thumbnail"]),
+            extractors["thumbnail"],
+            blobs(4, 3, 90),
+            exports=KeptExports(tmp_path / "kept"),
         )
+    assert not (tmp_path / "kept").exists()

@@ -148,6 +148,11 @@ def test_a_pair_shares_its_images_and_its_latents(
     rows = pd.read_parquet(out / command.LATENTS_FILE)
     assert set(rows[rows["seed"] == 0]["variant"]) - set(rows[rows["seed"] == 1]["variant"]) == {APART}
     assert APART in pd.read_parquet(out / command.CURVES_FILE)["mode"].tolist()
+    capsys.readouterr()
+    assert command.main([*arguments, "--pairs", "3", "--kimg", "0.024", "--out", str(out)]) == 2, "another length"
+    said = capsys.readouterr().err
+    assert "has pairs of cartoon from face of 0.016 kimg, expected face and 0.024 kimg as asked for" in said
+    assert len(pd.read_parquet(out / command.LATENTS_FILE)) == len(rows)
 
 
 def test_an_unknown_domain_is_refused_in_a_line(

@@ -90,6 +90,25 @@ def test_training_goes_on_with_it(trained: Project) -> None:
     assert gone < whole
 
 
+def test_a_plan_says_what_each_mode_begins_with(trained: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    start_with(trained, "data/domains/cartoon")
+    capsys.readouterr()
+    assert finetune.main(finetune.STAGE, ["--domain", "cartoon", "--dry-run"]) == 0
+    digest = file_hash(trained.root / "data/domains/cartoon/generator.safetensors")[:12]
+    mine = [line for line in capsys.readouterr().out.splitlines() if "begins with" in line]
+    assert mine == [
+        f"  begins with data/domains/cartoon, trained on 8 images, SHA-256 {digest}",  # FC-FT
+        "  begins with the base face",  # FT
+    ]
+    shutil.rmtree(trained.checkpoint("face"))  # before the stage import@ has run
+    assert finetune.main(finetune.STAGE, ["--domain", "cartoon", "--dry-run"]) == 0
+    images = ["--images", "data/raw/cartoon", "--base", "face", "--dry-run"]
+    assert app.run(["new-domain", "cartoon", *images, "--mode", "FC-FT", "--mode", "scratch"]) == 0
+    said = capsys.readouterr().out
+    assert "  begins with the base face" in said, "registering a domain anew drops its start"
+    assert "  begins with random weights" in said
+
+
 def test_its_translator_serves_before_and_after_the_training(trained: Project) -> None:
     shutil.rmtree(trained.translator_folder("cartoon"))
     with pytest.raises(CheckpointError, match="train it with ui2i distill cartoon"):
@@ -151,8 +170,9 @@ def test_what_cannot_go_on_is_refused(
         shutil.rmtree(folder)
     kept = (trained.mode_checkpoint("cartoon", "FC-FT") / "card.json").read_text()
     capsys.readouterr()
-    assert finetune.main(finetune.STAGE, ["--domain", "cartoon"]) == 2
-    assert message in capsys.readouterr().err
+    for options in ([], ["--dry-run"]):
+        assert finetune.main(finetune.STAGE, ["--domain", "cartoon", *options]) == 2
+        assert message in capsys.readouterr().err
     assert (trained.mode_checkpoint("cartoon", "FC-FT") / "card.json").read_text() == kept
 
 

@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 import zipfile
 
 import browser
@@ -10,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 from test_web_site import site as site
-from web_browsing import PASTE, PICK, SET, give, give_many, pixels, png, saved, static_host, value
+from web_browsing import DROP, PASTE, PICK, SET, give, give_many, pixels, png, saved, static_host, value
 from web_project import web_project as web_project
 from web_project import web_runtime as web_runtime
 
@@ -23,6 +24,21 @@ from ui2i.samples import seeded_latents
 
 pytestmark = pytest.mark.slow  # two minutes, with the exports
 
+WATCH_URLS = """
+const {createObjectURL: make, revokeObjectURL: free} = URL;
+window.urls = new Set();
+URL.createObjectURL = blob => {
+  const url = make.call(URL, blob);
+  window.urls.add(url);
+  return url;
+};
+URL.revokeObjectURL = url => {
+  window.urls.delete(url);
+  free.call(URL, url);
+};
+arguments[0]();
+"""
+DROP_AND_CLEAR = DROP.replace("arguments[1]()", "document.querySelector('#clear').click(); arguments[1]()")
 READY = "document.documentElement.dataset.ready"
 COUNT = "document.querySelector('#count').textContent"
 
@@ -105,6 +121,16 @@ def test_many_are_translated_and_downloaded_at_once(translate, site, photo):
             assert levels(found, translated(site, np.roll(photo, 9 * place, axis=1))[1]) <= 2
     translate.run("document.querySelector('#clear').click(); arguments[0]()")
     assert value(translate, "document.querySelector('#results').hidden")
+
+
+def test_what_was_cleared_leaves_no_image_in_memory(translate, photo):
+    translate.run(WATCH_URLS)
+    give(translate, {"first.png": png(photo)}, how=DROP_AND_CLEAR)  # before it is translated
+    give(translate, {"second.png": png(photo)})
+    translate.wait_for(f"{COUNT}.startsWith('1 of 1 image translated')")
+    assert value(translate, "window.urls.size") == 2, "input and translation"
+    translate.run("document.querySelector('#clear').click(); arguments[0]()")
+    assert value(translate, "window.urls.size") == 0
 
 
 def test_the_divider_shows_more_of_one_image(translate, photo):
@@ -267,9 +293,33 @@ def test_the_site_works_without_its_host(tmp_path_factory, site, photo):
         assert window.wait_for(READY) == "true"
 
 
-def test_a_host_without_models_is_told(window, site, tmp_path):
-    import shutil
+def test_two_sites_of_one_host_keep_their_own_files(tmp_path_factory, site):
+    if (name := browser.missing()) is not None:
+        pytest.skip(f"needs {name}")
+    root = tmp_path_factory.mktemp("host")
+    for name in ("a", "b"):
+        shutil.copytree(site, root / name)
+    worker = root / "b" / "sw.js"
+    worker.write_text(worker.read_text().replace('VERSION = "', 'VERSION = "other'))
+    with browser.headless(tmp_path_factory.mktemp("two")) as window, static_host(root) as url:
+        for name in ("a", "b"):
+            window.open(f"{url}/{name}/index.html")
+            window.wait_for("navigator.serviceWorker.controller !== null")
+        assert len(window.run("caches.keys().then(arguments[0])")) == 2
 
+
+def test_a_page_without_its_worker_says_so_of_each_image(window, site, tmp_path, photo):
+    shutil.copytree(site, tmp_path / "site")
+    (tmp_path / "site" / "js" / "worker.js").unlink()
+    with static_host(tmp_path / "site") as url:
+        window.open(f"{url}/index.html")
+        assert window.wait_for(READY) == "failed"
+        give(window, {"photo.png": png(photo)})
+        window.wait_for(f"{COUNT}.endsWith('1 could not be used')")
+        assert "worker could not be loaded" in value(window, "document.querySelector('#viewer').innerText")
+
+
+def test_a_host_without_models_is_told(window, site, tmp_path):
     shutil.copytree(site, tmp_path / "site")
     models = tmp_path / "site" / "models" / "models.json"
     models.write_text(json.dumps({"offline": False, "translators": [], "families": []}))

@@ -18,6 +18,9 @@ from tasks.models.domain_checks import extractor_of, find_reference
 from tasks.models.domain_models import base_model
 from tasks.project.params import load_params
 from tasks.requests.shown_pages import shown, shown_at
+from tasks.requests.web_site import write_project_site
+from ui2i.distillation import onnx_export
+from ui2i.distillation.onnx_session import OnnxTranslator
 from ui2i.tables import TRANSLATION_SCHEMA, read_rows
 
 TOKEN = "the-right-one"
@@ -48,6 +51,18 @@ def assert_it_fits(window):
     for width in (400, 2560, 1200):
         window.resize(width, 900)
         assert value(window, "document.documentElement.scrollWidth - innerWidth") <= 0, width
+
+
+def test_a_second_start_exports_nothing_again_and_mends_what_was_cut(served, tmp_path, monkeypatch):
+    exported = served.onnx_translator("cartoon")
+    whole = exported.read_bytes()
+    exported.write_bytes(whole[: len(whole) // 2])
+    write_project_site(served, [], tmp_path / "mended", served_pages=serving.PAGES)
+    assert OnnxTranslator(exported).card.domain == "cartoon"
+    monkeypatch.setattr(onnx_export.torch.onnx, "export", None)
+    write_project_site(served, [], tmp_path / "again", served_pages=serving.PAGES)
+    for path in (tmp_path / "again" / "models").iterdir():
+        assert path.read_bytes() == (tmp_path / "mended" / "models" / path.name).read_bytes(), path.name
 
 
 def test_translate_shows_an_image_its_translation_and_whether_the_model_knows_such(served, window):

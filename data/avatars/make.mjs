@@ -188,11 +188,18 @@ async function renderStyle(name, people, { out, size }) {
   console.log(`${name}: ${people.length} images of ${size} px`);
 }
 
+// One file has the attributes of a folder's people, so all its styles must show the same ones.
+function writeAttributes(people, out) {
+  const file = path.join(out, 'attributes.jsonl');
+  const lines = people.map((person) => `${JSON.stringify(person)}\n`).join('');
+  if (fs.existsSync(file) && fs.readFileSync(file, 'utf8') !== lines)
+    stop(`${file} has other people, expected those of this --seed and --num; name another folder, or remove it`, 2);
+  fs.mkdirSync(out, { recursive: true });
+  fs.writeFileSync(`${file}.unfinished`, lines);
+  fs.renameSync(`${file}.unfinished`, file);
+}
+
 const settings = readArguments();
 const people = drawPeople(settings.num, settings.seed);
-fs.mkdirSync(settings.out, { recursive: true });
-fs.writeFileSync(
-  path.join(settings.out, 'attributes.jsonl'),
-  people.map((person) => `${JSON.stringify(person)}\n`).join(''),
-);
+writeAttributes(people, settings.out);
 for (const name of settings.styles) await renderStyle(name, people, settings);

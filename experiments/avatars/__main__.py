@@ -5,22 +5,25 @@ r"""Which attributes do translations of avatars keep?
     python -m experiments.avatars --style lorelei --renders renders --people people \
         --translations search=data/translations/lorelei --out kept-lorelei.parquet
 
-The reader of attributes is kept beside the table and used again.
+The reader of attributes is kept beside the table and used again for the same renders and settings.
 """
 
 import argparse
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from experiments.avatars.kept import INPUT, SOMEBODY_ELSE, as_row, compare, read_translations, train_reader
-from experiments.avatars.people import read_people, read_renders
+from experiments.avatars.people import ATTRIBUTES_FILE, read_people, read_renders
 from experiments.paper.settings import RegressorConfig
 from experiments.paper.truth import AttributeRegressor, load_regressor, save_regressor
+from tasks.running.command_line import USER_ERROR, print_error
 from tasks.running.progress import report_progress
-from ui2i.errors import UI2IError
-from ui2i.files import sha256_file
+from ui2i.errors import ConfigError, UI2IError
+from ui2i.files import sha256_bytes, sha256_file
 from ui2i.provenance import code_commit
+from ui2i.settings import to_mapping
 from ui2i.tables import KEPT_SCHEMA, write_table
 
 NUM_HELD_OUT = 500
@@ -32,22 +35,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         _run(options)
-    except UI2IError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    except (UI2IError, OSError) as error:
+        print_error(error)
+        return USER_ERROR
     return 0
 
 
 def _run(options: argparse.Namespace) -> None:
-    path = options.out.with_name(f"reader-{options.style}.safetensors")
-    reader = _reader(path, options)
+    folders = [_labelled(named) for named in options.translations]
+    path, reader = _reader(options)
     everybody = read_people(options.people)
     rows = []
-    for named in options.translations:
-        label, _, folder = named.partition("=")
-        found = read_translations(Path(folder), reader.resolution)
+    for label, folder in folders:
+        found = read_translations(folder, reader.resolution)
         inputs, counterparts = (
-            read_renders(options.people / style, found.places) for style in (options.source, options.style)
+            read_renders(options.people / style, found.places, reader.resolution)
+            for style in (options.source, options.style)
         )
         people = [everybody[place] for place in found.places]
         for variant, kept in compare(reader, found.outputs, inputs=inputs, counterparts=counterparts, people=people):
@@ -63,17 +66,28 @@ def _run(options: argparse.Namespace) -> None:
     write_table(options.out, rows, KEPT_SCHEMA)
 
 
-def _reader(path: Path, options: argparse.Namespace) -> AttributeRegressor:
-    if path.exists():
-        return load_regressor(path)
+def _labelled(named: str) -> tuple[str, Path]:
+    """Return the label and the folder of LABEL=DIR."""
+    label, _, folder = named.partition("=")
+    if not (label and folder):
+        raise ConfigError(f"--translations is {named}, expected LABEL=DIR such as search=translations; correct it")
+    return label, Path(folder)
+
+
+def _reader(options: argparse.Namespace) -> tuple[Path, AttributeRegressor]:
+    """Return what reads attributes, and its file: the one of these renders and settings, trained if there is none."""
     num_people = len(read_people(options.renders))
     config = RegressorConfig(
         num_drawings=num_people - options.held_out, num_held_out=options.held_out, num_epochs=options.epochs
     )
+    made_of = f"{sha256_file(options.renders / ATTRIBUTES_FILE)} {json.dumps(to_mapping(config), sort_keys=True)}"
+    path = options.out.with_name(f"reader-{options.style}-{sha256_bytes(made_of.encode())[:16]}.safetensors")
+    if path.exists():
+        return path, load_regressor(path)
     with report_progress(f"reader of {options.style}") as progress:
         reader = train_reader(options.renders, options.style, config, progress=progress)
     save_regressor(path, reader)
-    return reader
+    return path, reader
 
 
 def _parser() -> argparse.ArgumentParser:

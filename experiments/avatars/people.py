@@ -47,14 +47,25 @@ def read_people(folder: Path) -> list[Person]:
         ) from error
 
 
-def read_renders(folder: Path, places: Sequence[int]) -> Images:
+def read_renders(folder: Path, places: Sequence[int], resolution: int | None = None) -> Images:
     """Return the people at `places` as a folder of one style shows them.
 
+    Args:
+        resolution: of the images in pixels; None: that of the first.
+
     Raises:
-        DataError: an image is missing or damaged.
+        DataError: an image is missing, damaged or of another size.
     """
     paths = [folder / f"{place:05d}.png" for place in places]
     missing = next((path for path in paths if not path.is_file()), None)
     if missing is not None:
         raise DataError(f"{missing} is missing, expected an image of each person; render them again")
-    return np.stack([np.asarray(load_image(path.read_bytes(), name=path.name)) for path in paths])
+    images = [np.asarray(load_image(path.read_bytes(), name=path.name)) for path in paths]
+    side = resolution or len(images[0])
+    for path, image in zip(paths, images, strict=True):
+        if image.shape != (side, side, 3):
+            raise DataError(
+                f"{path} has {image.shape[1]} x {image.shape[0]} pixels, expected {side} x {side}; render all with the "
+                "same --size"
+            )
+    return np.stack(images)

@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from ui2i.networks.generator import Generator
 
 
-def start_model(project: Project, domain: Domain, base: "Generator", *, device: str) -> StartModel | None:
+def start_model(project: Project, domain: Domain, base: "Generator | None", *, device: str) -> StartModel | None:
     """Return the model that a domain's training goes on with; None: it begins with the base.
 
     Args:
-        base: the domain's, whose mapping network a model of the mode FC-FT must have.
+        base: the domain's, whose mapping network a model of the mode FC-FT must have; None: it is not made yet.
 
     Raises:
         CheckpointError: it is missing, damaged, not the one that `params.yaml` names, of a mode that the domain does
@@ -40,6 +40,6 @@ def start_model(project: Project, domain: Domain, base: "Generator", *, device: 
             f"{folder} was trained as {card.mode}, expected one of the domain's modes ({', '.join(domain.modes)}); "
             "name a model of them, or add the mode"
         )
-    if card.mode == "FC-FT":
+    if card.mode == "FC-FT" and base is not None:
         check_family(base, {str(folder): generator})
     return StartModel(networks=(generator, discriminator), mode=card.mode, hash=found, images_seen=card.images_seen)

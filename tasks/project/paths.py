@@ -139,6 +139,11 @@ class Project:
         return self.data_dir / "runs" / "onnxruntime-web"
 
     @property
+    def web_exports(self) -> Path:
+        """Folder of the ONNX models of sites, which later sites have again; not tracked."""
+        return self.data_dir / "runs" / "web-exports"
+
+    @property
     def served_site(self) -> Path:
         """Folder of the pages that `ui2i serve` shows; not tracked."""
         return self.data_dir / "runs" / "served" / "site"

@@ -66,23 +66,32 @@ def write_project_site(
 
 def _translator(project: Project, params: Params, domain: str, lacking: list[str]) -> Path | None:
     """Return the ONNX file of a domain's translator, exported now unless it is of the present translator."""
-    from ui2i.distillation.onnx_session import OnnxTranslator
-
     try:
         trained = translator_path(project, params, domain)
     except CheckpointError:
         lacking.append(f"{domain} has no translator: ui2i distill {domain} trains it")
         return None
     path = project.onnx_translator(domain)
-    if not path.is_file() or OnnxTranslator(path).translator_hash != sha256_file(trained):
+    if not _is_of(path, trained):
         export_translator(project, domain, path)
     return path
+
+
+def _is_of(path: Path, trained: Path) -> bool:
+    """Whether an ONNX file is whole and of that translator."""
+    from ui2i.distillation.onnx_session import OnnxTranslator
+
+    try:
+        return OnnxTranslator(path).translator_hash == sha256_file(trained)
+    except CheckpointError:  # it is missing or damaged
+        return False
 
 
 def _checks(project: Project, params: Params, translators: Sequence[Path]) -> dict[str, Any]:
     """Return for each source of translators what writes its domain check."""
     from tasks.models.domain_checks import extractor_of, find_reference, samples_of
     from ui2i.distillation.onnx_session import OnnxTranslator
+    from ui2i.web.kept_exports import KeptExports
     from ui2i.web.looks import write_check
 
     checks: dict[str, Any] = {}
@@ -95,6 +104,7 @@ def _checks(project: Project, params: Params, translators: Sequence[Path]) -> di
                 reference=find_reference(project, source, extractor),
                 extractor=extractor,
                 images=samples_of(source.generator, NUM_COMPARED),
+                exports=KeptExports(project.web_exports),
             )
     return checks
 
@@ -102,6 +112,7 @@ def _checks(project: Project, params: Params, translators: Sequence[Path]) -> di
 def _families(project: Project, params: Params, domains: Sequence[str], lacking: list[str]) -> list[Any]:
     """Return for each base what writes its family: itself, and of each domain the first mode."""
     from ui2i.web.family import FamilyModel, is_related, write_family
+    from ui2i.web.kept_exports import KeptExports
 
     related: dict[str, tuple[FamilyModel, list[FamilyModel]]] = {}
     for domain in domains:
@@ -116,10 +127,11 @@ def _families(project: Project, params: Params, domains: Sequence[str], lacking:
             related.setdefault(entry.base, (base, []))[1].append(model)
         else:
             lacking.append(f"{model.name} reads other latent codes than {base.name}; Explore leaves it out")
-    return [functools.partial(write_family, base=base, models=models) for base, models in related.values()]
+    write = functools.partial(write_family, exports=KeptExports(project.web_exports))
+    return [functools.partial(write, base=base, models=models) for base, models in related.values()]
 
 
 def _family_model(model: Model) -> "FamilyModel":
     from ui2i.web.family import FamilyModel
 
-    return FamilyModel(name=model.name, generator=model.generator, license=model.card.license)
+    return FamilyModel(name=model.name, generator=model.generator, hash=model.hash, license=model.card.license)

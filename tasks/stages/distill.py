@@ -2,11 +2,14 @@
 
 translator.safetensors   the translator
 translator.json          its training log, and how well it translates pairs that it was not trained on
-translations.png         images of the base's test split, the pipeline's translations and the translator's
+translations.png         images of the base's test split, the pipeline's translations if there are such of the same
+                         images by the same models, and the translator's
 """
 
 import json
 import sys
+import warnings
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tasks.models.translator_models import card_of, imitated_models
@@ -15,10 +18,13 @@ from tasks.project.paths import TRANSLATOR_FILE, Project
 from tasks.running.progress import part_of
 from tasks.running.rates import DISTILLED, GENERATED
 from tasks.running.stage_cli import Job, Stage, default_device, main
+from tasks.stages.translate import first_images
+from ui2i.errors import UI2IError, UI2IWarning
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from ui2i.distillation.card import TranslatorCard
     from ui2i.distillation.network import Translator
 
 NUM_SHOWN = 12
@@ -62,34 +68,53 @@ def work(job: Job) -> None:
 
 
 def _sheet(project: Project, domain: str, translator: "Translator") -> "np.ndarray":
-    """Return images, their translations as translate@ made them with the same model, and the translator's."""
+    """Return images, their translations as translate@ made them with the same models, and the translator's."""
     from ui2i.contact_sheet import Row, contact_sheet
     from ui2i.datasets.prepared import PreparedDataset
     from ui2i.images import to_tensor, to_uint8
 
-    images = PreparedDataset(project.prepared(translator.card.source), "test").images(slice(NUM_SHOWN))
-    device = translator.inlet.weight.device
-    rows = [Row("input", images)]
-    if (piped := _translations(project, domain, translator.card.variant)) is not None:
+    card = translator.card
+    shown = first_images(PreparedDataset(project.prepared(card.source), "test"), NUM_SHOWN)
+    rows = [Row("input", shown.images)]
+    if (piped := _translations(project, domain, card, shown.sha256s or ())) is not None:
         rows.append(Row("inversion and generator", piped))
-    rows.append(Row("translator", to_uint8(translator(to_tensor(images).to(device)))))
-    return contact_sheet(rows, upscale=max(1, 128 // images.shape[1]), title=f"to {domain}")
+    device = translator.inlet.weight.device
+    rows.append(Row("translator", to_uint8(translator(to_tensor(shown.images).to(device)))))
+    return contact_sheet(rows, upscale=max(1, 128 // shown.images.shape[1]), title=f"to {domain}")
 
 
-def _translations(project: Project, domain: str, variant: str) -> "np.ndarray | None":
-    """Return the first images that translate@ made with a model; None: there are none."""
+def _translations(project: Project, domain: str, card: "TranslatorCard", sha256s: Sequence[str]) -> "np.ndarray | None":
+    """Return what the imitated models made of the first images; None: there is nothing, or it is of others.
+
+    Args:
+        sha256s: of the images.
+    """
     import numpy as np
 
     from ui2i.images import load_image
-    from ui2i.tables import TRANSLATION_SCHEMA, read_table
+    from ui2i.tables import TRANSLATION_SCHEMA, read_rows
     from ui2i.translation_files import MANIFEST_NAME
 
     folder = project.translations(domain)
     if not (folder / MANIFEST_NAME).is_file():
         return None
-    manifest = read_table(folder / MANIFEST_NAME, TRANSLATION_SCHEMA)
-    files = manifest["output_file"][manifest["variant"] == variant].head(NUM_SHOWN)
-    return np.stack([np.asarray(load_image(folder / file)) for file in files]) if len(files) else None
+    reason = "it is of other images or models"
+    try:
+        rows = [row for row in read_rows(folder / MANIFEST_NAME, TRANSLATION_SCHEMA) if row["variant"] == card.variant]
+        made_of = [(row["base_hash"], row["checkpoint_hash"], row["input_sha256"]) for row in rows[:NUM_SHOWN]]
+        if not made_of:
+            return None
+        if made_of == [(card.source_hash, card.target_hash, sha256) for sha256 in sha256s[: len(made_of)]]:
+            return np.stack([np.asarray(load_image(folder / row["output_file"])) for row in rows[:NUM_SHOWN]])
+    except (UI2IError, OSError, ValueError) as error:  # none of which may cost the training
+        reason = str(error)
+    warnings.warn(
+        f"translations.png leaves out {project.relative(folder)} ({reason}), expected what translate@{domain} makes "
+        f"now; to have it there, run dvc repro translate@{domain}, then this stage again",
+        UI2IWarning,
+        stacklevel=2,
+    )
+    return None
 
 
 def estimate(params: Params, name: str, _num_images: int) -> float:

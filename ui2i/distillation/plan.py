@@ -36,7 +36,7 @@ def plan_distillation(
     trainer.advance()  # to warm up
     start = time.perf_counter()
     for step in range(TRIED_STEPS):
-        trainer.step = step % 2 * (trainer.num_steps // 2)  # without the discriminator, and with it
+        trainer.step = step % 2 * (trainer.num_steps - 1)  # without the discriminator, and with it
         trainer.advance()
     step_seconds = (time.perf_counter() - start) / TRIED_STEPS
     making, training = config.num_pairs * pair_seconds, trainer.num_steps * step_seconds

@@ -6,6 +6,7 @@ mixtures of domains are then arithmetic on arrays, and need no further models.
 """
 
 import dataclasses
+import functools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from ui2i.distillation.onnx_session import needs_package
 from ui2i.factorization import directions, style_weights
 from ui2i.networks.generator import Generator
 from ui2i.samples import seeded_latents
+from ui2i.web.kept_exports import KeptExports
 
 NUM_DIRECTIONS = 8
 SPREAD_SEEDS = range(256)
@@ -29,25 +31,28 @@ class FamilyModel:
 
     name: str  # as tables give it: face, cartoon/FC-FT
     generator: Generator
+    hash: str  # SHA-256 of its checkpoint
     license: str
 
 
-def write_family(folder: Path, base: FamilyModel, models: list[FamilyModel]) -> dict[str, Any]:
+def write_family(folder: Path, base: FamilyModel, models: list[FamilyModel], *, exports: KeptExports) -> dict[str, Any]:
     """Write the files of a family into a folder and return what the page must know of it, with names of files alone.
 
     Args:
         models: each related to the base: `is_related`.
+        exports: of earlier sites.
 
     Raises:
         ConfigError: a package is not installed.
     """
     assert all(is_related(base, model) for model in models)
     stem = base.name.replace("/", "-")
-    opened = synthesis_model(base.generator)
-    parameters = _open_parameters(opened, base.generator)
     mapping, synthesis = f"{stem}.mapping.onnx", f"{stem}.synthesis.onnx"
-    (folder / mapping).write_bytes(mapping_model(base.generator).SerializeToString())
-    (folder / synthesis).write_bytes(opened.SerializeToString())
+    parts = {mapping: _mapping, synthesis: _opened_synthesis}
+    for file, export in parts.items():
+        content = exports.find(file, [base.hash], functools.partial(export, base.generator))
+        (folder / file).write_bytes(content)
+    parameters = _parameters(folder / synthesis, base.generator)
     entries = []
     for model in (base, *models):
         file = f"{model.name.replace('/', '-')}.weights"
@@ -77,16 +82,29 @@ def is_related(base: FamilyModel, model: FamilyModel) -> bool:
     return same_network and all(torch.equal(ours[name], theirs[name]) for name in ours)
 
 
-def _open_parameters(model: Any, generator: Generator) -> dict[str, torch.Tensor]:
-    """Turn the parameters of an ONNX model of a synthesis network into inputs, and return them in their order."""
-    helper = needs_package("onnx").helper
+def _mapping(generator: Generator) -> bytes:
+    content: bytes = mapping_model(generator).SerializeToString()
+    return content
+
+
+def _opened_synthesis(generator: Generator) -> bytes:
+    """Return the ONNX model of a synthesis network, whose parameters are inputs."""
+    helper, model = needs_package("onnx").helper, synthesis_model(generator)
     stored = generator.synthesis.state_dict()
     initializers = list(model.graph.initializer)
     opened = [item for item in initializers if item.name in stored]
     model.graph.input.extend(helper.make_tensor_value_info(item.name, item.data_type, item.dims) for item in opened)
     del model.graph.initializer[:]
     model.graph.initializer.extend(item for item in initializers if item.name not in stored)
-    return {item.name: stored[item.name] for item in opened}
+    content: bytes = model.SerializeToString()
+    return content
+
+
+def _parameters(synthesis: Path, generator: Generator) -> dict[str, torch.Tensor]:
+    """Return the parameters that an ONNX model of a synthesis network takes as inputs, in their order."""
+    stored = generator.synthesis.state_dict()
+    inputs = needs_package("onnx").load(synthesis).graph.input
+    return {item.name: stored[item.name] for item in inputs if item.name in stored}
 
 
 def _packed(generator: Generator, parameters: Mapping[str, torch.Tensor]) -> bytes:

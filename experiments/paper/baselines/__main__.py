@@ -24,10 +24,11 @@ from experiments.paper.baselines.outputs import sheet, write_images, write_style
 from experiments.paper.baselines.state import Baseline, Settings, settle_precision
 from experiments.paper.baselines.systems import SYSTEMS, build, choose_settings
 from experiments.paper.baselines.training import train
+from tasks.running.command_line import USER_ERROR, print_error
 from tasks.running.progress import report_progress
 from ui2i.allocator import keep_freed_memory
 from ui2i.devices import find_device
-from ui2i.errors import UI2IError
+from ui2i.errors import ConfigError, UI2IError
 from ui2i.files import write_text
 from ui2i.images import save_png
 from ui2i.precision import warn_if_emulated
@@ -42,14 +43,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     keep_freed_memory()
     try:
         run(options)
-    except UI2IError as error:
-        print("error: " + " ".join(str(error).split()), file=sys.stderr, flush=True)
-        return 2
+    except (UI2IError, OSError) as error:
+        print_error(error)
+        return USER_ERROR
     return 0
 
 
 def run(options: argparse.Namespace) -> None:
     """Train, translate the test images, and write them with a contact sheet and a card."""
+    if options.num_styles < 1:
+        raise ConfigError(f"--num-styles is {options.num_styles}, expected 1 or more; correct it")
     device = find_device(options.device)
     source, target = (read_images(folder, "train") for folder in (options.source, options.target))
     test = read_images(options.test, "test", options.num_test)
@@ -74,8 +77,7 @@ def run(options: argparse.Namespace) -> None:
         )
     outputs = model.translate(test.images, seed=settings.seed)
     write_images(options.out / "images", test.names, outputs)
-    if model.is_multi_modal:
-        write_styles(options.out / "styles", model, test, options.num_styles)
+    write_styles(options.out / "styles", model, test, options.num_styles)
     save_png(options.out / "sheet.png", sheet(model, test, outputs, target))
     card = describe_run(model, settings, {"source": source, "target": target, "test": test})
     write_text(options.out / "card.json", json.dumps(card, indent=2) + "\n")

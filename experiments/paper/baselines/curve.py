@@ -1,6 +1,6 @@
 r"""How good does a baseline become with the compute that it is given? Rows at marks along a training, resumably.
 
-    python -m experiments.paper.baselines.curve --system cyclegan --project reproduction --base face --domain cartoon \\
+    python -m experiments.paper.baselines.curve --system cyclegan --project reproduction --base face --domain cartoon \
         --core-minutes 230 --marks 10 80 --out curves
 
 trains for 230 minutes of processor time, and after 10, 80 and 230 of them translates test images, draws a contact sheet
@@ -36,7 +36,7 @@ from tasks.running.progress import report_progress
 from ui2i.allocator import keep_freed_memory
 from ui2i.datasets.prepared import PreparedDataset
 from ui2i.devices import find_device
-from ui2i.errors import UI2IError
+from ui2i.errors import ConfigError, UI2IError
 from ui2i.images import save_png
 from ui2i.metrics import image_sets
 from ui2i.metrics.efficientnet import load_efficientnet
@@ -105,6 +105,7 @@ class Meter:
 
 def run(options: argparse.Namespace) -> None:
     """Train from mark to mark, and add rows at each."""
+    marks = _marks(options)
     device = find_device("auto")
     project, out = find_project(options.project), options.out.resolve()
     os.chdir(project.root)  # paths in params.yaml count from there
@@ -120,9 +121,11 @@ def run(options: argparse.Namespace) -> None:
     settings = settle_precision(settings, device, folder / "state.pt")
     model, identity = build(options.system, settings, device), identity_of(settings, source, target)
     table = out / TABLE_FILE
+    _check_images(table, test, PreparedDataset(folders[1], split=None).hash)
     meters: list[Meter] = []
-    for mark in sorted({*options.marks, options.core_minutes}):
-        if mark > options.core_minutes or _has(table, model.system, identity, mark):
+    num_past = 0
+    for mark in marks:
+        if _has(table, model.system, identity, mark):
             continue
         with report_progress(f"{options.system} {mark:g}") as progress:
             train(
@@ -137,12 +140,43 @@ def run(options: argparse.Namespace) -> None:
             )
         if model.processor_seconds / 60 > TOLERANCE * mark:
             print(f"{folder} is past {mark:g} core minutes, which are left out", file=sys.stderr, flush=True)
+            num_past += 1
             continue
         meters = meters or list(_meters(options, params, PreparedDataset(folders[1], split=None), test, device))
-        _measure(table, model, identity, mark, meters)
         save_png(folder / f"sheet-{mark:g}.png", sheet(model, test, model.translate(test.images[:12]), target))
+        _measure(table, model, identity, mark, meters)  # last: with its rows a mark is done
         save_curve(out / PLOT_FILE, read_rows(table, CURVE_SCHEMA))
-    print(f"{table} has all marks of {folder.name}")
+    print(f"{table} has {len(marks) - num_past} of {len(marks)} marks of {folder.name}")
+
+
+def _marks(options: argparse.Namespace) -> list[float]:
+    """Return the marks in their order, the end among them.
+
+    Raises:
+        ConfigError: one is not within the budget.
+    """
+    for mark in options.marks:
+        if not 0 < mark <= options.core_minutes:
+            raise ConfigError(
+                f"a mark is {mark:g}, expected core minutes above 0 up to --core-minutes, {options.core_minutes:g}; "
+                "correct --marks, or raise the budget"
+            )
+    return sorted({*options.marks, options.core_minutes})
+
+
+def _check_images(table: Path, test: ImageSet, dataset_hash: str) -> None:
+    """Refuse a folder whose curves are of other images: their distances cannot be compared.
+
+    Raises:
+        ConfigError: it is one.
+    """
+    own = (dataset_hash, test.sha256, len(test.images))
+    for row in read_rows(table, CURVE_SCHEMA) if table.is_file() else []:
+        if row["mark"] is not None and (row["dataset_hash"], row["inputs_hash"], row["num_outputs"]) != own:
+            raise ConfigError(
+                f"{table} has curves of {row['num_outputs']} images from {row['source_domain']} to {row['domain']}, "
+                f"expected {len(test.images)} images of the present data; name another folder with --out"
+            )
 
 
 def _meters(

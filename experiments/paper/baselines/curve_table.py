@@ -1,6 +1,7 @@
 """The table behind the baselines' curves: rows of Table II with what had been spent on them; and its plot."""
 
 import io
+import json
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,6 +12,9 @@ from experiments.paper.tables.claims import INTERVAL_SEMS
 from ui2i.columns import COLUMNS, Meaning, described
 from ui2i.files import write_bytes
 from ui2i.schemas import EVALUATION_SCHEMA
+
+NAMED_SETTINGS = ("width", "precision", "seed")
+"""In which trainings of a system and a budget may differ."""
 
 _OWN_COLUMNS: Mapping[str, tuple[pa.DataType, Meaning]] = {
     "mark": (pa.float64(), ("processor time after which to measure; null: not a trained system", "core minutes")),
@@ -78,9 +82,15 @@ def save_curve(path: str | os.PathLike[str], rows: Sequence[Mapping[str, Any]]) 
 
 
 def _lines(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
-    """Return the rows of each training by its name, in the order of systems, budgets and time."""
+    """Return the rows of each training by its name, in the order of systems, budgets and time.
+
+    A name has the budget, and those settings in which the trainings differ.
+    """
     lines: dict[str, list[Mapping[str, Any]]] = {}
     trained = [row for row in rows if row["mark"] is not None]
+    made_of = {row["identity"]: json.loads(row["identity"]) for row in trained}
+    telling = [name for name in NAMED_SETTINGS if len({settings.get(name) for settings in made_of.values()}) > 1]
     for row in sorted(trained, key=lambda row: (row["system"], row["budget_core_minutes"], row["core_minutes"])):
-        lines.setdefault(f"{row['system']}, {row['budget_core_minutes']:g}", []).append(row)
+        settings = "".join(f", {name} {made_of[row['identity']].get(name)}" for name in telling)
+        lines.setdefault(f"{row['system']}, {row['budget_core_minutes']:g}{settings}", []).append(row)
     return lines

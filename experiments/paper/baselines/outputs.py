@@ -1,5 +1,6 @@
 """What a baseline writes: translations under the names of their inputs, several styles of some, and a contact sheet."""
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
@@ -38,10 +39,19 @@ def write_images(folder: Path, names: Sequence[str], images: Images) -> None:
 
 
 def write_styles(folder: Path, model: Baseline, test: ImageSet, num_styles: int) -> None:
-    """Write several outputs of each of the first test images to <folder>/<k>, each with a style of its own."""
+    """Write several outputs of each of the first test images to <folder>/<k>, each with a style of its own.
+
+    The folder is replaced as a whole, so that it never has outputs of two models. A system with one output of an image
+    leaves none.
+    """
+    if not model.is_multi_modal:
+        shutil.rmtree(folder, ignore_errors=True)
+        return
     names, images = test.names[:NUM_STYLED], test.images[:NUM_STYLED]
-    for number in range(1, num_styles + 1):
-        write_images(folder / str(number), names, model.translate(images, seed=model.settings.seed + 1000 + number))
+    with atomic_folder(folder) as temporary:
+        for number in range(1, num_styles + 1):
+            outputs = model.translate(images, seed=model.settings.seed + 1000 + number)
+            write_images(temporary / str(number), names, outputs)
 
 
 def sheet(model: Baseline, test: ImageSet, outputs: Images, target: ImageSet) -> UInt8[np.ndarray, "h w 3"]:

@@ -80,6 +80,7 @@ def train(
         if model.seconds - saved_at >= SAVE_SECONDS:
             model.save(state_path, identity)
             saved_at = model.seconds
+    window.check()  # the steps behind the last row: no broken state is saved
     model.save(state_path, identity)
 
 
@@ -102,6 +103,21 @@ class LogWindow:
             self._sums[name] = self._sums.get(name, 0) + term
             self._counts[name] = self._counts.get(name, 0) + 1
 
+    def check(self) -> dict[str, float]:
+        """Return the means so far.
+
+        Raises:
+            TrainingError: a loss is not finite.
+        """
+        row = {name: float(total) / self._counts[name] for name, total in self._sums.items()}
+        broken = [name for name, value in row.items() if not math.isfinite(value)]
+        if broken:
+            raise TrainingError(
+                f"the loss {broken[0]} is {row[broken[0]]} at step {self._model.num_steps}, expected a finite number; "
+                "rerun the command to resume from the last state, or train from scratch with --precision fp32"
+            )
+        return row
+
     def close(self) -> dict[str, float]:
         """Return a row of the log and begin the next.
 
@@ -110,13 +126,7 @@ class LogWindow:
         """
         num_steps = self._model.num_steps - self._start[0]
         seconds = self._model.seconds - self._start[1]
-        row = {name: float(total) / self._counts[name] for name, total in self._sums.items()}
-        broken = [name for name, value in row.items() if not math.isfinite(value)]
-        if broken:
-            raise TrainingError(
-                f"the loss {broken[0]} is {row[broken[0]]} at step {self._model.num_steps}, expected a finite number; "
-                "rerun the command to resume from the last state, or train from scratch with --precision fp32"
-            )
+        row = self.check()
         size = self._settings.batch_size
         row["kimg"] = self._model.num_steps * size / 1000
         row["seconds"] = self._model.seconds

@@ -22,7 +22,7 @@ from typing import Any
 
 from tasks.project.paths import find_project
 from tasks.running.command_line import USER_ERROR, print_error
-from ui2i.errors import UI2IError
+from ui2i.errors import ConfigError, UI2IError
 
 MODES = ("FT", "FC-FT")
 CURVES_FILE, LATENTS_FILE, FINDINGS_FILE, PLOT_FILE = "curves.parquet", "latents.parquet", "findings.txt", "curves.png"
@@ -51,7 +51,7 @@ def make_pair(options: argparse.Namespace, seed: int) -> None:
     from experiments.paper.seeds.measuring import latent_distances, variants
     from experiments.paper.tables.model_distance import APART
     from tasks.models.model_folder import read_model
-    from tasks.project.params import find_entry, load_params
+    from tasks.project.params import find_entry, load_params, training_config
     from tasks.running.stage_cli import default_device
     from ui2i.perceptual import load_perceptual
 
@@ -59,6 +59,8 @@ def make_pair(options: argparse.Namespace, seed: int) -> None:
     params = load_params(project)
     domain = find_entry(params.domains, options.domain, "domains")
     key = {"base": domain.base, "domain": options.domain, "seed": seed}
+    total_kimg = options.kimg or training_config(params, options.domain, "FC-FT").total_kimg
+    _check_alike(options.out / CURVES_FILE, key, total_kimg)
     if _has(options.out / LATENTS_FILE, key | ({"variant": APART} if options.apart else {})):
         return
     base = project.checkpoint(domain.base)
@@ -81,7 +83,7 @@ def make_pair(options: argparse.Namespace, seed: int) -> None:
         {**key, "mode": name, "kimg": last, **along(model)} for name, model in found.items() if name not in models
     ]
     latents = latent_distances(found, generator, perceptual, params.distance)
-    _append(options.out / CURVES_FILE, curves)
+    _append(options.out / CURVES_FILE, [{**row, "total_kimg": total_kimg} for row in curves])
     _append(options.out / LATENTS_FILE, [{**key, **row} for row in latents])
 
 
@@ -163,6 +165,28 @@ def _has(path: Path, key: dict[str, Any]) -> bool:
         return False
     rows = pd.read_parquet(path, columns=list(key))
     return bool((rows == pd.Series(key)).all(axis=1).any())
+
+
+def _check_alike(path: Path, key: dict[str, Any], total_kimg: float) -> None:
+    """Refuse a folder whose pairs of the domain are of another base or length: findings would mix them.
+
+    Raises:
+        ConfigError: it is one.
+    """
+    import numpy as np
+    import pandas as pd
+
+    if not path.is_file():
+        return
+    rows = pd.read_parquet(path)
+    rows = rows[rows["domain"] == key["domain"]]
+    lengths = rows["total_kimg"].dropna() if "total_kimg" in rows else rows["kimg"][:0]  # earlier tables lack it
+    if (rows["base"] != key["base"]).any() or not np.isclose(lengths, total_kimg).all():
+        had = ", ".join(f"{length:g} kimg" for length in lengths.unique())
+        raise ConfigError(
+            f"{path} has pairs of {key['domain']} from {', '.join(rows['base'].unique())} {had and f'of {had}'}, "
+            f"expected {key['base']} and {total_kimg:g} kimg as asked for; name another folder with --out"
+        )
 
 
 def _append(path: Path, rows: list[dict[str, Any]]) -> None:

@@ -29,8 +29,9 @@ def save_curves(path: str | os.PathLike[str], curves: "pd.DataFrame") -> None:
     figure = Figure(figsize=(PANEL_INCHES[0] * len(domains), PANEL_INCHES[1]), layout="constrained")
     for place, domain in enumerate(domains, 1):
         axes = figure.add_subplot(1, len(domains), place)
-        for (mode, seed), rows in curves[curves["domain"] == domain].groupby(["mode", "seed"], sort=False):
-            is_first = seed == curves["seed"].min()
+        own = curves[curves["domain"] == domain]
+        for (mode, seed), rows in own.groupby(["mode", "seed"], sort=False):
+            is_first = seed == own["seed"].min()
             if mode in COLORS:
                 line = rows.sort_values("kimg")
                 label = str(mode) if is_first else None

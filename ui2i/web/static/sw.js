@@ -1,6 +1,7 @@
 /** @file Keeps the whole site, so that it works offline. The site's builder writes VERSION and FILES above. */
 
-const CACHE = `ui2i-${VERSION}`;
+const OWN = `ui2i-${registration.scope}-`; // a host may have several sites, whose caches are all in one place
+const CACHE = `${OWN}${VERSION}`;
 
 self.addEventListener("install", event => {
   event.waitUntil(caches.open(CACHE).then(cache => cache.addAll(FILES)).then(() => self.skipWaiting()));
@@ -8,7 +9,7 @@ self.addEventListener("install", event => {
 
 self.addEventListener("activate", event => {
   const old = caches.keys().then(names =>
-    Promise.all(names.filter(name => name.startsWith("ui2i-") && name !== CACHE).map(name => caches.delete(name))));
+    Promise.all(names.filter(name => name.startsWith(OWN) && name !== CACHE).map(name => caches.delete(name))));
   event.waitUntil(old.then(() => self.clients.claim()));
 });
 

@@ -4,6 +4,8 @@ const worker = new Worker(new URL("./worker.js", import.meta.url), {type: "modul
 /** @type {Map<number, {resolve: (value: any) => void, reject: (error: Error) => void}>} */
 const open = new Map();
 let count = 0;
+/** @type {Error | undefined} */
+let failure; // of the worker itself, which then answers nothing any more
 
 worker.addEventListener("message", ({data}) => {
   const waiting = open.get(data.id);
@@ -14,7 +16,8 @@ worker.addEventListener("message", ({data}) => {
 });
 worker.addEventListener("error", event => {
   event.preventDefault();
-  for (const {reject} of open.values()) reject(new Error(event.message || "The models could not be started."));
+  failure = new Error(event.message || "the page's worker could not be loaded");
+  for (const {reject} of open.values()) reject(failure);
   open.clear();
 });
 
@@ -25,6 +28,7 @@ worker.addEventListener("error", event => {
  * @returns {Promise<any>}
  */
 export function ask(name, request) {
+  if (failure !== undefined) return Promise.reject(failure);
   return new Promise((resolve, reject) => {
     const id = count++;
     open.set(id, {resolve, reject});

@@ -62,6 +62,7 @@ async function work() {
     refresh(item);
     try {
       const result = await ask("translate", {translator: used, file, square});
+      if (!items.includes(item)) continue; // the visitor cleared the list meanwhile
       if (used === translator && square === item.square) {
         setState(item, "done", result);
         look(item);

@@ -1,6 +1,6 @@
 /** @file The page Measure: a project's translations by their scores, and its report. */
 
-import {byId, element, notify} from "./page.js";
+import {askServer, byId, element, notify} from "./page.js";
 
 const FILTERS = ["order", "name", "variant", "max_ssim", "max_score"];
 const DELAY = 200; // milliseconds after the last letter
@@ -8,14 +8,6 @@ const control = (/** @type {string} */ id) => /** @type {HTMLInputElement} */ (b
 let timer = 0;
 let shown = 0;
 let count = 0;
-
-/** @param {string} url */
-async function ask(url) {
-  const answer = await fetch(url);
-  const content = await answer.json().catch(() => ({error: `the server answers ${answer.status}`}));
-  if (!answer.ok) throw new Error(content.error);
-  return content;
-}
 
 /** Return the filters that are set; they are the page's address, too, so that it can be kept and sent on. */
 function filters() {
@@ -32,7 +24,7 @@ async function load(start) {
   query.set("start", String(start));
   const number = ++count;
   try {
-    const found = await ask(`api/translations/${encodeURIComponent(domain)}?${query}`);
+    const found = await askServer(`api/translations/${encodeURIComponent(domain)}?${query}`);
     if (number !== count) return; // the filters have changed meanwhile
     const {total, images, has_scores: hasScores} = found;
     byId("score-label").hidden = !hasScores;
@@ -70,8 +62,7 @@ function card(domain, {index, name, ssim, score, variants}) {
 
 /** @param {unknown} error */
 function fail(error) {
-  const why = error instanceof TypeError ? "The server does not answer. Is ui2i serve still running?" : String(error);
-  byId("count").textContent = why.replace(/^Error: /, "");
+  byId("count").textContent = error instanceof Error ? error.message : String(error);
 }
 
 async function showReport() {
@@ -85,7 +76,7 @@ async function showReport() {
 }
 
 async function start() {
-  const domains = await ask("api/translations");
+  const domains = await askServer("api/translations");
   document.documentElement.dataset.ready = "true";
   if (domains.length === 0) {
     byId("count").textContent = "Nothing has been translated yet. ui2i new-domain does that for its test images.";

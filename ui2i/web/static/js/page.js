@@ -30,6 +30,21 @@ export function notify(text) {
   timer = window.setTimeout(() => (byId("notice").textContent = ""), NOTICE_MILLISECONDS);
 }
 
+/**
+ * Ask the server, which says in words what it refuses.
+ * @param {string} url
+ * @param {RequestInit} [options]
+ * @returns {Promise<any>}
+ */
+export async function askServer(url, options) {
+  const answer = await fetch(url, options).catch(() => {
+    throw new Error("The server does not answer. Is ui2i serve still running?");
+  });
+  const content = await answer.json().catch(() => ({error: `the server answers ${answer.status}`}));
+  if (!answer.ok) throw new Error(content.error);
+  return content;
+}
+
 /** @param {Blob} blob @param {string} name */
 export function save(blob, name) {
   const link = /** @type {HTMLAnchorElement} */ (element("a", {download: name}));

@@ -1,6 +1,6 @@
 /** @file The whole pipeline for one image, which the server runs: slower than the translator. */
 
-import {byId, element} from "./page.js";
+import {askServer, byId, element} from "./page.js";
 
 const POLL = 700; // milliseconds
 const NUM_DIRECTIONS = 4;
@@ -20,16 +20,6 @@ document.addEventListener("selected", event => {
   shown = {item, translator};
   refine.disabled = !isDone || isBusy;
 });
-
-/** @param {string} url @param {RequestInit} [options] */
-async function ask(url, options) {
-  const answer = await fetch(url, options).catch(() => {
-    throw new Error("The server does not answer. Is ui2i serve still running?");
-  });
-  const content = await answer.json().catch(() => ({error: `the server answers ${answer.status}`}));
-  if (!answer.ok) throw new Error(content.error);
-  return content;
-}
 
 /** @param {string} text */
 function tell(text) {
@@ -84,7 +74,7 @@ async function start() {
   try {
     // Of a square that the visitor chose, the server gets the square.
     const {query, body} = request(translator.domain, item.square === undefined ? item.file : item.result.input);
-    let found = await ask(`api/refinements?${query}`, {method: "POST", body});
+    let found = await askServer(`api/refinements?${query}`, {method: "POST", body});
     open = found.id;
     while (["waiting", "working"].includes(found.state)) {
       tell(`${item.file.name}: ${found.state === "waiting" ? "waiting for its turn" : found.note || "starting"}…`);
@@ -93,7 +83,7 @@ async function start() {
         progress.value = found.done;
       }
       await new Promise(resolve => setTimeout(resolve, POLL));
-      found = await ask(`api/refinements/${open}`);
+      found = await askServer(`api/refinements/${open}`);
     }
     tell(found.state === "cancelled" ? "Cancelled." : `${item.file.name}: ${found.message}`);
     const images = [["translator", translated], ...found.images.map((/** @type {string} */ variant) =>
@@ -119,5 +109,5 @@ form.addEventListener("submit", event => {
 });
 refine.addEventListener("click", start);
 byId("refine-cancel").addEventListener("click", () => {
-  if (open !== undefined) ask(`api/refinements/${open}`, {method: "DELETE"}).catch(error => tell(error.message));
+  if (open !== undefined) askServer(`api/refinements/${open}`, {method: "DELETE"}).catch(error => tell(error.message));
 });

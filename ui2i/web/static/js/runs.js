@@ -1,6 +1,6 @@
 /** @file The page Runs: what `ui2i status` knows. What takes long to find out is added when it is known. */
 
-import {byId, element} from "./page.js";
+import {askServer, byId, element} from "./page.js";
 
 const DOMAINS = {domain: "domain", trained: "trained", measured: "measured", state: "state"};
 /** @type {[string, string, Record<string, string>][]} */
@@ -39,15 +39,12 @@ async function load(what, show) {
   const state = byId(`${what}-state`);
   state.classList.remove("bad");
   try {
-    const answer = await fetch(`api/standing/${what}`);
-    const found = await answer.json();
-    if (!answer.ok) throw new Error(found.error);
+    const found = await askServer(`api/standing/${what}`);
     state.textContent = "";
     show(found);
     return true;
   } catch (error) {
-    state.textContent = error instanceof TypeError
-      ? "The server does not answer. Is ui2i serve still running?" : String(error).replace(/^Error: /, "");
+    state.textContent = error instanceof Error ? error.message : String(error);
     state.classList.add("bad");
     return false;
   }

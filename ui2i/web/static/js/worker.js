@@ -215,4 +215,3 @@ self.addEventListener("message", ({data: {id, name, request}}) => {
     }
   });
 });
-self.postMessage({ready: true});
