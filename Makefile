@@ -19,7 +19,7 @@ BACKEND := $(if $(TORCH),--torch-backend $(TORCH) --reinstall-package torch --re
 # and without it each of the first processes, or each of all where no bytecode may be written, takes seconds more.
 LIBRARY_IMPORTS := torch._dynamo, torch.utils.tensorboard, pyarrow.parquet, pandas, matplotlib.figure, \
 	ui2i.training.loop, ui2i.translation, ui2i.metrics.evaluation, ui2i.datasets.ingest, ui2i.curves
-FLOW_IMPORTS := flows.demo, flows.services.session, uvicorn, rich.table, prefect.server.api.server, \
+FLOW_IMPORTS := cli.app, flows.demo, flows.services.session, uvicorn, rich.table, prefect.server.api.server, \
 	dvc.cli, dvc.repo, dvc.commands.repro, dvc.commands.status, dvc.repo.reproduce
 compile = env -u PYTHONDONTWRITEBYTECODE OMP_NUM_THREADS=1 $(BIN)/python -W ignore -c "import $(1)"
 
@@ -45,7 +45,7 @@ demo: $(READY) ## one artist's avatars to another's through every stage, offline
 	$(BIN)/ui2i demo
 
 test: $(READY) ## the whole test suite except the slow marker
-	$(BIN)/python -m pytest -m "not slow and not faults" --numprocesses 2 --dist loadfile
+	env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -m "not slow and not faults" --numprocesses 2 --dist loadfile
 
 test-slow: $(READY) ## the tests that take minutes
 	$(BIN)/python -m pytest -m slow

@@ -1,9 +1,13 @@
 """Networks and images small enough for a test, and the place of the shared fixtures."""
 
+import contextlib
 import lzma
 import os
 import shutil
 import signal
+import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeVar
@@ -11,6 +15,7 @@ from typing import TypeVar
 import numpy as np
 import pytest
 import torch
+from filelock import FileLock
 from hypothesis import settings
 from PIL import Image
 from torch import nn
@@ -57,15 +62,42 @@ def perceptual() -> Perceptual:
     return load_perceptual(PerceptualConfig(backbone="random"))
 
 
+MAKE_DATABASE = """
+import asyncio
+from prefect.server.database import provide_database_interface
+asyncio.run(provide_database_interface().create_db())
+"""
+
+
+@pytest.fixture(scope="session")
+def prefect_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty database of Prefect. Servers start from a copy, because its migrations take 15 s of a core."""
+    is_one_of_many = "PYTEST_XDIST_WORKER" in os.environ  # whose folders lie beside each other in one
+    folder = tmp_path_factory.getbasetemp().parent if is_one_of_many else tmp_path_factory.getbasetemp()
+    made = folder / "prefect.db"
+    with FileLock(folder / "prefect.lock"):
+        if not made.exists():
+            home = tmp_path_factory.mktemp("prefect-database")
+            environment = os.environ | {"PREFECT_HOME": str(home)}
+            subprocess.run([sys.executable, "-c", MAKE_DATABASE], env=environment, check=True)
+            with contextlib.closing(sqlite3.connect(home / made.name)) as database:
+                database.execute("VACUUM INTO ?", (str(home / "whole.db"),))  # with what is still in its journal
+            (home / "whole.db").rename(made)
+    return made
+
+
 @pytest.fixture(scope="module")
-def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def prefect_server(tmp_path_factory: pytest.TempPathFactory, prefect_database: Path) -> Iterator[None]:
     """A Prefect server of the tests' own, with its state in a fresh folder."""
     from prefect.settings import PREFECT_HOME, PREFECT_SERVER_ANALYTICS_ENABLED, temporary_settings
     from prefect.testing.utilities import prefect_test_harness
 
+    folder = tmp_path_factory.mktemp("database")
+    shutil.copy(prefect_database, folder / "prefect-test.db")
     settings = {PREFECT_HOME: tmp_path_factory.mktemp("prefect"), PREFECT_SERVER_ANALYTICS_ENABLED: False}
     with pytest.MonkeyPatch.context() as patch, temporary_settings(settings):
         patch.setenv("DO_NOT_TRACK", "1")
+        patch.setattr("prefect.testing.utilities.mkdtemp", lambda: str(folder))  # where it makes its database
         with prefect_test_harness(server_startup_timeout=300):
             yield
 

@@ -4,6 +4,8 @@ import contextlib
 import dataclasses
 import os
 import re
+import shutil
+import sqlite3
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -362,8 +364,11 @@ def embedded_environment():
     return {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
 
 
-def test_pretrain_without_a_server(project, images):
+def test_pretrain_without_a_server(project, images, prefect_database):
     write_images(images, count=24)
+    database = project.root / ".prefect" / "prefect.db"
+    database.parent.mkdir()
+    shutil.copy(prefect_database, database)
     command = [sys.executable, "-m", "cli.app", "pretrain", "blobs", "--images", str(images), "--kimg", "0.004"]
     done = subprocess.run(
         command, cwd=project.root, env=embedded_environment(), capture_output=True, text=True, check=False
@@ -374,7 +379,8 @@ def test_pretrain_without_a_server(project, images):
     assert lines[-1] == "checkpoint  data/checkpoints/blobs"
     assert project.raw("blobs").with_name("blobs.dvc").is_file()
     assert {"generator.safetensors", "discriminator.safetensors"} < files_below(project.checkpoint("blobs"))
-    assert (project.root / ".prefect" / "prefect.db").is_file()
+    with contextlib.closing(sqlite3.connect(database)) as opened:
+        assert opened.execute("SELECT state_type FROM flow_run").fetchall() == [("COMPLETED",)]
 
 
 @pytest.mark.slow

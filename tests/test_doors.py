@@ -5,6 +5,7 @@ import contextlib
 import http.client
 import json
 import os
+import shutil
 import socket
 import stat
 import subprocess
@@ -78,7 +79,7 @@ class Up:
 
 
 @pytest.fixture(scope="module")
-def up(tmp_path_factory) -> Iterator[Up]:
+def up(tmp_path_factory, prefect_database) -> Iterator[Up]:
     """The server of `ui2i up`, with a deployment that nobody runs."""
     from prefect import flow
     from prefect.client.orchestration import get_client
@@ -87,6 +88,8 @@ def up(tmp_path_factory) -> Iterator[Up]:
     from flows.services.deploying import POOL, ensure_pool
 
     project = Project(tmp_path_factory.mktemp("project"))
+    (project.root / ".prefect").mkdir()
+    shutil.copy(prefect_database, project.root / ".prefect" / "prefect.db")
     with pytest.MonkeyPatch.context() as patch, services.services_lock(project):
         patch.setenv("PREFECT_HOME", str(project.root / ".prefect"))
         service = start_server(project, port=0)

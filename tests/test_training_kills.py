@@ -16,10 +16,8 @@ from ui2i.settings import NetworkConfig, TrainingConfig
 from ui2i.training import loop
 from ui2i.training.loop import train
 
-NUM_STEPS = 70  # more than 20 kills reach
 LONG = dataclasses.replace(
     CONFIG,
-    total_kimg=NUM_STEPS * CONFIG.batch_size / 1000,
     augment="ada",
     ada_target=-0.9,
     ada_speed_kimg=0.5,
@@ -43,20 +41,22 @@ def test_kills_at_random_steps(
     tiny_dataset: PreparedDataset, network_config: NetworkConfig, tmp_path: Path, num_kills: int
 ) -> None:
     """Optimisers, averages, augmentation, order of images, measurements, best state: all of it survives SIGKILL."""
+    num_steps = 15 + 3 * num_kills  # more than the kills reach
+    config = dataclasses.replace(LONG, total_kimg=num_steps * CONFIG.batch_size / 1000)
     tiny_dataset.images([0])  # decodes all of them, so that forked processes need no thread of their parent
-    undisturbed = train(tiny_dataset, tmp_path / "a", network_config, LONG, evaluator=brightness)
+    undisturbed = train(tiny_dataset, tmp_path / "a", network_config, config, evaluator=brightness)
     assert undisturbed.augment_probability > 0
     steps = random.Random(7)
     for _ in range(num_kills):
         process = multiprocessing.get_context("fork").Process(
-            target=train_and_die, args=(tiny_dataset, tmp_path / "b", network_config, LONG, steps.randint(1, 5))
+            target=train_and_die, args=(tiny_dataset, tmp_path / "b", network_config, config, steps.randint(1, 5))
         )
         process.start()
         process.join(60)
         assert process.exitcode == -signal.SIGKILL
     reached = torch.load(tmp_path / "b" / "state.pt", weights_only=True)["num_steps"]
-    assert 0 < reached < NUM_STEPS
-    killed = train(tiny_dataset, tmp_path / "b", network_config, LONG, evaluator=brightness)
+    assert 0 < reached < num_steps
+    killed = train(tiny_dataset, tmp_path / "b", network_config, config, evaluator=brightness)
     assert differences(snapshot(undisturbed), snapshot(killed)) == []
     best = [torch.load(tmp_path / run / "state-best.pt", weights_only=True) for run in "ab"]
     assert differences(*best) == []
