@@ -18,8 +18,10 @@ import torch
 from filelock import FileLock
 from hypothesis import settings
 from PIL import Image
+from tiny_project import make_project
 from torch import nn
 
+from tasks.project.paths import Project
 from ui2i.datasets.ingest import ingest
 from ui2i.datasets.prepared import PreparedDataset
 from ui2i.networks.discriminator import Discriminator
@@ -54,6 +56,12 @@ def shared() -> Path:
     if not path.is_dir():
         pytest.skip("needs ../shared, which is not part of the repository")
     return path
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """A project with nothing made."""
+    return make_project(tmp_path / "project")
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import torch
 from foreign_files import ada_content, module_state, storage_bytes, tiny_checkpoint, write_ada_content
-from hostile_files import Hostile, call, integer, pickled, text
+from hostile_files import Hostile
+from pickle_bytes import call, integer, pickled, text
 
 from ui2i.converters.inert import Global
 from ui2i.converters.pickle_writer import Call

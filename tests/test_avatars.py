@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-from test_tables import row
+from table_rows import row
 
 from experiments.avatars.__main__ import main
 from experiments.avatars.people import read_people, read_renders

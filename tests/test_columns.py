@@ -10,7 +10,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from test_tables import first_distance_schema, row
+from table_rows import row
+from test_old_tables import first_distance_schema
 
 import experiments.paper
 import ui2i

@@ -27,9 +27,9 @@ from foreign_files import (
     tiny_checkpoint,
     write_ada_content,
 )
-from hostile_files import integer, text
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from pickle_bytes import integer, text
 
 from ui2i.converters.formats import read_checkpoint, write_checkpoint
 from ui2i.converters.inert import Global

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 from prefect import flow
-from tiny_project import REPOSITORY, make_project
+from tiny_project import REPOSITORY
 
 from cli import app
 from flows import stages, together
@@ -21,11 +21,6 @@ PATIENCE = 60.0  # seconds; nobody waits for it unless something is wrong
 @pytest.fixture(scope="module", autouse=True)
 def _prefect(prefect_server):
     """Every flow here runs on a server of the tests' own."""
-
-
-@pytest.fixture
-def project(tmp_path):
-    return make_project(tmp_path / "project")
 
 
 @pytest.fixture

@@ -1,15 +1,8 @@
-"""The pipeline as DVC runs it, and the bridge to it."""
+"""The pipeline as DVC runs it: what makes what, lists of stages, and names that may not do harm."""
 
-import json
-import os
 import shutil
-import subprocess
-import sys
-import threading
-import time
 
 import networkx
-import psutil
 import pytest
 from dvc.repo import Repo
 from ruamel.yaml import YAML
@@ -18,13 +11,10 @@ from tiny_project import REPOSITORY, files_below, make_project, set_param, write
 from experiments.synthetic import draw
 from tasks.project.params import all_sections, load_params
 from tasks.project.paths import Project
-from tasks.requests.raw_images import add_raw
-from tasks.running import dvc_stage, process_group
-from tasks.running.dvc_command import DVC, DvcError, dvc_environment, ensure_dvc, run_dvc
-from tasks.running.dvc_stage import StageFailed, run_stage
+from tasks.running.dvc_command import DvcError, ensure_dvc, run_dvc
+from tasks.running.dvc_stage import run_stage
 from tasks.running.dvc_stages import base_stages, domain_stages, list_stages
 from tasks.running.dvc_status import leading_up_to_date
-from tasks.running.process_group import end_running_commands
 from ui2i.errors import ConfigError
 
 pytestmark = pytest.mark.filterwarnings("ignore:_NoneStep.value:DeprecationWarning:dvc")
@@ -38,12 +28,6 @@ def built(tmp_path_factory):
     ensure_dvc(project.root)
     run_dvc(project.root, "repro")
     return project
-
-
-@pytest.fixture
-def project(tmp_path):
-    """A project with nothing made."""
-    return make_project(tmp_path / "project")
 
 
 def stages_run(output):
@@ -215,239 +199,6 @@ def test_a_domain_of_own_images_from_a_trained_base_needs_no_drawing(project):
     set_param(project, "imported", {})
     set_param(project, "bases.face", {})
     assert domain_stages(project, "cartoon")[:3] == ["ingest@face", "pretrain@face", "ingest@cartoon"]
-
-
-# Failures
-
-
-def test_a_user_s_mistake_is_one_line(project):
-    project.raw("face").mkdir(parents=True)
-    with pytest.raises(StageFailed) as error:
-        run_stage("ingest@face", project=project)
-    assert str(error.value).startswith(f"{project.raw('face')} contains no images")
-    assert error.value.stage == "ingest@face"
-    assert error.value.is_user_error
-    assert any(line.startswith("error: ") for line in error.value.lines)
-    assert not project.prepared("face").exists()
-
-
-def test_a_stage_that_comes_too_early_says_what_is_missing(project):
-    with pytest.raises(StageFailed, match=r"data/checkpoints/face/generator\.safetensors'\); run that first") as error:
-        run_stage("swap@cartoon", project=project)
-    assert error.value.is_user_error
-    assert "\n" not in str(error.value)
-
-
-def test_an_unknown_stage_is_refused_before_anything_starts(project):
-    with pytest.raises(ConfigError, match="no stage 'ingest@nobody'"):
-        run_stage("ingest@nobody", project=project)
-    assert not (project.root / ".dvc").exists()
-
-
-# Processes. Stages that sleep stand for stages that train.
-
-SLEEPER = """
-import subprocess, sys, time
-subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
-print('::progress {"stage": "draw@face", "done": 1, "total": 9, "note": "asleep"}', flush=True)
-time.sleep(600)
-"""
-
-
-def test_an_empty_data_folder_gets_what_git_keeps_in_a_clone(project):
-    """Translations depend on whatever is in the folder of encoders; DVC would find nothing to depend on."""
-    shutil.rmtree(project.data_dir)
-    with pytest.raises(StageFailed) as caught:
-        run_stage("translate@cartoon", project=project)
-    assert "encoders" not in str(caught.value)
-    assert project.encoders.is_dir()
-
-
-@pytest.fixture
-def sleeper(project):
-    """A project whose drawing sleeps, with a child that sleeps too."""
-    (project.root / "sleeper.py").write_text(SLEEPER)
-    stages = {"draw": {"foreach": "${synthetic}", "do": {"cmd": "python sleeper.py", "outs": ["data/raw/${key}"]}}}
-    (project.root / "dvc.yaml").write_text(json.dumps({"stages": stages}))
-    project.raw("face").parent.mkdir(parents=True)
-    return project
-
-
-def processes_in(project):
-    """Processes whose current folder is the project."""
-    return [process for process in psutil.process_iter(["cwd"]) if process.info["cwd"] == str(project.root)]
-
-
-def assert_none_left(project):
-    deadline = time.monotonic() + 20
-    while processes_in(project):
-        assert time.monotonic() < deadline, f"left behind: {processes_in(project)}"
-        time.sleep(0.05)
-
-
-class CancelledError(Exception):
-    """What an orchestrator throws into a running stage."""
-
-
-def test_a_cancelled_stage_leaves_no_process(sleeper):
-    def cancel(done, total, note):
-        assert len(processes_in(sleeper)) >= 3, "dvc, the stage and its child"
-        raise CancelledError
-
-    with pytest.raises(CancelledError):
-        run_stage("draw@face", project=sleeper, on_progress=cancel)
-    assert_none_left(sleeper)
-
-
-def test_a_killed_dvc_leaves_no_process_and_no_lock(sleeper):
-    def kill_dvc(done, total, note):
-        for process in processes_in(sleeper):
-            if "repro" in process.cmdline():
-                process.kill()
-
-    with pytest.raises(StageFailed) as error:
-        run_stage("draw@face", project=sleeper, on_progress=kill_dvc)
-    assert not error.value.is_user_error
-    assert_none_left(sleeper)
-    (sleeper.root / "sleeper.py").write_text("import pathlib; pathlib.Path('data/raw/face').write_text('drawn')")
-    assert run_stage("draw@face", project=sleeper).status == "ran"
-
-
-@pytest.mark.parametrize("victim", ["sleeper.py", "dvc", "tasks.running.tether"])
-def test_whatever_was_killed_is_named_as_killed(sleeper, victim):
-    """As the system kills the largest process when the memory does not suffice, which may not be the stage."""
-
-    def kill(done, total, note):
-        for process in processes_in(sleeper):
-            if victim in process.cmdline()[1:3]:
-                process.kill()
-
-    with pytest.raises(StageFailed, match=r"draw@face failed: .*\(killed: by somebody, or by the system"):
-        run_stage("draw@face", project=sleeper, on_progress=kill)
-    assert_none_left(sleeper)
-
-
-def test_a_stage_that_ignores_the_request_is_ended_all_the_same(sleeper, monkeypatch):
-    monkeypatch.setattr(process_group, "STOP_SECONDS", 0.5)
-    deaf = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + SLEEPER
-    (sleeper.root / "sleeper.py").write_text(deaf)
-
-    def cancel(done, total, note):
-        raise CancelledError
-
-    with pytest.raises(CancelledError):
-        run_stage("draw@face", project=sleeper, on_progress=cancel)
-    assert_none_left(sleeper)
-
-
-def test_a_stage_of_another_thread_is_ended(sleeper):
-    failures, has_begun = [], threading.Event()
-
-    def run():
-        try:
-            run_stage("draw@face", project=sleeper, on_progress=lambda *_: has_begun.set())
-        except StageFailed as error:
-            failures.append(error)
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    assert has_begun.wait(60)
-    end_running_commands()
-    thread.join(60)
-    assert [error.is_user_error for error in failures] == [True]  # so that nobody tries again
-    assert "draw@face was stopped with its run" in str(failures[0])
-    assert_none_left(sleeper)
-
-
-def test_a_stage_computes_with_its_share_of_threads(sleeper, monkeypatch):
-    monkeypatch.delenv("OMP_NUM_THREADS")
-    told = "import os, pathlib; pathlib.Path('data/raw/face').write_text(os.environ['OMP_NUM_THREADS'])"
-    (sleeper.root / "sleeper.py").write_text(told)
-    run_stage("draw@face", project=sleeper, num_threads=3)
-    assert sleeper.raw("face").read_text() == "3"
-
-
-def hold_dvc(project, holder):
-    """Tell DVC that a living process is writing the drawing's output."""
-    ensure_dvc(project.root)
-    (project.root / ".dvc/tmp").mkdir(exist_ok=True)
-    entry = {"write": {str(project.raw("face")): {"pid": holder, "cmd": "dvc repro"}}, "read": {}}
-    (project.root / ".dvc/tmp/rwlock").write_text(json.dumps(entry))
-
-
-def test_a_busy_stage_is_tried_again(sleeper, monkeypatch):
-    (sleeper.root / "sleeper.py").write_text("import pathlib; pathlib.Path('data/raw/face').write_text('drawn')")
-    hold_dvc(sleeper, os.getpid())
-    waits = []
-
-    def release(seconds):
-        waits.append(seconds)
-        (sleeper.root / ".dvc/tmp/rwlock").unlink()
-
-    monkeypatch.setattr(dvc_stage, "wait", release)
-    assert run_stage("draw@face", project=sleeper).status == "ran"
-    assert waits == [dvc_stage.BUSY_FIRST_WAIT_SECONDS]
-
-
-def test_a_stage_that_stays_busy_is_given_up(sleeper, monkeypatch):
-    hold_dvc(sleeper, os.getpid())
-    monkeypatch.setattr(dvc_stage, "BUSY_RETRIES", 1)
-    monkeypatch.setattr(dvc_stage, "BUSY_FIRST_WAIT_SECONDS", 0.01)
-    with pytest.raises(StageFailed, match=r"is busy.*PID"):
-        run_stage("draw@face", project=sleeper)
-
-
-# With and without git
-
-
-@pytest.fixture
-def shipped(project):
-    """A project with the configuration that the repository ships."""
-    (project.root / ".dvc").mkdir()
-    for name in (".dvc/config", ".dvc/.gitignore", ".gitignore"):
-        shutil.copyfile(REPOSITORY / name, project.root / name)
-    return project
-
-
-def git(project, *arguments):
-    command = ["git", "-c", "user.name=Someone", "-c", "user.email=someone@example.org", *arguments]
-    return subprocess.run(command, cwd=project.root, check=True, capture_output=True, text=True).stdout
-
-
-def test_in_a_clone_git_sees_the_dvc_file_and_no_image(shipped, tmp_path):
-    git(shipped, "init")
-    git(shipped, "add", "--all")
-    git(shipped, "commit", "--message", "start")
-    write_images(tmp_path / "images", count=2)
-    place = add_raw(shipped, "anime", tmp_path / "images")
-    assert git(shipped, "status", "--short", "--untracked-files=all").split() == ["??", "data/raw/anime.dvc"]
-    shutil.rmtree(place)
-    run_dvc(shipped.root, "checkout", "data/raw/anime.dvc")
-    assert files_below(place) == {"00.png", "01.png"}
-
-
-def test_a_copy_without_git_works_and_leaves_the_shipped_configuration_alone(shipped, tmp_path):
-    write_images(tmp_path / "images", count=2)
-    add_raw(shipped, "anime", tmp_path / "images")
-    assert (shipped.root / "data/raw/anime.dvc").is_file()
-    assert (shipped.root / ".dvc/config").read_bytes() == (REPOSITORY / ".dvc/config").read_bytes()
-    git(shipped, "init")
-    ensure_dvc(shipped.root)
-    assert "no_scm" not in (shipped.root / ".dvc/config.local").read_text()
-
-
-def test_dvc_s_own_words_reach_the_user(shipped):
-    ensure_dvc(shipped.root)
-    with pytest.raises(DvcError, match=r"^dvc add failed: .*nothing-here"):
-        run_dvc(shipped.root, "add", "nothing-here")
-
-
-def test_stages_find_this_interpreter_first(monkeypatch):
-    monkeypatch.setenv("PATH", "/nowhere")
-    found = shutil.which("python", path=dvc_environment()["PATH"])
-    assert found is not None
-    assert os.path.samefile(os.path.dirname(found), os.path.dirname(sys.executable))  # noqa: PTH120, PTH121
-    assert DVC[0] == sys.executable
 
 
 # What a stranger's params.yaml may say

@@ -10,7 +10,7 @@ from outputs_compare import differences, num_rows
 from prefect.settings import PREFECT_HOME, PREFECT_SERVER_ANALYTICS_ENABLED, temporary_settings
 from prefect.task_runners import ThreadPoolTaskRunner
 from prefect.testing.utilities import prefect_test_harness
-from test_tasks import run as run_stage_here
+from stage_calls import run as run_stage_here
 from tiny_models import random_generator
 from tiny_project import REPOSITORY, make_project, set_param, write_base, write_images
 

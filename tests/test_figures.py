@@ -1,23 +1,16 @@
-"""Figures 4 to 8: the right image in the right place, measurements whose answer is known, and the stage."""
+"""Figures 4 to 8: which images they show, and measurements whose answer is known."""
 
-import json
-import shutil
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
-from dvc.repo import Repo
-from PIL import Image
-from test_measurement_stages import _stay_here as _stay_here  # fixtures
-from test_measurement_stages import trained as trained
-from test_tasks import OPTIONS, run
+from figure_family import family as family
+from figure_family import model
 from tiny_models import random_generator, random_ws
-from tiny_project import PARAMS, make_project, set_param, write_images
+from tiny_project import PARAMS
 
-from experiments.paper import paper_paths
-from experiments.paper.figures.ablation import ablation_models, ablation_sheet, swap_models, swap_sheet
-from experiments.paper.figures.direction_sheet import PLACES, direction_sheet, moved_images
+from experiments.paper.figures.direction_sheet import PLACES, moved_images
 from experiments.paper.figures.directions import (
     compare_changes,
     direction_changes,
@@ -25,178 +18,22 @@ from experiments.paper.figures.directions import (
     most_moved,
     telling_directions,
 )
-from experiments.paper.figures.guided import guided_images, guided_sheet, measure_guided
-from experiments.paper.figures.models import Family, FigureModel, direct_swaps
-from experiments.paper.figures.multi_modal import measure_multi_modal, multi_modal_images, multi_modal_sheet
-from experiments.paper.figures.schemas import AGREEMENT_SCHEMA, CHANGES_SCHEMA, MEASURES_SCHEMA
+from experiments.paper.figures.guided import guided_images, measure_guided
+from experiments.paper.figures.models import FigureModel, direct_swaps
+from experiments.paper.figures.multi_modal import measure_multi_modal, multi_modal_images
 from experiments.paper.figures.shared_latents import images_of, kept_traits, measure_images
-from experiments.paper.figures.sheets import QUALITIES, below, beside, save_webp
 from experiments.paper.figures.traits import trait_regressor
 from experiments.paper.settings import sections_of
 from experiments.paper.stages.figures import with_set
-from experiments.paper.truth import AttributeRegressor, Column, HeldOut
+from experiments.paper.truth import Column, HeldOut
 from tasks.project.params import parse_params
-from tasks.running.dvc_command import ensure_dvc
-from tasks.running.dvc_stages import list_stages
 from ui2i.errors import ConfigError
 from ui2i.images import to_tensor, to_uint8
 from ui2i.layer_swap import swap_weights
 from ui2i.metrics.frechet import frechet_distance
-from ui2i.perceptual import load_perceptual
-from ui2i.settings import PerceptualConfig
-from ui2i.tables import read_table
 from ui2i.translation import Reference, TranslationConfig, mix_styles, sample_style, semantic_step
 
 pytestmark = pytest.mark.filterwarnings("ignore:The parameter 'pretrained'", "ignore:Arguments other than a weight")
-
-OPTIONS |= {"figures": "--set"}
-
-
-@pytest.fixture(scope="module")
-def perceptual():
-    return load_perceptual(PerceptualConfig(backbone="random"))
-
-
-def model(domain, mode, seed, swap_resolution=None):
-    generator = random_generator(seed)
-    return FigureModel(
-        domain=domain, mode=mode, generator=generator, hash=f"{domain}{seed}", swap_resolution=swap_resolution
-    )
-
-
-@pytest.fixture(scope="module")
-def family():
-    return Family(
-        base=model("face", "scratch", 0),
-        domains={"cartoon": [model("cartoon", "FC-FT", 1)], "anime": [model("anime", "FC-FT", 2)]},
-    )
-
-
-# Sheets. Every image has a colour of its own, by which it is found again.
-
-COLOURS = iter([(r, g, b) for r in range(5, 250, 40) for g in range(5, 250, 40) for b in range(5, 250, 40)])
-
-
-def plain(*shape):
-    """Images of one colour each, of 16 px."""
-    images = np.empty((*shape, 16, 16, 3), np.uint8)
-    for place in np.ndindex(*shape):
-        images[place] = next(COLOURS)
-    return images
-
-
-def layout(sheet, *pictures):
-    """Where images stand on a sheet as (row, column), counted from 0 among those given; None: nowhere, or cut."""
-    corners = []
-    for picture in pictures:
-        found = np.argwhere((sheet == picture[0, 0]).all(axis=2))
-        corners.append(tuple(found.min(axis=0)) if len(found) == 256 else None)
-    rows, columns = ([sorted({corner[side] for corner in corners if corner})] for side in (0, 1))
-    return [corner and (rows[0].index(corner[0]), columns[0].index(corner[1])) for corner in corners]
-
-
-def test_sheets_are_put_together():
-    a, b = plain(2)
-    assert layout(below([a, b[:, :8].repeat(2, axis=1)]), a, b) == [(0, 0), (1, 0)]
-    assert layout(beside([a, b]), a, b) == [(0, 0), (0, 1)]
-    assert below([a, a[:, :4]]).shape == (32, 16, 3)
-    assert (below([a, a[:, :4]])[16:, 4:] == 255).all()
-    assert (beside([a, a[:4]])[4:, 16:] == 255).all()
-
-
-def test_webp_takes_the_best_quality_that_fits(tmp_path):
-    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
-    path = tmp_path / "a" / "a.webp"
-    sizes = {}
-    for max_bytes in (100_000, 3000, 1):
-        quality = save_webp(path, noise, max_bytes=max_bytes)
-        sizes[quality] = path.stat().st_size
-        assert path.stat().st_size <= max_bytes or quality == min(QUALITIES)
-    assert max(sizes) == 80 and min(sizes) == 30 and len(sizes) == 3
-    assert Image.open(path).format == "WEBP"
-
-
-def test_figure_4_has_a_row_for_each_input_and_domain(family):
-    inputs, code = plain(2), plain(2)
-    pictures = {"reconstruction": code}
-    for domain in ("cartoon", "anime"):
-        pictures |= {name: plain(2) for name in (domain, f"{domain}-style1", f"{domain}-style2")}
-    sheet = multi_modal_sheet(family, inputs, pictures, num_styles=2)
-    for place in range(2):
-        first = [inputs[place], code[place], *(pictures[f"cartoon{end}"][place] for end in ("", "-style1", "-style2"))]
-        second = [pictures[f"anime{end}"][place] for end in ("", "-style1", "-style2")]
-        assert layout(sheet, *first, *second) == [*((0, x) for x in range(5)), *((1, x) for x in (2, 3, 4))]
-    assert layout(sheet, inputs[0], pictures["anime"][0], inputs[1])[-1] == (2, 0)
-
-
-def test_figure_5_has_contents_left_and_references_above():
-    contents, guided = plain(2), {"cartoon": plain(2, 2), "anime": plain(2, 1)}
-    references = {"cartoon": plain(2), "anime": plain(1)}
-    sheet = guided_sheet(contents, references, guided)
-    above = [*references["cartoon"], *references["anime"]]
-    rows = [[contents[place], *guided["cartoon"][place], *guided["anime"][place]] for place in range(2)]
-    expected = [(0, x) for x in (1, 2, 3)] + [(y, x) for y in (1, 2) for x in range(4)]
-    assert layout(sheet, *above, *rows[0], *rows[1]) == expected
-
-
-def test_figure_6_has_a_row_for_each_model():
-    pictures = {"face": plain(10), "cartoon": plain(10)}
-    sheet = direction_sheet(pictures, [("less", "smile", "more"), ("-", "yaw", "+")])
-    assert layout(sheet, *pictures["face"], *pictures["cartoon"]) == [(y, x) for y in (0, 1) for x in range(10)]
-
-
-def test_figure_7_has_the_source_first_and_then_ft_fc_ft_and_one_swap():
-    family = Family(
-        base=model("face", "scratch", 0),
-        domains={
-            "cartoon": [
-                model("cartoon", "FC-FT", 1),
-                model("cartoon", "FT", 2),
-                model("cartoon", "scratch", 3),
-                model("cartoon", "FC-FT-LS8", 4, 8),
-                model("cartoon", "FC-FT-LS16", 5, 16),
-            ]
-        },
-    )
-    models = family.domains["cartoon"]
-    assert [each.mode for each in ablation_models(models)] == ["FT", "FC-FT", "FC-FT-LS8", "FC-FT-LS16"]
-    pictures = {each.name: plain(3) for each in [family.base, *models]}
-    sheet = ablation_sheet(family, pictures)
-    shown = ["face/scratch", "cartoon/FT", "cartoon/FC-FT", "cartoon/FC-FT-LS8"]
-    cells = [image for name in shown for image in pictures[name]]
-    assert layout(sheet, *cells) == [(y, x) for y in range(4) for x in range(3)]
-    assert layout(sheet, *pictures["cartoon/scratch"], *pictures["cartoon/FC-FT-LS16"]) == [None] * 6
-
-
-def test_figure_8_has_a_column_for_each_way_to_make_a_model():
-    cat, face = model("cat", "scratch", 0), model("face", "scratch", 6)
-    models = [
-        model("dog", "FC-FT", 1),
-        model("dog", "scratch", 2),
-        model("dog", "FC-FT-LS8", 3, 8),
-        model("dog", "FC-FT-LS16", 4, 16),
-    ]
-    wild = [model("wild", "FC-FT", 5), model("wild", "FC-FT-LS8", 7, 8), model("wild", "FC-FT-LS16", 8, 16)]
-    direct = {"dog": direct_swaps(cat, models[1], [8, 16])}
-    others = [[face, *direct_swaps(cat, face, [8, 16])]]
-    family = Family(base=cat, domains={"dog": models, "wild": wild})
-    order = ["scratch", "Direct-LS8", "Direct-LS16", "FC-FT", "FC-FT-LS8", "FC-FT-LS16"]
-    assert [each.mode for each in swap_models(models, direct["dog"])] == order
-    everything = [cat, *models, *wild, *direct["dog"], *others[0]]
-    pictures = {each.name: plain(2) for each in everything}
-    sheet = swap_sheet(family, direct, others, pictures)
-    dogs = [pictures[f"dog/{mode}"][0] for mode in order]
-    wilds = [pictures[f"wild/{mode}"][1] for mode in order[3:]]
-    faces = [pictures[f"face/{mode}"][0] for mode in order[:3]]
-    assert layout(sheet, pictures["cat/scratch"][1], *dogs, *wilds, *faces) == [
-        (1, 0),
-        *((0, x) for x in range(1, 7)),
-        *((1, x) for x in (4, 5, 6)),
-        *((2, x) for x in (1, 2, 3)),
-    ]
-    repeated = np.argwhere((sheet == pictures["cat/scratch"][0][0, 0]).all(axis=2))
-    assert len(repeated) == 2 * 256 and len(set(repeated[:, 1])) == 16, "two latents are shown, three rows"
-    assert layout(sheet, pictures["wild/FC-FT"][0]) == [None]
 
 
 # Figures 4 and 5
@@ -454,93 +291,3 @@ def test_the_set_need_not_be_named():
     assert with_set([]) == ["--set", "paper"]
     assert with_set(["--project", "x"]) == ["--set", "paper", "--project", "x"]
     assert with_set(["--set=paper"]) == ["--set=paper"]
-
-
-# The stage
-
-TINY = {
-    "num_styles": 2,
-    "num_directions": 3,
-    "num_moved": 4,
-    "num_latents": 5,
-    "num_shown": 2,
-    "num_targets": 8,
-    "inversion": {"num_steps": 2},
-    "regressor": {"num_drawings": 12, "num_held_out": 6, "num_epochs": 1, "batch_size": 6, "width": 4},
-}
-
-
-@pytest.fixture
-def project(trained, tmp_path):
-    shutil.copytree(trained.root, tmp_path / "project")
-    project = type(trained)(tmp_path / "project")
-    write_images(project.raw("face"), count=12, seed=1)
-    assert run(project, "ingest", "face") == 0
-    set_param(project, "figures", {"paper": TINY})
-    return project
-
-
-def test_the_stage_writes_images_tables_and_numbers(project, monkeypatch):
-    monkeypatch.setattr(AttributeRegressor, "unreadable", lambda self, min_skill: [])
-    assert run(project, "figures", "paper") == 0
-    sizes = {number: Image.open(paper_paths.figure(project, number)).size for number in "45678"}
-    assert all(min(size) > 60 for size in sizes.values())
-    changes = read_table(paper_paths.figure(project, "6").with_suffix(".parquet"), CHANGES_SCHEMA)
-    models = {("face", "scratch"), ("cartoon", "FC-FT"), ("cartoon", "FT")}
-    assert set(zip(changes["domain"], changes["mode"], strict=True)) == models
-    assert len(changes) == 3 * 3 * changes["trait"].nunique()
-    agreement = read_table(paper_paths.figure(project, "6").with_suffix(".agreement.parquet"), AGREEMENT_SCHEMA)
-    assert len(agreement) == 3 * 3 and agreement["cosine"].between(-1, 1).all()
-    seven, eight = (read_table(paper_paths.figure(project, it).with_suffix(".parquet"), MEASURES_SCHEMA) for it in "78")
-    assert list(dict.fromkeys(seven["mode"])) == ["FT", "FC-FT", "FC-FT-LS8", "FC-FT-LS16"]
-    assert list(dict.fromkeys(eight["mode"])) == ["source", "FC-FT", "FC-FT-LS8", "FC-FT-LS16"]
-    assert set(seven["metric"]) == {"lpips", "fd", "kd", "traits"}
-    distances = seven[seven["metric"] == "fd"]
-    assert (distances["ci95_low"] < distances["value"]).all() and (distances["value"] < distances["ci95_high"]).all()
-    source = eight[(eight["mode"] == "source") & (eight["metric"] == "lpips")]["value"].item()
-    assert source == pytest.approx(0, abs=1e-6)
-    text = json.loads(paper_paths.figure_numbers(project).read_text())
-    cartoon = text["figures"]["7"]["face"]["cartoon"]
-    row = seven[(seven["mode"] == "FT") & (seven["metric"] == "lpips")].iloc[0]
-    assert row["ci95_low"] < row["value"] < row["ci95_high"]
-    assert cartoon["FT"]["lpips"] == pytest.approx(row["value"])
-    difference = cartoon["FC-FT minus FT"]["lpips"]
-    assert difference[0] == pytest.approx(cartoon["FC-FT"]["lpips"] - cartoon["FT"]["lpips"])
-    assert difference[1] < difference[0] < difference[2]
-    six = text["figures"]["6"]["face"]
-    assert six["models"]["face/scratch"]["top_trait_moves_the_same_way"] == 3
-    told = changes[changes["mode"] == "FT"].set_index(["direction", "trait"])["change"]
-    for direction, moved in six["directions"].items():
-        assert moved["change"]["cartoon/FT"] == pytest.approx(told[int(direction), moved["trait"]])
-
-
-def test_images_that_nobody_drew_are_shown_and_their_attributes_not_measured(project):
-    set_param(project, "truth", {})
-    set_param(project, "synthetic", {})
-    assert run(project, "figures", "paper") == 0
-    assert paper_paths.figure(project, "6").is_file()
-    assert len(read_table(paper_paths.figure(project, "6").with_suffix(".parquet"), CHANGES_SCHEMA)) == 0
-    assert json.loads(paper_paths.figure_numbers(project).read_text())["figures"]["6"] == {}
-    seven = read_table(paper_paths.figure(project, "7").with_suffix(".parquet"), MEASURES_SCHEMA)
-    assert set(seven["metric"]) == {"lpips", "fd", "kd"}
-    assert not project.regressors.exists()
-
-
-@pytest.mark.filterwarnings("ignore:_NoneStep.value:DeprecationWarning:dvc")
-def test_dvc_makes_figures_only_where_they_are_asked_for(tmp_path):
-    project = make_project(tmp_path / "project")
-    ensure_dvc(project.root)
-    assert not any(stage.name.startswith("figures") for stage in Repo(str(project.root)).index.stages)
-    set_param(project, "figures", {"paper": {"quick": True}})
-    stages = [stage for stage in Repo(str(project.root)).index.stages if stage.name.startswith("figures")]
-    assert [stage.name for stage in stages] == ["figures@paper"]
-    assert list_stages(project)[-1] == "figures@paper"
-    outputs = {output.fspath for output in stages[0].outs}
-    tables = {paper_paths.figure(project, number).with_suffix(".parquet") for number in "678"}
-    expected = {
-        *(paper_paths.figure(project, number) for number in "45678"),
-        *tables,
-        paper_paths.figure_numbers(project),
-    }
-    expected.add(paper_paths.figure(project, "6").with_suffix(".agreement.parquet"))
-    assert outputs == {str(path) for path in expected}

@@ -1,28 +1,24 @@
 """The flows, each once at 32 px, on Prefect's test server.
 
-Stages run in this process here, without DVC; `test_dvc.py` and `test_cli.py` have the real ones.
+Stages run in this process here, without DVC; `test_dvc.py` and `test_cli_endings.py` have the real ones.
 """
 
 import base64
-import contextlib
 import dataclasses
-import importlib
-import inspect
 import io
 import json
 import re
 
 import pytest
 import torch
+from flow_stages import run_command_here, run_stage_here
 from PIL import Image
 from prefect import flow
 from prefect.artifacts import Artifact
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import GlobalConcurrencyLimitUpdate
 from prefect.concurrency._asyncio import ConcurrencySlotAcquisitionError
-from prefect.flows import load_flow_from_entrypoint
-from ruamel.yaml import YAML
-from tiny_project import REPOSITORY, make_project, set_param, stage_module, write_images
+from tiny_project import make_project, set_param, write_images
 
 from flows import pipeline, stages
 from flows.artifacts import artifact_key
@@ -30,9 +26,7 @@ from flows.display import BarDisplay, PlainDisplay, current_display, shown
 from flows.limits import TRAINING_LIMIT, ensure_training_limit, training_slot
 from flows.services.runs import mark_crashed, running_runs
 from tasks.project.params import load_params
-from tasks.requests import translate_folder
 from tasks.requests.translation_request import TranslationRequest
-from tasks.running import stage_cli
 from tasks.running.dvc_stage import StageFailed, StageOutcome
 from ui2i.checkpoints import load_generator, save_generator
 from ui2i.errors import ConfigError
@@ -42,36 +36,6 @@ from ui2i.tables import DISTANCE_SCHEMA, read_table
 @pytest.fixture(scope="module", autouse=True)
 def _prefect(prefect_server):
     """Every flow here runs on a server of the tests' own."""
-
-
-def in_this_process(name, main, on_progress, on_line):
-    """Call the main function of a stage's module and report as the bridge to DVC does."""
-    said = io.StringIO()
-    with (
-        pytest.MonkeyPatch.context() as patch,
-        contextlib.chdir("."),
-        contextlib.redirect_stderr(said),
-    ):
-        patch.setattr(stage_cli, "report_progress", lambda _: contextlib.nullcontext(on_progress))
-        on_line(f"Running {name}")
-        status = main()
-    if status != 0:
-        message = said.getvalue().strip().removeprefix("error: ")
-        raise StageFailed(message, stage=name, lines=(message,), is_user_error=True)
-    return StageOutcome(name, "ran", 0.1, ())
-
-
-def run_stage_here(stage, *, project, force=False, num_threads=None, on_progress, on_line):
-    kind, name = stage.split("@")
-    module = importlib.import_module(stage_module("import_base" if kind == "import" else kind)).STAGE
-    arguments = [f"--{module.option}", name, "--project", str(project.root)]
-    arguments += ["--restart"] if force and module.is_planned else []
-    return in_this_process(stage, lambda: stage_cli.main(module, arguments), on_progress, on_line)
-
-
-def run_command_here(name, command, *, project, on_progress, on_line):
-    assert command[1:3] == ["-m", "tasks.requests.translate_folder"]
-    return in_this_process(name, lambda: translate_folder.main(command[3:]), on_progress, on_line)
 
 
 @pytest.fixture(scope="module")
@@ -97,11 +61,6 @@ def stage(monkeypatch):
         monkeypatch.setattr(stages, "run_stage", run)
 
     return replace
-
-
-@pytest.fixture
-def project(tmp_path):
-    return make_project(tmp_path / "project")
 
 
 @pytest.fixture(scope="module")
@@ -374,16 +333,3 @@ def test_nothing_is_shown_unless_asked(draw, capsys):
     draw()
     assert capsys.readouterr().out == ""
     assert type(current_display()).__name__ == "Display"
-
-
-# Deployments
-
-
-def test_deployments_are_unique_and_fit_their_flows():
-    deployments = YAML(typ="safe", pure=True).load((REPOSITORY / "prefect.yaml").read_text())["deployments"]
-    names = [deployment["name"] for deployment in deployments]
-    assert names == ["new-domain", "re-evaluate", "translate"]
-    for deployment in deployments:
-        deployed = load_flow_from_entrypoint(deployment["entrypoint"])
-        assert deployed.name == deployment["name"]
-        assert set(deployment.get("parameters", {})) <= set(inspect.signature(deployed.fn).parameters)

@@ -7,7 +7,8 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
-from test_tasks import OPTIONS, run
+from stage_calls import OPTIONS, run
+from stage_calls import _stay_here as _stay_here
 from tiny_models import random_generator
 from tiny_project import make_project, set_param, write_images
 
@@ -28,11 +29,6 @@ from ui2i.tables import (
 )
 
 OPTIONS |= {"evaluate": "--domain", "table": "--table"}
-
-
-@pytest.fixture(autouse=True)
-def _stay_here(monkeypatch, tmp_path):
-    monkeypatch.chdir(tmp_path)  # stages change the folder; this restores it
 
 
 @pytest.fixture(scope="module")

@@ -3,34 +3,23 @@
 import copy
 import dataclasses
 import weakref
-from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from conftest import randomize
+from distance_models import CONFIG, NOISE_MODES, count_calls
+from distance_models import generators as generators
 from scipy import stats
 from torch import Tensor, nn
 
 from ui2i.errors import CheckpointError, ConfigError, DataError
-from ui2i.metrics import unfinished
 from ui2i.metrics.model_distance import PairDistance, latents, model_distances
 from ui2i.networks.generator import Generator
 from ui2i.perceptual import Perceptual
-from ui2i.settings import DistanceConfig, NetworkConfig, NoiseMode
+from ui2i.settings import DistanceConfig, NoiseMode
 
 # lpips itself asks torchvision in a deprecated way.
 pytestmark = pytest.mark.filterwarnings("ignore:The parameter 'pretrained'", "ignore:Arguments other than a weight")
-
-CONFIG = DistanceConfig(num_latents=7, batch_size=3, truncation_psi=0.8, seed=5)
-NOISE_MODES: list[NoiseMode] = ["const", "random", "none"]
-
-
-@pytest.fixture
-def generators(network_config: NetworkConfig) -> dict[str, Generator]:
-    torch.manual_seed(7)
-    return {name: randomize(Generator(network_config)).eval() for name in "abc"}
 
 
 def by_pair(distances: list[PairDistance]) -> dict[tuple[str, str], PairDistance]:
@@ -156,28 +145,6 @@ def test_truncation_to_the_mean_leaves_no_spread(generators: dict[str, Generator
         assert distance.std < 1e-6
 
 
-def count_calls(generators: dict[str, Generator], perceptual: Perceptual, patch: pytest.MonkeyPatch) -> dict[str, int]:
-    """Count latents that pass through each generator, and images through the backbone."""
-    counts = dict.fromkeys([*generators, "backbone"], 0)
-
-    def counter(name: str) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
-        def count(module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> None:
-            counts[name] += len(args[0])
-
-        return count
-
-    for name, generator in generators.items():
-        generator.synthesis.register_forward_hook(counter(name))
-    features = perceptual.features
-
-    def counted_features(x: Tensor) -> list[Tensor]:
-        counts["backbone"] += len(x)
-        return features(x)
-
-    patch.setattr(perceptual, "features", counted_features)
-    return counts
-
-
 def test_each_latent_passes_each_generator_once(
     generators: dict[str, Generator], perceptual: Perceptual, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -282,78 +249,3 @@ def test_images_too_small_for_the_backbone(
     monkeypatch.setattr(perceptual, "min_resolution", 33)
     with pytest.raises(DataError, match="expected at least 33 px"):
         model_distances(generators, perceptual, CONFIG)
-
-
-# Taking up what was interrupted
-
-
-class StoppedError(Exception):
-    """The measurement was killed."""
-
-
-def stop_after(num_latents: int) -> Callable[..., None]:
-    def progress(done: int, total: int, note: str = "") -> None:
-        if done > num_latents:
-            raise StoppedError
-
-    return progress
-
-
-@pytest.mark.parametrize("noise_mode", NOISE_MODES)
-def test_an_interrupted_measurement_goes_on_bit_for_bit(
-    generators: dict[str, Generator],
-    perceptual: Perceptual,
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-    noise_mode: NoiseMode,
-) -> None:
-    monkeypatch.setattr(unfinished, "SAVE_INTERVAL_SECONDS", 0)
-    config = dataclasses.replace(CONFIG, noise_mode=noise_mode)
-    whole = model_distances(generators, perceptual, config, keep_values=True)
-    state = tmp_path / "state.npz"
-    with pytest.raises(StoppedError):
-        model_distances(generators, perceptual, config, keep_values=True, state_file=state, progress=stop_after(3))
-    counts = count_calls(generators, perceptual, monkeypatch)
-    resumed = model_distances(generators, perceptual, config, keep_values=True, state_file=state)
-    assert counts["a"] == 4, "the first batch of 3 of 7 latents was not measured again"
-    assert resumed == whole
-    for again, before in zip(resumed, whole, strict=True):
-        assert np.array_equal(again.values, before.values)
-    assert not state.exists()
-
-
-@pytest.mark.parametrize("change", ["config", "weights", "pairs", "values", "damage"])
-def test_the_state_of_another_measurement_is_passed_over(
-    generators: dict[str, Generator],
-    perceptual: Perceptual,
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-    change: str,
-) -> None:
-    monkeypatch.setattr(unfinished, "SAVE_INTERVAL_SECONDS", 0)
-    state, pairs = tmp_path / "state.npz", [("a", "b")]
-    with pytest.raises(StoppedError):
-        model_distances(generators, perceptual, CONFIG, pairs=pairs, state_file=state, progress=stop_after(3))
-    config, keep_values = CONFIG, change == "values"
-    if change == "config":
-        config = dataclasses.replace(CONFIG, truncation_psi=0.7)
-    if change == "weights":
-        generators["a"].mapping.fc1.bias.data[0] += 0.1
-    if change == "pairs":
-        pairs = [("b", "a")]
-    if change == "damage":
-        state.write_bytes(state.read_bytes()[:200])
-    options = {"pairs": pairs, "keep_values": keep_values}
-    expected = model_distances(generators, perceptual, config, **options)
-    counts = count_calls(generators, perceptual, monkeypatch)
-    assert model_distances(generators, perceptual, config, state_file=state, **options) == expected
-    assert counts["a"] == 7
-    assert not state.exists()
-
-
-def test_nothing_is_saved_in_short_measurements(
-    generators: dict[str, Generator], perceptual: Perceptual, tmp_path: Path
-) -> None:
-    with pytest.raises(StoppedError):
-        model_distances(generators, perceptual, CONFIG, state_file=tmp_path / "state.npz", progress=stop_after(3))
-    assert list(tmp_path.iterdir()) == []

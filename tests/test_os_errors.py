@@ -11,7 +11,7 @@ import warnings
 import pytest
 import torch
 from safetensors.torch import save_file
-from tiny_project import files_below, make_project, write_base
+from tiny_project import files_below, write_base
 
 from cli import app
 from tasks.project.paths import Project
@@ -22,11 +22,6 @@ from tasks.running.stage_cli import main as run_stage
 from tasks.running.warning_lines import warnings_as_lines
 from ui2i.errors import ConfigError, UI2IWarning
 from ui2i.files import atomic_file
-
-
-@pytest.fixture
-def project(tmp_path):
-    return make_project(tmp_path / "project")
 
 
 @contextlib.contextmanager

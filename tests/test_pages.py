@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 from terminal import screen
-from test_cli import distance_row
 from test_doors import up as up
 from test_doors import window as window
-from tiny_project import make_project
+from tiny_project import distance_row, make_project
 
 from flows.artifacts import SHEET_BYTES, artifact_key, show_contact_sheet, show_distances
 from flows.naming import tag_this_run, this_run_name

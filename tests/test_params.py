@@ -12,11 +12,6 @@ from ui2i.errors import ConfigError
 from ui2i.settings import TrainingConfig
 
 
-@pytest.fixture
-def project(tmp_path):
-    return make_project(tmp_path / "project")
-
-
 def edited(old, new):
     assert old in PARAMS
     return PARAMS.replace(old, new)

@@ -1,4 +1,4 @@
-"""Images of every kind of source enter a project (folders and zips: test_tasks.py) and come out prepared."""
+"""Images of every kind of source enter a project (folders and zips: test_add_raw.py) and come out prepared."""
 
 import io
 import os

@@ -10,11 +10,11 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 from PIL import Image
+from stage_calls import run
 from test_measurement_stages import _stay_here as _stay_here
 from test_measurement_stages import project as project
 from test_measurement_stages import trained as trained
 from test_measurement_stages import ui2i as ui2i
-from test_tasks import run
 from tiny_project import write_images
 
 from experiments.paper.tables import Cell, PaperTable

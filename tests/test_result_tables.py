@@ -6,8 +6,7 @@ import re
 import duckdb
 import pandas as pd
 import pytest
-from test_cli import distance_row
-from tiny_project import REPOSITORY, make_project
+from tiny_project import REPOSITORY, distance_row, make_project
 
 from cli import app
 from experiments.paper import paper_paths

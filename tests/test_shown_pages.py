@@ -7,9 +7,8 @@ import socket
 import numpy as np
 import pytest
 from PIL import Image
-from test_cli import distance_row
-from test_tables import row
-from tiny_project import make_project
+from table_rows import row
+from tiny_project import distance_row
 
 from cli import app
 from cli.web import _listener
@@ -19,11 +18,6 @@ from tasks.requests.shown_pages import last_port, shown, shown_at, translations_
 from tasks.running.locks import HeldError
 from ui2i.tables import DISTANCE_SCHEMA, TRANSLATION_SCHEMA, append_rows
 from ui2i.translation_files import MANIFEST_NAME, SHEET_NAME
-
-
-@pytest.fixture
-def project(tmp_path):
-    return make_project(tmp_path / "project")
 
 
 @pytest.fixture

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 import torchvision
-from test_cli import distance_row
-from tiny_project import make_project
+from tiny_project import distance_row, make_project
 
 from cli.expectation import computes_bf16, expected_duration
 from ui2i.backbone_weights import ARCHITECTURES, download_url

@@ -96,7 +96,7 @@ def test_the_command_measures_every_resolution_and_mode(project, ui2i):
 
 def test_the_first_variant_of_a_swap_is_what_evaluation_says(project, ui2i):
     """Two ways to the same number."""
-    from test_tasks import run
+    from stage_calls import run
 
     from ui2i.tables import EVALUATION_SCHEMA
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from training_run import CONFIG, differences, snapshot
+from training_run import dense_snapshots as dense_snapshots
 
 from ui2i.datasets.prepared import PreparedDataset
 from ui2i.settings import NetworkConfig, TrainingConfig
@@ -23,12 +24,6 @@ LONG = dataclasses.replace(
     ada_speed_kimg=0.5,
     evaluation_kimg=0.05,
 )
-
-
-@pytest.fixture(autouse=True)
-def dense_snapshots(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One log row a step, a snapshot every third."""
-    monkeypatch.setattr(loop, "LOG_ROWS_PER_SNAPSHOT", 3)
 
 
 def brightness(generator: torch.nn.Module) -> dict[str, float]:

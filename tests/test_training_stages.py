@@ -8,6 +8,7 @@ import sys
 
 import pytest
 import torch
+from stage_calls import _stay_here as _stay_here
 from tiny_project import files_below, make_project, set_param, stage_module, write_base, write_images
 
 from tasks.models.training_plan import base_network
@@ -17,11 +18,6 @@ from ui2i import precision
 from ui2i.checkpoints import load_generator
 from ui2i.precision import choose_precision
 from ui2i.tables import TRAINING_SCHEMA, read_table
-
-
-@pytest.fixture(autouse=True)
-def _stay_here(monkeypatch, tmp_path):
-    monkeypatch.chdir(tmp_path)  # stages change the folder; this restores it
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ import pytest
 import torch
 from PIL import Image
 from training_run import CONFIG, NUM_STEPS, SNAPSHOT_STEPS, advance, differences, snapshot
+from training_run import dense_snapshots as dense_snapshots
 
 from ui2i.datasets.prepared import PreparedDataset
 from ui2i.errors import ConfigError, TrainingError
@@ -26,12 +27,6 @@ from ui2i.training.step import train_step
 from ui2i.training.watching import describe, diversity, duration, film_strip, sample_grid, samples_path
 
 MEASURED = dataclasses.replace(CONFIG, evaluation_kimg=0.012)  # at every snapshot
-
-
-@pytest.fixture(autouse=True)
-def dense_snapshots(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One log row a step, a snapshot every third."""
-    monkeypatch.setattr(loop, "LOG_ROWS_PER_SNAPSHOT", SNAPSHOT_STEPS)
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import json
 
 import pyarrow.parquet as pq
 import pytest
-from test_tasks import run as run_stage
+from stage_calls import run as run_stage
 from tiny_models import random_generator
 from tiny_project import make_project, set_param, write_images
 

@@ -3,7 +3,9 @@
 import re
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -114,3 +116,36 @@ def files_below(folder: Path) -> set[str]:
     """Names of all files below a folder, except the locks of stages and what is noted of their costs."""
     files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     return {name for name in files if ".locks/" not in name and ".costs/" not in name}
+
+
+def distance_row(run_id: str, target: str, mean: float, **columns: Any) -> dict[str, Any]:
+    """Return a row of a table of distances."""
+    return {
+        "run_id": run_id,
+        "measured_at": datetime(2026, 1, 2, 3, 4, tzinfo=UTC),
+        "domain": "cartoon",
+        "source": "face",
+        "target": target,
+        "source_domain": "face",
+        "target_domain": "cartoon",
+        "mode": target.removeprefix("cartoon/"),
+        "mean": mean,
+        "std": 0.1,
+        "sem": 0.01,
+        "ci95_low": mean - 0.02,
+        "ci95_high": mean + 0.02,
+        "num_latents": 2000,
+        "seed": 0,
+        "truncation_psi": 1.0,
+        "noise_mode": "const",
+        "latent_space": "w",
+        "backbone": "tiny-backbone",
+        "backbone_hash": "0",
+        "img_resolution": 32,
+        "source_hash": "0",
+        "target_hash": "0",
+        "commit": "0",
+        "device": "cpu",
+        "seconds": 1.0,
+        "versions": "{}",
+    } | columns

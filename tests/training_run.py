@@ -3,12 +3,14 @@
 import copy
 from typing import Any
 
+import pytest
 import torch
 from torch import Tensor
 
 from ui2i.networks.discriminator import Discriminator
 from ui2i.networks.generator import Generator
 from ui2i.settings import TrainingConfig
+from ui2i.training import loop
 from ui2i.training.state import TrainingState, state_to_dict
 from ui2i.training.step import train_step
 
@@ -64,3 +66,9 @@ def differences(a: Any, b: Any, path: str = "") -> list[str]:
 def changed_names(before: dict[str, Tensor], after: dict[str, Tensor]) -> set[str]:
     assert before.keys() == after.keys()
     return {name for name in before if not torch.equal(before[name], after[name])}
+
+
+@pytest.fixture(autouse=True)
+def dense_snapshots(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One log row a step, a snapshot every third."""
+    monkeypatch.setattr(loop, "LOG_ROWS_PER_SNAPSHOT", SNAPSHOT_STEPS)

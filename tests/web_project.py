@@ -6,9 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 from conftest import randomize
-from test_cli import distance_row
 from tiny_models import random_generator
-from tiny_project import make_project, set_param, write_images
+from tiny_project import distance_row, make_project, set_param, write_images
 
 from cli import serving
 from tasks.project.paths import Project

@@ -1,0 +1,73 @@
+"""The paper's claims about figures 6 to 8, judged by tables of known content."""
+
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from experiments.paper.tables.figure_claims import figure_6_claims, figure_7_claims, figure_8_claims, unfinished_control
+
+
+def agreement(domain: str, mode: str, cosines: list[float]) -> list[dict[str, Any]]:
+    return [
+        {"base": "face", "domain": domain, "mode": mode, "direction": place, "cosine": value, "chance": 0.1}
+        for place, value in enumerate(cosines, 1)
+    ]
+
+
+def test_figure_6_takes_the_models_made_from_the_base() -> None:
+    rows = [*agreement("face", "scratch", [0.1, 0.1]), *agreement("anime", "FC-FT", [0.8, 0.9])]
+    rows += agreement("anime", "scratch", [0.2, 0.31])
+    above_chance, above_control = figure_6_claims(pd.DataFrame(rows), missing_control="It is blur")
+    assert [(case.column, case.aspect) for case in above_chance.cases] == [("anime", "FC-FT")]
+    assert above_chance.cases[0].differences == pytest.approx((0.75,))
+    assert above_control.cases[0].differences == pytest.approx((0.595,))
+    assert above_control.verdict == "control missing"
+
+
+def measure(
+    metric: str, domain: str, mode: str, value: float, half: float | None = 0.1, **columns: Any
+) -> dict[str, Any]:
+    low, high = (None, None) if half is None else (value - half, value + half)
+    ends = {"ci95_low": low, "ci95_high": high}
+    return {"metric": metric, "domain": domain, "mode": mode, "value": value, "attribute": None, **ends, **columns}
+
+
+def test_figure_7_compares_modes() -> None:
+    rows = [
+        measure("traits", "anime", "FT", 0.3), measure("traits", "anime", "FC-FT", 0.6),
+        measure("traits", "anime", "FC-FT-LS8", 0.62), measure("traits", "anime", "FC-FT", 0.0, attribute="smile"),
+    ]  # fmt: skip
+    frozen, swapped = figure_7_claims(pd.DataFrame(rows))
+    assert frozen.cases[0].differences == pytest.approx((0.3,)) and swapped.cases[0].differences == pytest.approx(
+        (0.02,)
+    )
+
+
+def figure_8(**others: float) -> pd.DataFrame:
+    """A base face, a dog of it, blurred if trained apart, and the finished base cat with layers of face."""
+    dog = {"source": 90, "scratch": 600, "Direct-LS8": 610, "FC-FT": 20, "FC-FT-LS8": 30, "FC-FT-LS32": 60} | others
+    cat = {"source": 310, "scratch": 16, "Direct-LS8": 340}
+    rows = [measure("fd", "dog", mode, fd, None) for mode, fd in dog.items()]
+    return pd.DataFrame([*rows, *(measure("fd", "cat", mode, fd, None) for mode, fd in cat.items())])
+
+
+def test_figure_8_takes_models_that_were_good_before_the_swap() -> None:
+    direct, more = figure_8_claims(figure_8())
+    assert [case.column for case in direct.cases] == ["cat"], "nothing can ruin the dog that is blur"
+    assert direct.cases[0].differences == (340 - 16 - 10,) and more.cases[0].differences == (30,)
+
+
+def test_figures_take_the_intervals_of_their_measures() -> None:
+    rows = [measure("fd", "dog", mode, fd, 9.8) for mode, fd in (("FC-FT-LS8", 30), ("FC-FT-LS32", 41))]
+    more = figure_8_claims(pd.DataFrame(rows))[1]
+    assert more.cases[0].errors == pytest.approx((5 * 2**0.5,)) and more.verdict == "cannot be told"
+    known = figure_8().assign(ci95_low=lambda it: it["value"] - 9.8, ci95_high=lambda it: it["value"] + 9.8)
+    direct, _ = figure_8_claims(known)
+    assert direct.cases[0].errors == pytest.approx((10,)), "of four distances"
+
+
+def test_a_control_is_finished_if_it_is_nearer_than_the_base() -> None:
+    assert "dog 600 against 90" in unfinished_control(figure_8())
+    assert "cat" not in unfinished_control(figure_8()).split("(")[1]
+    assert unfinished_control(figure_8(scratch=30)) == ""
