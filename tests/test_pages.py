@@ -17,6 +17,8 @@ from flows.naming import tag_this_run, this_run_name
 from ui2i.errors import DataError
 from ui2i.tables import DISTANCE_SCHEMA, append_rows
 
+pytestmark = pytest.mark.slow  # a server, a browser; texts and states are in test_flows.py and test_operations.py
+
 TEXT = "document.body.innerText"
 
 
