@@ -74,6 +74,16 @@ def entry(project: Project, section: str, name: str) -> object:
 # -- base add ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(("recorded", "kept"), [("face", {"framing": "face"}), ("center", {}), ("moon", {})])
+def test_a_base_s_images_are_framed_as_those_that_it_was_trained_on(
+    project: Project, ui2i: Ui2i, added: list[tuple[str, ...]], tmp_path: Path, recorded: str, kept: dict[str, str]
+) -> None:
+    card = ModelCard(domain="face", mode="scratch", provenance={"framing": {"framing": recorded}})
+    save_generator(tmp_path / "model.safetensors", tiny_checkpoint().generator, card)
+    assert ui2i("base", "add", "selfie", tmp_path / "model.safetensors")[0] == 0
+    assert entry(project, "datasets", "selfie") == {"images": "data/raw/selfie"} | kept
+
+
 def test_a_file(project: Project, ui2i: Ui2i, added: list[tuple[str, ...]], file: Path) -> None:
     status, out, err = ui2i("base", "add", "ffhq", file, "--license", "CC BY-NC 4.0", "--sha256", sha256(file))
     assert (status, err) == (0, "")

@@ -60,11 +60,17 @@ def register_base(
 
 
 def register_imported(
-    project: Project, name: str, checkpoint: Path | str, images: Path | str | None = None, *, replace: bool = False
+    project: Project,
+    name: str,
+    checkpoint: Path | str,
+    images: Path | str | None = None,
+    *,
+    framing: Framing | None = None,
+    replace: bool = False,
 ) -> Params:
     """Add `imported.<name>`, a ready model in a folder of the project, and its dataset; as `register_base`."""
     entry = {"checkpoint": _inside(project, checkpoint)}
-    return add_entries(project, name, {**_dataset_entry(project, images), "imported": entry}, replace=replace)
+    return add_entries(project, name, {**_dataset_entry(project, images, framing), "imported": entry}, replace=replace)
 
 
 def register_domain(

@@ -11,7 +11,7 @@ import shutil
 import urllib.parse
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast, get_args
 
 from tasks.project.names import check_name
 from tasks.project.params import load_params
@@ -24,6 +24,7 @@ from ui2i.download import download, public_address
 from ui2i.errors import CheckpointError, ConfigError
 from ui2i.files import atomic_folder, sha256_file
 from ui2i.progress import Progress, no_progress
+from ui2i.settings import Framing
 
 if TYPE_CHECKING:
     from ui2i.converters.formats import Checkpoint
@@ -85,7 +86,7 @@ def add_base_model(
             left_out = not_copied(raw)
     if raw is None and name not in load_params(project).datasets:
         raw = project.raw(name)
-    params = register_imported(project, name, folder, raw, replace=replace)
+    params = register_imported(project, name, folder, raw, framing=_other_framing(project, checkpoint), replace=replace)
     if _is_address(source):
         file.unlink()
     place = params.datasets[name].images
@@ -96,6 +97,14 @@ def add_base_model(
         has_images=(project.root / place).exists() or stages_of(project, params).maker_of(place) is not None,
         remarks=(*checkpoint.remarks, *([f"images: {left_out}"] if left_out else [])),
     )
+
+
+def _other_framing(project: Project, checkpoint: "Checkpoint") -> Framing | None:
+    """Return how the model's own images were framed, if that is known and the project frames others otherwise."""
+    framing = checkpoint.card.framing.get("framing")
+    if framing not in get_args(Framing) or framing == load_params(project).ingest.framing:
+        return None
+    return cast(Framing, framing)
 
 
 @contextlib.contextmanager
