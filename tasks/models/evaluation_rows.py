@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.project.params import Params
 from tasks.project.paths import Project
+from ui2i.progress import Progress, no_progress
 
 if TYPE_CHECKING:
     from ui2i.metrics.evaluation import Embedded, Embedder, Evaluation
@@ -96,6 +97,30 @@ class Measured:
     inputs: "ImageSet | None"  # in the order of the outputs; None: not known
     target: "Embedded"
     embedded: "Embedded | None" = None  # features of the outputs; None: not known yet
+
+    def evaluate(
+        self,
+        perceptual: "Perceptual",
+        inception: "Inception | None" = None,
+        *,
+        frechet: "Embedder | None" = None,
+        seed: int = 0,
+        progress: Progress = no_progress,
+    ) -> "Evaluation":
+        """Measure the outputs; arguments and errors as those of `ui2i.metrics.evaluation.evaluate`."""
+        from ui2i.metrics.evaluation import evaluate
+
+        return evaluate(
+            self.outputs,
+            self.inputs,
+            self.target,
+            perceptual,
+            inception,
+            frechet=frechet,
+            embedded=self.embedded,
+            seed=seed,
+            progress=progress,
+        )
 
 
 def ends_of_scale(data: "ImageSet", embedded: "Embedded", inputs: "ImageSet | None", seed: int) -> "Iterator[Measured]":

@@ -69,7 +69,7 @@ def evaluate_folder(
     Raises:
         UI2IError: a folder has no images, an output has no input, or there are too few.
     """
-    from ui2i.metrics.evaluation import embed_set, evaluate
+    from ui2i.metrics.evaluation import embed_set
     from ui2i.metrics.image_sets import of_files
     from ui2i.perceptual import load_perceptual
 
@@ -97,16 +97,8 @@ def evaluate_folder(
     run, rows = run_columns(params, perceptual, inception, frechet, device), []
     for measured in made:
         start = time.perf_counter()
-        evaluation = evaluate(
-            measured.outputs,
-            measured.inputs,
-            measured.target,
-            perceptual,
-            inception,
-            frechet=frechet,
-            embedded=measured.embedded,
-            seed=params.evaluation.seed,
-            progress=progress,
+        evaluation = measured.evaluate(
+            perceptual, inception, frechet=frechet, seed=params.evaluation.seed, progress=progress
         )
         own = {
             "source_domain": base or ("any" if inputs is None else _name(inputs)),

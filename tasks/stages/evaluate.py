@@ -38,7 +38,7 @@ def work(job: Job) -> None:
     from ui2i.checkpoints import file_hash
     from ui2i.datasets.prepared import PreparedDataset
     from ui2i.files import write_text
-    from ui2i.metrics.evaluation import embed_set, evaluate
+    from ui2i.metrics.evaluation import embed_set
     from ui2i.metrics.image_sets import of_dataset
     from ui2i.perceptual import load_perceptual
     from ui2i.tables import EVALUATION_SCHEMA, append_rows
@@ -67,14 +67,10 @@ def work(job: Job) -> None:
     run, rows = run_columns(job.params, perceptual, inception, frechet, device), []
     for place, (measured, model) in enumerate(made):
         start = time.perf_counter()
-        evaluation = evaluate(
-            measured.outputs,
-            measured.inputs,
-            measured.target,
+        evaluation = measured.evaluate(
             perceptual,
             inception,
             frechet=frechet,
-            embedded=measured.embedded,
             seed=settings.seed,
             progress=part_of(job.progress, place + 1, count, measured.system),
         )

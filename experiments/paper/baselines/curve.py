@@ -40,7 +40,7 @@ from ui2i.errors import ConfigError, UI2IError
 from ui2i.images import save_png
 from ui2i.metrics import image_sets
 from ui2i.metrics.efficientnet import load_efficientnet
-from ui2i.metrics.evaluation import Embedded, Embedder, embed_set, evaluate
+from ui2i.metrics.evaluation import Embedded, Embedder, embed_set
 from ui2i.metrics.moments import estimate
 from ui2i.perceptual import Perceptual, load_perceptual
 from ui2i.tables import append_rows, read_rows
@@ -78,15 +78,7 @@ class Meter:
 
     def _measured(self, each: Measured, columns: Row) -> Row:
         seed, start = self.params.evaluation.seed, time.perf_counter()
-        found = evaluate(
-            each.outputs,
-            each.inputs,
-            each.target,
-            self.perceptual,
-            frechet=self.frechet,
-            embedded=each.embedded,
-            seed=seed,
-        )
+        found = each.evaluate(self.perceptual, frechet=self.frechet, seed=seed)
         shared = {
             "source_domain": self.base,
             "domain": self.domain,
