@@ -18,9 +18,9 @@ from experiments.avatars.kept import INPUT, SOMEBODY_ELSE, as_row, compare, read
 from experiments.avatars.people import ATTRIBUTES_FILE, read_people, read_renders
 from experiments.paper.settings import RegressorConfig
 from experiments.paper.truth import AttributeRegressor, load_regressor, save_regressor
-from tasks.running.command_line import USER_ERROR, print_error
+from tasks.running.command_line import exit_status
 from tasks.running.progress import report_progress
-from ui2i.errors import ConfigError, UI2IError
+from ui2i.errors import ConfigError
 from ui2i.files import sha256_bytes, sha256_file
 from ui2i.provenance import code_commit
 from ui2i.settings import to_mapping
@@ -33,12 +33,7 @@ NUM_EPOCHS = 8
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write the table and return the exit status."""
     options = _parser().parse_args(arguments)
-    try:
-        _run(options)
-    except (UI2IError, OSError) as error:
-        print_error(error)
-        return USER_ERROR
-    return 0
+    return exit_status(lambda: _run(options))
 
 
 def _run(options: argparse.Namespace) -> None:

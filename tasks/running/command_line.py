@@ -6,6 +6,7 @@ written. So it is told in the same way: what came, what was expected, what to do
 
 import errno
 import sys
+from collections.abc import Callable
 
 from ui2i.errors import UI2IError
 from ui2i.names import printable
@@ -52,6 +53,16 @@ def memory_error(error: Exception) -> UI2IError | None:
 def print_error(error: UI2IError | OSError) -> None:
     """Print `error: ...` on stderr."""
     print(f"error: {one_line(error)}", file=sys.stderr, flush=True)
+
+
+def exit_status(work: Callable[[], None]) -> int:
+    """Do some work and return the exit status of the command: 0, or 2 after printing one line `error: ...`."""
+    try:
+        work()
+    except (UI2IError, OSError) as error:
+        print_error(error)
+        return USER_ERROR
+    return 0
 
 
 def _os_error_message(error: OSError) -> str:

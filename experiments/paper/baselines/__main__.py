@@ -24,11 +24,11 @@ from experiments.paper.baselines.outputs import sheet, write_images, write_style
 from experiments.paper.baselines.state import Baseline, Settings, settle_precision
 from experiments.paper.baselines.systems import SYSTEMS, build, choose_settings
 from experiments.paper.baselines.training import train
-from tasks.running.command_line import USER_ERROR, print_error
+from tasks.running.command_line import exit_status
 from tasks.running.progress import report_progress
 from ui2i.allocator import keep_freed_memory
 from ui2i.devices import find_device
-from ui2i.errors import ConfigError, UI2IError
+from ui2i.errors import ConfigError
 from ui2i.files import write_text
 from ui2i.images import save_png
 from ui2i.precision import warn_if_emulated
@@ -41,12 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status: 0, or 2 after printing one line `error: ...`."""
     options = _parser().parse_args(arguments)
     keep_freed_memory()
-    try:
-        run(options)
-    except (UI2IError, OSError) as error:
-        print_error(error)
-        return USER_ERROR
-    return 0
+    return exit_status(lambda: run(options))
 
 
 def run(options: argparse.Namespace) -> None:

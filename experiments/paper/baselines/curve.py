@@ -31,12 +31,12 @@ from experiments.paper.baselines.training import train
 from tasks.models.evaluation_rows import Measured, Row, ends_of_scale, evaluation_row, run_columns
 from tasks.project.params import Params, find_entry, load_params
 from tasks.project.paths import find_project
-from tasks.running.command_line import USER_ERROR, print_error
+from tasks.running.command_line import exit_status
 from tasks.running.progress import report_progress
 from ui2i.allocator import keep_freed_memory
 from ui2i.datasets.prepared import PreparedDataset
 from ui2i.devices import find_device
-from ui2i.errors import ConfigError, UI2IError
+from ui2i.errors import ConfigError
 from ui2i.images import save_png
 from ui2i.metrics import image_sets
 from ui2i.metrics.efficientnet import load_efficientnet
@@ -231,12 +231,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status: 0, or 2 after printing one line `error: ...`."""
     options = _parser().parse_args(arguments)
     keep_freed_memory()
-    try:
-        run(options)
-    except (UI2IError, OSError) as error:
-        print_error(error)
-        return USER_ERROR
-    return 0
+    return exit_status(lambda: run(options))
 
 
 def _parser() -> argparse.ArgumentParser:
