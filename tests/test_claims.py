@@ -14,15 +14,15 @@ import pytest
 from experiments.paper.reproduction import verdicts
 from experiments.paper.tables import Cell
 from experiments.paper.tables.claims import Case, Claim, of_images, of_runs, of_values
+from experiments.paper.tables.controls import unfinished_apart
 from experiments.paper.tables.model_distance import APART
 from experiments.paper.tables.paper_claims import (
     table_1_claims,
     table_2_claims,
     table_3_claims,
-    truth_claims,
-    unfinished_apart,
 )
 from experiments.paper.tables.published import read_published
+from experiments.paper.tables.truth_claims import truth_claims
 from experiments.paper.tables.values import TABLE_1, TABLE_1_COLUMNS
 from ui2i.errors import DataError
 from ui2i.markdown import wrap_markdown
@@ -167,10 +167,18 @@ def test_finished_models_of_another_base_take_the_place_of_unfinished_ones() -> 
     curves = [
         pd.DataFrame([{**modes, "mode": "FT", "fd": 20.0}, {**modes, "mode": APART, "fd": fd}]) for fd in (22, 23)
     ]
-    assert unfinished_apart(curves[:1]) == ""
-    reason = unfinished_apart(curves)
-    assert reason.endswith("(Frechet distance: cartoon 23.0 against 20.0)")
-    assert table_1_claims([cells], unfinished_apart=reason)[0].verdict == "control missing"
+    assert unfinished_apart(curves[:1]) == {}
+    unfinished = unfinished_apart(curves)
+    assert unfinished == {"cartoon": "23.0 against 20.0"}
+    claim = table_1_claims([cells], unfinished=unfinished)[0]
+    assert "cartoon" not in {case.column.rpartition("2")[2] for case in claim.cases} and len(claim.cases) == 5
+    assert claim.evidence.endswith(
+        "; left out: models of another base that are farther from the domain than FT (Frechet distance: cartoon 23.0 "
+        "against 20.0)"
+    )
+    cells = [cell for cell in cells if cell.row != APART or cell.column == "face2cartoon"]
+    claim = table_1_claims([cells], unfinished=unfinished)[0]
+    assert claim.verdict == "control missing" and "only models of another base" in claim.missing_control
 
 
 def test_columns_that_were_not_measured_are_left_out() -> None:

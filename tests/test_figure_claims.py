@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from experiments.paper.tables.figure_claims import figure_6_claims, figure_7_claims, figure_8_claims, unfinished_control
+from experiments.paper.tables.model_distance import APART
 
 
 def agreement(domain: str, mode: str, cosines: list[float]) -> list[dict[str, Any]]:
@@ -23,6 +24,18 @@ def test_figure_6_takes_the_models_made_from_the_base() -> None:
     assert above_chance.cases[0].differences == pytest.approx((0.75,))
     assert above_control.cases[0].differences == pytest.approx((0.595,))
     assert above_control.verdict == "control missing"
+
+
+def test_figure_6_is_judged_by_models_of_another_base_where_there_are_any() -> None:
+    published = pd.DataFrame([*agreement("anime", "FC-FT", [0.8, 0.9]), *agreement("anime", "scratch", [0.2, 0.3])])
+    rows = [*agreement("anime", "FC-FT", [0.7, 0.9]), *agreement("anime", APART, [0.4, 0.5])]
+    rows += agreement("face", "scratch", [0.9, 0.9])
+    above_chance, above_control = figure_6_claims(published, pd.DataFrame(rows), missing_control="It is blur")
+    assert above_chance.cases[0].differences == pytest.approx((0.75,)), "of the page's own models"
+    (case,) = above_control.cases
+    assert case.differences == pytest.approx((0.35,)) and above_control.verdict != "control missing"
+    claims = figure_6_claims(published, pd.DataFrame(rows), unfinished={"anime": "30 against 20"})
+    assert claims[1].verdict == "control missing"
 
 
 def measure(

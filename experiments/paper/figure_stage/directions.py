@@ -47,12 +47,12 @@ def make_figure6(setup: Setup, progress: Progress) -> dict[str, Any]:
     sheets, numbers, changes, agreements = [], {}, [], []
     for place, family in enumerate(setup.families):
         part = part_of(progress, place, len(setup.families), family.base.domain)
-        moved = _move(setup, family, part)
+        moved = move(setup, family, part)
         shown, titles = _shown(setup, moved)
         sheets.append(_sheet(setup, family, shown, titles))
         if moved:
             changes += [row for each in moved for row in _change_rows(setup, family, each)]
-            rows, numbers[family.base.domain] = _compare(setup, family, moved)
+            rows, numbers[family.base.domain] = compare(setup, family, moved)
             agreements += rows
     save_webp(paper_paths.figure(setup.job.project, "6"), below(sheets))
     write_table(paper_paths.figure(setup.job.project, "6").with_suffix(".parquet"), changes, CHANGES_SCHEMA)
@@ -62,7 +62,7 @@ def make_figure6(setup: Setup, progress: Progress) -> dict[str, Any]:
     return numbers
 
 
-def _move(setup: Setup, family: "Family", progress: Progress) -> list[Moved]:
+def move(setup: Setup, family: "Family", progress: Progress) -> list[Moved]:
     """Measure the base first, then the modes of every domain; nothing if their attributes cannot be read."""
     from experiments.paper.figures.directions import direction_changes, direction_steps
     from experiments.paper.figures.traits import trait_regressor
@@ -130,8 +130,11 @@ def _sheet(setup: Setup, family: "Family", shown: list[int], titles: "list[Title
     return direction_sheet(moved_images(family, ws, shown, setup.settings.strength), titles)
 
 
-def _compare(setup: Setup, family: "Family", moved: list[Moved]) -> tuple[list[Row], dict[str, Any]]:
-    """Compare each model's changes with the base's; the base's own between two halves of the latents."""
+def compare(setup: Setup, family: "Family", moved: list[Moved]) -> tuple[list[Row], dict[str, Any]]:
+    """Return rows of `AGREEMENT_SCHEMA` and a summary: each model's changes compared with the base's.
+
+    The base's own are compared between two halves of the latents.
+    """
     from experiments.paper.figures.directions import compare_changes
 
     base, rows, tops = moved[0], [], []

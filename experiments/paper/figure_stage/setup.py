@@ -8,7 +8,8 @@ from experiments.paper.settings import Figures, sections_of
 from experiments.synthetic.settings import drawn_style
 from tasks.models.domain_models import Model, base_model, target_models
 from tasks.models.inversion_models import encoder_of, latent_store
-from tasks.project.params import find_entry
+from tasks.project.params import Params, find_entry
+from tasks.project.paths import Project
 from tasks.running.progress import part_of
 from tasks.running.stage_cli import Job, default_device
 from ui2i.progress import Progress
@@ -48,11 +49,20 @@ def set_up(job: Job) -> Setup:
         CheckpointError: a model is missing or damaged.
         BackboneError: the backbone's weights cannot be had.
     """
+    settings, device = find_entry(sections_of(job.params).figures, job.name, "figures"), default_device()
+    bases = settings.bases or tuple(dict.fromkeys(domain.base for domain in job.params.domains.values()))
+    return set_up_families(job, settings, [_family(job, base, device) for base in bases], device)
+
+
+def set_up_families(job: Job, settings: Figures, families: "list[Family]", device: str) -> Setup:
+    """Return the run of these families.
+
+    Raises:
+        BackboneError: the backbone's weights cannot be had.
+    """
     from ui2i.perceptual import load_perceptual
     from ui2i.provenance import provenance
 
-    settings, device = find_entry(sections_of(job.params).figures, job.name, "figures"), default_device()
-    bases = settings.bases or tuple(dict.fromkeys(domain.base for domain in job.params.domains.values()))
     provenances = provenance(device)
     made = {
         "seed": settings.seed,
@@ -61,14 +71,8 @@ def set_up(job: Job) -> Setup:
         "device": device,
         "versions": json.dumps(provenances["versions"], sort_keys=True),
     }
-    return Setup(
-        job=job,
-        settings=settings,
-        device=device,
-        families=[_family(job, base, device) for base in bases],
-        perceptual=load_perceptual(job.params.perceptual, device),
-        made=made,
-    )
+    perceptual = load_perceptual(job.params.perceptual, device)
+    return Setup(job=job, settings=settings, device=device, families=families, perceptual=perceptual, made=made)
 
 
 def held_out_images(setup: Setup, name: str, count: int) -> "NamedImages":
@@ -123,13 +127,23 @@ def regressors(setup: Setup, family: "Family", progress: Progress) -> "dict[str,
     }
 
 
+def base_of(project: Project, params: Params, domain: str, device: str) -> "FigureModel":
+    """Return the base of a domain as figures have it: of an imported one too it is `scratch`, made from no other here.
+
+    Raises:
+        CheckpointError: it is missing or damaged.
+    """
+    from experiments.paper.figures.models import SCRATCH
+
+    return dataclasses.replace(_figure_model(base_model(project, params, domain, device=device)), mode=SCRATCH)
+
+
 def _family(job: Job, base: str, device: str) -> "Family":
-    from experiments.paper.figures.models import SCRATCH, Family
+    from experiments.paper.figures.models import Family
 
     names = [name for name, domain in job.params.domains.items() if domain.base == base]
-    model = _figure_model(base_model(job.project, job.params, names[0], device=device))
     return Family(
-        base=dataclasses.replace(model, mode=SCRATCH),  # of an imported model too: it comes from no other here
+        base=base_of(job.project, job.params, names[0], device),
         domains={
             name: [_figure_model(each) for each in target_models(job.project, job.params, name, device=device)]
             for name in names

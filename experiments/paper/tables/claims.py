@@ -116,6 +116,7 @@ class Claim:
     paper: str  # its own numbers
     cases: tuple[Case, ...]
     missing_control: str = ""  # why the comparison says nothing about the method; empty: it does
+    left_out: str = ""  # columns whose own control is not finished, and why; empty: none
     is_of_the_paper: bool = True
 
     @functools.cached_property
@@ -147,8 +148,9 @@ class Claim:
 
     @property
     def evidence(self) -> str:
-        """The differences."""
-        return "; ".join(str(finding) for finding in self.findings)
+        """The differences, and what is not among them."""
+        parts = [str(finding) for finding in self.findings]
+        return "; ".join([*parts, f"left out: {self.left_out}"] if self.left_out else parts)
 
     def to_row(self) -> dict[str, str]:
         """Return the claim's evidence in words."""

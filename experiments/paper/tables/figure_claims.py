@@ -1,10 +1,12 @@
 """The paper's claims about its Figures 6 to 8, from the tables behind them (`experiments.paper.figures.schemas`)."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from experiments.paper.tables.claims import INTERVAL_SEMS, Case, Claim, of_images, of_values
+from experiments.paper.tables.controls import NOTHING, control_apart
+from experiments.paper.tables.model_distance import APART
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -14,39 +16,55 @@ CONTROL, SOURCE = "scratch", "source"
 FIRST, SWAPPED, DIRECT = "FC-FT", "FC-FT-LS8", "Direct-LS8"
 
 
-def figure_6_claims(agreement: "pd.DataFrame", *, missing_control: str = "") -> list[Claim]:
+def figure_6_claims(
+    agreement: "pd.DataFrame",
+    agreement_apart: "pd.DataFrame | None" = None,
+    *,
+    missing_control: str = "",
+    unfinished: Mapping[str, str] = NOTHING,
+) -> list[Claim]:
     """Return the paper's claims about Figure 6, over the directions.
 
     Args:
         agreement: rows of `AGREEMENT_SCHEMA`; those of the bases themselves are passed over.
-        missing_control: why the models trained apart say nothing about the method; empty: they do.
+        agreement_apart: the same of other trainings, among them models of another base (`APART`), which take the place
+            of the models from random weights; None: there are none.
+        missing_control: why the models from random weights say nothing about the method; empty: they do.
+        unfinished: the same, by domain, of those of another base (`experiments.paper.tables.controls`).
     """
-    above_chance, above_control = [], []
-    for (base, domain), rows in agreement.groupby(["base", "domain"], sort=False):
-        by_mode = {str(mode): own.set_index("direction") for mode, own in rows.groupby("mode", sort=False)}
-        for mode, own in by_mode.items():
-            if domain == base or mode == CONTROL or len(own) < 2:
-                continue
-            differences = _numbers(own["cosine"] - own["chance"])
-            above_chance.append(of_images(str(domain), differences, aspect=mode, has_trainings=True))
-            if CONTROL in by_mode:
-                differences = _numbers(own["cosine"] - by_mode[CONTROL]["cosine"])
-                above_control.append(of_images(str(domain), differences, aspect=mode, has_trainings=True))
+    had = set() if agreement_apart is None else set(agreement_apart[agreement_apart["mode"] == APART]["domain"])
+    control = control_apart(had, unfinished, missing_control)
+    if agreement_apart is None or control.row != APART:
+        above_control = _agreeing(agreement, CONTROL)
+    else:
+        above_control = _agreeing(agreement_apart[~agreement_apart["domain"].isin(unfinished)], APART)
     return [
         Claim(
             source="Fig. 6",
             text="A direction of the base moves the same attributes in the models made from it (cosine, above chance)",
             paper="shown, for one direction",
-            cases=tuple(above_chance),
+            cases=tuple(_agreeing(agreement, None)),
         ),
         Claim(
             source="Fig. 6",
-            text="because they were made from it: more so than in models trained apart (w/o FT)",
+            text="because they were made from it: more so than in models trained apart",
             paper="shown, for one direction",
             cases=tuple(above_control),
-            missing_control=missing_control,
+            missing_control=control.missing_control,
+            left_out=control.left_out,
         ),
     ]
+
+
+def _agreeing(agreement: "pd.DataFrame", control: str | None) -> Iterator[Case]:
+    """Yield how much better each model agrees with its base than the domain's control does; None: than chance."""
+    for (base, domain), rows in agreement.groupby(["base", "domain"], sort=False):
+        by_mode = {str(mode): own.set_index("direction") for mode, own in rows.groupby("mode", sort=False)}
+        for mode, own in by_mode.items():
+            if domain == base or mode in (CONTROL, APART) or len(own) < 2 or control not in (None, *by_mode):
+                continue
+            other = own["chance"] if control is None else by_mode[control]["cosine"]
+            yield of_images(str(domain), _numbers(own["cosine"] - other), aspect=mode, has_trainings=True)
 
 
 def figure_7_claims(measures: "pd.DataFrame") -> list[Claim]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from experiments.paper.tables.claims import Case, Claim, of_images, of_runs, of_values
+from experiments.paper.tables.controls import NOTHING, SMALL_RISE, Control, control_apart, domain_of
 from experiments.paper.tables.layout import Cell
 from experiments.paper.tables.model_distance import APART
 from experiments.paper.tables.protocols import DATA, check_protocol, check_searches
@@ -33,26 +34,33 @@ PAPER_COLUMNS = {
 """Our columns of Table I, in the paper's order, and what the paper calls them."""
 
 
-SMALL_RISE = 0.1
-"""Largest share by which a Frechet distance may rise "a little": twice the largest of the paper's, 1.5 and 5 %."""
-
-
 def table_1_claims(
-    runs: Sequence[Sequence[Cell]], *, missing_control: str = "", unfinished_apart: str = ""
+    runs: Sequence[Sequence[Cell]], *, missing_control: str = "", unfinished: Mapping[str, str] = NOTHING
 ) -> list[Claim]:
     """Return the paper's claims about Table I.
 
     Args:
         runs: measured cells of each training of the models; any columns.
         missing_control: why the models from random weights say nothing about the method; empty: they do.
-        unfinished_apart: the same of models fine-tuned from another base, which take their place where there are any.
+        unfinished: the same, by domain, of models fine-tuned from another base (`unfinished_apart`). The others of them
+            take the place of the models from random weights where there are any.
     """
-    tables = [{(cell.row, cell.column): (cell.value, cell.sem or 0.0) for cell in cells} for cells in runs]
+    had = {cell.column for cells in runs for cell in cells if cell.row == APART}
+    tables = [
+        {
+            (cell.row, cell.column): (cell.value, cell.sem or 0.0)
+            for cell in cells
+            if cell.row != APART or domain_of(cell.column) not in unfinished
+        }
+        for cells in runs
+    ]
     columns = list(dict.fromkeys(cell.column for cells in runs for cell in cells if cell.column in PAPER_COLUMNS))
     rows = list(TABLE_1)
-    is_apart = any(row == APART for table in tables for row, _ in table)
+    apart, apart_in_pairs = (
+        control_apart(had & set(names), unfinished, missing_control) for names in (PAPER_COLUMNS, PAIR_COLUMNS)
+    )
 
-    def step(text: str, pairs: Sequence[tuple[str, str]], missing: str = "") -> Claim:
+    def step(text: str, pairs: Sequence[tuple[str, str]], control: Control | None = None) -> Claim:
         cases = [
             case
             for far, near in pairs
@@ -60,15 +68,20 @@ def table_1_claims(
             for case in _between(tables, column, (far, column), (near, column), near if len(pairs) > 1 else "")
         ]
         return Claim(
-            source="Table I", text=text, paper=_paper_steps(pairs), cases=tuple(cases), missing_control=missing
+            source="Table I",
+            text=text,
+            paper=_paper_steps(pairs),
+            cases=tuple(cases),
+            missing_control=control.missing_control if control else "",
+            left_out=control.left_out if control else "",
         )
 
     anime, portrait = "face2anime", "face2portrait"
     return [
         step(
             "Fine-tuned models (FT) are nearer to each other than independently trained ones",
-            [(APART if is_apart else "w/o FT", "FT")],
-            unfinished_apart if is_apart else missing_control,
+            [(apart.row, "FT")],
+            apart,
         ),
         step("A frozen mapping network (FC-FT) brings them nearer than FT", [("FT", "FC-FT")]),
         step("Each further swap of coarse layers (LS) brings them nearer", list(itertools.pairwise(rows[2:]))),
@@ -90,9 +103,10 @@ def table_1_claims(
                 case
                 for row in ("FT", FIRST)
                 for column in PAIR_COLUMNS
-                for case in _between(tables, column, ("w/o FT", column), (row, column), row)
+                for case in _between(tables, column, (apart_in_pairs.row, column), (row, column), row)
             ),
-            missing_control=missing_control,
+            missing_control=apart_in_pairs.missing_control,
+            left_out=apart_in_pairs.left_out,
         ),
     ]
 
@@ -136,94 +150,6 @@ def table_2_claims(frame: "pd.DataFrame", *, missing_control: str = "") -> list[
             _small_rises(frame, fidelity),
         ),
     ]
-
-
-def truth_claims(frames: "Mapping[str, pd.DataFrame]", baselines: "Mapping[str, pd.DataFrame]") -> list[Claim]:
-    """Return the ground truth's verdict on the paper's central claim. The paper could not measure it.
-
-    Args:
-        frames: rows of `TRUTH_SCHEMA` of each domain's own translations.
-        baselines: the same of its baseline's, as far as there is one.
-    """
-
-    def claim(text: str, cases: Iterable[Case], missing: str = "") -> Claim:
-        return Claim(
-            source="Ground truth",
-            text=text,
-            paper="no such measurement",
-            cases=tuple(cases),
-            missing_control=missing,
-            is_of_the_paper=False,
-        )
-
-    both = {name: (frame, baselines[name]) for name, frame in frames.items() if name in baselines}
-    own = {name: _distances(frame, FIRST) for name, frame in frames.items()}
-    return [
-        claim(
-            "FC-FT's translations are nearer to the true counterparts than CycleGAN's",
-            (
-                case
-                for name, (_, other) in both.items()
-                for case in _nearer(name, _distances(other, BASELINE), own[name])
-            ),
-            unfinished_baseline(frames, baselines),
-        ),
-        claim(
-            "FC-FT's translations are nearer to the true counterparts than the inputs themselves are",
-            (
-                case
-                for name, frame in frames.items()
-                for case in _nearer(name, _distances(frame, FIRST, "copy_distance"), own[name])
-            ),
-        ),
-        claim(
-            f"Swapped layers ({SWAPPED}) bring translations nearer to the true counterparts",
-            (case for name, frame in frames.items() for case in _nearer(name, own[name], _distances(frame, SWAPPED))),
-        ),
-    ]
-
-
-def unfinished_baseline(frames: "Mapping[str, pd.DataFrame]", baselines: "Mapping[str, pd.DataFrame]") -> str:
-    """Return why the baseline is no control: its outputs are farther from the truth than its inputs; empty if not.
-
-    Args:
-        frames, baselines: as `truth_claims` takes them.
-    """
-    worse = []
-    for name, frame in baselines.items():
-        if name in frames:
-            outputs = _distances(frame, BASELINE).get("lpips")
-            inputs = _distances(frame, BASELINE, "copy_distance").get("lpips")
-            if outputs is not None and inputs is not None and outputs.mean() > inputs.mean():
-                worse.append(f"{name} {outputs.mean():.3f} against {inputs.mean():.3f}")
-    return unfinished_words(worse)
-
-
-def unfinished_apart(curves: "Sequence[pd.DataFrame]") -> str:
-    """Return why models of another base are no control: they are farther from the domain than FT; empty: none is.
-
-    Args:
-        curves: of each folder of trainings, columns `domain`, `seed`, `mode`, `kimg`, `fd`.
-    """
-    worse = []
-    for frame in curves:
-        for (domain, _), rows in frame.groupby(["domain", "seed"], sort=False):
-            last = rows.sort_values("kimg").groupby("mode")["fd"].last()
-            if {APART, "FT"} <= set(last.index) and last[APART] > (1 + SMALL_RISE) * last["FT"]:
-                worse.append(f"{domain} {last[APART]:.1f} against {last['FT']:.1f}")
-    if not worse:
-        return ""
-    return (
-        "Models of another base are not as good as FT: they are farther from the domain (Frechet distance: "
-        f"{', '.join(worse)})"
-    )
-
-
-def unfinished_words(worse: Sequence[str]) -> str:
-    """Return the reason in words, of the domains with both distances."""
-    if not worse:
-        return ""
-    return f"CycleGAN is not finished: its outputs are farther from the truth than its inputs ({', '.join(worse)})"
 
 
 def table_3_claims(frames: "Mapping[str, pd.DataFrame]") -> list[Claim]:
@@ -342,16 +268,3 @@ def _paper_systems(metric: str, larger: str, smaller: str) -> str:
         for column in TABLE_2[BASELINE]
     ]
     return f"{TABLE_2_METRICS[place]}: {', '.join(values)}"
-
-
-def _distances(frame: "pd.DataFrame", variant: str, column: str = "distance") -> "dict[str, pd.Series]":
-    """Return by metric the distance of each input's output, or of the input, to the truth."""
-    own = frame[frame["variant"] == variant]
-    return {str(metric): rows.set_index("input_path")[column] for metric, rows in own.groupby("metric", sort=False)}
-
-
-def _nearer(name: str, farther: "dict[str, pd.Series]", nearer: "dict[str, pd.Series]") -> Iterator[Case]:
-    for metric, distances in farther.items():
-        if metric in nearer:
-            differences = (distances - nearer[metric]).dropna()
-            yield of_images(name, list(differences.astype(float)), aspect=metric, has_trainings=True)

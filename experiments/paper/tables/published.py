@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from experiments.paper.tables import figure_claims, paper_claims
+from experiments.paper.tables import controls, figure_claims, paper_claims, truth_claims
 from experiments.paper.tables.claims import Claim
 from experiments.paper.tables.layout import Cell
 from experiments.paper.tables.model_distance import model_distance_table
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 DISTANCES, EVALUATIONS, TRUTH_SUMMARY = "distance.parquet", "evaluation.parquet", "truth.json"
 INVERTED, TRUTH_ROWS = "inversion.images.parquet", "truth.images.parquet"
-PAIRED, CURVES = "latents.parquet", "curves.parquet"
+PAIRED, BETWEEN, CURVES, AGREED = "latents.parquet", "pairs.parquet", "curves.parquet", "agreement.parquet"
+"""Of repeated trainings (`experiments.paper.seeds`): distances to the base, between domains, along trainings, and the
+agreement of directions."""
 AGREEMENT, MEASURES = "figure6.agreement.parquet", ("figure7.parquet", "figure8.parquet")
 BASELINE_PREFIX = "baseline."
 """Of the names under which tables have a domain's baseline."""
@@ -42,6 +44,7 @@ class Published:
     truth_summary: Mapping[str, Any]
     inversions: "dict[str, pd.DataFrame]"  # rows by base, image by image
     agreement: "pd.DataFrame | None"
+    agreement_apart: "pd.DataFrame | None"  # of repeated trainings, models of another base among them
     measures: "dict[str, pd.DataFrame]"  # by figure
 
     @property
@@ -49,21 +52,22 @@ class Published:
         """What the paper says, and whether it holds; then what only the ground truth can say."""
         figure_8 = self.measures.get("8")
         apart = "" if figure_8 is None else figure_claims.unfinished_control(figure_8)
-        baseline = paper_claims.unfinished_baseline(self.truth, self.baseline_truth) or self._unfinished_baseline()
-        claims = paper_claims.table_1_claims(
-            self.distances, missing_control=apart, unfinished_apart=paper_claims.unfinished_apart(self.curves)
-        )
+        baseline = truth_claims.unfinished_baseline(self.truth, self.baseline_truth) or self._unfinished_baseline()
+        other_base = controls.unfinished_apart(self.curves)
+        claims = paper_claims.table_1_claims(self.distances, missing_control=apart, unfinished=other_base)
         if self.evaluations is not None:
             claims += paper_claims.table_2_claims(self.evaluations, missing_control=baseline)
         claims += paper_claims.table_3_claims(self.inversions)
         if self.agreement is not None:
-            claims += figure_claims.figure_6_claims(self.agreement, missing_control=apart)
+            claims += figure_claims.figure_6_claims(
+                self.agreement, self.agreement_apart, missing_control=apart, unfinished=other_base
+            )
         if "7" in self.measures:
             claims += figure_claims.figure_7_claims(self.measures["7"])
         if figure_8 is not None:
             claims += figure_claims.figure_8_claims(figure_8)
         if self.truth:
-            claims += paper_claims.truth_claims(self.truth, self.baseline_truth)
+            claims += truth_claims.truth_claims(self.truth, self.baseline_truth)
         return claims
 
     def _unfinished_baseline(self) -> str:
@@ -73,7 +77,7 @@ class Published:
             gain = summary.get("gain_over_copy", {}).get(paper_claims.BASELINE, {}).get("lpips", {}).get("mean", 0.0)
             if name.startswith(BASELINE_PREFIX) and gain < 0:
                 worse.append(f"{name.removeprefix(BASELINE_PREFIX)} by {-gain:.3f} of the score")
-        return paper_claims.unfinished_words(worse)
+        return truth_claims.unfinished_words(worse)
 
 
 def read_published(folder: Path, more_runs: Sequence[Path] = ()) -> Published:
@@ -103,6 +107,7 @@ def read_published(folder: Path, more_runs: Sequence[Path] = ()) -> Published:
         truth_summary=json.loads(summary.read_text(encoding="utf-8")) if summary.is_file() else {},
         inversions=_split(_read(folder / INVERTED), "base"),
         agreement=_read(folder / AGREEMENT),
+        agreement_apart=_last_of_each(_concatenated([each / AGREED for each in more_runs])),
         measures={number: frame for number, frame in measures.items() if frame is not None},
     )
 
@@ -119,7 +124,7 @@ def _cells(folder: Path) -> list[Cell]:
 
 def _paired(folder: Path) -> "list[list[Cell]]":
     """Return the cells of Table I of each pair of trainings that `experiments.paper.seeds` wrote to a folder."""
-    frame = _read(folder / PAIRED)
+    frame = _concatenated([folder / PAIRED, folder / BETWEEN])
     if frame is None:
         return []
     runs: dict[str, list[Cell]] = {}
@@ -129,6 +134,20 @@ def _paired(folder: Path) -> "list[list[Cell]]":
         cell = Cell(row=variant, column=f"{base}2{domain}", metric="d", value=found.mean, sem=found.sem)
         runs.setdefault(seed, []).append(cell)
     return list(runs.values())
+
+
+def _last_of_each(agreement: "pd.DataFrame | None") -> "pd.DataFrame | None":
+    """Return one training of each model: the last that was measured."""
+    key = ["base", "domain", "mode", "direction"]
+    return None if agreement is None else agreement.drop_duplicates(key, keep="last")
+
+
+def _concatenated(paths: Sequence[Path]) -> "pd.DataFrame | None":
+    """Return the rows of all tables that are there; None: none is."""
+    import pandas as pd
+
+    frames = [frame for path in paths if (frame := _read(path)) is not None]
+    return pd.concat(frames) if frames else None
 
 
 def _split(frame: "pd.DataFrame | None", column: str) -> "dict[str, pd.DataFrame]":

@@ -1,0 +1,154 @@
+"""Compares models of several domains that were trained with one seed, and models trained apart with them.
+
+    python -m experiments.paper.seeds.apart --project reproduction --domains cartoon portrait --apart avatar --out seeds
+
+trains what is not there yet of each domain's FT, FC-FT and FT of another base, in the folder of
+`experiments.paper.seeds`, and writes there
+
+- `pairs.parquet`: the distances between two domains' models at each latent (paper, section IV-E): FT, FC-FT, and FT of
+  the first domain with FT of another base of the second, which share no weights;
+- `agreement.parquet`: how far a direction of the base moves the same attributes in each model (paper, Fig. 6).
+"""
+
+import argparse
+import itertools
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from experiments.paper.seeds.options import add_options, trainings_of
+from experiments.paper.tables.model_distance import APART
+from experiments.paper.tables.published import AGREED, BETWEEN
+from tasks.project.paths import find_project
+from tasks.running.command_line import exit_status
+from tasks.running.stage_cli import Job
+from ui2i.errors import ConfigError
+
+if TYPE_CHECKING:
+    from experiments.paper.figures.models import Family
+    from experiments.paper.seeds.trainings import Trainings
+    from ui2i.perceptual import Perceptual
+
+NAMES = ("FT", "FC-FT", APART)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit status: 0, or 2 after printing one line `error: ...`."""
+    options = _parser().parse_args(arguments)
+    options.out = options.out.resolve()
+
+    def work() -> None:
+        os.chdir(find_project(options.project).root)  # paths in params.yaml count from there
+        compare(options)
+
+    return exit_status(work)
+
+
+def compare(options: argparse.Namespace) -> None:
+    """Write both tables.
+
+    Raises:
+        ConfigError: the domains have different bases, or `--apart` names the base that they share.
+        TrainingError, CheckpointError: a training cannot be had.
+    """
+    from ui2i.perceptual import load_perceptual
+
+    trainings = {domain: trainings_of(options, domain) for domain in options.domains}
+    first = next(iter(trainings.values()))
+    bases = list(dict.fromkeys(each.base for each in trainings.values()))
+    if len(bases) > 1 or options.apart in bases:
+        came = f"those of {', '.join(bases)}" if len(bases) > 1 else f"{options.apart}, from which they are fine-tuned"
+        raise ConfigError(f"expected domains of one base and another base with --apart, got {came}; name others")
+    perceptual = load_perceptual(first.params.perceptual, first.device)
+    family = _family(trainings, options.seed, perceptual)
+    write(options.out / BETWEEN, list(_between(family, options.seed, perceptual, first)))
+    write_agreement(options.out / AGREED, family, first)
+
+
+def write(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write the distances of pairs of domains, in place of an earlier table."""
+    import pandas as pd
+
+    from ui2i.files import atomic_file
+
+    with atomic_file(path) as temporary:
+        pd.DataFrame(rows).to_parquet(temporary, compression="zstd", index=False)
+
+
+def write_agreement(path: Path, family: "Family", trainings: "Trainings") -> None:
+    """Write how far the directions of the base move the same attributes in all models; nothing if none can be read."""
+    from experiments.paper.figure_stage.directions import compare, move
+    from experiments.paper.figure_stage.setup import set_up_families
+    from experiments.paper.figures.schemas import AGREEMENT_SCHEMA
+    from experiments.paper.settings import Figures, sections_of
+    from tasks.running.progress import report_progress
+    from ui2i.tables import write_table
+
+    settings = next(iter(sections_of(trainings.params).figures.values()), Figures())
+    with report_progress("directions") as progress:
+        job = Job(project=trainings.project, params=trainings.params, name="", progress=progress, restart=False)
+        setup = set_up_families(job, settings, [family], trainings.device)
+        moved = move(setup, family, progress)
+    if moved:
+        rows, _ = compare(setup, family, moved)
+        write_table(path, rows, AGREEMENT_SCHEMA)
+
+
+def _family(trainings: "Mapping[str, Trainings]", seed: int, perceptual: "Perceptual") -> "Family":
+    """Return the base and the models of all domains, which are trained where they are missing."""
+    from experiments.paper.figure_stage.setup import base_of
+    from experiments.paper.figures.models import Family, FigureModel
+    from ui2i.checkpoints import file_hash
+    from ui2i.training.snapshots import STATE_FILE
+
+    domain, first = next(iter(trainings.items()))
+    base = base_of(first.project, first.params, domain, first.device)
+    domains: dict[str, list[FigureModel]] = {}
+    for domain, each in trainings.items():
+        along = each.evaluator(base.generator, perceptual)
+        domains[domain] = [
+            FigureModel(
+                domain=domain,
+                mode=name,
+                generator=each.train(seed, name, along).generator_ema,
+                hash=file_hash(each.folder_of(seed, name) / STATE_FILE),
+            )
+            for name in NAMES
+        ]
+    return Family(base=base, domains=domains)
+
+
+def _between(family: "Family", seed: int, perceptual: "Perceptual", trainings: "Trainings") -> Iterator[dict[str, Any]]:
+    """Yield a row for each pair of domains, variant and latent."""
+    from ui2i.metrics.model_distance import model_distances
+
+    models = {(domain, each.mode): each.generator for domain, found in family.domains.items() for each in found}
+    for source, target in itertools.combinations(family.domains, 2):
+        for name in NAMES:
+            both = {
+                source: models[source, "FT" if name == APART else name],
+                target: models[target, name],
+            }
+            (found,) = model_distances(
+                both, perceptual, trainings.params.distance, pairs=[(source, target)], keep_values=True
+            )
+            assert found.values is not None
+            key = {"base": source, "domain": target, "seed": seed, "variant": name}
+            yield from ({**key, "latent": place, "d": float(value)} for place, value in enumerate(found.values))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
+    add = parser.add_argument
+    add("--domains", metavar="NAME", nargs="+", required=True, help="domains of one base, those to compare")
+    add("--seed", metavar="N", type=int, default=0, help="of the trainings (default: 0)")
+    add_options(parser, apart_is_required=True)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,61 @@
+"""What stands for models trained apart in a claim, and when it is finished enough to say anything."""
+
+import dataclasses
+from collections.abc import Collection, Mapping, Sequence
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from experiments.paper.tables.model_distance import APART
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+NOTHING: Mapping[str, str] = MappingProxyType({})
+
+SMALL_RISE = 0.1
+"""Largest share by which a Frechet distance may rise "a little": twice the largest of the paper's, 1.5 and 5 %."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Control:
+    """The row of Table I that stands for models trained apart, and what a claim has to say of it."""
+
+    row: str = "w/o FT"
+    missing_control: str = ""  # why it says nothing; empty: it does
+    left_out: str = ""  # what of it is not finished; empty: nothing
+
+
+def domain_of(column: str) -> str:
+    """Return the target of a column: cartoon of face2cartoon, and of cartoon."""
+    return column.rpartition("2")[2]
+
+
+def control_apart(columns: Collection[str], unfinished: Mapping[str, str], missing_control: str) -> Control:
+    """Return models of another base if some of these columns have finished ones, else those from random weights.
+
+    Args:
+        columns: that have models of another base.
+        unfinished: by domain, as `unfinished_apart` returns it.
+        missing_control: why the models from random weights say nothing; empty: they do.
+    """
+    dropped = dict.fromkeys(domain_of(column) for column in columns if domain_of(column) in unfinished)
+    said = ", ".join(f"{domain} {unfinished[domain]}" for domain in dropped)
+    words = f"models of another base that are farther from the domain than FT (Frechet distance: {said})"
+    if any(domain_of(column) not in unfinished for column in columns):
+        return Control(APART, left_out=words if dropped else "")
+    return Control(missing_control=f"Of another base there are only {words}" if dropped else missing_control)
+
+
+def unfinished_apart(curves: "Sequence[pd.DataFrame]") -> dict[str, str]:
+    """Return how far models of another base are from their domains where they are farther than FT, and so no control.
+
+    Args:
+        curves: of each folder of trainings, columns `domain`, `seed`, `mode`, `kimg`, `fd`.
+    """
+    worse = {}
+    for frame in curves:
+        for (domain, _), rows in frame.groupby(["domain", "seed"], sort=False):
+            last = rows.sort_values("kimg").groupby("mode")["fd"].last()
+            if {APART, "FT"} <= set(last.index) and last[APART] > (1 + SMALL_RISE) * last["FT"]:
+                worse[str(domain)] = f"{last[APART]:.1f} against {last['FT']:.1f}"
+    return worse

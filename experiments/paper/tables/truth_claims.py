@@ -1,0 +1,91 @@
+"""What the ground truth, which the paper does not have, says of its central claim, and of the baseline."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from experiments.paper.tables.claims import Case, Claim, of_images
+from experiments.paper.tables.paper_claims import BASELINE, FIRST, SWAPPED
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def truth_claims(frames: "Mapping[str, pd.DataFrame]", baselines: "Mapping[str, pd.DataFrame]") -> list[Claim]:
+    """Return the ground truth's verdict on the paper's central claim. The paper could not measure it.
+
+    Args:
+        frames: rows of `TRUTH_SCHEMA` of each domain's own translations.
+        baselines: the same of its baseline's, as far as there is one.
+    """
+
+    def claim(text: str, cases: Iterable[Case], missing: str = "") -> Claim:
+        return Claim(
+            source="Ground truth",
+            text=text,
+            paper="no such measurement",
+            cases=tuple(cases),
+            missing_control=missing,
+            is_of_the_paper=False,
+        )
+
+    both = {name: (frame, baselines[name]) for name, frame in frames.items() if name in baselines}
+    own = {name: _distances(frame, FIRST) for name, frame in frames.items()}
+    return [
+        claim(
+            "FC-FT's translations are nearer to the true counterparts than CycleGAN's",
+            (
+                case
+                for name, (_, other) in both.items()
+                for case in _nearer(name, _distances(other, BASELINE), own[name])
+            ),
+            unfinished_baseline(frames, baselines),
+        ),
+        claim(
+            "FC-FT's translations are nearer to the true counterparts than the inputs themselves are",
+            (
+                case
+                for name, frame in frames.items()
+                for case in _nearer(name, _distances(frame, FIRST, "copy_distance"), own[name])
+            ),
+        ),
+        claim(
+            f"Swapped layers ({SWAPPED}) bring translations nearer to the true counterparts",
+            (case for name, frame in frames.items() for case in _nearer(name, own[name], _distances(frame, SWAPPED))),
+        ),
+    ]
+
+
+def unfinished_baseline(frames: "Mapping[str, pd.DataFrame]", baselines: "Mapping[str, pd.DataFrame]") -> str:
+    """Return why the baseline is no control: its outputs are farther from the truth than its inputs; empty if not.
+
+    Args:
+        frames, baselines: as `truth_claims` takes them.
+    """
+    worse = []
+    for name, frame in baselines.items():
+        if name in frames:
+            outputs = _distances(frame, BASELINE).get("lpips")
+            inputs = _distances(frame, BASELINE, "copy_distance").get("lpips")
+            if outputs is not None and inputs is not None and outputs.mean() > inputs.mean():
+                worse.append(f"{name} {outputs.mean():.3f} against {inputs.mean():.3f}")
+    return unfinished_words(worse)
+
+
+def unfinished_words(worse: Sequence[str]) -> str:
+    """Return the reason in words, of the domains with both distances."""
+    if not worse:
+        return ""
+    return f"CycleGAN is not finished: its outputs are farther from the truth than its inputs ({', '.join(worse)})"
+
+
+def _distances(frame: "pd.DataFrame", variant: str, column: str = "distance") -> "dict[str, pd.Series]":
+    """Return by metric the distance of each input's output, or of the input, to the truth."""
+    own = frame[frame["variant"] == variant]
+    return {str(metric): rows.set_index("input_path")[column] for metric, rows in own.groupby("metric", sort=False)}
+
+
+def _nearer(name: str, farther: "dict[str, pd.Series]", nearer: "dict[str, pd.Series]") -> Iterator[Case]:
+    for metric, distances in farther.items():
+        if metric in nearer:
+            differences = (distances - nearer[metric]).dropna()
+            yield of_images(name, list(differences.astype(float)), aspect=metric, has_trainings=True)

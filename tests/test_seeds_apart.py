@@ -1,0 +1,93 @@
+"""Models of several domains that were trained with one seed, and of another base: their distances and directions."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from tiny_project import make_project, set_param, write_base, write_images
+
+from experiments.paper.seeds import apart as command
+from experiments.paper.tables.claims import Claim
+from experiments.paper.tables.model_distance import APART
+from experiments.paper.tables.published import AGREED, BETWEEN, read_published
+from experiments.paper.truth import AttributeRegressor
+from tasks.stages import import_base
+from ui2i.datasets.ingest import ingest
+from ui2i.settings import IngestConfig
+from ui2i.training import loop
+
+FIGURES = {
+    "num_directions": 3,
+    "num_moved": 4,
+    "regressor": {"num_drawings": 12, "num_held_out": 6, "num_epochs": 1, "batch_size": 6, "width": 4},
+}
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Any:
+    made = make_project(tmp_path / "project")
+    set_param(made, "finetune.evaluation_images", 8)
+    set_param(made, "figures", {"paper": FIGURES})
+    settings = IngestConfig(img_resolution=32, test_share=0.3)
+    for seed, name in enumerate(("cartoon", "portrait")):
+        write_images(tmp_path / name, seed=seed)
+        set_param(made, f"synthetic.{name}", {"style": name, "num_images": 24, "seed": 2, "resolution": 32})
+        set_param(made, f"datasets.{name}", {"images": f"data/raw/{name}"})
+        set_param(made, f"domains.{name}", {"base": "face", "modes": ["FC-FT", "FT"]})
+        ingest(tmp_path / name, made.prepared(name), settings, name=name)
+    for name in ("face", "other"):
+        write_base(made, name)
+        set_param(made, f"imported.{name}", {"checkpoint": f"data/base/{name}"})
+        set_param(made, f"datasets.{name}", {"images": f"data/raw/{name}"})
+        assert import_base.main(import_base.STAGE, ["--base", name, "--project", str(made.root)]) == 0
+    return made
+
+
+def arguments(project: Any, out: Path, *, apart: str = "other") -> list[str]:
+    lengths = ["--kimg", "0.008", "--every-kimg", "0.008"]
+    domains = ["--domains", "cartoon", "portrait"]
+    return ["--project", str(project.root), *domains, "--apart", apart, *lengths, "--out", str(out)]
+
+
+def test_domains_are_compared_with_each_other_and_with_models_of_another_base(
+    project: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(AttributeRegressor, "unreadable", lambda self, min_skill: [])
+    out = tmp_path / "out"
+    assert command.main(arguments(project, out)) == 0
+    pairs = pd.read_parquet(out / BETWEEN)
+    assert set(zip(pairs["base"], pairs["domain"], pairs["variant"], strict=True)) == {
+        ("cartoon", "portrait", name) for name in ("FT", "FC-FT", APART)
+    }
+    assert len(pairs) == 3 * 4 and (pairs["d"] > 0).all()
+    agreement = pd.read_parquet(out / AGREED)
+    assert set(zip(agreement["domain"], agreement["mode"], strict=True)) == {
+        ("face", "scratch"), *((domain, name) for domain in ("cartoon", "portrait") for name in ("FT", "FC-FT", APART))
+    }  # fmt: skip
+    assert agreement["checkpoint_hash"].nunique() == 7
+    published = read_published(tmp_path / "nothing", [out])
+    (run,) = published.distances
+    values = pairs.groupby("variant")["d"].mean()
+    found = {(cell.row, cell.column): cell.value for cell in run}
+    assert found == pytest.approx({(name, "cartoon2portrait"): value for name, value in values.items()})
+    claim = next(claim for claim in published.claims if claim.source == "Section IV-E")
+    assert differences(claim) == pytest.approx([values[APART] - values["FT"], values[APART] - values["FC-FT"]])
+    assert published.agreement_apart is not None and len(published.agreement_apart) == len(agreement)
+
+    def train_no_more(*_: Any, **__: Any) -> None:
+        raise AssertionError("a finished training was trained again")
+
+    monkeypatch.setattr(loop, "train_step", train_no_more)
+    assert command.main(arguments(project, out)) == 0
+    assert pd.read_parquet(out / BETWEEN).equals(pairs)
+
+
+def differences(claim: Claim) -> list[float]:
+    return [difference for case in claim.cases for difference in case.differences]
+
+
+def test_another_base_has_to_be_another(project: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.main(arguments(project, tmp_path / "out", apart="face")) == 2
+    assert "another base with --apart, got face, from which they are fine-tuned" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
