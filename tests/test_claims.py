@@ -282,7 +282,10 @@ def test_the_truth_decides_image_by_image() -> None:
 def test_a_baseline_that_is_farther_than_its_inputs_is_no_control() -> None:
     own, others = {"anime": truth("FC-FT", [0.1, 0.11])}, {"anime": truth("CycleGAN", [0.7, 0.71])}
     nearer, than_inputs, _ = truth_claims(own, others)
-    assert nearer.verdict == "control missing" and "anime 0.705 against 0.600" in nearer.missing_control
+    assert (
+        nearer.verdict == "control missing"
+        and "anime: LPIPS to the truth 0.705 against 0.600" in nearer.missing_control
+    )
     assert than_inputs.verdict == "direction only"
 
 

@@ -1,4 +1,4 @@
-"""What stands for models trained apart in a claim, and when it is finished enough to say anything."""
+"""What stands for models trained apart, and for baselines, and when it is finished enough to say anything."""
 
 import dataclasses
 from collections.abc import Collection, Mapping, Sequence
@@ -18,9 +18,9 @@ SMALL_RISE = 0.1
 
 @dataclasses.dataclass(frozen=True)
 class Control:
-    """The row of Table I that stands for models trained apart, and what a claim has to say of it."""
+    """What a claim has to say of what it is compared with."""
 
-    row: str = "w/o FT"
+    row: str = "w/o FT"  # of Table I, for models trained apart
     missing_control: str = ""  # why it says nothing; empty: it does
     left_out: str = ""  # what of it is not finished; empty: nothing
 
@@ -44,6 +44,23 @@ def control_apart(columns: Collection[str], unfinished: Mapping[str, str], missi
     if any(domain_of(column) not in unfinished for column in columns):
         return Control(APART, left_out=words if dropped else "")
     return Control(missing_control=f"Of another base there are only {words}" if dropped else missing_control)
+
+
+def control_baseline(columns: Collection[str], unfinished: Mapping[str, str]) -> Control:
+    """Return what a claim about the baseline has to say of its columns.
+
+    Args:
+        columns: that have the baseline.
+        unfinished: by domain, why it is no control there.
+    """
+    dropped = dict.fromkeys(domain_of(column) for column in columns if domain_of(column) in unfinished)
+    said = ", ".join(f"{domain}: {unfinished[domain]}" for domain in dropped)
+    words = f"CycleGAN is not finished where its outputs are farther from their goal than its inputs ({said})"
+    if not dropped:
+        return Control()
+    if any(domain_of(column) not in unfinished for column in columns):
+        return Control(left_out=words)
+    return Control(missing_control=words)
 
 
 def unfinished_apart(curves: "Sequence[pd.DataFrame]") -> dict[str, str]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from experiments.paper.tables.claims import Case, Claim, of_images, of_runs, of_values
-from experiments.paper.tables.controls import NOTHING, SMALL_RISE, Control, control_apart, domain_of
+from experiments.paper.tables.controls import NOTHING, SMALL_RISE, Control, control_apart, control_baseline, domain_of
 from experiments.paper.tables.layout import Cell
 from experiments.paper.tables.model_distance import APART
 from experiments.paper.tables.protocols import DATA, check_protocol, check_searches
@@ -111,14 +111,18 @@ def table_1_claims(
     ]
 
 
-def table_2_claims(frame: "pd.DataFrame", *, missing_control: str = "") -> list[Claim]:
+def table_2_claims(frame: "pd.DataFrame", *, unfinished: Mapping[str, str] = NOTHING) -> list[Claim]:
     """Return the paper's claims about Table II.
 
     Args:
         frame: rows of `EVALUATION_SCHEMA` for images that were translated, the last of each system and domain; the rows
             of the system `the data itself` are of the domain's own images.
-        missing_control: why the baseline says nothing about the method; empty: it does.
+        unfinished: by domain, why the baseline says nothing about the method there. Where it does in others, these
+            are left out.
     """
+    control = control_baseline([column for column, systems in _by_column(frame) if BASELINE in systems], unfinished)
+    if control.left_out:
+        frame = frame[(frame["system"] != BASELINE) | ~frame["domain"].isin(unfinished)]
     fidelity = "fid" if frame["fid"].notna().all() else "fd"
     label = "FID" if fidelity == "fid" else "Frechet distance"
 
@@ -128,7 +132,8 @@ def table_2_claims(frame: "pd.DataFrame", *, missing_control: str = "") -> list[
             text=text,
             paper=_paper_systems(metric, larger, smaller),
             cases=tuple(_systems(frame, metric, larger, smaller) if cases is None else cases),
-            missing_control=missing_control if BASELINE in (larger, smaller) else "",
+            missing_control=control.missing_control if BASELINE in (larger, smaller) else "",
+            left_out=control.left_out if BASELINE in (larger, smaller) else "",
         )
 
     return [

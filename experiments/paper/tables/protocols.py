@@ -10,6 +10,9 @@ if TYPE_CHECKING:
 DATA = "the data itself"
 """System of the rows of the domain's own images, one half of which stands for the outputs."""
 
+INPUTS = "the input itself"
+"""System of the rows of untranslated inputs."""
+
 _LPIPS = ("backbone", "backbone_hash", "resizer", "img_resolution")
 _COUNTS = ("num_outputs", "num_targets", "dataset_hash")
 PROTOCOLS = {

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from experiments.paper.tables import controls, figure_claims, paper_claims, truth_claims
+from experiments.paper.tables.baselines import TrainedLonger, longest_baselines, with_baselines
 from experiments.paper.tables.claims import Claim
 from experiments.paper.tables.layout import Cell
 from experiments.paper.tables.model_distance import model_distance_table
@@ -25,6 +26,8 @@ PAIRED, BETWEEN, CURVES, AGREED = "latents.parquet", "pairs.parquet", "curves.pa
 """Of repeated trainings (`experiments.paper.seeds`): distances to the base, between domains, along trainings, and the
 agreement of directions."""
 AGREEMENT, MEASURES = "figure6.agreement.parquet", ("figure7.parquet", "figure8.parquet")
+BASELINE_CURVE = "curve.parquet"
+"""Of baselines along their trainings (`experiments.paper.baselines.curve`)."""
 BASELINE_PREFIX = "baseline."
 """Of the names under which tables have a domain's baseline."""
 
@@ -39,6 +42,7 @@ class Published:
     distances: "list[list[Cell]]"  # measured cells of Table I, of each training
     curves: "list[pd.DataFrame]"  # of each folder of pairs of trainings
     evaluations: "pd.DataFrame | None"  # of translated images
+    baselines: Mapping[tuple[str, str], TrainedLonger]  # by source and target, which evaluations have
     truth: "dict[str, pd.DataFrame]"  # rows by domain, image by image
     baseline_truth: "dict[str, pd.DataFrame]"
     truth_summary: Mapping[str, Any]
@@ -52,11 +56,11 @@ class Published:
         """What the paper says, and whether it holds; then what only the ground truth can say."""
         figure_8 = self.measures.get("8")
         apart = "" if figure_8 is None else figure_claims.unfinished_control(figure_8)
-        baseline = truth_claims.unfinished_baseline(self.truth, self.baseline_truth) or self._unfinished_baseline()
+        baseline = self._unfinished_baselines()
         other_base = controls.unfinished_apart(self.curves)
         claims = paper_claims.table_1_claims(self.distances, missing_control=apart, unfinished=other_base)
         if self.evaluations is not None:
-            claims += paper_claims.table_2_claims(self.evaluations, missing_control=baseline)
+            claims += paper_claims.table_2_claims(self.evaluations, unfinished=baseline)
         claims += paper_claims.table_3_claims(self.inversions)
         if self.agreement is not None:
             claims += figure_claims.figure_6_claims(
@@ -70,27 +74,37 @@ class Published:
             claims += truth_claims.truth_claims(self.truth, self.baseline_truth)
         return claims
 
-    def _unfinished_baseline(self) -> str:
-        """Return why the baseline is no control, from the means of scores, where rows are not there."""
-        worse = []
+    def _unfinished_baselines(self) -> dict[str, str]:
+        """Return why the baseline is no control, by domain: its inputs are nearer to the truth, or to the domain.
+
+        Where image by image nothing is known, the means of scores decide; of a baseline of the curves, its own rows.
+        """
+        worse = {}
         for name, summary in self.truth_summary.items():
             gain = summary.get("gain_over_copy", {}).get(paper_claims.BASELINE, {}).get("lpips", {}).get("mean", 0.0)
             if name.startswith(BASELINE_PREFIX) and gain < 0:
-                worse.append(f"{name.removeprefix(BASELINE_PREFIX)} by {-gain:.3f} of the score")
-        return truth_claims.unfinished_words(worse)
+                worse[name.removeprefix(BASELINE_PREFIX)] = f"by {-gain:.3f} of the score from the truth"
+        worse |= truth_claims.unfinished_baselines(self.truth, self.baseline_truth)
+        in_curves = {domain for _, domain in self.baselines}
+        return {name: why for name, why in worse.items() if name not in in_curves} | {
+            domain: why for (_, domain), baseline in self.baselines.items() if (why := baseline.unfinished)
+        }
 
 
 def read_published(folder: Path, more_runs: Sequence[Path] = ()) -> Published:
     """Read the tables beside a page.
 
     Args:
-        more_runs: folders with tables of distances of other trainings of the same models, or of pairs of them.
+        more_runs: folders with tables of distances of other trainings of the same models, or of pairs of them, or with
+            curves of baselines.
     """
     evaluations = _read(folder / EVALUATIONS)
     if evaluations is not None:
         evaluations = evaluations[evaluations["inputs"].replace(_RENAMED_INPUTS) == "images"].drop_duplicates(
             ["source_domain", "domain", "system"], keep="last"
         )
+    curves = [frame for each in more_runs if (frame := _read(each / BASELINE_CURVE)) is not None]
+    baselines = longest_baselines(curves)
     truth: dict[str, pd.DataFrame] = {}
     baseline_truth: dict[str, pd.DataFrame] = {}
     for name, rows in _split(_read(folder / TRUTH_ROWS), "table").items():
@@ -101,7 +115,8 @@ def read_published(folder: Path, more_runs: Sequence[Path] = ()) -> Published:
     return Published(
         distances=[cells for each in (folder, *more_runs) for cells in (_cells(each), *_paired(each)) if cells],
         curves=[frame for each in (folder, *more_runs) if (frame := _read(each / CURVES)) is not None],
-        evaluations=evaluations,
+        evaluations=evaluations if evaluations is None else with_baselines(evaluations, baselines),
+        baselines=baselines,
         truth=truth,
         baseline_truth=baseline_truth,
         truth_summary=json.loads(summary.read_text(encoding="utf-8")) if summary.is_file() else {},

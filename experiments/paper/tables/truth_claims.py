@@ -1,9 +1,10 @@
 """What the ground truth, which the paper does not have, says of its central claim, and of the baseline."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from experiments.paper.tables.claims import Case, Claim, of_images
+from experiments.paper.tables.controls import Control, control_baseline
 from experiments.paper.tables.paper_claims import BASELINE, FIRST, SWAPPED
 
 if TYPE_CHECKING:
@@ -18,17 +19,20 @@ def truth_claims(frames: "Mapping[str, pd.DataFrame]", baselines: "Mapping[str, 
         baselines: the same of its baseline's, as far as there is one.
     """
 
-    def claim(text: str, cases: Iterable[Case], missing: str = "") -> Claim:
+    def claim(text: str, cases: Iterable[Case], control: Control | None = None) -> Claim:
         return Claim(
             source="Ground truth",
             text=text,
             paper="no such measurement",
             cases=tuple(cases),
-            missing_control=missing,
+            missing_control=control.missing_control if control else "",
+            left_out=control.left_out if control else "",
             is_of_the_paper=False,
         )
 
     both = {name: (frame, baselines[name]) for name, frame in frames.items() if name in baselines}
+    unfinished = unfinished_baselines(frames, baselines)
+    control = control_baseline(both, unfinished)
     own = {name: _distances(frame, FIRST) for name, frame in frames.items()}
     return [
         claim(
@@ -36,9 +40,10 @@ def truth_claims(frames: "Mapping[str, pd.DataFrame]", baselines: "Mapping[str, 
             (
                 case
                 for name, (_, other) in both.items()
+                if not control.left_out or name not in unfinished
                 for case in _nearer(name, _distances(other, BASELINE), own[name])
             ),
-            unfinished_baseline(frames, baselines),
+            control,
         ),
         claim(
             "FC-FT's translations are nearer to the true counterparts than the inputs themselves are",
@@ -55,27 +60,22 @@ def truth_claims(frames: "Mapping[str, pd.DataFrame]", baselines: "Mapping[str, 
     ]
 
 
-def unfinished_baseline(frames: "Mapping[str, pd.DataFrame]", baselines: "Mapping[str, pd.DataFrame]") -> str:
-    """Return why the baseline is no control: its outputs are farther from the truth than its inputs; empty if not.
+def unfinished_baselines(
+    frames: "Mapping[str, pd.DataFrame]", baselines: "Mapping[str, pd.DataFrame]"
+) -> dict[str, str]:
+    """Return by domain how far a baseline's outputs are from the truth where its inputs are nearer: it is no control.
 
     Args:
         frames, baselines: as `truth_claims` takes them.
     """
-    worse = []
+    worse = {}
     for name, frame in baselines.items():
         if name in frames:
             outputs = _distances(frame, BASELINE).get("lpips")
             inputs = _distances(frame, BASELINE, "copy_distance").get("lpips")
             if outputs is not None and inputs is not None and outputs.mean() > inputs.mean():
-                worse.append(f"{name} {outputs.mean():.3f} against {inputs.mean():.3f}")
-    return unfinished_words(worse)
-
-
-def unfinished_words(worse: Sequence[str]) -> str:
-    """Return the reason in words, of the domains with both distances."""
-    if not worse:
-        return ""
-    return f"CycleGAN is not finished: its outputs are farther from the truth than its inputs ({', '.join(worse)})"
+                worse[name] = f"LPIPS to the truth {outputs.mean():.3f} against {inputs.mean():.3f}"
+    return worse
 
 
 def _distances(frame: "pd.DataFrame", variant: str, column: str = "distance") -> "dict[str, pd.Series]":

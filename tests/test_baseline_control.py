@@ -1,0 +1,71 @@
+"""Baselines of curves over compute in the claims of Table II: which row counts, and when it is a control."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from experiments.paper.tables.baselines import longest_baselines
+from experiments.paper.tables.claims import Claim
+from experiments.paper.tables.published import BASELINE_CURVE, EVALUATIONS, read_published
+
+
+def row(system: str, fd: float, *, domain: str = "anime", **columns: Any) -> dict[str, Any]:
+    lpips = {"lpips_d": 0.5, "lpips_s": 0.4, "lpips_d_sem": 0.01, "lpips_s_sem": 0.01}
+    ends = {"mark": None, "core_minutes": None, "budget_core_minutes": None, "fd_network": None}
+    place = {"source_domain": "face", "domain": domain, "system": system, "inputs": "images"}
+    return {**place, "fd": fd, "fid": None, **lpips, **ends, **columns}
+
+
+def trained(minutes: float, fd: float, *, budget: float | None = None, **columns: Any) -> dict[str, Any]:
+    marks: dict[str, Any] = {"mark": minutes, "core_minutes": minutes + 0.4, "budget_core_minutes": budget or minutes}
+    return row("CycleGAN", fd, **marks, **columns)
+
+
+def curve(*rows: dict[str, Any], inputs: float = 90) -> pd.DataFrame:
+    return pd.DataFrame([row("the data itself", 5), row("the input itself", inputs), *rows])
+
+
+def test_the_longest_training_that_is_done_counts() -> None:
+    rows = curve(trained(10, 80), trained(80, 70, budget=230), trained(40, 60), trained(230, 1, fd_network="other"))
+    found = longest_baselines([rows])["face", "anime"]
+    assert found.outputs["core_minutes"] == 40.4, "80 of 230 is not done, and other networks do not compare"
+    assert found.unfinished == ""
+    assert longest_baselines([rows.iloc[:2]]) == {}
+    late = longest_baselines([curve(trained(10, 120))])["face", "anime"]
+    assert late.unfinished == "Frechet distance 120 against 90, 10 core minutes"
+
+
+@pytest.fixture
+def page(tmp_path: Path) -> Path:
+    rows = [
+        row(system, fd, domain=domain)
+        for domain in ("anime", "cartoon")
+        for system, fd in (("CycleGAN", 160), ("FC-FT", 20))
+    ]
+    pd.DataFrame(rows).to_parquet(tmp_path / EVALUATIONS)
+    summary = '{"baseline.%s": {"gain_over_copy": {"CycleGAN": {"lpips": {"mean": -0.3}}}}}'
+    (tmp_path / "truth.json").write_text(summary % "cartoon")
+    return tmp_path
+
+
+def nearer(page: Path, *rows: dict[str, Any]) -> Claim:
+    more = page / "curves"
+    more.mkdir()
+    curve(*rows).to_parquet(more / BASELINE_CURVE)
+    return next(claim for claim in read_published(page, [more]).claims if "nearer to the target's images" in claim.text)
+
+
+def test_a_finished_baseline_replaces_the_short_one_and_the_unfinished_is_left_out(page: Path) -> None:
+    claim = nearer(page, trained(80, 60))
+    assert [(case.column, case.differences) for case in claim.cases] == [("face2anime", (40,))]
+    assert (
+        "left out: CycleGAN is not finished" in claim.evidence and "(cartoon: by 0.300 of the score" in claim.evidence
+    )
+
+
+def test_without_any_finished_baseline_the_control_is_missing(page: Path) -> None:
+    claim = nearer(page, trained(80, 100))
+    assert claim.verdict == "control missing" and [case.differences for case in claim.cases] == [(80,), (140,)]
+    assert "anime: Frechet distance 100 against 90, 80 core minutes" in claim.missing_control
