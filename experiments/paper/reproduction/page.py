@@ -22,10 +22,9 @@ from experiments.paper.tables.claims import Claim
 from experiments.paper.tables.published import BASELINE_PREFIX, INVERTED, TRUTH_ROWS, TRUTH_SUMMARY, read_published
 from tasks.models.model_folder import GENERATOR_FILE
 from tasks.project.paths import PARAMS_FILE, Project, find_project
-from tasks.running.command_line import USER_ERROR, print_error
+from tasks.running.command_line import exit_status
 from tasks.running.lock_file import LOCK_FILE
 from tasks.running.warning_lines import warnings_as_lines
-from ui2i.errors import UI2IError
 from ui2i.files import atomic_folder, sha256_file, write_text
 from ui2i.markdown import wrap_markdown
 
@@ -178,15 +177,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Write the page of a reproduction.")
     parser.add_argument("--project", metavar="FOLDER", help="the reproduction (default: this folder)")
     options: Any = parser.parse_args(arguments)
-    try:
+
+    def work() -> None:
         project = find_project(options.project)
         os.chdir(project.root)
         with warnings_as_lines():
             print(write_page(project))
-    except (UI2IError, OSError) as error:
-        print_error(error)
-        return USER_ERROR
-    return 0
+
+    return exit_status(work)
 
 
 if __name__ == "__main__":

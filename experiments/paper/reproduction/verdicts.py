@@ -15,8 +15,8 @@ from pathlib import Path
 
 from experiments.paper.tables.claims import Claim, Verdict
 from experiments.paper.tables.published import read_published
-from tasks.running.command_line import USER_ERROR, print_error
-from ui2i.errors import DataError, UI2IError
+from tasks.running.command_line import exit_status
+from ui2i.errors import DataError
 from ui2i.files import write_text
 from ui2i.markdown import markdown_table, wrap_markdown
 
@@ -146,16 +146,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--run", metavar="DIR", type=Path, action="append", default=[], help="distances of other trainings; repeatable"
     )
     options = parser.parse_args(arguments)
-    try:
-        claims = read_published(options.page.with_suffix(""), options.run).claims
-        text = rewritten(options.page.read_text(encoding="utf-8"), claims)
-        write_text(options.page.with_suffix("") / CLAIMS_FILE, to_json(claims))
-        write_text(options.page, text)
-        print(headline(claims))
-    except (UI2IError, OSError) as error:
-        print_error(error)
-        return USER_ERROR
-    return 0
+    return exit_status(lambda: rewrite(options.page, options.run))
+
+
+def rewrite(page: Path, more_runs: Sequence[Path]) -> None:
+    """Rewrite both sections of a page and the file of claims beside it.
+
+    Raises:
+        DataError: a table is damaged, or the page has no section about what holds.
+    """
+    claims = read_published(page.with_suffix(""), more_runs).claims
+    text = rewritten(page.read_text(encoding="utf-8"), claims)
+    write_text(page.with_suffix("") / CLAIMS_FILE, to_json(claims))
+    write_text(page, text)
+    print(headline(claims))
 
 
 if __name__ == "__main__":
