@@ -68,13 +68,17 @@ def compare(options: argparse.Namespace) -> None:
 
 
 def write(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write the distances of pairs of domains, in place of an earlier table."""
+    """Write the distances of pairs of domains, in place of earlier ones with their seed."""
     import pandas as pd
 
     from ui2i.files import atomic_file
 
+    table = pd.DataFrame(rows)
+    if path.is_file():
+        earlier = pd.read_parquet(path)
+        table = pd.concat([earlier[~earlier["seed"].isin(table["seed"])], table], ignore_index=True)
     with atomic_file(path) as temporary:
-        pd.DataFrame(rows).to_parquet(temporary, compression="zstd", index=False)
+        table.to_parquet(temporary, compression="zstd", index=False)
 
 
 def write_agreement(path: Path, family: "Family", trainings: "Trainings") -> None:
