@@ -1,7 +1,8 @@
 """The network: a small U-Net that translates an image in one pass.
 
 The image is folded into channels (pixel-unshuffle), so that most of the work is done at a fraction of its resolution.
-One residual block a level, down and up again; the way up is a 1 x 1 convolution and a pixel-shuffle, which is faster
+One residual block a level on the way down, two a level below the finest on the way up, where they cost little time and
+move what has another place in the target's style; the way up is a 1 x 1 convolution and a pixel-shuffle, which is faster
 than a transposed convolution and leaves no checkerboard. There is no normalisation, because statistics of one image
 would shift its colours. The result is added to the input, of which a gate, one value a pixel, lets through as much as
 the translation keeps: an untrained translator returns its input, and what has another place in the target's style need
@@ -20,6 +21,7 @@ from ui2i.errors import DataError
 from ui2i.settings import TranslatorConfig
 
 WIDTH, WIDE = 24, 32  # of the finest level, where 2 and where more pixels a side are folded
+COARSE_BLOCKS = 2  # residual blocks in the middle, and on the way up at each level but the finest
 MAX_FOLDED_RESOLUTION = 64  # pixels, of the finest level from 128 px on
 
 
@@ -42,9 +44,11 @@ class Translator(nn.Module):
         self.inlet = nn.Conv2d(3 * self.fold**2, widths[0], 3, padding=1)
         self.encoder = nn.ModuleList(_ResidualBlock(width) for width in widths[:-1])
         self.down = nn.ModuleList(nn.Conv2d(fine, coarse, 3, stride=2, padding=1) for fine, coarse in steps)
-        self.middle = _ResidualBlock(widths[-1])
+        self.middle = _blocks(widths[-1], COARSE_BLOCKS)
         self.up = nn.ModuleList(nn.Conv2d(coarse, 4 * fine, 1) for fine, coarse in steps)
-        self.decoder = nn.ModuleList(_ResidualBlock(width) for width in widths[:-1])
+        self.decoder = nn.ModuleList(
+            _blocks(width, COARSE_BLOCKS if level else 1) for level, width in enumerate(widths[:-1])
+        )
         self.outlet = _zero_conv(widths[0], 4 * self.fold**2)  # three colours and the gate
 
     @property
@@ -89,6 +93,10 @@ class _ResidualBlock(nn.Module):
         """Return features of the same shape."""
         out: Tensor = x + self.conv1(F.relu(self.conv0(F.relu(x))))
         return out
+
+
+def _blocks(width: int, count: int) -> nn.Sequential:
+    return nn.Sequential(*(_ResidualBlock(width) for _ in range(count)))
 
 
 def fold_factor(img_resolution: int) -> int:

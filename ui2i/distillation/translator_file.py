@@ -16,7 +16,7 @@ from ui2i.provenance import provenance
 from ui2i.settings import TranslatorConfig, from_mapping, to_mapping
 from ui2i.tensor_files import read_tensors, write_tensors
 
-FORMAT_VERSION = 2  # with a gate
+FORMAT_VERSION = 3  # with two blocks at coarse levels
 KIND = "translator"
 
 
