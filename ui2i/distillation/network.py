@@ -2,11 +2,11 @@
 
 The image is folded into channels (pixel-unshuffle), so that most of the work is done at a fraction of its resolution.
 One residual block a level on the way down, two a level below the finest on the way up, where they cost little time and
-move what has another place in the target's style; the way up is a 1 x 1 convolution and a pixel-shuffle, which is faster
-than a transposed convolution and leaves no checkerboard. There is no normalisation, because statistics of one image
-would shift its colours. The result is added to the input, of which a gate, one value a pixel, lets through as much as
-the translation keeps: an untrained translator returns its input, and what has another place in the target's style need
-not be painted over exactly.
+move what has another place in the target's style; the way up is a 1 x 1 convolution and a pixel-shuffle, which is
+faster than a transposed convolution and leaves no checkerboard. There is no normalisation, because statistics of one
+image would shift its colours. The result is added to the input, of which a gate, one value a pixel, lets through as
+much as the translation keeps: an untrained translator returns its input, and what has another place in the target's
+style need not be painted over exactly.
 """
 
 import itertools
