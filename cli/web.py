@@ -38,13 +38,16 @@ def web(
 
     The folder works from any static host, and offline after the first visit.
     """
+    import shlex
+
     from cli.report import print_paths
     from tasks.requests.web_site import write_project_site
 
     size, lacking = write_project_site(context.obj.project, domains or (), out, archive=runtime)
     print(*lacking, sep="\n", end="\n" if lacking else "")
     print_paths({"site": out.resolve()})
-    print(f"{size / 1e6:.1f} MB; look at it with: python -m http.server --directory {out} --bind 127.0.0.1")
+    place = shlex.quote(str(out))
+    print(f"{size / 1e6:.1f} MB; look at it with: python -m http.server --directory {place} --bind 127.0.0.1")
 
 
 def serve(
@@ -58,7 +61,7 @@ def serve(
     ] = None,
     runtime: _Runtime = None,
 ) -> None:
-    """Open pages to translate, explore, compare and look: for this machine alone, until Ctrl-C.
+    """Serve pages to translate, explore, measure and watch runs: to this machine alone, until Ctrl-C.
 
     Only the link that is printed lets a browser in.
     """

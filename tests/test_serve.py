@@ -26,9 +26,9 @@ from web_project import web_runtime as web_runtime
 
 from cli import serving
 from tasks.requests import refinements
-from tasks.requests.browsing import Filter, browse
+from tasks.requests.browsing import Filter, browse, image_of
 from tasks.running.process_group import Ended
-from ui2i.tables import TRANSLATION_SCHEMA, read_rows
+from ui2i.tables import TRANSLATION_SCHEMA, append_rows, read_rows
 from ui2i.web.site import SiteContent, write_site
 
 TOKEN = "the-right-one"
@@ -130,6 +130,23 @@ def test_nothing_else_of_the_disk_is_readable(visitor, path):
     answer = visitor.get(path)
     assert answer.status_code in (404, 422)
     assert "domains:" not in answer.text and "root:" not in answer.text
+
+
+def test_a_manifest_shows_no_image_beside_its_folder(tmp_path):
+    project = make_project(tmp_path / "project")
+    folder = project.translations("cartoon")
+    folder.mkdir(parents=True)
+    names = {"outside": "../secret.png", "link": "link.png", "own": "own.png"}
+    for name in ("../secret.png", "own.png"):
+        (folder / name).write_bytes(name.encode())
+    (folder / "link.png").symlink_to("../secret.png")
+    blank = {
+        field.name: None if field.nullable else "" if field.type == "string" else 0 for field in TRANSLATION_SCHEMA
+    }
+    rows = [blank | {"variant": variant, "output_file": file} for variant, file in names.items()]
+    append_rows(folder / "manifest.parquet", rows, TRANSLATION_SCHEMA)
+    found = {variant: image_of(project, "cartoon", 0, variant) for variant in names}
+    assert found == {"outside": None, "link": None, "own": b"own.png"}
 
 
 def test_every_answer_keeps_the_browser_at_home(visitor):

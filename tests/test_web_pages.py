@@ -171,7 +171,7 @@ def test_what_is_no_image_is_told_and_runs_nothing(translate, photo):
     give(translate, {"broken.png": png(photo)[:60], "notes.txt": b"no image", "empty.png": b"", name: png(photo)})
     translate.wait_for(f"{COUNT}.startsWith('1 of 4 images translated, 3 could not be used')")
     assert value(translate, "document.querySelectorAll('#list .failed').length") == 3
-    assert "not an image that your browser can open" in value(translate, "document.querySelector('#viewer').innerText")
+    assert "cannot open the file as an image" in value(translate, "document.querySelector('#viewer').innerText")
     assert value(translate, "[...document.querySelectorAll('#list .name')].map(it => it.textContent)[3]") == name
     assert value(translate, "window.hacked ?? document.querySelectorAll('#list img[src=x]').length") == 0
 

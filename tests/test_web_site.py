@@ -171,4 +171,8 @@ def test_the_runtime_is_only_taken_unchanged(tmp_path, monkeypatch):
     monkeypatch.setattr(runtime_module.shutil, "which", lambda _: str(failing))
     with pytest.raises(RuntimeMissingError, match=r"cannot be fetched \(no network\)"):
         ensure_runtime(tmp_path / "kept")
+    failing.write_text("#!/bin/sh\nexec sleep 600\n")
+    monkeypatch.setattr(runtime_module, "_SECONDS", 0.1)
+    with pytest.raises(RuntimeMissingError, match=r"cannot be fetched \(npm did not end within 0\.1 seconds\)"):
+        ensure_runtime(tmp_path / "kept")
     assert not (tmp_path / "kept").exists()

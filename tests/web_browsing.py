@@ -101,14 +101,14 @@ def value(window: Browser, expression: str) -> Any:
 
 
 @contextlib.contextmanager
-def static_host(folder: Path) -> Iterator[str]:
-    """Serve a folder as any static host does, and yield its address."""
+def static_host(folder: Path, kind: type[SimpleHTTPRequestHandler] | None = None) -> Iterator[str]:
+    """Serve a folder as any static host does, or as a handler does, and yield its address."""
 
     class Quiet(SimpleHTTPRequestHandler):
         def log_message(self, *_: Any) -> None:
             pass
 
-    handler = functools.partial(Quiet, directory=str(folder))
+    handler = functools.partial(kind or Quiet, directory=str(folder))
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = Thread(target=server.serve_forever, daemon=True)
         thread.start()

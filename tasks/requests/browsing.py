@@ -7,6 +7,7 @@ from tasks.project.params import load_params
 from tasks.project.paths import Project
 from tasks.requests.worst_translations import input_pngs, mean_scores
 from ui2i.errors import DataError
+from ui2i.images.folders import ends_within
 from ui2i.settings import dataclass
 from ui2i.translation_files import MANIFEST_NAME
 
@@ -88,7 +89,7 @@ def image_of(project: Project, domain: str, index: int, variant: str) -> bytes |
         return input_pngs(project.prepared(load_params(project).domains[domain].base), [path]).get(path)
     for row in own:
         file = project.translations(domain) / row["output_file"]
-        if row["variant"] == variant and file.is_file() and file.resolve().is_relative_to(file.parent.resolve()):
+        if row["variant"] == variant and file.is_file() and ends_within(file, project.translations(domain)):
             return file.read_bytes()
     return None
 

@@ -61,18 +61,23 @@ def _fetch(folder: Path) -> Path:
             f"npm is not installed, expected it to fetch {PACKAGE} {VERSION}, which runs the models in the browser; "
             f"install Node.js, or run `npm pack {PACKAGE}@{VERSION}` elsewhere and pass the file with --runtime"
         )
-    done = subprocess.run(
-        [npm, "pack", f"{PACKAGE}@{VERSION}", "--silent", "--ignore-scripts", "--pack-destination", str(folder)],
-        cwd=folder,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        errors="replace",
-        timeout=_SECONDS,
-        check=False,
-    )
-    if done.returncode != 0 or not (folder / ARCHIVE).is_file():
+    command = [npm, "pack", f"{PACKAGE}@{VERSION}", "--silent", "--ignore-scripts", "--pack-destination", str(folder)]
+    try:
+        done = subprocess.run(
+            command,
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_SECONDS,
+            check=False,
+        )
+        failed = done.returncode != 0 or not (folder / ARCHIVE).is_file()
         said = shortened((done.stderr or done.stdout).strip())
+    except subprocess.TimeoutExpired:
+        failed, said = True, f"npm did not end within {_SECONDS} seconds"
+    if failed:
         raise RuntimeMissingError(
             f"{PACKAGE} {VERSION} cannot be fetched ({said}), expected npm to reach its registry; try again, or "
             f"run `npm pack {PACKAGE}@{VERSION}` elsewhere and pass the file with --runtime"

@@ -21,9 +21,8 @@ export async function takePicture() {
     await video.play();
     message.textContent = "";
     take.disabled = false;
-  } catch {
-    message.textContent = "The camera cannot be used. Allow this page to use it in the browser's settings, or choose " +
-      "an image.";
+  } catch (error) {
+    message.textContent = `${whyNot(/** @type {Error} */ (error))} Or choose an image instead.`;
   }
   await closed;
   let picture;
@@ -32,6 +31,13 @@ export async function takePicture() {
   video.srcObject = null;
   dialog.returnValue = "";
   return picture;
+}
+
+/** @param {Error} error @returns {string} */
+function whyNot({name, message: words}) {
+  if (!window.isSecureContext) return "Browsers give the camera only to pages over HTTPS.";
+  if (name === "NotAllowedError") return "This page may not use the camera. Allow it in the browser's settings.";
+  return name === "NotFoundError" ? "No camera was found." : `The camera cannot be used: ${words}.`;
 }
 
 /** @returns {Promise<File>} */

@@ -1,5 +1,7 @@
 /** @file The page's side of the worker. */
 
+import {download} from "./download.js";
+
 const worker = new Worker(new URL("./worker.js", import.meta.url), {type: "module"});
 /** @type {Map<number, {resolve: (value: any) => void, reject: (error: Error) => void}>} */
 const open = new Map();
@@ -16,7 +18,7 @@ worker.addEventListener("message", ({data}) => {
 });
 worker.addEventListener("error", event => {
   event.preventDefault();
-  failure = new Error(event.message || "the page's worker could not be loaded");
+  failure = new Error(event.message || "the page's worker could not be loaded; reload the page to try again");
   for (const {reject} of open.values()) reject(failure);
   open.clear();
 });
@@ -61,7 +63,5 @@ export function latest(work) {
 
 /** Return what the site has to offer, from `models/models.json`. */
 export async function readModels() {
-  const answer = await fetch(new URL("../models/models.json", import.meta.url));
-  if (!answer.ok) throw new Error(`The list of models could not be fetched (${answer.status}).`);
-  return answer.json();
+  return (await download("models/models.json")).json();
 }

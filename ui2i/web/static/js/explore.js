@@ -1,7 +1,7 @@
 /** @file The page Explore. */
 
 import {ask, latest, readModels} from "./client.js";
-import {byId, element, keepOffline, notify, save} from "./page.js";
+import {byId, element, fail, keepOffline, notify, save} from "./page.js";
 
 const NUM_PEOPLE = 12;
 const PAUSE = 250; // milliseconds without a change, after which the strips follow
@@ -63,17 +63,18 @@ const render = latest(async (/** @type {ReturnType<typeof settings>} */ request)
     paint(canvas, image);
     byId("facts").textContent = `seed ${request.codes[0].seed}, ${milliseconds.toFixed(0)} ms`;
     canvas.dataset.frames = String(Number(canvas.dataset.frames ?? 0) + 1);
+    if (document.documentElement.dataset.ready === "failed") notify("");
     document.documentElement.dataset.ready = "true";
     // Waiting for the screen after each long frame would show no more than every second of its frames.
     if (isPlaying) (milliseconds < SHORT_FRAME || document.hidden ? requestAnimationFrame : queueMicrotask)(advance);
   } catch (error) {
-    fail(error);
+    stop(error, request);
   }
 });
 
 /** The strips: one person in each model, and other people in this mixture. */
 const renderStrips = latest(async (/** @type {ReturnType<typeof settings>} */ request) => {
-  const [{seed: first}] = request.codes;
+  const [person] = request.codes;
   try {
     for (const [index, figure] of [...byId("models").children].entries()) {
       const shares = request.shares.map((/** @type {number} */ _, /** @type {number} */ place) =>
@@ -82,23 +83,28 @@ const renderStrips = latest(async (/** @type {ReturnType<typeof settings>} */ re
       const {images} = await ask("explore", {...request, shares, border});
       paint(/** @type {HTMLCanvasElement} */ (figure.querySelector("canvas")), images[0]);
     }
-    const seeds = Array.from({length: NUM_PEOPLE}, (_, place) => (first + 1 + place) % 2 ** 32);
+    const seeds = Array.from({length: NUM_PEOPLE}, (_, place) => (person.seed + 1 + place) % 2 ** 32);
     for (const [place, other] of seeds.entries()) { // one at a time, so that the large image never waits long
-      const {images} = await ask("explore", {...request, codes: [{...code(other), share: 0}]});
+      const {images} = await ask("explore", {...request, codes: [{...person, seed: other, share: 0}]});
+      if (request.family !== family) return; // the visitor chose another meanwhile
       const button = /** @type {HTMLElement} */ (byId("people").children[place]);
       paint(/** @type {HTMLCanvasElement} */ (button.querySelector("canvas")), images[0]);
       button.dataset.seed = String(other);
       button.setAttribute("aria-label", `Show seed ${other}`);
     }
-    byId("people").dataset.seed = String(first);
+    byId("people").dataset.seed = String(person.seed);
   } catch (error) {
-    fail(error);
+    stop(error, request);
   }
 });
 
 function update() {
   const request = settings();
-  for (const output of form.querySelectorAll("output")) output.value = shown(output.htmlFor.value, request);
+  for (const output of form.querySelectorAll("output")) {
+    const id = output.htmlFor.value;
+    output.value = shown(id, request);
+    input(id).setAttribute("aria-valuetext", output.value);
+  }
   render(request);
   clearTimeout(timer);
   if (!isPlaying) timer = window.setTimeout(() => renderStrips(request), PAUSE);
@@ -133,15 +139,20 @@ function advance() {
 /** @param {boolean} playing */
 function play(playing) {
   isPlaying = playing;
-  byId("play").setAttribute("aria-pressed", String(playing));
   byId("play").textContent = playing ? "Pause" : "Play";
-  update();
+}
+
+/** @param {unknown} error @param {ReturnType<typeof settings>} request That it is of. */
+function stop(error, request) {
+  if (request.family !== family) return;
+  play(false);
+  fail(error);
 }
 
 /** @param {string} id @param {string} label @param {Record<string, string>} attributes */
 function slider(id, label, attributes) {
   const range = element("input", {id, type: "range", ...attributes});
-  return element("label", {}, `${label} `, element("output", {for: id}), range);
+  return element("label", {}, `${label} `, element("output", {for: id, "aria-live": "off"}), range);
 }
 
 /** @param {any} chosen A family of models. */
@@ -165,24 +176,22 @@ function use(chosen) {
   update();
 }
 
-/** @param {unknown} error */
-function fail(error) {
-  isPlaying = false;
-  const why = error instanceof Error ? error.message : error;
-  notify(`The models could not be started: ${why}. Reload the page to try again.`);
-  document.documentElement.dataset.ready = "failed";
-}
-
 function listen() {
   form.addEventListener("input", update);
   form.addEventListener("submit", event => event.preventDefault());
-  form.addEventListener("reset", () => setTimeout(() => play(false)));
+  form.addEventListener("reset", () => setTimeout(() => {
+    play(false);
+    update();
+  }));
   byId("random").addEventListener("click", () => {
     input("seed").value = String(crypto.getRandomValues(new Uint32Array(1))[0]);
     input("share").value = "0";
     update();
   });
-  byId("play").addEventListener("click", () => play(!isPlaying));
+  byId("play").addEventListener("click", () => {
+    play(!isPlaying);
+    update();
+  });
   byId("people").addEventListener("click", event => {
     const button = /** @type {HTMLElement} */ (event.target).closest("button");
     if (button?.dataset.seed === undefined) return;
@@ -209,6 +218,7 @@ async function start() {
   byId("family-label").hidden = families.length < 2;
   choice.addEventListener("change", event => {
     event.stopPropagation();
+    for (const option of choice.options) option.defaultSelected = option.selected; // which Reset keeps
     use(families[Number(choice.value)]);
   });
   listen();

@@ -4,6 +4,7 @@ import {ask} from "./client.js";
 import {byId} from "./page.js";
 
 const STEP = 0.02; // of the shorter side, an arrow key's
+const MAX_PERCENT = 200; // of the shorter side, the square's, unless the model's own framing has a larger one
 const dialog = /** @type {HTMLDialogElement} */ (byId("framing-dialog"));
 const canvas = /** @type {HTMLCanvasElement} */ (byId("framing-canvas"));
 const size = /** @type {HTMLInputElement} */ (byId("framing-size"));
@@ -24,7 +25,9 @@ export async function chooseSquare(file, square, {width, height}) {
   state = {bitmap: await createImageBitmap(blob), scale, square: {...square}, width, height};
   canvas.width = state.bitmap.width;
   canvas.height = state.bitmap.height;
-  size.value = String((100 * square.side) / Math.min(width, height));
+  const percent = (100 * square.side) / Math.min(width, height);
+  size.max = String(Math.max(MAX_PERCENT, Math.ceil(percent)));
+  size.value = String(percent);
   draw();
   dialog.returnValue = "";
   dialog.showModal();

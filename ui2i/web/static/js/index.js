@@ -4,12 +4,11 @@ import {takePicture} from "./camera.js";
 import {ask, readModels} from "./client.js";
 import {showPair} from "./compare.js";
 import {chooseSquare} from "./framing.js";
-import {byId, element, keepOffline, notify, save} from "./page.js";
+import {byId, element, fail, keepOffline, notify, oneAtATime, reason, save} from "./page.js";
 import {newItem, release, setState, setVerdict} from "./results.js";
 import {freeName, zip} from "./zip.js";
 
 const MAX_IMAGES = 500;
-const MAX_MEGABYTES = 100; // of one file
 
 /** @typedef {import("./results.js").Item} Item */
 /** @type {Item[]} */
@@ -36,7 +35,6 @@ function add(added) {
       continue;
     }
     const item = newItem(file);
-    if (file.size > MAX_MEGABYTES * 1e6) setState(item, "failed", `This file is larger than ${MAX_MEGABYTES} MB.`);
     item.entry.firstElementChild?.addEventListener("click", () => select(item));
     items.push(item);
   }
@@ -55,36 +53,39 @@ function add(added) {
 async function work() {
   if (isWorking) return;
   isWorking = true;
+  byId("count").setAttribute("aria-busy", "true"); // a screen reader waits for the end
   for (let item; (item = next()) !== undefined; ) {
     const {file, square} = item;
     const used = translator;
     setState(item, "working");
     refresh(item);
-    try {
-      const result = await ask("translate", {translator: used, file, square});
-      if (!items.includes(item)) continue; // the visitor cleared the list meanwhile
-      if (used === translator && square === item.square) {
-        setState(item, "done", result);
-        look(item);
-      } else {
-        setState(item, "waiting"); // the visitor chose something else meanwhile
-      }
-    } catch (error) {
-      setState(item, "failed", error instanceof Error ? error.message : error);
-    }
+    /** @type {["done" | "failed", any]} */
+    const [state, result] = await ask("translate", {translator: used, file, square})
+      .then(made => ["done", made], error => ["failed", reason(error)]);
+    if (!items.includes(item)) continue; // the visitor cleared the list meanwhile
+    const isWanted = used === translator && square === item.square; // still
+    if (isWanted) setState(item, state, result);
+    else setState(item, "waiting");
+    if (item.state === "done") look(item);
     refresh(item);
   }
+  byId("count").setAttribute("aria-busy", "false");
   isWorking = false;
+}
+
+/** Whether it is checked what a translator is given. @param {any} one */
+function isChecking({check, img_resolution: size}) {
+  return check !== null && check.img_resolution === size;
 }
 
 /** Find out whether an image looks like those that the model was trained on. @param {Item} item */
 async function look(item) {
   const {result} = item;
-  const {check, source, img_resolution: size} = translator;
-  if (check === null || check.img_resolution !== size) return;
+  const {source} = translator;
+  if (!isChecking(translator)) return;
   const distance = await ask("look", {translator, input: result.input}).catch(() => undefined);
-  if (item.state !== "done" || item.result !== result || distance === undefined) return;
-  setVerdict(item, distance <= 1, source);
+  if (item.state !== "done" || item.result !== result) return;
+  setVerdict(item, distance === undefined ? undefined : distance <= 1, source);
   refresh(item);
 }
 
@@ -132,7 +133,7 @@ function refresh(item) {
   } else {
     download.removeAttribute("href");
   }
-  document.dispatchEvent(new CustomEvent("selected", {detail: {item, translator, isDone}}));
+  document.dispatchEvent(new CustomEvent("selected", {detail: {item, translator}}));
 }
 
 async function frame() {
@@ -146,14 +147,20 @@ async function frame() {
   work();
 }
 
+async function addPicture() {
+  const picture = await takePicture();
+  if (picture !== undefined) add([picture]);
+}
+
 async function downloadAll() {
+  const {variant, domain} = translator;
   /** @type {Set<string>} */
   const taken = new Set();
   const done = items.filter(item => item.state === "done");
   const named = done.map(item => ({
-    name: freeName(item.stem, `-${translator.variant}.png`, taken), blob: item.result.output,
+    name: freeName(item.stem, `-${variant}.png`, taken), blob: item.result.output,
   }));
-  save(await zip(named), `${translator.domain}.zip`);
+  save(await zip(named), `${domain}.zip`);
 }
 
 function clear() {
@@ -172,23 +179,25 @@ function use(chosen) {
   const framing = {fit: "the whole image", face: "the middle of the image; move the square to the face yourself"};
   byId("about").textContent = `${chosen.img_resolution} px, from ${chosen.source} images`;
   const seen = framing[/** @type {keyof typeof framing} */ (chosen.framing.framing)] ?? "the middle of the image";
-  const checked = chosen.check === null ? " It does not check whether an image looks like those." : "";
+  const checked = isChecking(chosen) ? "" : " It does not check whether an image looks like those.";
   byId("hint").textContent = `The model was trained on ${chosen.source} images and sees ${seen}.${checked}`;
-  for (const item of items) if (item.state !== "failed") setState(item, "waiting");
+  for (const item of items) setState(item, "waiting");
+  notify("");
   if (selected !== undefined) refresh(selected);
   const {dataset} = document.documentElement;
   dataset.usable ??= performance.now().toFixed();
   ask("warm", {translator}).then(() => {
     dataset.warm ??= performance.now().toFixed();
     dataset.ready = "true";
-  }, fail);
+  }, error => {
+    if (translator === chosen) fail(error);
+  });
   work();
 }
 
-/** @param {Error} error */
-function fail(error) {
-  notify(`The models could not be started: ${error.message}. Reload the page to try again.`);
-  document.documentElement.dataset.ready = "failed";
+/** Whether something is dragged over a control that takes files itself. @param {Event} event */
+function isOverControl({target}) {
+  return target instanceof HTMLInputElement && target.type === "file";
 }
 
 function listen() {
@@ -198,11 +207,9 @@ function listen() {
     add(files.files ?? []);
     files.value = "";
   });
-  button("camera").addEventListener("click", async () => {
-    const picture = await takePicture();
-    if (picture !== undefined) add([picture]);
-  });
+  button("camera").addEventListener("click", oneAtATime(addPicture));
   document.addEventListener("dragover", event => {
+    if (isOverControl(event)) return;
     event.preventDefault();
     drop.classList.add("over");
   });
@@ -210,6 +217,7 @@ function listen() {
     if (event.relatedTarget === null) drop.classList.remove("over");
   });
   document.addEventListener("drop", event => {
+    if (isOverControl(event)) return;
     event.preventDefault();
     drop.classList.remove("over");
     add(event.dataTransfer?.files ?? []);
@@ -218,8 +226,8 @@ function listen() {
     const pasted = event.clipboardData?.files ?? [];
     if (pasted.length > 0) add(pasted);
   });
-  button("frame").addEventListener("click", frame);
-  button("download-all").addEventListener("click", downloadAll);
+  button("frame").addEventListener("click", oneAtATime(frame));
+  button("download-all").addEventListener("click", oneAtATime(downloadAll));
   button("clear").addEventListener("click", clear);
 }
 
@@ -240,4 +248,7 @@ async function start() {
   if (offline) keepOffline();
 }
 
-start().catch(fail);
+start().catch(error => {
+  domain.replaceChildren(element("option", {}, "none"));
+  fail(error);
+});

@@ -1,6 +1,6 @@
 /** @file The page Measure: a project's translations by their scores, and its report. */
 
-import {askServer, byId, element, notify} from "./page.js";
+import {askServer, byId, element, fetchServer, reason} from "./page.js";
 
 const FILTERS = ["order", "name", "variant", "max_ssim", "max_score"];
 const DELAY = 200; // milliseconds after the last letter
@@ -35,7 +35,7 @@ async function load(start) {
     byId("count").textContent = total === 0 ? "No translation fits these filters." : `${shown} of ${total} images`;
     byId("more").hidden = shown >= total;
   } catch (error) {
-    fail(error);
+    if (number === count) fail(error);
   }
 }
 
@@ -62,12 +62,12 @@ function card(domain, {index, name, ssim, score, variants}) {
 
 /** @param {unknown} error */
 function fail(error) {
-  byId("count").textContent = error instanceof Error ? error.message : String(error);
+  byId("count").textContent = reason(error);
 }
 
 async function showReport() {
   byId("report-message").textContent = "Working…";
-  const answer = await fetch("report.html");
+  const answer = await fetchServer("report.html");
   byId("report-message").textContent = answer.ok ? "" : await answer.text();
   if (!answer.ok) return;
   const frame = /** @type {HTMLIFrameElement} */ (byId("report"));
@@ -101,4 +101,4 @@ async function start() {
 }
 
 start().catch(fail);
-showReport().catch(() => notify("The report could not be fetched."));
+showReport().catch(error => (byId("report-message").textContent = reason(error)));

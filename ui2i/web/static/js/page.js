@@ -1,5 +1,6 @@
 /** @file What all pages share: their elements, and short messages at the lower edge. */
 
+document.getElementById("unstarted")?.remove();
 const NOTICE_MILLISECONDS = 8000;
 let timer = 0;
 
@@ -23,11 +24,45 @@ export function element(tag, attributes = {}, ...children) {
   return made;
 }
 
-/** @param {string} text Shown for a while. */
-export function notify(text) {
+/** @param {string} text Shown for a while; empty: none. @param {boolean} [stays] It is shown until the next one. */
+export function notify(text, stays = false) {
   byId("notice").textContent = text;
   clearTimeout(timer);
-  timer = window.setTimeout(() => (byId("notice").textContent = ""), NOTICE_MILLISECONDS);
+  if (!stays) timer = window.setTimeout(() => (byId("notice").textContent = ""), NOTICE_MILLISECONDS);
+}
+
+/** @param {unknown} error @returns {string} What it says. */
+export function reason(error) {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** Say that the page cannot do what it is for. @param {unknown} error */
+export function fail(error) {
+  notify(`The models cannot be used: ${reason(error)}.`, true);
+  document.documentElement.dataset.ready = "failed";
+}
+
+/**
+ * Return a listener that says why a call failed, and does nothing while the last one is under way.
+ * @param {() => Promise<void>} work
+ */
+export function oneAtATime(work) {
+  let isRunning = false;
+  return async () => {
+    if (isRunning) return;
+    isRunning = true;
+    await work().catch(error => notify(reason(error)));
+    isRunning = false;
+  };
+}
+
+/** @param {string} url @param {RequestInit} [options] @returns {Promise<Response>} */
+export async function fetchServer(url, options) {
+  const answer = await fetch(url, options).catch(() => {
+    throw new Error("The server does not answer. Is ui2i serve still running?");
+  });
+  if (answer.status !== 401) return answer;
+  throw new Error("The server has been restarted since this page was opened. Open the link that ui2i serve printed.");
 }
 
 /**
@@ -37,9 +72,7 @@ export function notify(text) {
  * @returns {Promise<any>}
  */
 export async function askServer(url, options) {
-  const answer = await fetch(url, options).catch(() => {
-    throw new Error("The server does not answer. Is ui2i serve still running?");
-  });
+  const answer = await fetchServer(url, options);
   const content = await answer.json().catch(() => ({error: `the server answers ${answer.status}`}));
   if (!answer.ok) throw new Error(content.error);
   return content;

@@ -1,7 +1,8 @@
 /** @file The whole pipeline for one image, which the server runs: slower than the translator. */
 
-import {askServer, byId, element} from "./page.js";
+import {askServer, byId, element, reason} from "./page.js";
 
+const MAX_MEGABYTES = 100; // of an image and its reference together
 const POLL = 700; // milliseconds
 const NUM_DIRECTIONS = 4;
 const refine = /** @type {HTMLButtonElement} */ (byId("refine"));
@@ -16,14 +17,26 @@ let isBusy = false; // also before the server has answered
 let translated = ""; // address of the translator's result beside the refined ones
 
 document.addEventListener("selected", event => {
-  const {item, translator, isDone} = /** @type {CustomEvent} */ (event).detail;
-  shown = {item, translator};
-  refine.disabled = !isDone || isBusy;
+  shown = /** @type {CustomEvent} */ (event).detail;
+  refine.disabled = isBusy || !isTranslated();
 });
 
-/** @param {string} text */
+/** Whether the selected image has been translated by the chosen model. */
+function isTranslated() {
+  return shown?.item.state === "done" && shown.item.result !== undefined;
+}
+
+/** @param {string} text Which a screen reader reads when it changes. */
 function tell(text) {
-  byId("refine-state").textContent = text;
+  if (byId("refine-state").textContent !== text) byId("refine-state").textContent = text;
+}
+
+/** @param {boolean} busy */
+function setBusy(busy) {
+  isBusy = busy;
+  refine.disabled = busy || !isTranslated();
+  progress.hidden = !busy;
+  byId("refine-cancel").hidden = true; // until there is something to cancel
 }
 
 /**
@@ -40,7 +53,9 @@ function request(domain, image) {
     if (strength !== 0) query.append("edit", `${number}:${strength}`);
   }
   const reference = input("refine-reference").files?.[0];
-  return {query, body: reference === undefined ? image : new Blob([image, reference])};
+  const body = reference === undefined ? image : new Blob([image, reference]);
+  if (body.size > MAX_MEGABYTES * 1e6) throw new Error(`The files are larger than ${MAX_MEGABYTES} MB together.`);
+  return {query, body};
 }
 
 function listDirections() {
@@ -48,7 +63,7 @@ function listDirections() {
     const id = `refine-direction-${place + 1}`;
     const range = /** @type {HTMLInputElement} */ (
       element("input", {id, type: "range", min: "-4", max: "4", step: "0.5", value: "0"}));
-    const output = /** @type {HTMLOutputElement} */ (element("output", {for: id}, "0"));
+    const output = /** @type {HTMLOutputElement} */ (element("output", {for: id, "aria-live": "off"}, "0"));
     range.addEventListener("input", () => (output.value = range.value));
     form.addEventListener("reset", () => (output.value = "0"));
     return element("label", {}, `Direction ${place + 1} `, output, range);
@@ -56,18 +71,17 @@ function listDirections() {
 }
 
 async function start() {
-  if (shown?.item.result === undefined) return;
+  if (shown === undefined || !isTranslated()) return;
   if (!form.reportValidity()) {
     byId("refine-options").setAttribute("open", "");
     form.reportValidity();
     return;
   }
   const {item, translator} = shown;
-  isBusy = refine.disabled = true;
+  setBusy(true);
   URL.revokeObjectURL(translated);
   translated = URL.createObjectURL(item.result.output);
   byId("refined").hidden = false;
-  byId("refine-cancel").hidden = false;
   byId("refine-images").replaceChildren();
   progress.removeAttribute("value");
   tell(`${item.file.name}: sent to the server on this computer…`);
@@ -76,6 +90,7 @@ async function start() {
     const {query, body} = request(translator.domain, item.square === undefined ? item.file : item.result.input);
     let found = await askServer(`api/refinements?${query}`, {method: "POST", body});
     open = found.id;
+    byId("refine-cancel").hidden = false;
     while (["waiting", "working"].includes(found.state)) {
       tell(`${item.file.name}: ${found.state === "waiting" ? "waiting for its turn" : found.note || "starting"}…`);
       if (found.total > 0) {
@@ -93,13 +108,10 @@ async function start() {
         element("img", {src, alt: `${name} of ${item.file.name}`}), element("figcaption", {}, name))));
     }
   } catch (error) {
-    tell(error instanceof Error ? error.message : String(error));
+    tell(reason(error));
   }
   open = undefined;
-  isBusy = false;
-  refine.disabled = shown?.item.result === undefined;
-  byId("refine-cancel").hidden = true;
-  progress.value = progress.max;
+  setBusy(false);
 }
 
 listDirections();

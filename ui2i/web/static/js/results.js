@@ -13,7 +13,7 @@ import {element} from "./page.js";
  * @property {import("./resize.js").Square} [square] That the visitor chose.
  * @property {string} [inputUrl]
  * @property {string} [outputUrl]
- * @property {{isAlike: boolean, words: string}} [verdict] Whether it looks like what the model was trained on.
+ * @property {{isAlike: boolean | undefined, words: string}} [verdict] Whether it looks like what the model was trained on.
  * @property {HTMLElement} entry
  */
 
@@ -33,8 +33,8 @@ export function setState(item, state, result) {
   item.state = state;
   item.verdict = undefined;
   item.error = state === "failed" ? String(result) : undefined;
+  if (state === "done" || state === "failed") release(item);
   if (state === "done") {
-    release(item);
     item.result = result;
     item.inputUrl = URL.createObjectURL(result.input);
     item.outputUrl = URL.createObjectURL(result.output);
@@ -45,13 +45,14 @@ export function setState(item, state, result) {
 /**
  * Say of an item whether it looks like the images that the model was trained on.
  * @param {Item} item
- * @param {boolean} isAlike
+ * @param {boolean | undefined} isAlike undefined: that could not be checked.
  * @param {string} source Of the model's images.
  */
 export function setVerdict(item, isAlike, source) {
-  item.verdict = {isAlike, words: isAlike
-    ? `It looks like the ${source} images that the model was trained on.`
-    : `It does not look like the ${source} images that the model was trained on; expect a poor result.`};
+  const known = `the ${source} images that the model was trained on`;
+  const unchecked = `Whether it looks like ${known} could not be checked.`;
+  const checked = isAlike ? `It looks like ${known}.` : `It does not look like ${known}; expect a poor result.`;
+  item.verdict = {isAlike, words: isAlike === undefined ? unchecked : checked};
   paint(item);
 }
 
@@ -66,8 +67,8 @@ function paint(item) {
   const button = /** @type {HTMLElement} */ (item.entry.firstElementChild);
   const isUnlike = item.verdict?.isAlike === false;
   item.entry.className = isUnlike ? `${item.state} unlike` : item.state;
-  const shown = item.outputUrl === undefined || item.state === "failed"
-    ? element("span", {class: "box"}, item.state === "failed" ? "not an image" : WORDS[item.state])
+  const shown = item.outputUrl === undefined
+    ? element("span", {class: "box"}, WORDS[item.state])
     : element("img", {src: item.outputUrl, alt: "", loading: "lazy"});
   button.replaceChildren(shown, element("span", {class: "name"}, item.file.name));
   button.setAttribute("aria-label",

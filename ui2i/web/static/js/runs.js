@@ -1,6 +1,6 @@
 /** @file The page Runs: what `ui2i status` knows. What takes long to find out is added when it is known. */
 
-import {askServer, byId, element} from "./page.js";
+import {askServer, byId, element, reason} from "./page.js";
 
 const DOMAINS = {domain: "domain", trained: "trained", measured: "measured", state: "state"};
 /** @type {[string, string, Record<string, string>][]} */
@@ -9,6 +9,9 @@ const RUNS = [
   ["scheduled", "Scheduled", {name: "run", time: "time"}],
   ["failed", "Failed in the last 7 days", {name: "run", state: "state", ended: "ended", why: "why"}],
 ];
+
+/** @type {any[]} */
+let domains = [];
 
 /** @param {string} title @param {any[]} rows @param {Record<string, string>} columns @param {string | null} [server] */
 function table(title, rows, columns, server) {
@@ -44,15 +47,16 @@ async function load(what, show) {
     show(found);
     return true;
   } catch (error) {
-    state.textContent = error instanceof Error ? error.message : String(error);
+    state.textContent = reason(error);
     state.classList.add("bad");
     return false;
   }
 }
 
-/** @param {any[]} domains */
-function showDomains(domains) {
-  const rows = domains.map(row => ({...row, state: row.state || "asking DVC…"}));
+/** @param {any[]} found @param {string} [otherwise] Instead of a state that is not known. */
+function showDomains(found, otherwise = "asking DVC…") {
+  domains = found;
+  const rows = domains.map(row => ({...row, state: row.state || otherwise}));
   byId("domains").replaceChildren(...rows.length > 0 ? [table("Domains", rows, DOMAINS)] : []);
   if (rows.length === 0) byId("domains-state").textContent = "There is no domain yet. ui2i new-domain makes one.";
 }
@@ -69,13 +73,18 @@ function showRuns(found) {
   }
 }
 
+/** Add what DVC says. */
+async function loadCurrent() {
+  if (!await load("current", showDomains)) showDomains(domains, "unknown");
+}
+
 async function loadAll() {
   const again = /** @type {HTMLButtonElement} */ (byId("again"));
   again.disabled = true;
   const isThere = await load("domains", showDomains); // what files say, at once
   document.documentElement.dataset.ready = "true";
   byId("runs-state").textContent = isThere ? "Asking Prefect…" : "";
-  if (isThere) await Promise.all([load("runs", showRuns), load("current", showDomains)]); // the latter: what DVC says
+  if (isThere) await Promise.all([load("runs", showRuns), loadCurrent()]);
   again.disabled = false;
 }
 

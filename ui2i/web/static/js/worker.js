@@ -1,11 +1,14 @@
 /** @file The worker: everything that takes time runs here, so that the page itself never waits. */
 
 import * as ort from "../runtime/ort.wasm.bundle.min.mjs";
+import {download} from "./download.js";
 import {mix} from "./mixing.js";
 import {latent} from "./random.js";
 import {cut, framedSquare} from "./resize.js";
 import {fromHalf, toImage, toTensor} from "./tensors.js";
 
+const NEEDED = ["WebAssembly", "OffscreenCanvas", "DecompressionStream"]; // of the browser
+const MAX_MEGABYTES = 100; // of one file
 const PREVIEW = 1024; // pixels, of the longer side of what the framing is chosen on
 
 /** @type {Promise<void> | undefined} */
@@ -17,14 +20,11 @@ const weights = new Map();
 /** @type {{key: string, tensors: Record<string, ort.Tensor>} | undefined} */
 let mixed;
 
-/** @param {string} url */
-async function download(url) {
-  const answer = await fetch(new URL(`../${url}`, import.meta.url));
-  if (!answer.ok) throw new Error(`${url} could not be fetched (${answer.status})`);
-  return answer;
-}
-
 async function start() {
+  const missing = NEEDED.filter(name => !(name in self));
+  if (missing.length > 0) {
+    throw new Error(`this browser has no ${missing.join(", ")}; use a current Chrome, Edge, Firefox or Safari`);
+  }
   const packed = new Uint8Array(await (await download("runtime/ort.wasm.gz")).arrayBuffer());
   const isPacked = packed[0] === 0x1f && packed[1] === 0x8b; // some hosts unpack such files themselves
   const unpacking = () => new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
@@ -57,12 +57,23 @@ function session(url) {
   });
 }
 
-/** @param {Blob} file */
-async function decode(file) {
+/**
+ * Open an image, upright, and free it after its use.
+ * @template T
+ * @param {Blob} file
+ * @param {(bitmap: ImageBitmap) => T | Promise<T>} use
+ * @returns {Promise<T>}
+ */
+async function opened(file, use) {
+  if (file.size > MAX_MEGABYTES * 1e6) throw new Error(`This file is larger than ${MAX_MEGABYTES} MB.`);
+  const bitmap = await createImageBitmap(file).catch(() => {
+    throw new Error("This browser cannot open the file as an image. It may be damaged, too large, or of a format that " +
+      "the browser does not know; convert it to JPEG or PNG.");
+  });
   try {
-    return await createImageBitmap(file);
-  } catch {
-    throw new Error("This is not an image that your browser can open.");
+    return await use(bitmap);
+  } finally {
+    bitmap.close();
   }
 }
 
@@ -88,12 +99,12 @@ const tasks = {
   /** Translate an image file, cut by a framing or by a square that the visitor chose. */
   async translate({translator, file, square}) {
     const start = performance.now();
-    const bitmap = await decode(file);
     const {img_resolution: size, framing} = translator;
-    const {width, height} = bitmap;
-    const chosen = square ?? framedSquare(width, height, framing.framing ?? "center");
-    const input = cut(bitmap, chosen, size, framing.background ?? "white");
-    bitmap.close();
+    const {input, chosen, width, height} = await opened(file, bitmap => {
+      const {width, height} = bitmap;
+      const chosen = square ?? framedSquare(width, height, framing.framing ?? "center");
+      return {input: cut(bitmap, chosen, size, framing.background ?? "white"), chosen, width, height};
+    });
     const before = performance.now();
     const output = toImage(await run(translator, toTensor(input)), size);
     const milliseconds = performance.now() - before;
@@ -106,9 +117,7 @@ const tasks = {
 
   /** Return how far an image, cut as for a translator, is from its source's own; up to 1 it looks like them. */
   async look({translator: {img_resolution: size, check}, input}) {
-    const bitmap = await decode(input);
-    const values = toTensor(cut(bitmap, {x: 0, y: 0, side: size}, size, "white"));
-    bitmap.close();
+    const values = await opened(input, bitmap => toTensor(cut(bitmap, {x: 0, y: 0, side: size}, size, "white")));
     const images = new ort.Tensor("float32", values, [1, 3, size, size]);
     const {distances} = await (await session(check.file)).run({images});
     return /** @type {Float32Array} */ (distances.data)[0];
@@ -116,13 +125,12 @@ const tasks = {
 
   /** Return a smaller copy of an image for choosing its framing. */
   async preview({file}) {
-    const bitmap = await decode(file);
-    const scale = Math.min(1, PREVIEW / Math.max(bitmap.width, bitmap.height));
-    const width = Math.max(1, Math.round(bitmap.width * scale));
-    const height = Math.max(1, Math.round(bitmap.height * scale));
-    const blob = await png(bitmap, width, height);
-    bitmap.close();
-    return {blob, scale};
+    return opened(file, async bitmap => {
+      const scale = Math.min(1, PREVIEW / Math.max(bitmap.width, bitmap.height));
+      const width = Math.max(1, Math.round(bitmap.width * scale));
+      const height = Math.max(1, Math.round(bitmap.height * scale));
+      return {blob: await png(bitmap, width, height), scale};
+    });
   },
 
   /** Generate images of a mixed model, one a latent code. */
@@ -188,12 +196,10 @@ async function mixedParameters(
 ) {
   const key = JSON.stringify([family.synthesis, shares, source, border]);
   if (mixed?.key === key) return mixed.tensors;
-  const loaded = await Promise.all(family.models.map(
-    (/** @type {any} */ model) => once(weights, model.file, async () => {
-      const answer = await download(model.file);
-      return fromHalf(await answer.arrayBuffer());
-    }),
-  ));
+  const files = family.models.map((/** @type {any} */ model) => model.file);
+  for (const file of weights.keys()) if (!files.includes(file)) weights.delete(file); // of another family
+  const loaded = await Promise.all(files.map((/** @type {string} */ file) =>
+    once(weights, file, async () => fromHalf(await (await download(file)).arrayBuffer()))));
   const values = mix(loaded, shares, source, border, family.parameters);
   /** @type {Record<string, ort.Tensor>} */
   const tensors = {};
@@ -211,7 +217,8 @@ self.addEventListener("message", ({data: {id, name, request}}) => {
     try {
       self.postMessage({id, result: await tasks[/** @type {keyof typeof tasks} */ (name)](request)});
     } catch (error) {
-      self.postMessage({id, error: error instanceof Error ? error.message : String(error)});
+      const isTold = error instanceof Error; // what WebAssembly throws is a number
+      self.postMessage({id, error: isTold ? error.message : `the models' runtime failed (${error}); reload the page`});
     }
   });
 });

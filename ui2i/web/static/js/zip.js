@@ -62,15 +62,15 @@ export async function zip(files) {
 }
 
 /**
- * Return a name that is not taken yet: `a.png`, `a-2.png`, ...
+ * Return a name that is not taken yet, in any case of its letters: `a.png`, `A-2.png`, ...
  * @param {string} stem
  * @param {string} ending
- * @param {Set<string>} taken The name is added.
+ * @param {Set<string>} taken In small letters; the name is added.
  */
 export function freeName(stem, ending, taken) {
   const safe = stem.replace(/[\\/:*?"<>|\u0000-\u001f]/g, "_").slice(0, 100) || "image";
   let name = `${safe}${ending}`;
-  for (let count = 2; taken.has(name); count++) name = `${safe}-${count}${ending}`;
-  taken.add(name);
+  for (let count = 2; taken.has(name.toLowerCase()); count++) name = `${safe}-${count}${ending}`;
+  taken.add(name.toLowerCase());
   return name;
 }
