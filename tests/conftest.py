@@ -1,13 +1,12 @@
 """Networks and images small enough for a test, and the place of the shared fixtures."""
 
 import contextlib
+import gc
 import lzma
 import os
 import shutil
 import signal
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeVar
@@ -21,6 +20,7 @@ from PIL import Image
 from tiny_project import make_project
 from torch import nn
 
+from flows.services.server import temporary_server, wait_for_server
 from tasks.project.paths import Project
 from ui2i.datasets.ingest import ingest
 from ui2i.datasets.prepared import PreparedDataset
@@ -49,6 +49,17 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 NetworkT = TypeVar("NetworkT", bound=nn.Module)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Look for no garbage in what is imported, which stays: that takes a sixth of the collection, and more later."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """Folder with reference checkpoints and images beside the repository; skips where it is absent."""
@@ -70,24 +81,18 @@ def perceptual() -> Perceptual:
     return load_perceptual(PerceptualConfig(backbone="random"))
 
 
-MAKE_DATABASE = """
-import asyncio
-from prefect.server.database import provide_database_interface
-asyncio.run(provide_database_interface().create_db())
-"""
-
-
 @pytest.fixture(scope="session")
 def prefect_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty database of Prefect. Servers start from a copy, because its migrations take 15 s of a core."""
+    """An empty database of Prefect, made by the first server that starts. Others start from a copy, as making it takes
+    10 s of a core."""
     is_one_of_many = "PYTEST_XDIST_WORKER" in os.environ  # whose folders lie beside each other in one
     folder = tmp_path_factory.getbasetemp().parent if is_one_of_many else tmp_path_factory.getbasetemp()
     made = folder / "prefect.db"
     with FileLock(folder / "prefect.lock"):
         if not made.exists():
             home = tmp_path_factory.mktemp("prefect-database")
-            environment = os.environ | {"PREFECT_HOME": str(home)}
-            subprocess.run([sys.executable, "-c", MAKE_DATABASE], env=environment, check=True)
+            with _server_of_tests(home):
+                pass
             with contextlib.closing(sqlite3.connect(home / made.name)) as database:
                 database.execute("VACUUM INTO ?", (str(home / "whole.db"),))  # with what is still in its journal
             (home / "whole.db").rename(made)
@@ -96,18 +101,37 @@ def prefect_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def prefect_server(tmp_path_factory: pytest.TempPathFactory, prefect_database: Path) -> Iterator[None]:
-    """A Prefect server of the tests' own, with its state in a fresh folder."""
-    from prefect.settings import PREFECT_HOME, PREFECT_SERVER_ANALYTICS_ENABLED, temporary_settings
-    from prefect.testing.utilities import prefect_test_harness
+    """A Prefect server of the tests' own, as a command starts one, with its state in a fresh folder."""
+    from prefect.context import _temporary_global_settings_context, get_settings_context
+    from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, PREFECT_HOME, temporary_settings
 
-    folder = tmp_path_factory.mktemp("database")
-    shutil.copy(prefect_database, folder / "prefect-test.db")
-    settings = {PREFECT_HOME: tmp_path_factory.mktemp("prefect"), PREFECT_SERVER_ANALYTICS_ENABLED: False}
-    with pytest.MonkeyPatch.context() as patch, temporary_settings(settings):
-        patch.setenv("DO_NOT_TRACK", "1")
-        patch.setattr("prefect.testing.utilities.mkdtemp", lambda: str(folder))  # where it makes its database
-        with prefect_test_harness(server_startup_timeout=300):
+    from flows.services.session import _send_rest
+
+    home = tmp_path_factory.mktemp("prefect")
+    shutil.copy(prefect_database, home / "prefect.db")
+    with _server_of_tests(home) as (url, password):
+        settings = {PREFECT_HOME: home, PREFECT_API_URL: url, PREFECT_API_AUTH_STRING: password}
+        with (
+            temporary_settings(settings),
+            _temporary_global_settings_context(get_settings_context()),  # for threads that were not told
+        ):
             yield
+            _send_rest()
+
+
+@contextlib.contextmanager
+def _server_of_tests(home: Path) -> Iterator[tuple[str, str]]:
+    """Start the server of one command and wait for it; yields the address of its API and its password."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("no_proxy", "NO_PROXY"):  # which a server of the project's own changes
+            patch.setenv(name, os.environ.get(name, ""))
+        for name, value in {"DO_NOT_TRACK": "1", "PREFECT_SERVER_ANALYTICS_ENABLED": "false"}.items():
+            patch.setenv(name, value)
+        patch.setenv("PREFECT_HOME", str(home))
+        with temporary_server(home) as url:
+            password = os.environ["PREFECT_API_AUTH_STRING"]
+            wait_for_server(url, password=password)
+            yield url, password
 
 
 @pytest.fixture(scope="session")

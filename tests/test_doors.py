@@ -209,7 +209,9 @@ def test_a_password_that_was_changed_is_one_line(up):
         wait_for_server(up.url, password="ui2i:another")
 
 
-def test_the_server_of_one_command_lets_nobody_else_in(tmp_path, environment):
+def test_the_server_of_one_command_lets_nobody_else_in(tmp_path, environment, prefect_database):
+    (tmp_path / "home").mkdir()
+    shutil.copy(prefect_database, tmp_path / "home" / "prefect.db")
     with temporary_server(tmp_path / "home") as url:
         password = environment["PREFECT_API_AUTH_STRING"]
         assert environment["PREFECT_API_URL"] == url

@@ -9,7 +9,6 @@ import pytest
 from outputs_compare import differences, num_rows
 from prefect.settings import PREFECT_HOME, PREFECT_SERVER_ANALYTICS_ENABLED, temporary_settings
 from prefect.task_runners import ThreadPoolTaskRunner
-from prefect.testing.utilities import prefect_test_harness
 from stage_calls import run as run_stage_here
 from tiny_models import random_generator
 from tiny_project import REPOSITORY, make_project, set_param, write_base, write_images
@@ -59,6 +58,8 @@ def test_a_second_clone_pulls_and_reruns_nothing(tmp_path):
 
 @pytest.fixture
 def prefect(tmp_path, monkeypatch):
+    from prefect.testing.utilities import prefect_test_harness  # seconds, which collecting these tests need not take
+
     monkeypatch.setenv("DO_NOT_TRACK", "1")
     settings = {PREFECT_HOME: tmp_path / "home", PREFECT_SERVER_ANALYTICS_ENABLED: False}
     with temporary_settings(settings), prefect_test_harness(server_startup_timeout=300):

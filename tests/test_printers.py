@@ -118,7 +118,6 @@ def test_a_bar_keeps_count_percent_and_time(stage, width):
 # On a real terminal
 
 
-UI2I = [sys.executable, "-m", "cli.app"]
 # One process for all commands: each of its own would import pandas again.
 IN_TURN = """
 import sys
@@ -148,8 +147,10 @@ def test_an_engineer_at_80_columns(project):
 
 
 def test_help_is_whole_at_80_columns(tmp_path):
-    groups = [[], ["tables"], ["data"], ["checkpoint"], ["base"]]
-    for group in groups:
-        shown = screen([*UI2I, *group, "--help"], tmp_path, 80)
-        assert "Commands:" in shown
-        assert "..." not in shown.replace("[ARGS]...", "")
+    groups = ("", "tables", "data", "checkpoint", "base")
+    shown = screen([sys.executable, "-c", IN_TURN, *(f"{group} --help" for group in groups)], tmp_path, 80)
+    *pages, _ = shown.split("=" * 80)
+    assert len(pages) == len(groups)
+    for group, page in zip(groups, pages, strict=True):
+        assert f"Usage: ui2i {group}".rstrip() in page and "Commands:" in page
+        assert "..." not in page.replace("[ARGS]...", "")
