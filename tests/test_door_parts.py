@@ -2,12 +2,13 @@
 
 import os
 import socket
+import stat
 
 import pytest
 
 from flows.services.guard import own_addresses
 from flows.services.loopback import LOOPBACK, bypass_proxies
-from flows.services.password import PasswordError, make_password, read_password
+from flows.services.password import PasswordError, make_password, make_private, read_password
 
 # The password's file
 
@@ -31,6 +32,19 @@ def test_a_password_that_others_may_know_is_refused(tmp_path):
     (tmp_path / "auth").write_text("")
     with pytest.raises(PasswordError, match=r"and 0 characters, expected 600 and `user:password`"):
         make_password(tmp_path)
+
+
+def test_nobody_else_reads_the_database_of_a_fresh_folder_or_of_one_that_was_open(tmp_path):
+    umask = os.umask(0)
+    try:
+        make_private(tmp_path / "fresh")
+        (tmp_path / "open").mkdir(mode=0o777)
+        (tmp_path / "open" / "prefect.db").touch(0o666)
+        make_private(tmp_path / "open")
+    finally:
+        os.umask(umask)
+    for home in (tmp_path / "fresh", tmp_path / "open"):
+        assert [stat.S_IMODE(path.stat().st_mode) for path in (home, home / "prefect.db")] == [0o700, 0o600]
 
 
 # Addresses
