@@ -198,7 +198,7 @@ class TranslatorConfig:
     l1_weight: Weight = 1.0
     edge_weight: Weight = 1.0  # on the steps between neighbouring pixels
     perceptual_weight: Weight = 0.5  # on LPIPS
-    adversarial_weight: Weight = 0.3  # on a patch discriminator, which compares with the domain's images; 0: none
+    adversarial_weight: Weight = 0.1  # on a patch discriminator, which compares with the domain's images; 0: none
     mirror: bool = True  # show each pair and its mirror image
     warp_share: Share = 0.5  # of the pairs: turned, scaled and shifted, both sides alike
     width: Count | None = None  # channels of the U-Net's finest level; None: 24 up to 128 px, 32 above
