@@ -48,7 +48,8 @@ _QUESTIONS = (
     ),
     (
         "**At equal quality?** FC-FT and FT are compared after equal numbers of images, not at equal Frechet "
-        "distances; a model that has moved less is nearer to its source. The same goes for swapped layers."
+        "distances; a model that has moved less is nearer to its source. The same goes for swapped layers. One pair of "
+        "trainings has been compared at equal distances (`docs/reproduction.md`)."
     ),
     "**With which LPIPS?** Sizes compare only with values of the same backbone, which is named with each.",
     (
