@@ -1,5 +1,6 @@
 """Pairs of trainings: what a pair shares, what is measured of it, and what differences are taken."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from tiny_project import make_project, set_param, write_base, write_images
 
 from experiments.paper.seeds import __main__ as command
 from experiments.paper.seeds.findings import AT_EQUAL_FIDELITY, distance_at, find_differences
+from experiments.paper.seeds.made import MADE_FILE
 from experiments.paper.seeds.measuring import BASE_MAPPING, latent_distances, variants
 from experiments.paper.tables.model_distance import APART
 from experiments.paper.tables.published import read_published
@@ -129,6 +131,8 @@ def test_a_pair_shares_its_images_and_its_latents(
     assert curves["kimg"][:2].tolist() == curves["d"][:2].tolist() == [0, 0], "both begin as the base"
     assert curves["kimg"][2:].to_numpy() == pytest.approx(0.016), "so short a training has one snapshot"
     assert (out / command.PLOT_FILE).is_file()
+    made = json.loads((out / MADE_FILE).read_text())["cartoon, seed 0"]
+    assert made["finetune"]["total_kimg"] == 0.016 and len(made["base_hash"]) == 64 and made["provenance"]["commit"]
     (run,) = read_published(out).distances
     values = rows.groupby("variant")["d"].mean()
     assert {(cell.row, cell.column): cell.value for cell in run} == pytest.approx(

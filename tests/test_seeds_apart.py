@@ -1,5 +1,6 @@
 """Models of several domains that were trained with one seed, and of another base: their distances and directions."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 from tiny_project import make_project, set_param, write_base, write_images
 
 from experiments.paper.seeds import apart as command
+from experiments.paper.seeds.made import MADE_FILE
 from experiments.paper.tables.claims import Claim
 from experiments.paper.tables.model_distance import APART
 from experiments.paper.tables.published import AGREED, BETWEEN, read_published
@@ -66,6 +68,8 @@ def test_domains_are_compared_with_each_other_and_with_models_of_another_base(
         ("face", "scratch"), *((domain, name) for domain in ("cartoon", "portrait") for name in ("FT", "FC-FT", APART))
     }  # fmt: skip
     assert agreement["checkpoint_hash"].nunique() == 7
+    made = json.loads((out / MADE_FILE).read_text())
+    assert made["portrait among cartoon, portrait, seed 0"]["apart"] == "other" and len(made) == 2
     published = read_published(tmp_path / "nothing", [out])
     (run,) = published.distances
     values = pairs.groupby("variant")["d"].mean()

@@ -3,8 +3,9 @@
     python -m experiments.paper.seeds --project reproduction --domain cartoon --pairs 4 --out seeds
 
 writes `curves.parquet` (distances along each training), `latents.parquet` (each latent's distance at its end),
-`findings.txt` and `curves.png` to the folder. Rerun an interrupted command to resume; run it for other domains and with
-more pairs to add to the same folder. A pair of 10 thousand images takes an hour of processor time at 64 px (AVX2).
+`made.json` (what made them), `findings.txt` and `curves.png` to the folder. Rerun an interrupted command to resume; run
+it for other domains and with more pairs to add to the same folder. A pair of 10 thousand images takes an hour of
+processor time at 64 px (AVX2).
 
     python -m experiments.paper.seeds ... --apart avatar
 
@@ -46,6 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def make_pair(options: argparse.Namespace, seed: int) -> None:
     """Train both models of a pair, and add their rows to the tables; nothing if they are there."""
+    from experiments.paper.seeds.made import note_what_made
     from experiments.paper.seeds.measuring import latent_distances, variants
     from experiments.paper.tables.model_distance import APART
     from ui2i.perceptual import load_perceptual
@@ -73,6 +75,7 @@ def make_pair(options: argparse.Namespace, seed: int) -> None:
     latents = latent_distances(found, generator, perceptual, trainings.params.distance)
     _append(options.out / CURVES_FILE, [{**row, "total_kimg": trainings.length} for row in curves])
     _append(options.out / LATENTS_FILE, [{**key, **row} for row in latents])
+    note_what_made(options.out, f"{options.domain}, seed {seed}", trainings, perceptual)
 
 
 def write_findings(out: Path) -> None:

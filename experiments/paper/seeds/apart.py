@@ -7,7 +7,8 @@ trains what is not there yet of each domain's FT, FC-FT and FT of another base, 
 
 - `pairs.parquet`: the distances between two domains' models at each latent (paper, section IV-E): FT, FC-FT, and FT of
   the first domain with FT of another base of the second, which share no weights;
-- `agreement.parquet`: how far a direction of the base moves the same attributes in each model (paper, Fig. 6).
+- `agreement.parquet`: how far a direction of the base moves the same attributes in each model (paper, Fig. 6);
+- `made.json`: what made them.
 """
 
 import argparse
@@ -53,6 +54,7 @@ def compare(options: argparse.Namespace) -> None:
         ConfigError: the domains have different bases, or `--apart` names the base that they share.
         TrainingError, CheckpointError: a training cannot be had.
     """
+    from experiments.paper.seeds.made import note_what_made
     from ui2i.perceptual import load_perceptual
 
     trainings = {domain: trainings_of(options, domain) for domain in options.domains}
@@ -65,6 +67,8 @@ def compare(options: argparse.Namespace) -> None:
     family = _family(trainings, options.seed, perceptual)
     write(options.out / BETWEEN, list(_between(family, options.seed, perceptual, first)))
     write_agreement(options.out / AGREED, family, first)
+    for domain, each in trainings.items():
+        note_what_made(options.out, f"{domain} among {', '.join(trainings)}, seed {options.seed}", each, perceptual)
 
 
 def write(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:

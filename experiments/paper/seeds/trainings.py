@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from experiments.paper.tables.model_distance import APART
 from tasks.project.params import Params, find_entry, training_config
 from tasks.project.paths import Project
+from ui2i.settings import TrainingConfig
 
 if TYPE_CHECKING:
     from experiments.paper.seeds.measuring import AlongTraining
@@ -44,6 +45,15 @@ class Trainings:
     def length(self) -> float:
         """Thousands of images of each training."""
         return self.total_kimg or training_config(self.params, self.domain, "FC-FT").total_kimg
+
+    def config(self, name: str) -> TrainingConfig:
+        """Return the settings of FT, FC-FT or `APART`, but for the seed."""
+        return dataclasses.replace(
+            training_config(self.params, self.domain, "FC-FT" if name == "FC-FT" else "FT"),
+            total_kimg=self.length,
+            evaluation_kimg=self.every_kimg,
+            snapshot_kimg=self.every_kimg,
+        )
 
     def start_of(self, name: str) -> "tuple[Generator, Discriminator | None]":
         """Return the networks from which FT, FC-FT or `APART` begins.
@@ -83,13 +93,7 @@ class Trainings:
         from ui2i.datasets.prepared import PreparedDataset
         from ui2i.training.loop import train
 
-        config = dataclasses.replace(
-            training_config(self.params, self.domain, "FC-FT" if name == "FC-FT" else "FT"),
-            seed=seed,
-            total_kimg=self.length,
-            evaluation_kimg=self.every_kimg,
-            snapshot_kimg=self.every_kimg,
-        )
+        config = dataclasses.replace(self.config(name), seed=seed)
         generator, discriminator = self.start_of(name)
         with report_progress(f"{self.domain} {name} {seed}") as progress:
             return train(
