@@ -49,6 +49,7 @@ def make_pair(options: argparse.Namespace, seed: int) -> None:
     """Train both models of a pair, and add their rows to the tables; nothing if they are there."""
     from experiments.paper.seeds.made import note_what_made
     from experiments.paper.seeds.measuring import latent_distances, variants
+    from experiments.paper.seeds.tables import add_rows
     from experiments.paper.tables.model_distance import APART
     from ui2i.perceptual import load_perceptual
 
@@ -73,8 +74,8 @@ def make_pair(options: argparse.Namespace, seed: int) -> None:
         {**key, "mode": name, "kimg": last, **along(model)} for name, model in found.items() if name not in models
     ]
     latents = latent_distances(found, generator, perceptual, trainings.params.distance)
-    _append(options.out / CURVES_FILE, [{**row, "total_kimg": trainings.length} for row in curves])
-    _append(options.out / LATENTS_FILE, [{**key, **row} for row in latents])
+    add_rows(options.out / CURVES_FILE, [{**row, "total_kimg": trainings.length} for row in curves])
+    add_rows(options.out / LATENTS_FILE, [{**key, **row} for row in latents])
     note_what_made(options.out, f"{options.domain}, seed {seed}", trainings, perceptual)
 
 
@@ -123,22 +124,6 @@ def _check_alike(path: Path, key: dict[str, Any], total_kimg: float) -> None:
             f"{path} has pairs of {key['domain']} from {', '.join(rows['base'].unique())} {had and f'of {had}'}, "
             f"expected {key['base']} and {total_kimg:g} kimg as asked for; name another folder with --out"
         )
-
-
-def _append(path: Path, rows: list[dict[str, Any]]) -> None:
-    """Add rows to a table, in place of any with the same domain and seed."""
-    import pandas as pd
-
-    from ui2i.files import atomic_file
-
-    new = pd.DataFrame(rows)
-    if path.is_file():
-        old = pd.read_parquet(path)
-        is_same = (old["domain"] == new["domain"][0]) & (old["seed"] == new["seed"][0])
-        new = pd.concat([old[~is_same], new], ignore_index=True)
-    floats = dict.fromkeys(new.select_dtypes("float64"), "float32")
-    with atomic_file(path) as temporary:
-        new.astype(floats).to_parquet(temporary, compression="zstd", index=False)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -42,12 +42,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     def work() -> None:
         os.chdir(find_project(options.project).root)  # paths in params.yaml count from there
-        compare(options)
+        compare_domains(options)
 
     return exit_status(work)
 
 
-def compare(options: argparse.Namespace) -> None:
+def compare_domains(options: argparse.Namespace) -> None:
     """Write both tables.
 
     Raises:
@@ -55,6 +55,7 @@ def compare(options: argparse.Namespace) -> None:
         TrainingError, CheckpointError: a training cannot be had.
     """
     from experiments.paper.seeds.made import note_what_made
+    from experiments.paper.seeds.tables import add_rows
     from ui2i.perceptual import load_perceptual
 
     trainings = {domain: trainings_of(options, domain) for domain in options.domains}
@@ -65,24 +66,10 @@ def compare(options: argparse.Namespace) -> None:
         raise ConfigError(f"expected domains of one base and another base with --apart, got {came}; name others")
     perceptual = load_perceptual(first.params.perceptual, first.device)
     family = _family(trainings, options.seed, perceptual)
-    write(options.out / BETWEEN, list(_between(family, options.seed, perceptual, first)))
+    add_rows(options.out / BETWEEN, list(_between(family, options.seed, perceptual, first)))
     write_agreement(options.out / AGREED, family, first)
     for domain, each in trainings.items():
         note_what_made(options.out, f"{domain} among {', '.join(trainings)}, seed {options.seed}", each, perceptual)
-
-
-def write(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write the distances of pairs of domains, in place of earlier ones with their seed."""
-    import pandas as pd
-
-    from ui2i.files import atomic_file
-
-    table = pd.DataFrame(rows)
-    if path.is_file():
-        earlier = pd.read_parquet(path)
-        table = pd.concat([earlier[~earlier["seed"].isin(table["seed"])], table], ignore_index=True)
-    with atomic_file(path) as temporary:
-        table.to_parquet(temporary, compression="zstd", index=False)
 
 
 def write_agreement(path: Path, family: "Family", trainings: "Trainings") -> None:

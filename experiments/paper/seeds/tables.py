@@ -1,0 +1,24 @@
+"""The tables of repeated trainings, which grow training by training."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from ui2i.files import atomic_file
+
+KEY = ["base", "domain", "seed"]
+"""Columns that name what was trained: of a pair of domains the first stands as the base."""
+
+
+def add_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Add rows to a table, in place of any of the same trainings."""
+    new = pd.DataFrame(rows)
+    if path.is_file():
+        old = pd.read_parquet(path)
+        is_there_anew = pd.MultiIndex.from_frame(old[KEY]).isin(pd.MultiIndex.from_frame(new[KEY]))
+        new = pd.concat([old[~is_there_anew], new], ignore_index=True)
+    floats = dict.fromkeys(new.select_dtypes("float64"), "float32")
+    with atomic_file(path) as temporary:
+        new.astype(floats).to_parquet(temporary, compression="zstd", index=False)
