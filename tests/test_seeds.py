@@ -152,6 +152,13 @@ def test_a_pair_shares_its_images_and_its_latents(
     rows = pd.read_parquet(out / command.LATENTS_FILE)
     assert set(rows[rows["seed"] == 0]["variant"]) - set(rows[rows["seed"] == 1]["variant"]) == {APART}
     assert APART in pd.read_parquet(out / command.CURVES_FILE)["mode"].tolist()
+    longer = [*arguments, "--pairs", "1", "--apart", "face", "--apart-kimg", "0.024", "--out", str(out)]
+    for _ in range(2):
+        assert command.main(longer) == 0
+        assert len(shown) == 2.75 * num_steps, "the model of another base goes on, once"
+    curves = pd.read_parquet(out / command.CURVES_FILE)
+    last = curves[curves["seed"] == 0].groupby("mode")["kimg"].max()
+    assert last[APART] == pytest.approx(0.024) and last.drop(APART).to_numpy() == pytest.approx(0.016)
     capsys.readouterr()
     assert command.main([*arguments, "--pairs", "3", "--kimg", "0.024", "--out", str(out)]) == 2, "another length"
     said = capsys.readouterr().err

@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -42,6 +42,7 @@ def compare_inversions(
     *,
     columns: Mapping[str, Any],
     encoder: Encoder | None = None,
+    take_codes: Callable[[Tensor], object] | None = None,
     progress: Progress = no_progress,
 ) -> list[dict[str, Any]]:
     """Invert each kind of images with each setting.
@@ -49,6 +50,7 @@ def compare_inversions(
     Args:
         columns: that all rows of `INVERTED_SCHEMA` have in common: base, base_hash, encoder_hash, commit, device.
         encoder: of the generator; for the settings that need one.
+        take_codes: is called with the codes [N, num_ws, w_dim] that each setting found for each kind, in their order.
         progress: counts inversions of a kind with a setting.
 
     Returns:
@@ -81,6 +83,8 @@ def compare_inversions(
         if not config.needs_encoder:
             shared["encoder_hash"] = None
         rows += [shared | own for own in _measure(contestant, generator, result)]
+        if take_codes is not None:
+            take_codes(result.ws)
     return rows
 
 

@@ -10,7 +10,8 @@ processor time at 64 px (AVX2).
     python -m experiments.paper.seeds ... --apart avatar
 
 also fine-tunes another base of the project to the domain with each seed: a finished model that shares no weights with
-the domain's base, by which "independently trained" is judged.
+the domain's base, by which "independently trained" is judged. It counts as finished once its Frechet distance is at
+most a tenth above FT's; where it is not, prolong it with `--apart-kimg`.
 """
 
 import argparse
@@ -18,15 +19,19 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from experiments.paper.seeds.options import add_options, trainings_of
 from tasks.project.paths import find_project
 from tasks.running.command_line import exit_status
 from ui2i.errors import ConfigError
 
+if TYPE_CHECKING:
+    from experiments.paper.seeds.trainings import Trainings
+
 MODES = ("FT", "FC-FT")
 CURVES_FILE, LATENTS_FILE, FINDINGS_FILE, PLOT_FILE = "curves.parquet", "latents.parquet", "findings.txt", "curves.png"
+ROUNDING_KIMG = 1e-4  # of tables in single precision
 CURVE_COLUMNS = ("kimg", "fd", "kd", "d", "d_sem")
 
 
@@ -56,7 +61,7 @@ def make_pair(options: argparse.Namespace, seed: int) -> None:
     trainings = trainings_of(options, options.domain)
     key = {"base": trainings.base, "domain": options.domain, "seed": seed}
     _check_alike(options.out / CURVES_FILE, key, trainings.length)
-    if _has(options.out / LATENTS_FILE, key | ({"variant": APART} if options.apart else {})):
+    if _is_measured(options.out / CURVES_FILE, key, trainings):
         return
     generator, _ = trainings.start_of("FT")
     perceptual = load_perceptual(trainings.params.perceptual, trainings.device)
@@ -69,14 +74,16 @@ def make_pair(options: argparse.Namespace, seed: int) -> None:
         measured = [row for row in state.log if "fd" in row]
         curves += [{**key, "mode": name, **{column: row[column] for column in CURVE_COLUMNS}} for row in measured]
     found = variants(models, generator, trainings.params.swap.resolutions)
-    last = curves[-1]["kimg"]
     curves += [
-        {**key, "mode": name, "kimg": last, **along(model)} for name, model in found.items() if name not in models
+        {**key, "mode": name, "kimg": trainings.length, **along(model)}
+        for name, model in found.items()
+        if name not in models
     ]
     latents = latent_distances(found, generator, perceptual, trainings.params.distance)
-    add_rows(options.out / CURVES_FILE, [{**row, "total_kimg": trainings.length} for row in curves])
     add_rows(options.out / LATENTS_FILE, [{**key, **row} for row in latents])
     note_what_made(options.out, f"{options.domain}, seed {seed}", trainings, perceptual)
+    rows = [{**row, "total_kimg": trainings.length} for row in curves]
+    add_rows(options.out / CURVES_FILE, rows)  # last: with them a pair is done
 
 
 def write_findings(out: Path) -> None:
@@ -95,13 +102,19 @@ def write_findings(out: Path) -> None:
     write_text(out / FINDINGS_FILE, "".join(f"{finding} [{finding.status}]\n" for finding in findings))
 
 
-def _has(path: Path, key: dict[str, Any]) -> bool:
+def _is_measured(path: Path, key: dict[str, Any], trainings: "Trainings") -> bool:
+    """Return whether the curves have the pair, and the model of another base in the length that is asked for."""
     import pandas as pd
+
+    from experiments.paper.tables.model_distance import APART
 
     if not path.is_file():
         return False
-    rows = pd.read_parquet(path, columns=list(key))
-    return bool((rows == pd.Series(key)).all(axis=1).any())
+    rows = pd.read_parquet(path)
+    own = rows[(rows[list(key)] == pd.Series(key)).all(axis=1)]
+    if trainings.apart is None:
+        return len(own) > 0
+    return bool((own.loc[own["mode"] == APART, "kimg"] >= trainings.config(APART).total_kimg - ROUNDING_KIMG).any())
 
 
 def _check_alike(path: Path, key: dict[str, Any], total_kimg: float) -> None:

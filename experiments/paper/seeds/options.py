@@ -23,6 +23,12 @@ def add_options(parser: argparse.ArgumentParser, *, apart_is_required: bool) -> 
         help="also fine-tune this base of the project, as a model trained apart",
     )
     add("--kimg", metavar="N", type=float, help="thousands of images of each training (default: as params.yaml says)")
+    add(
+        "--apart-kimg",
+        metavar="N",
+        type=float,
+        help="thousands of images of the models of another base, which may need more of them (default: as the others)",
+    )
     add("--every-kimg", metavar="N", type=float, default=2.0, help="thousands of images between measurements")
     add("--out", metavar="DIR", type=Path, required=True, help="output folder, for tables and resumable trainings")
 
@@ -44,6 +50,7 @@ def trainings_of(options: argparse.Namespace, domain: str) -> "Trainings":
         domain=domain,
         apart=options.apart,
         total_kimg=options.kimg,
+        apart_kimg=options.apart_kimg,
         every_kimg=options.every_kimg,
         folder=options.out / RUNS_FOLDER,
         device=default_device(),

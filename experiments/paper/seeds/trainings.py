@@ -28,6 +28,7 @@ class Trainings:
     domain: str
     apart: str | None  # the other base; None: there is none
     total_kimg: float | None  # of each training; None: as params.yaml says
+    apart_kimg: float | None  # of those from another base; None: as the others
     every_kimg: float  # between measurements
     folder: Path  # of all domains' trainings
     device: str
@@ -43,14 +44,14 @@ class Trainings:
 
     @property
     def length(self) -> float:
-        """Thousands of images of each training."""
+        """Thousands of images of FT and FC-FT each."""
         return self.total_kimg or training_config(self.params, self.domain, "FC-FT").total_kimg
 
     def config(self, name: str) -> TrainingConfig:
         """Return the settings of FT, FC-FT or `APART`, but for the seed."""
         return dataclasses.replace(
             training_config(self.params, self.domain, "FC-FT" if name == "FC-FT" else "FT"),
-            total_kimg=self.length,
+            total_kimg=self.apart_kimg or self.length if name == APART else self.length,
             evaluation_kimg=self.every_kimg,
             snapshot_kimg=self.every_kimg,
         )

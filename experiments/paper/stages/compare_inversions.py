@@ -108,7 +108,7 @@ def _compare(
     encoder, encoder_hash = None, None
     if any(config.needs_encoder for config in configs):
         encoder, encoder_hash = find_encoder(project, model.domain, model.hash, device=device)
-    contestants = _contestants(project, model.generator, base, num_images, seed)
+    contestants = contestants_of(project, model.generator, base, num_images, seed)
     perceptual = load_perceptual(params.perceptual, device)
     columns = {
         "base": base,
@@ -144,16 +144,31 @@ def _configs(
     config: "InversionConfig", methods: Sequence[str], *, with_encoder: bool, encoder_steps: int
 ) -> "list[InversionConfig]":
     from experiments.paper.inversion_comparison import default_contest
-    from ui2i.settings import from_mapping, to_mapping
 
     if not methods:
         return default_contest(config, with_encoder=with_encoder, encoder_steps=encoder_steps)
+    return named_configs(config, methods)
+
+
+def named_configs(config: "InversionConfig", methods: Sequence[str]) -> "list[InversionConfig]":
+    """Return the settings of each method, at its own learning rate.
+
+    Raises:
+        ConfigError: there is no such method.
+    """
+    from ui2i.settings import from_mapping, to_mapping
+
     plain = to_mapping(config) | {"learning_rate": None}
     return [from_mapping(type(config), plain | {"method": method}, section="inversion") for method in methods]
 
 
-def _contestants(project: Project, generator: Any, base: str, num_images: int, seed: int) -> "list[Contestant]":
-    """Return images of the generator and the first of the base's test split."""
+def contestants_of(project: Project, generator: Any, base: str, num_images: int, seed: int) -> "list[Contestant]":
+    """Return images of the generator and the first of the base's test split.
+
+    Args:
+        num_images: of each.
+        seed: of the generated ones.
+    """
     from experiments.paper.inversion_comparison import Contestant, generated_contestant
     from tasks.stages.translate import first_images
     from ui2i.datasets.prepared import PreparedDataset

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 DISTANCES, EVALUATIONS, TRUTH_SUMMARY = "distance.parquet", "evaluation.parquet", "truth.json"
-INVERTED, TRUTH_ROWS = "inversion.images.parquet", "truth.images.parquet"
+INVERTED, INVERTED_TRUTH = "inversion.images.parquet", "inversion.truth.parquet"
+TRUTH_ROWS = "truth.images.parquet"
 PAIRED, BETWEEN, CURVES, AGREED = "latents.parquet", "pairs.parquet", "curves.parquet", "agreement.parquet"
 """Of repeated trainings (`experiments.paper.seeds`): distances to the base, between domains, along trainings, and the
 agreement of directions."""
@@ -47,6 +48,7 @@ class Published:
     baseline_truth: "dict[str, pd.DataFrame]"
     truth_summary: Mapping[str, Any]
     inversions: "dict[str, pd.DataFrame]"  # rows by base, image by image
+    inverted_truth: "pd.DataFrame | None"  # of inversion methods, image by image
     agreement: "pd.DataFrame | None"
     agreement_apart: "pd.DataFrame | None"  # of repeated trainings, models of another base among them
     measures: "dict[str, pd.DataFrame]"  # by figure
@@ -72,6 +74,8 @@ class Published:
             claims += figure_claims.figure_8_claims(figure_8)
         if self.truth:
             claims += truth_claims.truth_claims(self.truth, self.baseline_truth)
+        if self.inverted_truth is not None:
+            claims += truth_claims.inversion_claims(self.inverted_truth)
         return claims
 
     def _unfinished_baselines(self) -> dict[str, str]:
@@ -121,6 +125,7 @@ def read_published(folder: Path, more_runs: Sequence[Path] = ()) -> Published:
         baseline_truth=baseline_truth,
         truth_summary=json.loads(summary.read_text(encoding="utf-8")) if summary.is_file() else {},
         inversions=_split(_read(folder / INVERTED), "base"),
+        inverted_truth=_read(folder / INVERTED_TRUTH),
         agreement=_read(folder / AGREEMENT),
         agreement_apart=_last_of_each(_concatenated([each / AGREED for each in more_runs])),
         measures={number: frame for number, frame in measures.items() if frame is not None},

@@ -5,10 +5,37 @@ from typing import TYPE_CHECKING
 
 from experiments.paper.tables.claims import Case, Claim, of_images
 from experiments.paper.tables.controls import Control, control_baseline
-from experiments.paper.tables.paper_claims import BASELINE, FIRST, SWAPPED
+from experiments.paper.tables.paper_claims import BASELINE, CLOSED_FORMS, FIRST, SWAPPED
+from experiments.paper.tables.values import TABLE_3_NAMES
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+def inversion_claims(frame: "pd.DataFrame") -> list[Claim]:
+    """Return the ground truth's verdict on methods of inversion: whose codes translate nearer to the true counterparts?
+
+    Both readings of Eq. 9 are judged, by each metric an aspect.
+
+    Args:
+        frame: rows of `TRUTH_SCHEMA` whose variants are methods, of one or more domains.
+    """
+    return [
+        Claim(
+            source="Ground truth",
+            text=f"The closed form's codes translate nearer to the true counterparts than those of "
+            f"{TABLE_3_NAMES[other]} ({other})",
+            paper="no such measurement",
+            cases=tuple(
+                case
+                for own in CLOSED_FORMS
+                for domain, rows in frame.groupby("domain", sort=False)
+                for case in _nearer(str(domain), _distances(rows, other), _distances(rows, own), prefix=f"{own}, ")
+            ),
+            is_of_the_paper=False,
+        )
+        for other in ("w", "in_domain")
+    ]
 
 
 def truth_claims(frames: "Mapping[str, pd.DataFrame]", baselines: "Mapping[str, pd.DataFrame]") -> list[Claim]:
@@ -84,8 +111,10 @@ def _distances(frame: "pd.DataFrame", variant: str, column: str = "distance") ->
     return {str(metric): rows.set_index("input_path")[column] for metric, rows in own.groupby("metric", sort=False)}
 
 
-def _nearer(name: str, farther: "dict[str, pd.Series]", nearer: "dict[str, pd.Series]") -> Iterator[Case]:
+def _nearer(
+    name: str, farther: "dict[str, pd.Series]", nearer: "dict[str, pd.Series]", *, prefix: str = ""
+) -> Iterator[Case]:
     for metric, distances in farther.items():
         if metric in nearer:
             differences = (distances - nearer[metric]).dropna()
-            yield of_images(name, list(differences.astype(float)), aspect=metric, has_trainings=True)
+            yield of_images(name, list(differences.astype(float)), aspect=prefix + metric, has_trainings=True)

@@ -6,7 +6,7 @@ The same person drawn in two styles is a pair. `pairs` knows who is in a synthet
 """
 
 from experiments.paper.truth.cache import cached_regressor, load_regressor, save_regressor, settings_hash
-from experiments.paper.truth.cases import Cases, load_cases
+from experiments.paper.truth.cases import Cases, Pairs, find_pairs, load_cases
 from experiments.paper.truth.columns import Column, attribute_columns
 from experiments.paper.truth.kept import KeptAttribute, kept_attributes
 from experiments.paper.truth.pairs import DrawnImage, check_unpaired, draw_images, read_drawn
@@ -25,11 +25,13 @@ __all__ = [
     "HeldOut",
     "ImageScore",
     "KeptAttribute",
+    "Pairs",
     "Summary",
     "attribute_columns",
     "cached_regressor",
     "check_unpaired",
     "draw_images",
+    "find_pairs",
     "kept_attributes",
     "load_cases",
     "load_regressor",

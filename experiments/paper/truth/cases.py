@@ -38,6 +38,16 @@ class Cases:
     checkpoint_hashes: dict[str, str]  # of all variants and of the reconstruction
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Pairs:
+    """Prepared drawings and their true counterparts, in one order."""
+
+    synthetic: list[DrawnImage]
+    people: list[Attributes]
+    inputs: Images
+    counterparts: Images  # the same people in the target's style
+
+
 def load_cases(
     translations: Path, dataset: PreparedDataset, drawn: Mapping[str, DrawnImage], target_style: str
 ) -> Cases:
@@ -55,11 +65,7 @@ def load_cases(
     table = read_table(translations / MANIFEST_NAME, TRANSLATION_SCHEMA)
     listed = table.drop_duplicates("index")
     paths = list(listed["input_path"])
-    inputs, drawn_resolution = _find_inputs(dataset, paths, list(listed["input_sha256"]))
-    images = [_drawn_as(path, drawn) for path in paths]
-    people = [image.attributes for image in images]
-    redrawn = draw_images(people, images[0].style, dataset.resolution, drawn_resolution=drawn_resolution)
-    check_redrawn(inputs, redrawn, what=dataset.name)
+    pairs = find_pairs(dataset, paths, list(listed["input_sha256"]), drawn, target_style)
     outputs = {
         str(variant): read_outputs(translations, rows, len(paths), dataset.resolution)
         for variant, rows in table.groupby("variant", sort=False)
@@ -67,14 +73,41 @@ def load_cases(
     return Cases(
         indices=[int(index) for index in listed["index"]],
         input_paths=paths,
-        synthetic=images,
-        people=people,
-        inputs=inputs,
-        counterparts=draw_images(people, target_style, dataset.resolution, drawn_resolution=drawn_resolution),
+        synthetic=pairs.synthetic,
+        people=pairs.people,
+        inputs=pairs.inputs,
+        counterparts=pairs.counterparts,
         reconstructions=outputs.pop(RECONSTRUCTION),
         outputs=outputs,
         checkpoint_hashes=dict(zip(table["variant"], table["checkpoint_hash"], strict=True)),
     )
+
+
+def find_pairs(
+    dataset: PreparedDataset,
+    paths: Sequence[str],
+    hashes: Sequence[str],
+    drawn: Mapping[str, DrawnImage],
+    target_style: str,
+) -> Pairs:
+    """Return the images of a dataset that came from these source files, and their counterparts.
+
+    Args:
+        hashes: SHA-256 of the files, by which a dataset that was made anew is noticed.
+        drawn: what each source file was drawn from (`read_drawn`).
+        target_style: of the counterparts.
+
+    Raises:
+        DataError: the files are others now, or were drawn by another version.
+        ConfigError: the target's style is unknown or draws something else than the source's.
+    """
+    inputs, drawn_resolution = _find_inputs(dataset, paths, hashes)
+    images = [_drawn_as(path, drawn) for path in paths]
+    people = [image.attributes for image in images]
+    redrawn = draw_images(people, images[0].style, dataset.resolution, drawn_resolution=drawn_resolution)
+    check_redrawn(inputs, redrawn, what=dataset.name)
+    counterparts = draw_images(people, target_style, dataset.resolution, drawn_resolution=drawn_resolution)
+    return Pairs(synthetic=images, people=people, inputs=inputs, counterparts=counterparts)
 
 
 def _find_inputs(dataset: PreparedDataset, paths: Sequence[str], hashes: Sequence[str]) -> tuple[Images, int]:

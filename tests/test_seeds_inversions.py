@@ -1,0 +1,100 @@
+"""Inversion methods judged by the truth of what their codes become in a domain's model."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from stage_calls import run
+from tiny_project import make_project, set_param, write_base
+
+from experiments.paper import inversion_comparison
+from experiments.paper.seeds import inversions as command
+from experiments.paper.seeds.made import MADE_FILE
+from experiments.paper.tables.published import INVERTED, INVERTED_TRUTH, read_published
+from experiments.paper.tables.truth_claims import inversion_claims
+from experiments.paper.truth import draw_images, read_drawn
+from tasks.stages import import_base
+from ui2i.images import to_tensor
+from ui2i.metrics.ssim import ssim
+
+METHODS = ("closed_form", "closed_form_mapping", "w")
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.chdir(tmp_path)
+    made = make_project(tmp_path / "project")
+    set_param(made, "finetune.evaluation_images", 8)
+    set_param(made, "imported.face", {"checkpoint": "data/base/face"})
+    write_base(made)
+    for name in ("face", "cartoon"):
+        assert run(made, "draw", name) == 0
+        assert run(made, "ingest", name) == 0
+    assert import_base.main(import_base.STAGE, ["--base", "face", "--project", str(made.root)]) == 0
+    return made
+
+
+def arguments(project: Any, out: Path) -> list[str]:
+    lengths = ["--kimg", "0.008", "--every-kimg", "0.008", "--num-images", "3", "--num-steps", "1"]
+    domains = ["--domains", "cartoon", "--methods", *METHODS]
+    return ["--project", str(project.root), *domains, *lengths, "--out", str(out)]
+
+
+def test_each_method_is_judged_by_reconstructions_and_by_translations(
+    project: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    assert command.main(arguments(project, out)) == 0
+    rows = pd.read_parquet(out / INVERTED)
+    counts = rows.groupby(["kind", "method"])["image"].nunique()
+    assert counts.to_dict() == {(kind, method): 3 for kind in ("generated", "real") for method in METHODS}
+    assert rows["steps"].eq(1).all()
+    scores = pd.read_parquet(out / INVERTED_TRUTH)
+    assert set(scores["variant"]) == set(METHODS) and len(scores) == 3 * len(METHODS) * 3
+    assert set(scores["input_path"]) == set(rows[rows["kind"] == "real"]["image"])
+
+    # That the truth is that of the same person: an input's own distance to it follows from its file alone.
+    drawn = read_drawn(project.raw("face"))
+    for name, own in scores[(scores["metric"] == "ssim") & (scores["variant"] == "w")].groupby("input_path"):
+        person = [drawn[str(name)].attributes]
+        inputs, truth = (to_tensor(draw_images(person, style, 32)) for style in ("face", "cartoon"))
+        assert own["copy_distance"].item() == pytest.approx(1 - ssim(inputs, truth).item(), abs=1e-4)
+
+    made = json.loads((out / MADE_FILE).read_text())
+    assert made["inversions to cartoon, seed 0"]["provenance"]["commit"]
+    published = read_published(out)
+    ours = [claim for claim in published.claims if claim.text.startswith("The closed form's codes")]
+    assert [len(claim.findings) for claim in ours] == [6, 0], "two readings by three metrics; in_domain did not run"
+
+    def search_no_more(*_: Any, **__: Any) -> None:
+        raise AssertionError("what was found was searched again")
+
+    monkeypatch.setattr(inversion_comparison, "invert", search_no_more)
+    assert command.main(arguments(project, out)) == 0
+    assert pd.read_parquet(out / INVERTED).equals(rows)
+    with pytest.raises(AssertionError, match="searched again"):
+        command.main([*arguments(project, out), "--num-steps", "2"])
+
+
+def test_too_few_images_are_refused(project: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.main([*arguments(project, tmp_path / "out"), "--num-images", "1"]) == 2
+    assert "--num-images is 1, expected 2 or more" in capsys.readouterr().err
+    assert command.main([*arguments(project, tmp_path / "out"), "--methods", "magic"]) == 2
+    assert "magic" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_differences_are_those_of_the_same_image() -> None:
+    values = {"w": [0.1, 0.5, 0.3], "closed_form": [0.09, 0.48, 0.27], "closed_form_mapping": [0.11, 0.52, 0.33]}
+    table = pd.DataFrame(
+        [
+            {"domain": "anime", "variant": name, "metric": "lpips", "input_path": str(place), "distance": value}
+            for name, distances in values.items()
+            for place, value in enumerate(distances)
+        ]
+    )
+    claim, _ = inversion_claims(table)
+    found = {case.aspect: case.differences[0] for case in claim.cases}
+    assert found == pytest.approx({"closed_form, lpips": 0.02, "closed_form_mapping, lpips": -0.02})
