@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from experiments.paper.reproduction import verdicts
+from experiments.paper.reproduction import sections, verdicts
 from experiments.paper.tables import Cell
 from experiments.paper.tables.claims import Case, Claim, of_images, of_runs, of_values
 from experiments.paper.tables.controls import unfinished_apart
@@ -290,10 +290,12 @@ def test_searches_of_different_lengths_are_not_compared() -> None:
 
 
 def test_every_verdict_of_the_page_follows_from_the_tables_beside_it() -> None:
-    claims = read_published(PAGE.with_suffix(""), OTHER_RUNS).claims
+    published = read_published(PAGE.with_suffix(""), OTHER_RUNS)
+    claims = published.claims
     assert json.loads((PAGE.with_suffix("") / verdicts.CLAIMS_FILE).read_text()) == [it.to_row() for it in claims]
     page = PAGE.read_text()
     assert wrap_markdown(verdicts.verdicts(claims)).strip() in page
+    assert wrap_markdown(sections.table_3(published.inversions)).strip() in page
     assert page.rstrip().endswith(wrap_markdown(verdicts.sceptic(claims)).strip())
     assert sum(claim.is_of_the_paper for claim in claims) == 20
 
@@ -317,3 +319,6 @@ def test_sections_are_replaced_and_the_rest_stays() -> None:
     assert "stale" not in once and "kept" in once and "direction only 1" in once
     assert once.index("## Table I") < once.index("## What a sceptic")
     assert verdicts.rewritten(once, [claim(0.3)]) == once
+    with_table = page.replace("## Table I\n", f"{verdicts.TABLE_3}\n\nold rows\n\n## Figures\n")
+    once = verdicts.rewritten(with_table, [claim(0.3)], "new rows\n")
+    assert "old rows" not in once and f"{verdicts.TABLE_3}\n\nnew rows\n\n## Figures\n\nkept\n" in once

@@ -82,8 +82,8 @@ def page_text(results: Results, claims: Sequence[Claim], images: Sequence[str], 
         "## Table II: translation\n",
         sections.table_2(results),
         *(sections.translations(link) for link in links if link not in of_figures),
-        "## Table III: inversion\n",
-        sections.table_3(results),
+        f"{verdicts.TABLE_3}\n",
+        sections.table_3(results.inversions),
         "## Figures 4 to 8\n",
         sections.figures(of_figures),
         "## What it cost\n",
@@ -120,7 +120,7 @@ def _write_files(results: Results, folder: Path) -> None:
     for kind in ("distance", "evaluation"):
         _join_tables(sorted((tables / kind).glob("*.parquet")), folder / f"{kind}.parquet")
     of_means = [path for path in sorted((tables / "inversion").glob("*.parquet")) if "." not in path.stem]
-    _join_tables(of_means, folder / "inversion.parquet")
+    _join_tables(of_means, folder / verdicts.INVERSION_MEANS)
     truth = {
         path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted((tables / "truth").glob("*.json"))
     }

@@ -2,8 +2,8 @@
 
     python -m experiments.paper.reproduction.verdicts docs/results/reproduction.md --run docs/results/family
 
-rewrites both sections of a page that was kept, and `claims.json` beside it, after a rule has changed or with the
-distances of other trainings.
+rewrites both sections of a page that was kept, its Table III, and `claims.json` and `inversion.parquet` beside it:
+after a rule has changed, with the distances of other trainings, or with rows of other inversions.
 """
 
 import argparse
@@ -14,14 +14,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from experiments.paper.tables.claims import Claim, Verdict
-from experiments.paper.tables.published import read_published
+from experiments.paper.tables.published import INVERTED, read_published
 from tasks.running.command_line import exit_status
 from ui2i.errors import DataError
 from ui2i.files import write_text
 from ui2i.markdown import markdown_table, wrap_markdown
 
-CLAIMS_FILE = "claims.json"
-HOLDS, SCEPTIC = "## What holds", "## What a sceptic would still ask"
+CLAIMS_FILE, INVERSION_MEANS = "claims.json", "inversion.parquet"
+HOLDS, SCEPTIC, TABLE_3 = "## What holds", "## What a sceptic would still ask", "## Table III: inversion"
 
 _MEANINGS: dict[Verdict, str] = {
     "holds": "the 95 % interval of the mean over columns is above zero, and so is every training",
@@ -110,8 +110,11 @@ def to_json(claims: Sequence[Claim]) -> str:
     return json.dumps([claim.to_row() for claim in claims], indent=1, ensure_ascii=False) + "\n"
 
 
-def rewritten(page: str, claims: Sequence[Claim]) -> str:
+def rewritten(page: str, claims: Sequence[Claim], table_3: str = "") -> str:
     """Return a page with both sections replaced; the second comes last.
+
+    Args:
+        table_3: the text below the title of Table III, if the page has one; empty: as it is.
 
     Raises:
         DataError: the page has no section about what holds.
@@ -120,6 +123,8 @@ def rewritten(page: str, claims: Sequence[Claim]) -> str:
         raise DataError(f"the page has no section {HOLDS!r}, expected one of `ui2i reproduce`; name another file")
     page = _section(SCEPTIC).sub("", page)
     page = _section(HOLDS).sub(lambda _: wrap_markdown(verdicts(claims)).rstrip() + "\n\n", page)
+    if table_3:
+        page = _section(TABLE_3).sub(lambda _: wrap_markdown(f"{TABLE_3}\n\n{table_3}").rstrip() + "\n\n", page)
     return page.rstrip() + "\n\n" + wrap_markdown(sceptic(claims))
 
 
@@ -151,14 +156,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def rewrite(page: Path, more_runs: Sequence[Path]) -> None:
-    """Rewrite both sections of a page and the file of claims beside it.
+    """Rewrite both sections of a page, its Table III, and beside it the files of claims and of Table III's means.
 
     Raises:
         DataError: a table is damaged, or the page has no section about what holds.
     """
-    claims = read_published(page.with_suffix(""), more_runs).claims
-    text = rewritten(page.read_text(encoding="utf-8"), claims)
-    write_text(page.with_suffix("") / CLAIMS_FILE, to_json(claims))
+    from experiments.paper.inversion_comparison import summarize_inversions
+    from experiments.paper.reproduction import sections
+    from ui2i.tables import INVERSION_SCHEMA, INVERTED_SCHEMA, read_rows, write_table
+
+    folder = page.with_suffix("")
+    published = read_published(folder, more_runs)
+    claims, inversions = published.claims, published.inversions
+    table_3 = sections.table_3(inversions) if inversions else ""
+    text = rewritten(page.read_text(encoding="utf-8"), claims, table_3)
+    if inversions:
+        means = summarize_inversions(read_rows(folder / INVERTED, INVERTED_SCHEMA))
+        write_table(folder / INVERSION_MEANS, means, INVERSION_SCHEMA)
+    write_text(folder / CLAIMS_FILE, to_json(claims))
     write_text(page, text)
     print(headline(claims))
 
