@@ -4,6 +4,7 @@ import collections
 import dataclasses
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,9 @@ from experiments.paper.reproduction import sections, verdicts
 from experiments.paper.tables import Cell
 from experiments.paper.tables.claims import Case, Claim, of_images, of_runs, of_values
 from experiments.paper.tables.controls import unfinished_apart
+from experiments.paper.tables.equal_fidelity import nearer_than_apart
 from experiments.paper.tables.model_distance import APART
-from experiments.paper.tables.paper_claims import (
-    table_1_claims,
-    table_2_claims,
-    table_3_claims,
-)
+from experiments.paper.tables.paper_claims import table_1_claims, table_3_claims
 from experiments.paper.tables.published import read_published
 from experiments.paper.tables.values import TABLE_1, TABLE_1_COLUMNS
 from ui2i.errors import DataError
@@ -157,103 +155,45 @@ def test_models_trained_apart_may_be_no_control() -> None:
     assert [claim.verdict == "control missing" for claim in claims] == [True, False, False, False, True]
 
 
-def test_finished_models_of_another_base_take_the_place_of_unfinished_ones() -> None:
-    apart = [cell for cell in table_1() if cell.row == "FT"]
+def training(mode: str, fd: Sequence[float], d: Sequence[float], domain: str = "cartoon") -> pd.DataFrame:
+    values = {"base": "face", "domain": domain, "seed": 0, "mode": mode, "kimg": range(len(fd)), "d_sem": 0.003}
+    return pd.DataFrame({**values, "fd": fd, "d": d})
+
+
+def test_models_of_another_base_are_compared_at_the_same_frechet_distance() -> None:
+    own, apart = training("FT", [90, 50, 30], [0.0, 0.1, 0.2]), training(APART, [200, 40], [0.5, 0.4])
+    cases, left_out = nearer_than_apart([pd.concat([own, apart])])
+    (case,) = cases
+    assert case.column == "face2cartoon" and case.aspect == "at equal Frechet distance" and not left_out
+    assert case.differences == pytest.approx((0.4 - 0.15,)), "where FT has passed 40"
+    assert case.errors == pytest.approx((0.003 * 2**0.5,))
+    claim = table_1_claims([table_1()], missing_control="They are blur", apart=cases)[0]
+    assert claim.verdict == "direction only" and claim.cases == (case,)
+    blur = [training(mode, fd, [0.0, 0.1], "anime") for mode, fd in (("FT", [90, 50]), (APART, [200, 95]))]
+    cases, left_out = nearer_than_apart([pd.concat([own, apart, *blur])])
+    assert cases == [case] and left_out.endswith("(Frechet distance: anime 95.0, of the base's own images 90.0)")
+    claim = table_1_claims([table_1()], missing_control="They are blur", apart=cases, left_out=left_out)[0]
+    assert claim.evidence.endswith(f"left out: {left_out}")
+
+
+def test_models_of_another_base_stand_for_pairs_trained_apart_once_they_are_as_good() -> None:
+    apart = [cell for cell in table_1() if (cell.row, cell.column) == ("FT", "cartoon2portrait")]
     cells = [*table_1(), *(dataclasses.replace(cell, row=APART, value=cell.value + 0.1) for cell in apart)]
-    claim = table_1_claims([cells], missing_control="They are blur")[0]
-    assert claim.verdict == "holds" and claim.findings[0].pooled.mean == pytest.approx(0.1)
-    modes = {"domain": "cartoon", "seed": 0, "kimg": 10.0}
+    assert table_1_claims([cells], missing_control="They are blur")[4].cases[0].differences == pytest.approx((0.1,))
+    modes = {"domain": "portrait", "seed": 0, "kimg": 10.0}
     curves = [
         pd.DataFrame([{**modes, "mode": "FT", "fd": 20.0}, {**modes, "mode": APART, "fd": fd}]) for fd in (22, 23)
     ]
     assert unfinished_apart(curves[:1]) == {}
     unfinished = unfinished_apart(curves)
-    assert unfinished == {"cartoon": "23.0 against 20.0"}
-    claim = table_1_claims([cells], unfinished=unfinished)[0]
-    assert "cartoon" not in {case.column.rpartition("2")[2] for case in claim.cases} and len(claim.cases) == 5
-    assert claim.evidence.endswith(
-        "; left out: models of another base that are farther from the domain than FT (Frechet distance: cartoon 23.0 "
-        "against 20.0)"
-    )
-    cells = [cell for cell in cells if cell.row != APART or cell.column == "face2cartoon"]
-    claim = table_1_claims([cells], unfinished=unfinished)[0]
+    assert unfinished == {"portrait": "23.0 against 20.0"}
+    claim = table_1_claims([cells], unfinished=unfinished)[4]
     assert claim.verdict == "control missing" and "only models of another base" in claim.missing_control
 
 
 def test_columns_that_were_not_measured_are_left_out() -> None:
     cells = [cell for cell in table_1() if cell.column == "cat2dog"]
     assert [claim.verdict for claim in table_1_claims([cells])] == ["direction only"] * 3 + ["not measured"] * 2
-
-
-def evaluation(system: str, fd: float, lpips_d: float, lpips_s: float, **columns: Any) -> dict[str, Any]:
-    values = {"fd": fd, "lpips_d": lpips_d, "lpips_s": lpips_s, "lpips_d_sem": 0.01, "lpips_s_sem": 0.01, "fid": None}
-    return {"source_domain": "face", "domain": "anime", "system": system, **values, **columns}
-
-
-def test_table_2_counts_each_metric_the_right_way() -> None:
-    rows = [
-        evaluation("CycleGAN", 30, 0.6, 0.5), evaluation("FC-FT", 20, 0.5, 0.4),
-        evaluation("FC-FT-LS16", 21, 0.5, 0.2), evaluation("the data itself", 1, 0.45, 0.0),
-    ]  # fmt: skip
-    claims = table_2_claims(pd.DataFrame(rows))
-    assert [claim.verdict for claim in claims] == ["direction only"] * 5
-    assert [claim.cases[0].differences[0] for claim in claims] == pytest.approx([10, 0.1, 0.1, 0.2, 0.05])
-    assert "Frechet distance" in claims[0].text
-    assert claims[0].paper == "FID: face2portrait 32.48 against 54.472, face2anime 52.93 against 78.452"
-    assert claims[1].paper == "LPIPS_d: face2portrait 0.743 against 0.649, face2anime 0.767 against 0.645"
-    swapped = pd.DataFrame([evaluation("CycleGAN", 20, 0.5, 0.4), evaluation("FC-FT", 30, 0.4, 0.5)])
-    against = "direction only, against"
-    assert [claim.verdict for claim in table_2_claims(swapped)] == [against] * 3 + ["not measured"] * 2
-
-
-def test_table_2_takes_the_errors_of_each_metric() -> None:
-    rows = [
-        evaluation("CycleGAN", 22, 0.6, 0.5, fd_sem=3.0), evaluation("FC-FT", 20, 0.5, 0.4, fd_sem=4.0),
-        evaluation("FC-FT-LS16", 21, 0.5, 0.2, fd_sem=1.0), evaluation("the data itself", 1, 0.45, 0.0, fd_sem=0.1),
-    ]  # fmt: skip
-    nearer, diverse, similar, _, little = table_2_claims(pd.DataFrame(rows))
-    assert nearer.cases[0].errors == (5,) and nearer.verdict == "cannot be told", "2 of ± 9.8"
-    assert similar.cases[0].errors == pytest.approx((0.01 * 2**0.5,)) and similar.verdict == "direction only"
-    assert diverse.cases[0].errors == pytest.approx((0.01 * 2**0.5,)), (
-        "both are above the data, whose error cancels out"
-    )
-    assert little.cases[0].errors == pytest.approx((1.05 * ((1 / 21) ** 2 + (4 / 20) ** 2) ** 0.5,))
-    assert little.verdict == "cannot be told"
-
-
-@pytest.mark.parametrize(
-    ("column", "value"), [("fd_network", "efficientnet-lite0"), ("backbone", "st-alex"), ("num_targets", 900)]
-)
-def test_values_of_other_protocols_are_not_compared(column: str, value: Any) -> None:
-    shared = {"fd_network": "other", "backbone": "squeeze", "num_targets": 5000}
-    rows = [
-        evaluation("CycleGAN", 30, 0.6, 0.5, **shared),
-        evaluation("FC-FT", 20, 0.5, 0.4, **shared | {column: value}),
-    ]
-    with pytest.raises(DataError, match=rf"face2anime: {column} of \w+ differs \(CycleGAN .*, FC-FT .*one protocol"):
-        table_2_claims(pd.DataFrame(rows))
-
-
-def test_more_diverse_than_the_data_is_not_better() -> None:
-    rows = [
-        evaluation("CycleGAN", 30, 0.9, 0.5),
-        evaluation("FC-FT", 20, 0.5, 0.4),
-        evaluation("the data itself", 1, 0.45, 0),
-    ]
-    assert table_2_claims(pd.DataFrame(rows))[1].cases[0].differences[0] == pytest.approx(0.4)
-
-
-def test_a_little_has_a_bound() -> None:
-    rows = [evaluation("FC-FT", 20, 0.5, 0.4), evaluation("FC-FT-LS16", 37, 0.5, 0.2)]
-    little = table_2_claims(pd.DataFrame(rows))[4]
-    assert little.cases[0].differences[0] == pytest.approx(0.1 - 0.85)
-    assert little.verdict == "direction only, against" and "less than 10%" in little.text
-
-
-def test_table_2_takes_fid_where_all_have_it() -> None:
-    rows = [evaluation("CycleGAN", 1, 0.4, 0.5, fid=60.0), evaluation("FC-FT", 2, 0.5, 0.4, fid=50.0)]
-    (case,) = table_2_claims(pd.DataFrame(rows))[0].cases
-    assert case.differences == (10,) and case.column == "face2anime"
 
 
 def inverted(method: str, ssim: list[float], kind: str = "real", start: str = "mean") -> list[dict[str, Any]]:

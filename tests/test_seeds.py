@@ -12,9 +12,10 @@ from tiny_models import random_generator
 from tiny_project import make_project, set_param, write_base, write_images
 
 from experiments.paper.seeds import __main__ as command
-from experiments.paper.seeds.findings import AT_EQUAL_FIDELITY, distance_at, find_differences
+from experiments.paper.seeds.findings import AT_EQUAL_FIDELITY, find_differences
 from experiments.paper.seeds.made import MADE_FILE
 from experiments.paper.seeds.measuring import BASE_MAPPING, latent_distances, variants
+from experiments.paper.tables.equal_fidelity import distance_at
 from experiments.paper.tables.model_distance import APART
 from experiments.paper.tables.published import read_published
 from tasks.stages import import_base

@@ -7,10 +7,9 @@ latents. Differences therefore vary much less than distances do.
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from experiments.paper.seeds.measuring import BASE_MAPPING
 from experiments.paper.tables.claims import Case, Finding
+from experiments.paper.tables.equal_fidelity import ASPECT, distance_at
 from ui2i.metrics.moments import estimate
 
 if TYPE_CHECKING:
@@ -20,7 +19,7 @@ COMPARED = {
     "FT - FC-FT, after equal images": ("FT", "FC-FT"),
     "FT with its own mapping - with the base's": ("FT", BASE_MAPPING),
 }
-AT_EQUAL_FIDELITY = "FT - FC-FT, at equal Frechet distance"
+AT_EQUAL_FIDELITY = f"FT - FC-FT, {ASPECT}"
 SWAPPED = "FC-FT-LS"
 """How names of models with swapped layers begin."""
 
@@ -35,22 +34,9 @@ def find_differences(latents: "pd.DataFrame", curves: "pd.DataFrame") -> list[Fi
     findings = [Finding(aspect=aspect, cases=tuple(_of_latents(latents, *modes))) for aspect, modes in COMPARED.items()]
     findings.append(Finding(aspect=AT_EQUAL_FIDELITY, cases=tuple(_at_equal_fidelity(curves))))
     for mode in (name for name in curves["mode"].unique() if name.startswith(SWAPPED)):
-        aspect = f"FC-FT - {mode}, at equal Frechet distance"
+        aspect = f"FC-FT - {mode}, {ASPECT}"
         findings.append(Finding(aspect=aspect, cases=tuple(_of_swap(curves, mode))))
     return [finding for finding in findings if finding.cases]
-
-
-def distance_at(curve: "pd.DataFrame", fd: float) -> float:
-    """Return the model distance at which a training passes a Frechet distance; NaN if it never does.
-
-    Args:
-        curve: rows of one training, with `kimg`, `fd` and `d`.
-    """
-    rows = curve.sort_values("kimg")
-    lowest = np.minimum.accumulate(rows["fd"].to_numpy(float))
-    if not lowest[-1] <= fd <= lowest[0]:
-        return float("nan")
-    return float(np.interp(-fd, -lowest, rows["d"].to_numpy(float)))
 
 
 def _of_latents(latents: "pd.DataFrame", far: str, near: str) -> Iterator[Case]:

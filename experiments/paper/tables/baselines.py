@@ -1,11 +1,11 @@
 """The baseline that was trained longest, from curves over compute, in the place of one that was trained for less."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from experiments.paper.tables.paper_claims import BASELINE
 from experiments.paper.tables.protocols import INPUTS
+from experiments.paper.tables.translation_claims import BASELINE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,13 +45,27 @@ def longest_baselines(curves: "Sequence[pd.DataFrame]") -> dict[tuple[str, str],
     return found
 
 
-def with_baselines(evaluations: "pd.DataFrame", baselines: Mapping[tuple[str, str], TrainedLonger]) -> "pd.DataFrame":
-    """Return rows of Table II with those of baselines that were trained longer in the place of shorter ones'."""
+def with_baselines(
+    evaluations: "Sequence[pd.DataFrame]", baselines: Mapping[tuple[str, str], TrainedLonger]
+) -> "list[pd.DataFrame]":
+    """Return rows of Table II with those of baselines that were trained longer in the place of shorter ones'.
+
+    Args:
+        evaluations: of each training of the models; a baseline goes to the last that has its domain.
+    """
     import pandas as pd
 
-    if not baselines:
-        return evaluations
-    pairs = zip(evaluations["source_domain"], evaluations["domain"], strict=True)
-    is_longer = pd.Series([pair in baselines for pair in pairs], index=evaluations.index)
-    kept = evaluations[~(is_longer & evaluations["system"].eq(BASELINE))]
-    return pd.DataFrame([*(row for _, row in kept.iterrows()), *(each.outputs for each in baselines.values())])
+    kept = [frame[~(_has_pair(frame, baselines) & frame["system"].eq(BASELINE))] for frame in evaluations]
+    for pair, baseline in baselines.items():
+        place = max((place for place, frame in enumerate(kept) if _has_pair(frame, [pair]).any()), default=None)
+        if place is not None:
+            kept[place] = pd.DataFrame([*(row for _, row in kept[place].iterrows()), baseline.outputs])
+    return kept
+
+
+def _has_pair(evaluations: "pd.DataFrame", pairs: Collection[tuple[str, str]]) -> "pd.Series":
+    """Return whether each row is of one of these sources and targets."""
+    import pandas as pd
+
+    found = zip(evaluations["source_domain"], evaluations["domain"], strict=True)
+    return pd.Series([pair in pairs for pair in found], index=evaluations.index, dtype=bool)

@@ -10,7 +10,7 @@ stand in their place. A comparison with a model or system that is not finished s
 import dataclasses
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 from experiments.paper.tables.pooling import Pooled, pool, t_quantile
@@ -171,8 +171,24 @@ def of_values(column: str, larger: float, smaller: float, *, error: float | None
     Args:
         error: standard error of their difference; None or NaN: not known.
     """
-    errors = () if error is None or math.isnan(error) else (error,)
-    return Case(column=column, differences=(larger - smaller,), errors=errors, aspect=aspect)
+    (case,) = of_differences(column, [(larger - smaller, math.nan if error is None else error)], aspect=aspect)
+    return case
+
+
+def of_differences(column: str, found: Sequence[tuple[float, float]], *, aspect: str = "") -> Iterator[Case]:
+    """Yield the case of differences, each of a training, with their standard errors; nothing of none.
+
+    Args:
+        found: an error of NaN is not known; without one of them the others are not used.
+    """
+    if found:
+        errors = tuple(error for _, error in found if not math.isnan(error))
+        yield Case(
+            column=column,
+            differences=tuple(difference for difference, _ in found),
+            errors=errors if len(errors) == len(found) else (),
+            aspect=aspect,
+        )
 
 
 def of_runs(

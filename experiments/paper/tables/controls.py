@@ -16,11 +16,15 @@ SMALL_RISE = 0.1
 """Largest share by which a Frechet distance may rise "a little": twice the largest of the paper's, 1.5 and 5 %."""
 
 
+FROM_SCRATCH = "w/o FT"
+"""Row of Table I of models from random weights."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Control:
     """What a claim has to say of what it is compared with."""
 
-    row: str = "w/o FT"  # of Table I, for models trained apart
+    row: str = FROM_SCRATCH  # of Table I, for models trained apart
     missing_control: str = ""  # why it says nothing; empty: it does
     left_out: str = ""  # what of it is not finished; empty: nothing
 

@@ -10,7 +10,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from experiments.paper.tables import controls, figure_claims, paper_claims, truth_claims
+from experiments.paper.tables import (
+    controls,
+    equal_fidelity,
+    figure_claims,
+    paper_claims,
+    translation_claims,
+    truth_claims,
+)
 from experiments.paper.tables.baselines import TrainedLonger, longest_baselines, with_baselines
 from experiments.paper.tables.claims import Claim
 from experiments.paper.tables.layout import Cell
@@ -42,7 +49,7 @@ class Published:
 
     distances: "list[list[Cell]]"  # measured cells of Table I, of each training
     curves: "list[pd.DataFrame]"  # of each folder of pairs of trainings
-    evaluations: "pd.DataFrame | None"  # of translated images
+    evaluations: "list[pd.DataFrame]"  # of translated images, of each training
     baselines: Mapping[tuple[str, str], TrainedLonger]  # by source and target, which evaluations have
     truth: "dict[str, pd.DataFrame]"  # rows by domain, image by image
     baseline_truth: "dict[str, pd.DataFrame]"
@@ -60,9 +67,12 @@ class Published:
         apart = "" if figure_8 is None else figure_claims.unfinished_control(figure_8)
         baseline = self._unfinished_baselines()
         other_base = controls.unfinished_apart(self.curves)
-        claims = paper_claims.table_1_claims(self.distances, missing_control=apart, unfinished=other_base)
-        if self.evaluations is not None:
-            claims += paper_claims.table_2_claims(self.evaluations, unfinished=baseline)
+        nearer, left_out = equal_fidelity.nearer_than_apart(self.curves)
+        claims = paper_claims.table_1_claims(
+            self.distances, missing_control=apart, apart=nearer, left_out=left_out, unfinished=other_base
+        )
+        if self.evaluations:
+            claims += translation_claims.table_2_claims(self.evaluations, unfinished=baseline)
         claims += paper_claims.table_3_claims(self.inversions)
         if self.agreement is not None:
             claims += figure_claims.figure_6_claims(
@@ -85,7 +95,9 @@ class Published:
         """
         worse = {}
         for name, summary in self.truth_summary.items():
-            gain = summary.get("gain_over_copy", {}).get(paper_claims.BASELINE, {}).get("lpips", {}).get("mean", 0.0)
+            gain = (
+                summary.get("gain_over_copy", {}).get(translation_claims.BASELINE, {}).get("lpips", {}).get("mean", 0.0)
+            )
             if name.startswith(BASELINE_PREFIX) and gain < 0:
                 worse[name.removeprefix(BASELINE_PREFIX)] = f"by {-gain:.3f} of the score from the truth"
         worse |= truth_claims.unfinished_baselines(self.truth, self.baseline_truth)
@@ -99,14 +111,10 @@ def read_published(folder: Path, more_runs: Sequence[Path] = ()) -> Published:
     """Read the tables beside a page.
 
     Args:
-        more_runs: folders with tables of distances of other trainings of the same models, or of pairs of them, or with
-            curves of baselines.
+        more_runs: folders with tables of distances and of translated images of other trainings of the same models, or
+            of pairs of them, or with curves of baselines.
     """
-    evaluations = _read(folder / EVALUATIONS)
-    if evaluations is not None:
-        evaluations = evaluations[evaluations["inputs"].replace(_RENAMED_INPUTS) == "images"].drop_duplicates(
-            ["source_domain", "domain", "system"], keep="last"
-        )
+    evaluations = [frame for each in (folder, *more_runs) if (frame := _of_images(each / EVALUATIONS)) is not None]
     curves = [frame for each in more_runs if (frame := _read(each / BASELINE_CURVE)) is not None]
     baselines = longest_baselines(curves)
     truth: dict[str, pd.DataFrame] = {}
@@ -119,7 +127,7 @@ def read_published(folder: Path, more_runs: Sequence[Path] = ()) -> Published:
     return Published(
         distances=[cells for each in (folder, *more_runs) for cells in (_cells(each), *_paired(each)) if cells],
         curves=[frame for each in (folder, *more_runs) if (frame := _read(each / CURVES)) is not None],
-        evaluations=evaluations if evaluations is None else with_baselines(evaluations, baselines),
+        evaluations=with_baselines(evaluations, baselines),
         baselines=baselines,
         truth=truth,
         baseline_truth=baseline_truth,
@@ -130,6 +138,15 @@ def read_published(folder: Path, more_runs: Sequence[Path] = ()) -> Published:
         agreement_apart=_last_of_each(_concatenated([each / AGREED for each in more_runs])),
         measures={number: frame for number, frame in measures.items() if frame is not None},
     )
+
+
+def _of_images(path: Path) -> "pd.DataFrame | None":
+    """Return the last rows of each system and domain that are of translated images; None: the table is not there."""
+    frame = _read(path)
+    if frame is None:
+        return None
+    is_of_images = frame["inputs"].replace(_RENAMED_INPUTS) == "images"
+    return frame[is_of_images].drop_duplicates(["source_domain", "domain", "system"], keep="last")
 
 
 def _cells(folder: Path) -> list[Cell]:

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 from experiments.paper.tables.claims import Case, Claim, of_images
 from experiments.paper.tables.controls import Control, control_baseline
-from experiments.paper.tables.paper_claims import BASELINE, CLOSED_FORMS, FIRST, SWAPPED
+from experiments.paper.tables.paper_claims import CLOSED_FORMS
+from experiments.paper.tables.translation_claims import BASELINE, FIRST, SWAPPED
 from experiments.paper.tables.values import TABLE_3_NAMES
 
 if TYPE_CHECKING:

@@ -1,0 +1,146 @@
+"""The paper's claims about its Table II, translated images, from the rows of one or more trainings."""
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from experiments.paper.tables.claims import Case, Claim, of_differences
+from experiments.paper.tables.controls import NOTHING, SMALL_RISE, control_baseline
+from experiments.paper.tables.protocols import DATA, check_protocol
+from experiments.paper.tables.values import TABLE_2, TABLE_2_METRICS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+BASELINE = "CycleGAN"
+FIRST, SWAPPED = "FC-FT", "FC-FT-LS16"
+"""What translates, and the swap that stands for the paper's FC-FT-LS (its LS3 for anime)."""
+
+
+def table_2_claims(frames: "Sequence[pd.DataFrame]", *, unfinished: Mapping[str, str] = NOTHING) -> list[Claim]:
+    """Return the paper's claims about Table II.
+
+    Args:
+        frames: of each training of the models, rows of `EVALUATION_SCHEMA` for images that were translated, the last of
+            each system and domain; the rows of the system `the data itself` are of the domain's own images.
+        unfinished: by domain, why the baseline says nothing about the method there. Where it does in others, these
+            are left out.
+    """
+    with_baseline = [column for column, runs in _by_column(frames) if any(BASELINE in systems for systems in runs)]
+    control = control_baseline(with_baseline, unfinished)
+    if control.left_out:
+        frames = [frame[(frame["system"] != BASELINE) | ~frame["domain"].isin(unfinished)] for frame in frames]
+    fidelity = "fid" if all(frame["fid"].notna().all() for frame in frames) else "fd"
+    label = "FID" if fidelity == "fid" else "Frechet distance"
+
+    def claim(text: str, metric: str, larger: str, smaller: str, cases: Iterable[Case] | None = None) -> Claim:
+        return Claim(
+            source="Table II",
+            text=text,
+            paper=_paper_systems(metric, larger, smaller),
+            cases=tuple(_systems(frames, metric, larger, smaller) if cases is None else cases),
+            missing_control=control.missing_control if BASELINE in (larger, smaller) else "",
+            left_out=control.left_out if BASELINE in (larger, smaller) else "",
+        )
+
+    return [
+        claim(f"FC-FT is nearer to the target's images than CycleGAN ({label})", fidelity, BASELINE, FIRST),
+        claim(
+            "FC-FT's outputs are more diverse than CycleGAN's (LPIPS_d, nearer to that of the target's own images)",
+            "lpips_d",
+            FIRST,
+            BASELINE,
+            _diversities(frames),
+        ),
+        claim("FC-FT's outputs are more like their inputs than CycleGAN's (LPIPS_s)", "lpips_s", BASELINE, FIRST),
+        claim(f"Swapped layers ({SWAPPED}) make outputs more like their inputs (LPIPS_s)", "lpips_s", FIRST, SWAPPED),
+        claim(
+            f"and only a little less like the target's images ({label} rises by less than {SMALL_RISE:.0%})",
+            fidelity,
+            SWAPPED,
+            FIRST,
+            _small_rises(frames, fidelity),
+        ),
+    ]
+
+
+def _systems(frames: "Sequence[pd.DataFrame]", metric: str, larger: str, smaller: str) -> Iterator[Case]:
+    """Yield for each domain how much larger a metric is for one system than for another.
+
+    The error is that of independent values, which is too large where both are compared with the same images.
+    """
+    for column, runs in _by_column(frames):
+        found = []
+        for row, other in _having(runs, larger, smaller):
+            check_protocol(column, metric, row, other)
+            error = math.hypot(_error(row, metric), _error(other, metric))
+            found.append((float(row[metric]) - float(other[metric]), error))
+        yield from of_differences(column, found)
+
+
+def _small_rises(frames: "Sequence[pd.DataFrame]", metric: str) -> Iterator[Case]:
+    """Yield for each domain how far the rise of a distance by swapped layers is below the bound, as a share of it."""
+    for column, runs in _by_column(frames):
+        found = []
+        for rows in _having(runs, SWAPPED, FIRST):
+            check_protocol(column, metric, *rows)
+            swapped, plain = (float(row[metric]) for row in rows)
+            shares = [_error(row, metric) / float(row[metric]) for row in rows]
+            ratio = swapped / plain
+            found.append((SMALL_RISE - (ratio - 1), ratio * math.hypot(*shares)))
+        yield from of_differences(column, found)
+
+
+def _diversities(frames: "Sequence[pd.DataFrame]") -> Iterator[Case]:
+    """Yield how much nearer FC-FT's diversity is to that of the domain's images than the baseline's is."""
+    for column, runs in _by_column(frames):
+        known, plain = [], []
+        for by_system in runs:
+            if {FIRST, BASELINE} <= set(by_system):
+                rows = [by_system[system] for system in (FIRST, BASELINE, DATA) if system in by_system]
+                check_protocol(column, "lpips_d", *rows)
+                own, other, *data = (float(row["lpips_d"]) for row in rows)
+                errors = [_error(row, "lpips_d") for row in rows]
+                if data:
+                    is_between = (own > data[0]) != (other > data[0])  # else the data's error cancels out
+                    error = math.hypot(errors[0], errors[1], 2 * errors[2] if is_between else 0.0)
+                    known.append((abs(other - data[0]) - abs(own - data[0]), error))
+                else:  # more is not better, but nothing else is known
+                    plain.append((own - other, math.hypot(*errors)))
+        yield from of_differences(column, known)
+        yield from of_differences(column, plain, aspect="plain difference")
+
+
+def _error(row: "pd.Series", metric: str) -> float:
+    """Return the standard error of a row's metric; NaN: not known."""
+    value = row.get(f"{metric}_sem")
+    return float("nan") if value is None else float(value)
+
+
+def _by_column(frames: "Sequence[pd.DataFrame]") -> "Iterator[tuple[str, list[dict[str, pd.Series]]]]":
+    """Yield each column's name and its rows by system, of each training that has the column."""
+    found: dict[str, list[dict[str, pd.Series]]] = {}
+    for frame in frames:
+        for (source, domain), rows in frame.groupby(["source_domain", "domain"], sort=False):
+            by_system = {str(row["system"]): row for _, row in rows.iterrows()}
+            found.setdefault(f"{source}2{domain}", []).append(by_system)
+    yield from found.items()
+
+
+def _having(runs: "Sequence[Mapping[str, pd.Series]]", *systems: str) -> "Iterator[tuple[pd.Series, ...]]":
+    """Yield the rows of these systems, of each training that has all of them."""
+    for by_system in runs:
+        if set(systems) <= set(by_system):
+            yield tuple(by_system[system] for system in systems)
+
+
+def _paper_systems(metric: str, larger: str, smaller: str) -> str:
+    """Return the paper's values of the two systems, the one that the claim speaks of first."""
+    place = {"fd": 0, "fid": 0, "lpips_d": 1, "lpips_s": 2}[metric]
+    names = {BASELINE: BASELINE, FIRST: "Ours (FC-FT)", SWAPPED: "Ours (FC-FT-LS)"}
+    better, worse = (larger, smaller) if metric == "lpips_d" else (smaller, larger)
+    values = [
+        f"{column} {TABLE_2[names[better]][column][place]:g} against {TABLE_2[names[worse]][column][place]:g}"
+        for column in TABLE_2[BASELINE]
+    ]
+    return f"{TABLE_2_METRICS[place]}: {', '.join(values)}"
