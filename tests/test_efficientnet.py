@@ -10,7 +10,7 @@ from skimage import data
 
 from ui2i.errors import BackboneError
 from ui2i.images import to_tensor
-from ui2i.metrics import efficientnet
+from ui2i.metrics import efficientnet, frechet
 from ui2i.metrics.efficientnet import EfficientNet, load_efficientnet, published_state
 from ui2i.metrics.frechet import frechet_distance, frechet_standard_error
 from ui2i.networks.efficientnet import Conv
@@ -86,6 +86,25 @@ def test_the_bootstrap_finds_the_spread_between_samples(num_images: int, num_fea
     truth = np.std([frechet_distance(*draw()) for _ in range(200)], ddof=1)
     estimates = [frechet_standard_error(*draw(), seed=seed) for seed in range(10)]
     assert np.mean(estimates) == pytest.approx(truth, rel=0.25)
+
+
+def test_the_bootstrap_leaves_out_what_hardly_varies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a steep spectrum, as features have, few directions decide; a difference of means is among them."""
+    random = np.random.default_rng(2)
+    x, y = random.normal(size=(2, 400, 60)) * 0.8 ** np.arange(60)
+    y[:, 50] += 2
+    sizes: list[int] = []
+    plain = frechet.frechet_distance
+
+    def recording(a: np.ndarray, b: np.ndarray) -> float:
+        sizes.append(a.shape[1])
+        return plain(a, b)
+
+    monkeypatch.setattr(frechet, "frechet_distance", recording)
+    short = frechet_standard_error(x, y)
+    monkeypatch.setattr(frechet, "KEPT_VARIANCE", 1.0)
+    assert short == pytest.approx(frechet_standard_error(x, y), rel=0.05)
+    assert max(sizes[:50]) < 20 and min(sizes[50:]) > 50
 
 
 def test_products_and_covariances_give_the_same_distance() -> None:

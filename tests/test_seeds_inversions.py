@@ -74,6 +74,9 @@ def test_each_method_is_judged_by_reconstructions_and_by_translations(
     monkeypatch.setattr(inversion_comparison, "invert", search_no_more)
     assert command.main(arguments(project, out)) == 0
     assert pd.read_parquet(out / INVERTED).equals(rows)
+    assert command.main([*arguments(project, out), "--kinds", "generated"]) == 0
+    assert set(pd.read_parquet(out / INVERTED)["kind"]) == {"generated"}
+    assert pd.read_parquet(out / INVERTED_TRUTH).equals(scores), "generated images have no truth"
     with pytest.raises(AssertionError, match="searched again"):
         command.main([*arguments(project, out), "--num-steps", "2"])
 

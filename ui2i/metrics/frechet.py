@@ -24,6 +24,7 @@ Features = Float64[np.ndarray, "n c"]
 
 BATCH_SIZE = 50
 NUM_RESAMPLES = 50  # which give a standard error to a tenth of itself
+KEPT_VARIANCE = 0.98  # share, for a standard error
 MIN_IMAGES = 2
 
 
@@ -58,7 +59,9 @@ def frechet_distance(x: Features, y: Features) -> float:
 def frechet_standard_error(x: Features, y: Features, *, seed: int = 0, num_resamples: int = NUM_RESAMPLES) -> float:
     """Return the bootstrap standard error of `frechet_distance`: both sets are drawn again from themselves.
 
-    Such draws have fewer different images, so that their distances are too large. Only their spread is of use.
+    Such draws have fewer different images, so that their distances are too large. Only their spread is of use. Where
+    there are more images than features, it is taken along the principal directions with `KEPT_VARIANCE` of the
+    variance, which takes a fraction of the time; what varies least adds little to the spread, and is left out.
 
     Raises:
         DataError: a set has fewer than two images.
@@ -66,6 +69,9 @@ def frechet_standard_error(x: Features, y: Features, *, seed: int = 0, num_resam
     _check_count(x, y)
     random = np.random.RandomState(seed)
     products = x @ y.T if min(len(x), len(y)) < x.shape[1] else None
+    if products is None:
+        directions = _principal_directions(np.concatenate([x, y]))
+        x, y = x @ directions, y @ directions
     values = []
     for _ in range(num_resamples):
         places_x, places_y = (random.randint(0, len(part), len(part)) for part in (x, y))
@@ -137,6 +143,15 @@ def _distance(x: Features, y: Features, overlap: float) -> float:
     shift = np.square(x.mean(axis=0) - y.mean(axis=0)).sum()
     spread = x.var(axis=0, ddof=1).sum() + y.var(axis=0, ddof=1).sum()
     return max(0.0, float(shift + spread - 2 * overlap))
+
+
+def _principal_directions(features: Features) -> Float64[np.ndarray, "c kept"]:
+    """Return the fewest orthonormal directions along which features have `KEPT_VARIANCE` of their variance."""
+    variances, directions = np.linalg.eigh(np.atleast_2d(np.cov(features, rowvar=False)))
+    shares = variances[::-1].clip(0).cumsum()
+    num_kept = int(np.searchsorted(shares, KEPT_VARIANCE * shares[-1])) + 1
+    kept: np.ndarray = directions[:, ::-1][:, :num_kept]
+    return kept
 
 
 def _root(covariance: np.ndarray) -> np.ndarray:

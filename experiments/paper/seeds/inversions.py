@@ -3,9 +3,10 @@
     python -m experiments.paper.seeds.inversions --project reproduction --domains anime portrait --num-images 32 \
         --num-steps 1000 --out seeds
 
-inverts images that the base generates, and real ones, with each method, as Table III does. Then it generates the codes
-of the real ones again in each domain's FC-FT, which is trained in the folder of `experiments.paper.seeds` if it is not
-there yet, and compares the images with the same people drawn in the domain's style. It writes
+inverts images that the base generates, and real ones, with each method, as Table III does (`--kinds real`: real ones
+alone). Then it generates the codes of the real ones again in each domain's FC-FT, which is trained in the folder of
+`experiments.paper.seeds` if it is not there yet, and compares the images with the same people drawn in the domain's
+style. It writes
 
 - `inversion.images.parquet`: how well each image is reconstructed;
 - `inversion.truth.parquet`: how far each translation is from the truth; its column `variant` has the method;
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 METHODS = ("closed_form", "closed_form_mapping", "directions", "w", "w_plus", "encoder", "in_domain")
 MODE = "FC-FT"
+KINDS = ("generated", "real")
 CODES_FOLDER = "inversions"
 DRAWS_SEED = 0  # of the domain's images whose distance to the truth stands for chance
 
@@ -75,6 +77,7 @@ def judge(options: argparse.Namespace) -> None:
         first,
         perceptual,
         options.out / CODES_FOLDER,
+        kinds=options.kinds,
         methods=options.methods,
         num_images=options.num_images,
         num_steps=options.num_steps,
@@ -82,6 +85,8 @@ def judge(options: argparse.Namespace) -> None:
     )
     rows, codes = contest.run()
     write_table(options.out / INVERTED, rows, INVERTED_SCHEMA)
+    if not codes:
+        return
     truths = [row for each in trainings.values() for row in _against_truth(each, contest, codes, options.seed)]
     write_table(options.out / INVERTED_TRUTH, truths, TRUTH_SCHEMA)
     for domain, each in trainings.items():
@@ -148,7 +153,8 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--domains", metavar="NAME", nargs="+", required=True, help="synthetic domains of one base to translate to")
     add("--methods", metavar="NAME", nargs="+", default=METHODS, help=f"methods (default: {' '.join(METHODS)})")
-    add("--num-images", metavar="N", type=int, default=32, help="generated and real images, each (default: 32)")
+    add("--kinds", choices=KINDS, nargs="+", default=KINDS, help=f"of images (default: {' '.join(KINDS)})")
+    add("--num-images", metavar="N", type=int, default=32, help="images of each kind (default: 32)")
     add("--num-steps", metavar="N", type=int, help="steps of each search (default: as params.yaml says)")
     add("--seed", metavar="N", type=int, default=0, help="of the trainings and the searches (default: 0)")
     add_options(parser, apart_is_required=False)
