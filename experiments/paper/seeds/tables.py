@@ -19,6 +19,14 @@ def add_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
         old = pd.read_parquet(path)
         is_there_anew = pd.MultiIndex.from_frame(old[KEY]).isin(pd.MultiIndex.from_frame(new[KEY]))
         new = pd.concat([old[~is_there_anew], new], ignore_index=True)
-    floats = dict.fromkeys(new.select_dtypes("float64"), "float32")
+    new = new.astype(dict.fromkeys(new.select_dtypes("float64"), "float32"))
+    floats = list(new.select_dtypes("float32"))
     with atomic_file(path) as temporary:
-        new.astype(floats).to_parquet(temporary, compression="zstd", index=False)
+        new.to_parquet(
+            temporary,
+            index=False,
+            compression="zstd",
+            compression_level=19,
+            use_byte_stream_split=floats,  # which compresses measurements better than dictionaries do
+            use_dictionary=[name for name in new.columns if name not in floats],
+        )
