@@ -47,9 +47,9 @@ _QUESTIONS = (
         "of two other columns. Intervals over columns do not cover another base."
     ),
     (
-        "**At equal quality?** FC-FT and FT are compared after equal numbers of images, not at equal Frechet "
-        "distances; a model that has moved less is nearer to its source. The same goes for swapped layers. One pair of "
-        "trainings has been compared at equal distances (`docs/reproduction.md`)."
+        "**At equal quality?** But for models of another base, values are compared after equal numbers of images, not at "
+        "equal Frechet distances; a model that has moved less is nearer to its source. Pairs of trainings that were "
+        "compared at equal distances say what that changes (`docs/reproduction.md`)."
     ),
     "**With which LPIPS?** Sizes compare only with values of the same backbone, which is named with each.",
     (

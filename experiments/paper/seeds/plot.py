@@ -23,7 +23,7 @@ def save_curves(path: str | os.PathLike[str], curves: "pd.DataFrame") -> None:
     """
     # Not pyplot, which keeps global state and looks for a display.
     from matplotlib.figure import Figure
-    from matplotlib.ticker import StrMethodFormatter
+    from matplotlib.ticker import LogLocator, StrMethodFormatter
 
     domains = list(dict.fromkeys(curves["domain"]))
     figure = Figure(figsize=(PANEL_INCHES[0] * len(domains), PANEL_INCHES[1]), layout="constrained")
@@ -43,6 +43,7 @@ def save_curves(path: str | os.PathLike[str], curves: "pd.DataFrame") -> None:
                 place_of = float(rows["fd"].iloc[0]), float(rows["d"].iloc[0])
                 axes.annotate(note, place_of, xytext=(0, 6), textcoords="offset points", fontsize=8)
         axes.set(xscale="log", xlabel="Frechet distance to the domain", ylabel="distance to the base")
+        axes.xaxis.set_minor_locator(LogLocator(subs=(2, 3, 5)))  # more of them run into each other
         for axis_formatter in (axes.xaxis.set_major_formatter, axes.xaxis.set_minor_formatter):
             axis_formatter(StrMethodFormatter("{x:g}"))
         axes.set_title(domain, loc="left", fontsize=11)
