@@ -47,8 +47,8 @@ _QUESTIONS = (
         "of two other columns. Intervals over columns do not cover another base."
     ),
     (
-        "**At equal quality?** But for models of another base, values are compared after equal numbers of images, not at "
-        "equal Frechet distances; a model that has moved less is nearer to its source. Pairs of trainings that were "
+        "**At equal quality?** But for models of another base, values are compared after equal numbers of images, not "
+        "at equal Frechet distances; a model that has moved less is nearer to its source. Pairs of trainings that were "
         "compared at equal distances say what that changes (`docs/reproduction.md`)."
     ),
     "**With which LPIPS?** Sizes compare only with values of the same backbone, which is named with each.",
