@@ -9,9 +9,9 @@ processor time at 64 px (AVX2).
 
     python -m experiments.paper.seeds ... --apart avatar
 
-also fine-tunes another base of the project to the domain with each seed: a finished model that shares no weights with
-the domain's base, by which "independently trained" is judged. It counts as finished once its Frechet distance is at
-most a tenth above FT's; where it is not, prolong it with `--apart-kimg`.
+also fine-tunes another base of the project to the domain with each seed: a model that shares no weights with the
+domain's base, by which "independently trained" is judged, at the same Frechet distance. `--apart-kimg` trains it longer
+than the others, where it has not come near enough to the domain.
 """
 
 import argparse
