@@ -169,6 +169,8 @@ def test_models_of_another_base_are_compared_at_the_same_frechet_distance() -> N
     assert case.errors == pytest.approx((0.003 * 2**0.5,))
     claim = table_1_claims([table_1()], missing_control="They are blur", apart=cases)[0]
     assert claim.verdict == "direction only" and claim.cases == (case,)
+    early = training(APART, [25, 20], [0.4, 0.4])
+    assert nearer_than_apart([pd.concat([own, early])]) == ([], ""), "better than FT ever was from the first on"
     blur = [training(mode, fd, [0.0, 0.1], "anime") for mode, fd in (("FT", [90, 50]), (APART, [200, 95]))]
     cases, left_out = nearer_than_apart([pd.concat([own, apart, *blur])])
     assert cases == [case] and left_out.endswith("(Frechet distance: anime 95.0, of the base's own images 90.0)")

@@ -59,7 +59,8 @@ def nearer_than_apart(curves: "Sequence[pd.DataFrame]") -> tuple[list[Case], str
             fd = max(float(own["fd"].min()), last)
             difference = distance_at(apart, fd) - distance_at(own, fd)
             error = math.hypot(distance_at(apart, fd, "d_sem"), distance_at(own, fd, "d_sem"))
-            found.setdefault((str(base), str(domain)), []).append((difference, error))
+            if not math.isnan(difference):  # one of them was better from its first measurement on
+                found.setdefault((str(base), str(domain)), []).append((difference, error))
     cases = [
         Case(
             column=f"{base}2{domain}",

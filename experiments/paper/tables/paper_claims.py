@@ -6,12 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from experiments.paper.tables.claims import Case, Claim, of_images, of_runs
-from experiments.paper.tables.controls import (
-    FROM_SCRATCH,
-    NOTHING,
-    control_apart,
-    domain_of,
-)
+from experiments.paper.tables.controls import FROM_SCRATCH, NOTHING, control_apart, domain_of
 from experiments.paper.tables.layout import Cell
 from experiments.paper.tables.model_distance import APART
 from experiments.paper.tables.protocols import check_searches
