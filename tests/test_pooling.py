@@ -14,6 +14,12 @@ def test_single_trainings_are_a_t_test_over_columns() -> None:
     assert pooled.half_width == pytest.approx(4.30265 * 2 / math.sqrt(3), rel=1e-5)
 
 
+def test_columns_that_happen_to_agree_leave_the_errors_that_are_known() -> None:
+    pooled = pool({"a": [0.0043], "b": [0.0039]}, {"a": [0.004], "b": [0.002]})
+    assert pooled.error == pytest.approx(math.sqrt((0.004**2 + 0.002**2) / 2 / 2))
+    assert pooled.half_width > 0.025, "their spread alone would give 0.0025"
+
+
 def test_one_training_alone_has_no_interval() -> None:
     assert math.isinf(pool({"a": [1.0]}, {"a": [0.01]}).half_width)
 

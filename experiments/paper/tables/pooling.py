@@ -46,7 +46,7 @@ def pool(differences: Mapping[str, Sequence[float]], errors: Mapping[str, Sequen
     }
     mean = float(np.mean(np.concatenate(list(runs.values()))))
     if max(len(values) for values in runs.values()) == 1:
-        return _of_single_runs(np.concatenate(list(runs.values())))
+        return _of_single_runs(np.concatenate(list(runs.values())), np.concatenate(list(known.values())))
     if num_columns == 1:
         (values,), (own,) = runs.values(), known.values()
         spread = _run_spread(values, own)
@@ -62,9 +62,13 @@ def t_quantile(degrees: int) -> float:
     return math.inf if degrees < 1 else float(stdtrit(degrees, (1 + CONFIDENCE) / 2))
 
 
-def _of_single_runs(values: Float64[np.ndarray, " n"]) -> Pooled:
-    """Return the mean of columns with a training each, whose spread is that of columns and trainings together."""
+def _of_single_runs(values: Float64[np.ndarray, " n"], errors: Float64[np.ndarray, " n"]) -> Pooled:
+    """Return the mean of columns with a training each, whose spread is that of columns and trainings together.
+
+    A few columns may agree by chance: their spread counts for no less than the errors that are known.
+    """
     spread = float(np.std(values, ddof=1)) if len(values) > 1 else math.inf
+    spread = max(spread, math.sqrt(float(np.mean(errors**2))))
     return Pooled(
         mean=float(values.mean()),
         error=spread / math.sqrt(len(values)),
