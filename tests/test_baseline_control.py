@@ -8,7 +8,8 @@ import pytest
 
 from experiments.paper.tables.baselines import longest_baselines
 from experiments.paper.tables.claims import Claim
-from experiments.paper.tables.published import BASELINE_CURVE, EVALUATIONS, read_published
+from experiments.paper.tables.published import _SAME_WEIGHTS, BASELINE_CURVE, EVALUATIONS, read_published
+from ui2i.errors import DataError
 
 
 def row(system: str, fd: float, *, domain: str = "anime", **columns: Any) -> dict[str, Any]:
@@ -69,3 +70,14 @@ def test_without_any_finished_baseline_the_control_is_missing(page: Path) -> Non
     claim = nearer(page, trained(80, 100))
     assert claim.verdict == "control missing" and [case.differences for case in claim.cases] == [(80,), (140,)]
     assert "anime: Frechet distance 100 against 90, 80 core minutes" in claim.missing_control
+
+
+def test_weights_that_version_0_1_hashed_under_other_names_are_the_same(page: Path) -> None:
+    ((before, now),) = _SAME_WEIGHTS.items()
+    table = pd.read_parquet(page / EVALUATIONS)
+    table.assign(trunk_hash=before).to_parquet(page / EVALUATIONS)
+    claim = nearer(page, trained(80, 60, backbone_hash=now))
+    assert [case.differences for case in claim.cases] == [(40,)]
+    table.assign(trunk_hash="another").to_parquet(page / EVALUATIONS)
+    with pytest.raises(DataError, match="face2anime: backbone_hash of fd differs"):
+        _ = read_published(page, [page / "curves"]).claims
