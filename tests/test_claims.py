@@ -26,7 +26,7 @@ from ui2i.markdown import wrap_markdown
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 PAGE = REPOSITORY / "docs" / "results" / "reproduction.md"
-OTHER_RUNS = [REPOSITORY / "docs" / "results" / name for name in ("family", "table1", "seeds")]
+OTHER_RUNS = [REPOSITORY / "docs" / "results" / name for name in ("family", "table1", "seeds", "baselines")]
 
 
 def claim(*differences: float | tuple[float, ...], aspects: tuple[str, ...] = (), **columns: Any) -> Claim:

@@ -48,7 +48,7 @@ def save_curve(path: str | os.PathLike[str], rows: Sequence[Mapping[str, Any]]) 
     """
     # Not pyplot, which keeps global state and looks for a display.
     from matplotlib.figure import Figure
-    from matplotlib.ticker import StrMethodFormatter
+    from matplotlib.ticker import LogLocator, StrMethodFormatter
 
     own = [row for row in rows if row["fd_network"] is not None]
     ends = {row["system"]: row for row in own if row["mark"] is None}
@@ -71,7 +71,9 @@ def save_curve(path: str | os.PathLike[str], rows: Sequence[Mapping[str, Any]]) 
             if row[metric] is not None:
                 axes.axhline(row[metric], color="0.4", linestyle=style, linewidth=1, label=system)
         axes.set(xscale="log", xlabel="core minutes")
-        axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        axes.xaxis.set_minor_locator(LogLocator(subs=(2, 3, 5)))  # more of them run into each other
+        for axis_formatter in (axes.xaxis.set_major_formatter, axes.xaxis.set_minor_formatter):
+            axis_formatter(StrMethodFormatter("{x:g}"))
         axes.set_title(title, loc="left", fontsize=10)
         axes.grid(alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)
