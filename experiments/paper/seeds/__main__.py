@@ -15,15 +15,12 @@ than the others, where it has not come near enough to the domain.
 """
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from experiments.paper.seeds.options import add_options, trainings_of
-from tasks.project.paths import find_project
-from tasks.running.command_line import exit_status
+from experiments.paper.seeds.options import add_options, run_command, trainings_of
 from ui2i.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -37,17 +34,15 @@ CURVE_COLUMNS = ("kimg", "fd", "kd", "d", "d_sem")
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status: 0, or 2 after printing one line `error: ...`."""
-    options = _parser().parse_args(arguments)
-    options.out = options.out.resolve()
+    return run_command(_parser(), arguments, make_pairs)
 
-    def work() -> None:
-        os.chdir(find_project(options.project).root)  # paths in params.yaml count from there
-        for seed in range(options.first_seed, options.first_seed + options.pairs):
-            make_pair(options, seed)
-            write_findings(options.out)
-        print((options.out / FINDINGS_FILE).read_text(encoding="utf-8"), end="")
 
-    return exit_status(work)
+def make_pairs(options: argparse.Namespace) -> None:
+    """Make pair after pair, and say what all of them found so far."""
+    for seed in range(options.first_seed, options.first_seed + options.pairs):
+        make_pair(options, seed)
+        write_findings(options.out)
+    print((options.out / FINDINGS_FILE).read_text(encoding="utf-8"), end="")
 
 
 def make_pair(options: argparse.Namespace, seed: int) -> None:

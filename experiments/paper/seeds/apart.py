@@ -13,17 +13,14 @@ trains what is not there yet of each domain's FT, FC-FT and FT of another base, 
 
 import argparse
 import itertools
-import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from experiments.paper.seeds.options import add_options, trainings_of
+from experiments.paper.seeds.options import add_options, run_command, trainings_of_one_base
 from experiments.paper.tables.model_distance import APART
 from experiments.paper.tables.published import AGREED, BETWEEN
-from tasks.project.paths import find_project
-from tasks.running.command_line import exit_status
 from tasks.running.stage_cli import Job
 from ui2i.errors import ConfigError
 
@@ -37,14 +34,7 @@ NAMES = ("FT", "FC-FT", APART)
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status: 0, or 2 after printing one line `error: ...`."""
-    options = _parser().parse_args(arguments)
-    options.out = options.out.resolve()
-
-    def work() -> None:
-        os.chdir(find_project(options.project).root)  # paths in params.yaml count from there
-        compare_domains(options)
-
-    return exit_status(work)
+    return run_command(_parser(), arguments, compare_domains)
 
 
 def compare_domains(options: argparse.Namespace) -> None:
@@ -58,12 +48,12 @@ def compare_domains(options: argparse.Namespace) -> None:
     from experiments.paper.seeds.tables import add_rows
     from ui2i.perceptual import load_perceptual
 
-    trainings = {domain: trainings_of(options, domain) for domain in options.domains}
+    trainings = trainings_of_one_base(options)
     first = next(iter(trainings.values()))
-    bases = list(dict.fromkeys(each.base for each in trainings.values()))
-    if len(bases) > 1 or options.apart in bases:
-        came = f"those of {', '.join(bases)}" if len(bases) > 1 else f"{options.apart}, from which they are fine-tuned"
-        raise ConfigError(f"expected domains of one base and another base with --apart, got {came}; name others")
+    if options.apart == first.base:
+        raise ConfigError(
+            f"expected another base with --apart, got {first.base}, from which they are fine-tuned; name another"
+        )
     perceptual = load_perceptual(first.params.perceptual, first.device)
     family = _family(trainings, options.seed, perceptual)
     add_rows(options.out / BETWEEN, list(_between(family, options.seed, perceptual, first)))

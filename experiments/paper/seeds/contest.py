@@ -122,18 +122,15 @@ def contest_of(
         ConfigError: there is no such method.
         CheckpointError: the base is missing or damaged, or its encoder, which a method needs.
     """
-    from experiments.paper.stages.compare_inversions import contestants_of, named_configs
+    from experiments.paper.stages.compare_inversions import contestants_of, encoder_for, named_configs
     from tasks.models.domain_models import named_model
-    from tasks.models.inversion_models import find_encoder
     from ui2i.provenance import code_commit
 
     project, params, device = trainings.project, trainings.params, trainings.device
     model = named_model(project, params, trainings.base, device=device)
     steps = num_steps or params.inversion.num_steps
     configs = named_configs(dataclasses.replace(params.inversion, num_steps=steps, seed=seed), methods)
-    encoder, encoder_hash = None, None
-    if any(config.needs_encoder for config in configs):
-        encoder, encoder_hash = find_encoder(project, model.domain, model.hash, device=device)
+    encoder, encoder_hash = encoder_for(configs, project, model, device)
     found = contestants_of(project, model.generator, trainings.base, num_images, seed)
     return Contest(
         model=model,

@@ -17,15 +17,12 @@ What a method found is kept in `inversions/`, so that an interrupted command res
 
 import argparse
 import dataclasses
-import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from experiments.paper.seeds.options import add_options, trainings_of
+from experiments.paper.seeds.options import add_options, run_command, trainings_of_one_base
 from experiments.paper.tables.published import INVERTED, INVERTED_TRUTH
-from tasks.project.paths import find_project
-from tasks.running.command_line import exit_status
 from ui2i.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -41,14 +38,7 @@ DRAWS_SEED = 0  # of the domain's images whose distance to the truth stands for 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status: 0, or 2 after printing one line `error: ...`."""
-    options = _parser().parse_args(arguments)
-    options.out = options.out.resolve()
-
-    def work() -> None:
-        os.chdir(find_project(options.project).root)  # paths in params.yaml count from there
-        judge(options)
-
-    return exit_status(work)
+    return run_command(_parser(), arguments, judge)
 
 
 def judge(options: argparse.Namespace) -> None:
@@ -65,11 +55,8 @@ def judge(options: argparse.Namespace) -> None:
     from ui2i.schemas import INVERTED_SCHEMA, TRUTH_SCHEMA
     from ui2i.tables import write_table
 
-    trainings = {domain: trainings_of(options, domain) for domain in options.domains}
+    trainings = trainings_of_one_base(options)
     first = next(iter(trainings.values()))
-    bases = list(dict.fromkeys(each.base for each in trainings.values()))
-    if len(bases) > 1:
-        raise ConfigError(f"expected domains of one base, got those of {', '.join(bases)}; name others")
     if options.num_images < 2:
         raise ConfigError(f"--num-images is {options.num_images}, expected 2 or more, for an interval; raise it")
     perceptual = load_perceptual(first.params.perceptual, first.device)

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from experiments.paper.tables.model_distance import APART
 from ui2i.files import write_text
 from ui2i.provenance import provenance
 
@@ -27,10 +28,13 @@ def note_what_made(folder: Path, name: str, trainings: "Trainings", perceptual: 
 
     path, project = folder / MADE_FILE, trainings.project
     earlier = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    apart = trainings.apart
     own = {
         "provenance": provenance(trainings.device),
         "base_hash": file_hash(project.checkpoint(trainings.base) / GENERATOR_FILE),
-        "apart": trainings.apart,
+        "apart": apart,
+        "apart_hash": None if apart is None else file_hash(project.checkpoint(apart) / GENERATOR_FILE),
+        "apart_kimg": None if apart is None else trainings.config(APART).total_kimg,
         "dataset_hash": PreparedDataset(project.prepared(trainings.domain)).hash,
         "backbone": perceptual.name,
         "backbone_hash": perceptual.weights_hash,

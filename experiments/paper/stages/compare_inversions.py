@@ -21,6 +21,8 @@ from ui2i.progress import Progress, no_progress
 
 if TYPE_CHECKING:
     from experiments.paper.inversion_comparison import Contestant
+    from tasks.models.domain_models import Model
+    from ui2i.inversion import Encoder
     from ui2i.settings import InversionConfig
 
 
@@ -105,9 +107,7 @@ def _compare(
     model = named_model(project, params, base, device=device)
     config = dataclasses.replace(params.inversion, num_steps=num_steps, seed=seed)
     configs = _configs(config, methods, with_encoder=encoder_path(project, base).is_file(), encoder_steps=encoder_steps)
-    encoder, encoder_hash = None, None
-    if any(config.needs_encoder for config in configs):
-        encoder, encoder_hash = find_encoder(project, model.domain, model.hash, device=device)
+    encoder, encoder_hash = encoder_for(configs, project, model, device)
     contestants = contestants_of(project, model.generator, base, num_images, seed)
     perceptual = load_perceptual(params.perceptual, device)
     columns = {
@@ -148,6 +148,19 @@ def _configs(
     if not methods:
         return default_contest(config, with_encoder=with_encoder, encoder_steps=encoder_steps)
     return named_configs(config, methods)
+
+
+def encoder_for(
+    configs: "Sequence[InversionConfig]", project: Project, model: "Model", device: str
+) -> "tuple[Encoder | None, str | None]":
+    """Return the base's encoder and its file's hash if one of the methods needs it.
+
+    Raises:
+        CheckpointError: it is missing, damaged or of another model.
+    """
+    if any(config.needs_encoder for config in configs):
+        return find_encoder(project, model.domain, model.hash, device=device)
+    return None, None
 
 
 def named_configs(config: "InversionConfig", methods: Sequence[str]) -> "list[InversionConfig]":
