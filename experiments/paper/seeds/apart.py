@@ -107,6 +107,7 @@ def _family(trainings: "Mapping[str, Trainings]", seed: int, perceptual: "Percep
 
 def _between(family: "Family", seed: int, perceptual: "Perceptual", trainings: "Trainings") -> Iterator[dict[str, Any]]:
     """Yield a row for each pair of domains, variant and latent."""
+    from experiments.paper.seeds.tables import to_steps
     from ui2i.metrics.model_distance import model_distances
 
     models = {(domain, each.mode): each.generator for domain, found in family.domains.items() for each in found}
@@ -121,7 +122,9 @@ def _between(family: "Family", seed: int, perceptual: "Perceptual", trainings: "
             )
             assert found.values is not None
             key = {"base": source, "domain": target, "seed": seed, "variant": name}
-            yield from ({**key, "latent": place, "d": float(value)} for place, value in enumerate(found.values))
+            yield from (
+                {**key, "latent": place, "d": float(value)} for place, value in enumerate(to_steps(found.values))
+            )
 
 
 def _parser() -> argparse.ArgumentParser:
