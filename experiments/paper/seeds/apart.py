@@ -107,7 +107,7 @@ def _family(trainings: "Mapping[str, Trainings]", seed: int, perceptual: "Percep
 
 def _between(family: "Family", seed: int, perceptual: "Perceptual", trainings: "Trainings") -> Iterator[dict[str, Any]]:
     """Yield a row for each pair of domains, variant and latent."""
-    from experiments.paper.seeds.tables import to_steps
+    from experiments.paper.seeds.tables import to_significant
     from ui2i.metrics.model_distance import model_distances
 
     models = {(domain, each.mode): each.generator for domain, found in family.domains.items() for each in found}
@@ -123,7 +123,7 @@ def _between(family: "Family", seed: int, perceptual: "Perceptual", trainings: "
             assert found.values is not None
             key = {"base": source, "domain": target, "seed": seed, "variant": name}
             yield from (
-                {**key, "latent": place, "d": float(value)} for place, value in enumerate(to_steps(found.values))
+                {**key, "latent": place, "d": float(value)} for place, value in enumerate(to_significant(found.values))
             )
 
 

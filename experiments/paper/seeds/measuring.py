@@ -5,7 +5,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from experiments.paper.seeds.tables import to_steps
+from experiments.paper.seeds.tables import to_significant
 from ui2i.layer_swap import swap_weights
 from ui2i.metrics.frechet import HeldOutEvaluator
 from ui2i.metrics.model_distance import model_distances
@@ -55,6 +55,6 @@ def latent_distances(
     rows = []
     for pair in model_distances({BASE: base, **found}, perceptual, config, pairs=pairs, keep_values=True):
         assert pair.values is not None
-        values = enumerate(to_steps(pair.values))
+        values = enumerate(to_significant(pair.values))
         rows += [{"variant": pair.target, "latent": place, "d": float(value)} for place, value in values]
     return rows

@@ -13,13 +13,14 @@ from ui2i.files import atomic_file
 KEY = ["base", "domain", "seed"]
 """Columns that name what was trained: of a pair of domains the first stands as the base."""
 
-DISTANCE_STEP = 2.0**-14
-"""Of one latent's distance: a thousandth of its spread, so that a table takes 40 % less and its means lose nothing."""
+SIGNIFICANT_BITS = 12
+"""Of one latent's distance: an error below 0.025 %, far under its spread, so that a table takes 40 % less."""
 
 
-def to_steps(distances: Float[np.ndarray, " n"]) -> Float32[np.ndarray, " n"]:
-    """Return distances of single latents as they are kept, multiples of `DISTANCE_STEP`."""
-    return (np.round(distances.astype(np.float64) / DISTANCE_STEP) * DISTANCE_STEP).astype(np.float32)
+def to_significant(distances: Float[np.ndarray, " n"]) -> Float32[np.ndarray, " n"]:
+    """Return distances of single latents as they are kept, with `SIGNIFICANT_BITS` bits."""
+    fractions, exponents = np.frexp(distances.astype(np.float64))
+    return np.ldexp(np.round(np.ldexp(fractions, SIGNIFICANT_BITS)), exponents - SIGNIFICANT_BITS).astype(np.float32)
 
 
 def add_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
