@@ -26,6 +26,7 @@ from ui2i.errors import ConfigError
 from ui2i.images import to_tensor
 from ui2i.metrics.image_sets import find_images
 from ui2i.perceptual import Perceptual
+from ui2i.provenance import processor
 from ui2i.settings import IngestConfig
 from ui2i.tables import read_rows
 
@@ -298,6 +299,7 @@ def test_a_curve_has_rows_at_its_marks_and_resumes(
     assert trained["mark"].tolist() == [2, 2, 4, 4] and trained["core_minutes"].tolist() == [2, 2, 4, 4]
     assert trained["fd_network"].isna().tolist() == [True, False] * 2 and (trained["styles_lpips_d"] > 0).all()
     assert trained["fd_sem"].notna().tolist() == [False, True] * 2 and (trained["num_outputs"] == 6).all()
+    assert rows["processor"].map(json.loads).tolist() == [processor()] * len(rows)
     assert rows["system"].tolist()[:4] == ["the data itself", "the input itself"] * 2
     assert {path.name for path in (out / "munit-4-0").glob("*.png")} == {"sheet-2.png", "sheet-4.png"}
     assert (out / curve.PLOT_FILE).is_file()

@@ -12,6 +12,7 @@ and DRIT++ fall to zero at the end of the budget, so that marks before it are of
 
 import argparse
 import dataclasses
+import json
 import os
 import sys
 import time
@@ -43,6 +44,7 @@ from ui2i.metrics.efficientnet import load_efficientnet
 from ui2i.metrics.evaluation import Embedded, Embedder, embed_set
 from ui2i.metrics.moments import estimate
 from ui2i.perceptual import Perceptual, load_perceptual
+from ui2i.provenance import processor
 from ui2i.tables import append_rows, read_rows
 
 TABLE_FILE, PLOT_FILE = "curve.parquet", "curve.png"
@@ -89,6 +91,7 @@ class Meter:
             "img_resolution": self.test.resolution,
             "dataset_hash": self.target.hash,
             "inputs_hash": self.test.sha256,
+            "processor": json.dumps(processor(), sort_keys=True),
             "seconds": time.perf_counter() - start,
         }
         run = run_columns(self.params, self.perceptual, None, self.frechet, self.device)

@@ -25,6 +25,7 @@ _OWN_COLUMNS: Mapping[str, tuple[pa.DataType, Meaning]] = {
     "styles_lpips_d": (pa.float64(), ("mean LPIPS between outputs of one input; null: there is one output", "LPIPS")),
     "styles_lpips_d_sem": (pa.float64(), ("its standard error over inputs", "LPIPS")),
     "num_styles": (pa.int64(), ("outputs of one input", "images")),
+    "processor": (pa.string(), ("where it was measured, and trained last: name, instruction set, bf16, as JSON", "")),
     "inputs_hash": (pa.string(), ("SHA-256 of the test images' dataset, or of the images", "")),
     "identity": (pa.string(), ("the training's settings and the hashes of its data, as JSON", "")),
 }
@@ -33,7 +34,7 @@ _OWN_COLUMNS: Mapping[str, tuple[pa.DataType, Meaning]] = {
 def _schema() -> pa.Schema:
     fields = [*EVALUATION_SCHEMA, *(pa.field(name, kind) for name, (kind, _) in _OWN_COLUMNS.items())]
     meanings = {**COLUMNS, **{name: meaning for name, (_, meaning) in _OWN_COLUMNS.items()}}
-    metadata = {"table": "baseline-curve", "schema_version": "1"}
+    metadata = {"table": "baseline-curve", "schema_version": "2"}
     return pa.schema(described("baseline-curve", fields, meanings), metadata=metadata)
 
 
