@@ -189,6 +189,7 @@ def test_models_of_another_base_stand_for_pairs_trained_apart_once_they_are_as_g
     assert unfinished_apart(curves[:1]) == {}
     unfinished = unfinished_apart(curves)
     assert unfinished == {"portrait": "23.0 against 20.0"}
+    assert unfinished_apart(curves, seeds={1}) == {}, "its models were not compared across domains"
     claim = table_1_claims([cells], unfinished=unfinished)[4]
     assert claim.verdict == "control missing" and "only models of another base" in claim.missing_control
 

@@ -55,6 +55,7 @@ class Published:
 
     distances: "list[list[Cell]]"  # measured cells of Table I, of each training
     curves: "list[pd.DataFrame]"  # of each folder of pairs of trainings
+    seeds_across: frozenset[int]  # of the trainings whose models were compared across domains
     evaluations: "list[pd.DataFrame]"  # of translated images, of each training
     baselines: Mapping[tuple[str, str], TrainedLonger]  # by source and target, which evaluations have
     truth: "dict[str, pd.DataFrame]"  # rows by domain, image by image
@@ -72,7 +73,7 @@ class Published:
         figure_8 = self.measures.get("8")
         apart = "" if figure_8 is None else figure_claims.unfinished_control(figure_8)
         baseline = self._unfinished_baselines()
-        other_base = controls.unfinished_apart(self.curves)
+        other_base = controls.unfinished_apart(self.curves, self.seeds_across)
         nearer, left_out = equal_fidelity.nearer_than_apart(self.curves)
         claims = paper_claims.table_1_claims(
             self.distances, missing_control=apart, apart=nearer, left_out=left_out, unfinished=other_base
@@ -123,6 +124,7 @@ def read_published(folder: Path, more_runs: Sequence[Path] = ()) -> Published:
     evaluations = [frame for each in (folder, *more_runs) if (frame := _of_images(each / EVALUATIONS)) is not None]
     curves = [frame for each in more_runs if (frame := _read(each / BASELINE_CURVE)) is not None]
     baselines = longest_baselines(curves)
+    across = _concatenated([each / BETWEEN for each in more_runs])
     truth: dict[str, pd.DataFrame] = {}
     baseline_truth: dict[str, pd.DataFrame] = {}
     for name, rows in _split(_read(folder / TRUTH_ROWS), "table").items():
@@ -133,6 +135,7 @@ def read_published(folder: Path, more_runs: Sequence[Path] = ()) -> Published:
     return Published(
         distances=[cells for each in (folder, *more_runs) for cells in (_cells(each), *_paired(each)) if cells],
         curves=[frame for each in (folder, *more_runs) if (frame := _read(each / CURVES)) is not None],
+        seeds_across=frozenset() if across is None else frozenset(across["seed"]),
         evaluations=with_baselines(evaluations, baselines),
         baselines=baselines,
         truth=truth,
