@@ -12,8 +12,9 @@ from cli.terminal import session
 from ui2i.errors import ConfigError
 
 if TYPE_CHECKING:
-    from tasks.project.params import Params, TranslatorParams
+    from tasks.project.params import Params
     from tasks.project.paths import Project
+    from tasks.project.sections import TranslatorParams
     from tasks.requests.translation_request import TranslationRequest
 
 
@@ -145,7 +146,8 @@ def translate_fast(project: "Project", request: "TranslationRequest", *, watch: 
 
 def _planned(params: "Params", domain: str, settings: dict[str, Any]) -> "TranslatorParams":
     """Return the settings as they would be registered."""
-    from tasks.project.params import TranslatorParams, find_entry
+    from tasks.project.params import find_entry
+    from tasks.project.sections import TranslatorParams
     from ui2i.settings import from_mapping
 
     if domain in params.translators and not settings:

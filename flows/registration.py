@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks.project.names import check_name
-from tasks.project.params import Base, Domain, Params, check_mode, find_entry, load_params
+from tasks.project.params import Params, check_mode, find_entry, load_params
 from tasks.project.paths import Project
 from tasks.project.register import register_base, register_domain
+from tasks.project.sections import Base, Domain
 from tasks.requests.raw_images import add_raw, count_images, not_copied, sample_facing
 
 if TYPE_CHECKING:

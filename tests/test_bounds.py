@@ -12,7 +12,8 @@ from tiny_project import PARAMS
 from experiments.paper.settings import Baseline, BaselineRun, DomainPair, Evaluated, PaperSections, PaperTable, Truth
 from experiments.synthetic.settings import SyntheticSections, SyntheticSet
 from tasks.project.experiment import installed_experiments
-from tasks.project.params import Dataset, Domain, Imported, Params, Start, TranslatorParams, parse_params
+from tasks.project.params import Params, parse_params
+from tasks.project.sections import Dataset, Domain, Imported, Start, TranslatorParams
 from ui2i.errors import ConfigError
 from ui2i.settings import TrainingConfig, dataclass, from_mapping
 from ui2i.settings.bounds import Count, Positive, Resolution, ShareBelowOne, Whole

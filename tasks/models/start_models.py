@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING
 
 from tasks.models.model_folder import GENERATOR_FILE, read_model
 from tasks.models.model_training import StartModel
-from tasks.project.params import Domain
 from tasks.project.paths import Project
+from tasks.project.sections import Domain
 from ui2i.errors import CheckpointError
 
 if TYPE_CHECKING:

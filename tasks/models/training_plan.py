@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from tasks.models.model_folder import GENERATOR_FILE
 from tasks.models.model_training import StartModel
 from tasks.models.start_models import start_model
-from tasks.project.params import Domain, Params, find_entry, training_config
+from tasks.project.params import Params, find_entry, training_config
 from tasks.project.paths import Project
+from tasks.project.sections import Domain
 from tasks.running.stage_cli import default_device
 
 if TYPE_CHECKING:

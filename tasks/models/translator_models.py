@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from tasks.models.domain_models import Model, base_model, model_path, named_model
 from tasks.models.model_folder import CARD_FILE, GENERATOR_FILE
-from tasks.project.params import Params, TranslatorParams, find_entry
+from tasks.project.params import Params, find_entry
 from tasks.project.paths import TRANSLATOR_FILE, Project
+from tasks.project.sections import TranslatorParams
 from ui2i.errors import CheckpointError
 from ui2i.files import sha256_file
 

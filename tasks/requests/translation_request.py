@@ -9,7 +9,7 @@ from pydantic import ConfigDict, Field, TypeAdapter
 from pydantic.dataclasses import dataclass
 
 from tasks.project.names import NAME_PATTERN
-from tasks.project.params import TranslateParams
+from tasks.project.sections import TranslateParams
 from ui2i.settings import Framing, InversionConfig, InversionMethod, from_mapping, to_mapping
 from ui2i.settings.validation import own_errors
 from ui2i.settings.words import Described
