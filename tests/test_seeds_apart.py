@@ -60,9 +60,11 @@ def test_domains_are_compared_with_each_other_and_with_models_of_another_base(
     assert command.main(arguments(project, out)) == 0
     pairs = pd.read_parquet(out / BETWEEN)
     assert set(zip(pairs["base"], pairs["domain"], pairs["variant"], strict=True)) == {
-        ("cartoon", "portrait", name) for name in ("FT", "FC-FT", APART)
+        (*order, name)
+        for order in (("cartoon", "portrait"), ("portrait", "cartoon"))
+        for name in ("FT", "FC-FT", APART)
     }
-    assert len(pairs) == 3 * 4 and (pairs["d"] > 0).all()
+    assert len(pairs) == 2 * 3 * 4 and (pairs["d"] > 0).all()
     agreement = pd.read_parquet(out / AGREED)
     assert set(zip(agreement["domain"], agreement["mode"], strict=True)) == {
         ("face", "scratch"), *((domain, name) for domain in ("cartoon", "portrait") for name in ("FT", "FC-FT", APART))
@@ -72,11 +74,17 @@ def test_domains_are_compared_with_each_other_and_with_models_of_another_base(
     assert made["portrait among cartoon, portrait, seed 0"]["apart"] == "other" and len(made) == 2
     published = read_published(tmp_path / "nothing", [out])
     (run,) = published.distances
-    values = pairs.groupby("variant")["d"].mean()
+    values = pairs.groupby(["variant", "base", "domain"])["d"].mean()
     found = {(cell.row, cell.column): cell.value for cell in run}
-    assert found == pytest.approx({(name, "cartoon2portrait"): value for name, value in values.items()})
+    assert found == pytest.approx({(name, f"{one}2{other}"): value for (name, one, other), value in values.items()})
     claim = next(claim for claim in published.claims if claim.source == "Section IV-E")
-    assert differences(claim) == pytest.approx([values[APART] - values["FT"], values[APART] - values["FC-FT"]])
+    assert differences(claim) == pytest.approx(
+        [
+            values[(APART, *order)] - values[(name, *order)]
+            for name in ("FT", "FC-FT")
+            for order in (("cartoon", "portrait"), ("portrait", "cartoon"))
+        ]
+    ), "either of both may be the one from another base"
     assert published.agreement_apart is not None and len(published.agreement_apart) == len(agreement)
 
     def train_no_more(*_: Any, **__: Any) -> None:

@@ -5,8 +5,8 @@
 trains what is not there yet of each domain's FT, FC-FT and FT of another base, in the folder of
 `experiments.paper.seeds`, and writes there
 
-- `pairs.parquet`: the distances between two domains' models at each latent (paper, section IV-E): FT, FC-FT, and FT of
-  the first domain with FT of another base of the second, which share no weights;
+- `pairs.parquet`: the distances between two domains' models at each latent (paper, section IV-E), in either order: FT,
+  FC-FT, and FT of the first domain with FT of another base of the second, which share no weights;
 - `agreement.parquet`: how far a direction of the base moves the same attributes in each model (paper, Fig. 6);
 - `made.json`: what made them.
 """
@@ -106,25 +106,23 @@ def _family(trainings: "Mapping[str, Trainings]", seed: int, perceptual: "Percep
 
 
 def _between(family: "Family", seed: int, perceptual: "Perceptual", trainings: "Trainings") -> Iterator[dict[str, Any]]:
-    """Yield a row for each pair of domains, variant and latent."""
+    """Yield a row for each two domains in either order, variant and latent; `APART` has the second of another base."""
     from experiments.paper.seeds.tables import to_significant
     from ui2i.metrics.model_distance import model_distances
 
     models = {(domain, each.mode): each.generator for domain, found in family.domains.items() for each in found}
-    for source, target in itertools.combinations(family.domains, 2):
-        for name in NAMES:
-            both = {
-                source: models[source, "FT" if name == APART else name],
-                target: models[target, name],
-            }
-            (found,) = model_distances(
-                both, perceptual, trainings.params.distance, pairs=[(source, target)], keep_values=True
-            )
-            assert found.values is not None
-            key = {"base": source, "domain": target, "seed": seed, "variant": name}
-            yield from (
-                {**key, "latent": place, "d": float(value)} for place, value in enumerate(to_significant(found.values))
-            )
+    for (source, target), name in itertools.product(itertools.permutations(family.domains, 2), NAMES):
+        both = {
+            source: models[source, "FT" if name == APART else name],
+            target: models[target, name],
+        }
+        (found,) = model_distances(
+            both, perceptual, trainings.params.distance, pairs=[(source, target)], keep_values=True
+        )
+        assert found.values is not None
+        key = {"base": source, "domain": target, "seed": seed, "variant": name}
+        values = enumerate(to_significant(found.values))
+        yield from ({**key, "latent": place, "d": float(value)} for place, value in values)
 
 
 def _parser() -> argparse.ArgumentParser:
