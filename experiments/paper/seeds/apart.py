@@ -7,6 +7,7 @@ trains what is not there yet of each domain's FT, FC-FT and FT of another base, 
 
 - `pairs.parquet`: the distances between two domains' models at each latent (paper, section IV-E), in either order: FT,
   FC-FT, and FT of the first domain with FT of another base of the second, which share no weights;
+- `models.parquet`: the Frechet distance of each model to its domain, by which a model of another base is finished;
 - `agreement.parquet`: how far a direction of the base moves the same attributes in each model (paper, Fig. 6);
 - `made.json`: what made them.
 """
@@ -20,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from experiments.paper.seeds.options import add_options, run_command, trainings_of_one_base
 from experiments.paper.tables.model_distance import APART
-from experiments.paper.tables.published import AGREED, BETWEEN
+from experiments.paper.tables.published import ACROSS, AGREED, BETWEEN
 from tasks.running.stage_cli import Job
 from ui2i.errors import ConfigError
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from experiments.paper.figures.models import Family
     from experiments.paper.seeds.trainings import Trainings
     from ui2i.perceptual import Perceptual
+    from ui2i.training.state import TrainingState
 
 NAMES = ("FT", "FC-FT", APART)
 
@@ -55,7 +57,9 @@ def compare_domains(options: argparse.Namespace) -> None:
             f"expected another base with --apart, got {first.base}, from which they are fine-tuned; name another"
         )
     perceptual = load_perceptual(first.params.perceptual, first.device)
-    family = _family(trainings, options.seed, perceptual)
+    states = _train(trainings, options.seed, perceptual)
+    add_rows(options.out / ACROSS, list(_nearness(states, options.seed, first.base)))
+    family = _family(trainings, options.seed, states)
     add_rows(options.out / BETWEEN, list(_between(family, options.seed, perceptual, first)))
     write_agreement(options.out / AGREED, family, first)
     for domain, each in trainings.items():
@@ -81,28 +85,50 @@ def write_agreement(path: Path, family: "Family", trainings: "Trainings") -> Non
         write_table(path, rows, AGREEMENT_SCHEMA)
 
 
-def _family(trainings: "Mapping[str, Trainings]", seed: int, perceptual: "Perceptual") -> "Family":
-    """Return the base and the models of all domains, which are trained where they are missing."""
+def _train(
+    trainings: "Mapping[str, Trainings]", seed: int, perceptual: "Perceptual"
+) -> "dict[tuple[str, str], TrainingState]":
+    """Return the last state of every domain's models, which are trained where they are missing."""
+    states = {}
+    for domain, each in trainings.items():
+        along = each.evaluator(each.start_of("FT")[0], perceptual)
+        states.update({(domain, name): each.train(seed, name, along) for name in NAMES})
+    return states
+
+
+def _nearness(states: "Mapping[tuple[str, str], TrainingState]", seed: int, base: str) -> Iterator[dict[str, Any]]:
+    """Yield a row for each model: how near its last measurement was to the domain."""
+    for (domain, name), state in states.items():
+        last = [row for row in state.log if "fd" in row][-1]
+        key = {"base": base, "domain": domain, "seed": seed, "mode": name}
+        yield {**key, **{column: float(last[column]) for column in ("kimg", "fd", "kd")}}
+
+
+def _family(
+    trainings: "Mapping[str, Trainings]", seed: int, states: "Mapping[tuple[str, str], TrainingState]"
+) -> "Family":
+    """Return the base and the models of all domains."""
     from experiments.paper.figure_stage.setup import base_of
     from experiments.paper.figures.models import Family, FigureModel
     from ui2i.checkpoints import file_hash
     from ui2i.training.snapshots import STATE_FILE
 
     domain, first = next(iter(trainings.items()))
-    base = base_of(first.project, first.params, domain, first.device)
-    domains: dict[str, list[FigureModel]] = {}
-    for domain, each in trainings.items():
-        along = each.evaluator(base.generator, perceptual)
-        domains[domain] = [
-            FigureModel(
-                domain=domain,
-                mode=name,
-                generator=each.train(seed, name, along).generator_ema,
-                hash=file_hash(each.folder_of(seed, name) / STATE_FILE),
-            )
-            for name in NAMES
-        ]
-    return Family(base=base, domains=domains)
+    return Family(
+        base=base_of(first.project, first.params, domain, first.device),
+        domains={
+            domain: [
+                FigureModel(
+                    domain=domain,
+                    mode=name,
+                    generator=states[domain, name].generator_ema,
+                    hash=file_hash(each.folder_of(seed, name) / STATE_FILE),
+                )
+                for name in NAMES
+            ]
+            for domain, each in trainings.items()
+        },
+    )
 
 
 def _between(family: "Family", seed: int, perceptual: "Perceptual", trainings: "Trainings") -> Iterator[dict[str, Any]]:

@@ -67,17 +67,15 @@ def control_baseline(columns: Collection[str], unfinished: Mapping[str, str]) ->
     return Control(missing_control=words)
 
 
-def unfinished_apart(curves: "Sequence[pd.DataFrame]", seeds: Collection[int] | None = None) -> dict[str, str]:
+def unfinished_apart(curves: "Sequence[pd.DataFrame]") -> dict[str, str]:
     """Return how far models of another base are from their domains where they are farther than FT, and so no control.
 
     Args:
         curves: of each folder of trainings, columns `domain`, `seed`, `mode`, `kimg`, `fd`.
-        seeds: of the trainings whose models were compared across domains; None: of all.
     """
     worse = {}
     for frame in curves:
-        compared = frame if seeds is None else frame[frame["seed"].isin(seeds)]
-        for (domain, _), rows in compared.groupby(["domain", "seed"], sort=False):
+        for (domain, _), rows in frame.groupby(["domain", "seed"], sort=False):
             last = rows.sort_values("kimg").groupby("mode")["fd"].last()
             if {APART, "FT"} <= set(last.index) and last[APART] > (1 + SMALL_RISE) * last["FT"]:
                 worse[str(domain)] = f"{last[APART]:.1f} against {last['FT']:.1f}"

@@ -39,7 +39,8 @@ def nearer_than_apart(curves: "Sequence[pd.DataFrame]") -> tuple[list[Case], str
     Both are taken at the larger of their two last Frechet distances.
 
     Args:
-        curves: of each folder of trainings, columns `base`, `domain`, `seed`, `mode`, `kimg`, `fd`, `d`, `d_sem`.
+        curves: of each folder of trainings, columns `base`, `domain`, `seed`, `mode`, `kimg`, `fd`, `d`, `d_sem`. Of
+            trainings with one seed in several folders the first counts.
 
     Returns:
         A case for each domain; and which domains have none because the other base's model is no nearer to them than
@@ -47,8 +48,13 @@ def nearer_than_apart(curves: "Sequence[pd.DataFrame]") -> tuple[list[Case], str
     """
     found: dict[tuple[str, str], list[tuple[float, float]]] = {}
     unfinished = {}
+    seen = set()
     for frame in curves:
-        for (base, domain, _), rows in frame.groupby(["base", "domain", "seed"], sort=False):
+        for key, rows in frame.groupby(["base", "domain", "seed"], sort=False):
+            if key in seen:  # the same training, shorter or longer
+                continue
+            seen.add(key)
+            base, domain, _ = key
             own, apart = (rows[rows["mode"] == mode] for mode in ("FT", APART))
             if not len(own) or not len(apart):
                 continue

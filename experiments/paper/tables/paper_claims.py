@@ -2,7 +2,7 @@
 
 import dataclasses
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from experiments.paper.tables.claims import Case, Claim, of_images, of_runs
@@ -36,6 +36,7 @@ PAPER_COLUMNS = {
 def table_1_claims(
     runs: Sequence[Sequence[Cell]],
     *,
+    across: Sequence[Sequence[Cell]] = (),
     missing_control: str = "",
     apart: Sequence[Case] = (),
     left_out: str = "",
@@ -45,6 +46,7 @@ def table_1_claims(
 
     Args:
         runs: measured cells of each training of the models; any columns.
+        across: those of two domains' models, of trainings with models of another base, for section IV-E.
         missing_control: why the models from random weights say nothing about the method; empty: they do.
         apart: how much nearer FT is than models of another base are at the same Frechet distance; they take the place
             of the models from random weights.
@@ -52,18 +54,12 @@ def table_1_claims(
         unfinished: by domain, why a model of another base is no control of the distance between two domains' models
             (`unfinished_apart`).
     """
-    had = {cell.column for cells in runs for cell in cells if cell.row == APART}
-    tables = [
-        {
-            (cell.row, cell.column): (cell.value, cell.sem or 0.0)
-            for cell in cells
-            if cell.row != APART or domain_of(cell.column) not in unfinished
-        }
-        for cells in runs
-    ]
+    had = {cell.column for cells in across for cell in cells if cell.row == APART}
+    tables = [_table_of(cells) for cells in runs]
     columns = list(dict.fromkeys(cell.column for cells in runs for cell in cells if cell.column in PAPER_COLUMNS))
     rows = list(TABLE_1)
     apart_in_pairs = control_apart(had & set(PAIRS_APART), unfinished, missing_control)
+    tables_across = [_table_of(cells, unfinished) for cells in across] if apart_in_pairs.row == APART else tables
 
     def step(text: str, pairs: Sequence[tuple[str, str]]) -> Claim:
         cases = [
@@ -107,7 +103,7 @@ def table_1_claims(
                 case
                 for row in ("FT", "FC-FT")
                 for column in PAIRS_APART
-                for case in _between(tables, column, (apart_in_pairs.row, column), (row, column), row)
+                for case in _between(tables_across, column, (apart_in_pairs.row, column), (row, column), row)
             ),
             missing_control=apart_in_pairs.missing_control,
             left_out=apart_in_pairs.left_out,
@@ -152,6 +148,15 @@ def _paper_steps(pairs: Sequence[tuple[str, str]]) -> str:
     rows = [(TABLE_1[far], TABLE_1[near]) for far, near in pairs]
     differences = [one - other for far, near in rows for one, other in zip(far, near, strict=True)]
     return f"{min(differences):+.3f} to {max(differences):+.3f} in {len(TABLE_1_COLUMNS)} columns"
+
+
+def _table_of(cells: Sequence[Cell], unfinished: Collection[str] = ()) -> dict[tuple[str, str], tuple[float, float]]:
+    """Return values and their errors by row and column, without models of another base of unfinished domains."""
+    return {
+        (cell.row, cell.column): (cell.value, cell.sem or 0.0)
+        for cell in cells
+        if cell.row != APART or domain_of(cell.column) not in unfinished
+    }
 
 
 def _between(

@@ -30,9 +30,11 @@ if TYPE_CHECKING:
 DISTANCES, EVALUATIONS, TRUTH_SUMMARY = "distance.parquet", "evaluation.parquet", "truth.json"
 INVERTED, INVERTED_TRUTH = "inversion.images.parquet", "inversion.truth.parquet"
 TRUTH_ROWS = "truth.images.parquet"
-PAIRED, BETWEEN, CURVES, AGREED = "latents.parquet", "pairs.parquet", "curves.parquet", "agreement.parquet"
-"""Of repeated trainings (`experiments.paper.seeds`): distances to the base, between domains, along trainings, and the
-agreement of directions."""
+PAIRED, CURVES = "latents.parquet", "curves.parquet"
+"""Of repeated trainings (`experiments.paper.seeds`): distances to the base, at their ends and along them."""
+BETWEEN, AGREED, ACROSS = "pairs.parquet", "agreement.parquet", "models.parquet"
+"""Of several domains' trainings (`experiments.paper.seeds.apart`): distances between them, agreement of directions, and
+how near each model is to its domain."""
 AGREEMENT, MEASURES = "figure6.agreement.parquet", ("figure7.parquet", "figure8.parquet")
 BASELINE_CURVE = "curve.parquet"
 """Of baselines along their trainings (`experiments.paper.baselines.curve`)."""
@@ -55,7 +57,8 @@ class Published:
 
     distances: "list[list[Cell]]"  # measured cells of Table I, of each training
     curves: "list[pd.DataFrame]"  # of each folder of pairs of trainings
-    seeds_across: frozenset[int]  # of the trainings whose models were compared across domains
+    across: "list[list[Cell]]"  # measured cells of two domains' models, of each training
+    models_across: "list[pd.DataFrame]"  # how near these models are to their domains
     evaluations: "list[pd.DataFrame]"  # of translated images, of each training
     baselines: Mapping[tuple[str, str], TrainedLonger]  # by source and target, which evaluations have
     truth: "dict[str, pd.DataFrame]"  # rows by domain, image by image
@@ -73,10 +76,15 @@ class Published:
         figure_8 = self.measures.get("8")
         apart = "" if figure_8 is None else figure_claims.unfinished_control(figure_8)
         baseline = self._unfinished_baselines()
-        other_base = controls.unfinished_apart(self.curves, self.seeds_across)
+        other_base = controls.unfinished_apart(self.models_across)
         nearer, left_out = equal_fidelity.nearer_than_apart(self.curves)
         claims = paper_claims.table_1_claims(
-            self.distances, missing_control=apart, apart=nearer, left_out=left_out, unfinished=other_base
+            self.distances,
+            across=self.across,
+            missing_control=apart,
+            apart=nearer,
+            left_out=left_out,
+            unfinished=other_base,
         )
         if self.evaluations:
             claims += translation_claims.table_2_claims(self.evaluations, unfinished=baseline)
@@ -124,7 +132,6 @@ def read_published(folder: Path, more_runs: Sequence[Path] = ()) -> Published:
     evaluations = [frame for each in (folder, *more_runs) if (frame := _of_images(each / EVALUATIONS)) is not None]
     curves = [frame for each in more_runs if (frame := _read(each / BASELINE_CURVE)) is not None]
     baselines = longest_baselines(curves)
-    across = _concatenated([each / BETWEEN for each in more_runs])
     truth: dict[str, pd.DataFrame] = {}
     baseline_truth: dict[str, pd.DataFrame] = {}
     for name, rows in _split(_read(folder / TRUTH_ROWS), "table").items():
@@ -133,9 +140,12 @@ def read_published(folder: Path, more_runs: Sequence[Path] = ()) -> Published:
     summary = folder / TRUTH_SUMMARY
     measures = {path.removeprefix("figure")[0]: _read(folder / path) for path in MEASURES}
     return Published(
-        distances=[cells for each in (folder, *more_runs) for cells in (_cells(each), *_paired(each)) if cells],
+        distances=[
+            cells for each in (folder, *more_runs) for cells in (_cells(each), *_paired(each / PAIRED)) if cells
+        ],
         curves=[frame for each in (folder, *more_runs) if (frame := _read(each / CURVES)) is not None],
-        seeds_across=frozenset() if across is None else frozenset(across["seed"]),
+        across=[cells for each in more_runs for cells in _paired(each / BETWEEN)],
+        models_across=[frame for each in more_runs if (frame := _read(each / ACROSS)) is not None],
         evaluations=with_baselines(evaluations, baselines),
         baselines=baselines,
         truth=truth,
@@ -168,9 +178,9 @@ def _cells(folder: Path) -> list[Cell]:
     return [cell for cell in model_distance_table(pd.concat(frames)).cells if cell.origin == "measured"]
 
 
-def _paired(folder: Path) -> "list[list[Cell]]":
-    """Return the cells of Table I of each pair of trainings that `experiments.paper.seeds` wrote to a folder."""
-    frame = _concatenated([folder / PAIRED, folder / BETWEEN])
+def _paired(path: Path) -> "list[list[Cell]]":
+    """Return the cells of Table I of each seed of a table that `experiments.paper.seeds` wrote."""
+    frame = _read(path)
     if frame is None:
         return []
     runs: dict[str, list[Cell]] = {}
