@@ -21,7 +21,7 @@ def row(system: str, fd: float, *, domain: str = "anime", **columns: Any) -> dic
 
 def trained(minutes: float, fd: float, *, budget: float | None = None, **columns: Any) -> dict[str, Any]:
     marks: dict[str, Any] = {"mark": minutes, "core_minutes": minutes + 0.4, "budget_core_minutes": budget or minutes}
-    return row("CycleGAN", fd, **marks, **columns)
+    return row("CycleGAN", fd, **marks, **{"kimg": minutes / 10} | columns)
 
 
 def curve(*rows: dict[str, Any], inputs: float = 90) -> pd.DataFrame:
@@ -33,6 +33,8 @@ def test_the_longest_training_that_is_done_counts() -> None:
     found = longest_baselines([rows])["face", "anime"]
     assert found.outputs[0]["core_minutes"] == 40.4, "80 of 230 is not done, and other networks do not compare"
     assert found.unfinished == ""
+    slower = curve(trained(40, 60), trained(50, 65, kimg=3.9))
+    assert longest_baselines([slower])["face", "anime"].outputs[0]["kimg"] == 4, "images count, not minutes"
     assert longest_baselines([rows.iloc[:2]]) == {}
     late = longest_baselines([curve(trained(10, 120))])["face", "anime"]
     assert late.unfinished == "Frechet distance 120 against 90, 10 core minutes"

@@ -36,6 +36,8 @@ class TrainedLonger:
 def longest_baselines(curves: "Sequence[pd.DataFrame]") -> dict[tuple[str, str], TrainedLonger]:
     """Return by source and target the baseline that was trained longest, to the end of its budget.
 
+    Images count, of which one processor sees more in a minute than another.
+
     Args:
         curves: rows of `CURVE_SCHEMA`.
     """
@@ -45,7 +47,7 @@ def longest_baselines(curves: "Sequence[pd.DataFrame]") -> dict[tuple[str, str],
         for (source, domain), rows in ordered.groupby(["source_domain", "domain"], sort=False):
             done = rows[(rows["system"] == BASELINE) & (rows["mark"] == rows["budget_core_minutes"])]
             inputs = rows[rows["system"] == INPUTS]
-            last = done[done["core_minutes"] == done[done["fd_network"].isna()]["core_minutes"].max()]
+            last = done[done["kimg"] == done[done["fd_network"].isna()]["kimg"].max()]
             if len(inputs) and len(last):
                 outputs = [row for _, row in last.iterrows()]
                 found[str(source), str(domain)] = TrainedLonger(outputs, [row for _, row in inputs.iterrows()])
