@@ -15,22 +15,20 @@ if TYPE_CHECKING:
 class TrainedLonger:
     """A baseline at the end of its largest budget, and the inputs that it translated; rows of Table II.
 
-    The first of each is of the perceptual backbone, which the page's tables have; the others are of other networks.
+    Both have the Frechet distance on the perceptual backbone's features, by which the page compares; what other
+    networks say stands in the table of the curves.
     """
 
-    outputs: "Sequence[pd.Series]"
-    inputs: "Sequence[pd.Series]"
+    outputs: "pd.Series"
+    inputs: "pd.Series"
 
     @property
     def unfinished(self) -> str:
-        """Why it is no control: its inputs are nearer to the domain by one of the networks; empty: it is one."""
-        for output in self.outputs:
-            for given in self.inputs:
-                if _network(output) == _network(given) and output["fd"] >= given["fd"]:
-                    by = f" by {_network(output)}" if _network(output) else ""
-                    found = f"Frechet distance{by} {output['fd']:.0f} against {given['fd']:.0f}"
-                    return f"{found}, {output['core_minutes']:.0f} core minutes"
-        return ""
+        """Why it is no control: its inputs are nearer to the domain; empty: it is one."""
+        if self.outputs["fd"] < self.inputs["fd"]:
+            return ""
+        found = f"Frechet distance {self.outputs['fd']:.0f} against {self.inputs['fd']:.0f}"
+        return f"{found}, {self.outputs['core_minutes']:.0f} core minutes"
 
 
 def longest_baselines(curves: "Sequence[pd.DataFrame]") -> dict[tuple[str, str], TrainedLonger]:
@@ -43,20 +41,13 @@ def longest_baselines(curves: "Sequence[pd.DataFrame]") -> dict[tuple[str, str],
     """
     found = {}
     for curve in curves:
-        ordered = curve.sort_values("fd_network", na_position="first", kind="stable")
-        for (source, domain), rows in ordered.groupby(["source_domain", "domain"], sort=False):
+        own = curve[curve["fd_network"].isna()]
+        for (source, domain), rows in own.groupby(["source_domain", "domain"], sort=False):
             done = rows[(rows["system"] == BASELINE) & (rows["mark"] == rows["budget_core_minutes"])]
             inputs = rows[rows["system"] == INPUTS]
-            last = done[done["kimg"] == done[done["fd_network"].isna()]["kimg"].max()]
-            if len(inputs) and len(last):
-                outputs = [row for _, row in last.iterrows()]
-                found[str(source), str(domain)] = TrainedLonger(outputs, [row for _, row in inputs.iterrows()])
+            if len(inputs) and len(done):
+                found[str(source), str(domain)] = TrainedLonger(done.loc[done["kimg"].idxmax()], inputs.iloc[0])
     return found
-
-
-def _network(row: "pd.Series") -> str:
-    """Return the name of the network of a Frechet distance; empty: the perceptual backbone."""
-    return row["fd_network"] if isinstance(row["fd_network"], str) else ""
 
 
 def with_baselines(
@@ -73,7 +64,7 @@ def with_baselines(
     for pair, baseline in baselines.items():
         place = max((place for place, frame in enumerate(kept) if _has_pair(frame, [pair]).any()), default=None)
         if place is not None:
-            kept[place] = pd.DataFrame([*(row for _, row in kept[place].iterrows()), baseline.outputs[0]])
+            kept[place] = pd.DataFrame([*(row for _, row in kept[place].iterrows()), baseline.outputs])
     return kept
 
 
