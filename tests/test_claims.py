@@ -26,7 +26,7 @@ from ui2i.markdown import wrap_markdown
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 PAGE = REPOSITORY / "docs" / "results" / "reproduction.md"
-OTHER_RUNS = [REPOSITORY / "docs" / "results" / name for name in ("family", "table1", "seeds", "baselines")]
+OTHER_RUNS = [REPOSITORY / "docs" / "results" / name for name in ("family", "table1", "seeds", "across", "baselines")]
 
 
 def claim(*differences: float | tuple[float, ...], aspects: tuple[str, ...] = (), **columns: Any) -> Claim:
@@ -249,7 +249,18 @@ def test_the_readme_counts_as_the_page_does() -> None:
     counts = collections.Counter(row["verdict"] for row in rows if row["whose"] == "the paper's")
     sentences = " ".join((REPOSITORY / "README.md").read_text().split()).split(". ")
     (said,) = (sentence for sentence in sentences if "20 claims" in sentence)
-    assert f"{counts['holds']} hold " in said and f"{counts['control missing']} have no finished control" in said
+    assert f"{counts['holds']} hold " in said and f"{counts['does not hold']} do not" in said
+    directions = counts["direction only"], counts["direction only, against"]
+    assert f"{sum(directions)} show a direction only ({directions[0]} the claimed one)" in said
+    assert f"{counts['cannot be told']} cannot be told" in said
+    assert counts["control missing"] == 0 and sum(counts.values()) == 20
+
+
+def test_a_sceptic_asks_for_controls_that_are_missing_wholly_or_in_part() -> None:
+    lacking, partly = claim(0.3, missing_control="It is blur"), claim(0.2, left_out="CycleGAN of dogs")
+    asked = verdicts.sceptic([lacking, partly, partly])
+    assert "1 claim lacks one: Table I, it is so. 2 claims leave out domains that lack one: Table I, it is so;" in asked
+    assert "finished control" not in verdicts.sceptic([claim(0.3)])
 
 
 def test_a_page_without_a_section_is_refused() -> None:

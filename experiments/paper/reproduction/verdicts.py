@@ -96,12 +96,15 @@ def verdicts(claims: Sequence[Claim]) -> str:
 def sceptic(claims: Sequence[Claim]) -> str:
     """Return the section about what is left to ask."""
     missing = [claim for claim in claims if claim.verdict == "control missing"]
+    in_part = [claim for claim in claims if claim.left_out and claim not in missing]
     few = [claim for claim in claims if claim.verdict.startswith("direction only")]
     questions = list(_QUESTIONS)
     if few:
-        questions.insert(0, f"**With other seeds?** {len(few)} claims rest on too few trainings: {_listed(few)}.")
-    if missing:
-        questions.insert(0, f"{_CONTROL} {len(missing)} claims have none: {_listed(missing)}.")
+        questions.insert(0, f"**With other seeds?** {_counted(few, 'rest')} on too few trainings: {_listed(few)}.")
+    without = f" {_counted(missing, 'lack')} one: {_listed(missing)}." if missing else ""
+    without += f" {_counted(in_part, 'leave')} out domains that lack one: {_listed(in_part)}." if in_part else ""
+    if without:
+        questions.insert(0, f"{_CONTROL}{without}")
     return f"{SCEPTIC}\n\n" + "\n".join(f"- {question}" for question in questions) + "\n"
 
 
@@ -138,6 +141,10 @@ def _rows(claims: Sequence[Claim], *, of_the_paper: bool) -> list[tuple[str, ...
         for it in claims
         if it.is_of_the_paper == of_the_paper
     ]
+
+
+def _counted(claims: Sequence[Claim], verb: str) -> str:
+    return f"1 claim {verb}s" if len(claims) == 1 else f"{len(claims)} claims {verb}"
 
 
 def _listed(claims: Sequence[Claim]) -> str:
