@@ -3,6 +3,8 @@
 Images are of 8 px; a training takes about two seconds.
 """
 
+import statistics
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -11,6 +13,8 @@ from ui2i.augmentation import augment, matrices
 from ui2i.augmentation.ada import AdaDraws, draw_ada
 from ui2i.losses import discriminator_loss, generator_loss, r1_penalty
 
+NUM_STEPS = 400
+NUM_SEEDS = 3  # a generator circles about the letter: one of six trainings ends where it is off by 0.1 or more
 BLIT, HUES = ("x_flip", "quarter_turn"), ("luma_flip", "hue")
 
 
@@ -39,9 +43,9 @@ class TinyGenerator(nn.Module):
         return (self.mean + torch.randn(num_images, 8) @ self.deviations).view(num_images, 3, 8, 8)
 
 
-def learn(start: Tensor, probability: float, transforms: tuple[str, ...], *, num_steps: int = 400) -> Tensor:
+def learn(start: Tensor, probability: float, transforms: tuple[str, ...], *, seed: int = 0) -> Tensor:
     """Train a generator that begins at one image and return 1000 images of it."""
-    torch.manual_seed(0)
+    torch.manual_seed(seed)
     generator = TinyGenerator(start)
     layers = nn.Linear(192, 64), nn.LeakyReLU(0.2), nn.Linear(64, 64), nn.LeakyReLU(0.2), nn.Linear(64, 1)
     discriminator = nn.Sequential(nn.Flatten(), *layers)
@@ -50,7 +54,7 @@ def learn(start: Tensor, probability: float, transforms: tuple[str, ...], *, num
     def augmented(images: Tensor) -> Tensor:
         return augment(images, draw_ada(len(images), 8, probability, transforms=transforms))
 
-    for _ in range(num_steps):
+    for _ in range(NUM_STEPS):
         step(optimizers[0], generator_loss(discriminator(augmented(generator(64)))))
         images = augmented(torch.cat((letters(64), generator(64).detach()))).requires_grad_()
         real_logits, fake_logits = discriminator(images).chunk(2)
@@ -70,6 +74,11 @@ def error(images: Tensor) -> float:
     return ((images.mean(dim=0) - letter()).norm() / letter().norm()).item()
 
 
+def contrast(images: Tensor) -> float:
+    """Of the letter: its standard deviation from image to image."""
+    return ((images * letter()).sum(dim=(1, 2, 3)) / letter().square().sum()).std().item()
+
+
 def wrong_letter(transforms: tuple[str, ...]) -> Tensor:
     if transforms == BLIT:
         return letter().flip(2)
@@ -81,10 +90,9 @@ def wrong_letter(transforms: tuple[str, ...]) -> Tensor:
 @pytest.mark.parametrize("transforms", [BLIT, HUES])
 def test_nothing_leaks_below_the_limit(transforms: tuple[str, ...]) -> None:
     """The generator begins at a wrong image, which augmentation makes of the right one, and leaves it."""
-    images = learn(wrong_letter(transforms), 0.6, transforms)
-    assert error(images) < 0.1
-    contrast = (images * letter()).sum(dim=(1, 2, 3)) / letter().square().sum()
-    assert contrast.std().item() == pytest.approx(0.3, abs=0.1)
+    trained = [learn(wrong_letter(transforms), 0.6, transforms, seed=seed) for seed in range(NUM_SEEDS)]
+    assert statistics.median(error(images) for images in trained) < 0.1
+    assert statistics.median(contrast(images) for images in trained) == pytest.approx(0.3, abs=0.1)
 
 
 @pytest.mark.parametrize("transforms", [BLIT, HUES])
