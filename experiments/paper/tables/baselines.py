@@ -46,7 +46,7 @@ def longest_baselines(curves: "Sequence[pd.DataFrame]") -> dict[tuple[str, str],
             done = rows[(rows["system"] == BASELINE) & (rows["mark"] == rows["budget_core_minutes"])]
             inputs = rows[rows["system"] == INPUTS]
             if len(inputs) and len(done):
-                found[str(source), str(domain)] = TrainedLonger(done.loc[done["kimg"].idxmax()], inputs.iloc[0])
+                found[str(source), str(domain)] = TrainedLonger(done.iloc[int(done["kimg"].argmax())], inputs.iloc[0])
     return found
 
 
