@@ -12,7 +12,7 @@ from experiments.paper.seeds import apart as command
 from experiments.paper.seeds.made import MADE_FILE
 from experiments.paper.tables.claims import Claim
 from experiments.paper.tables.model_distance import APART
-from experiments.paper.tables.published import AGREED, BETWEEN, read_published
+from experiments.paper.tables.published import ACROSS, AGREED, BETWEEN, Published, read_published
 from experiments.paper.truth import AttributeRegressor
 from tasks.stages import import_base
 from ui2i.datasets.ingest import ingest
@@ -72,22 +72,28 @@ def test_domains_are_compared_with_each_other_and_with_models_of_another_base(
     assert agreement["checkpoint_hash"].nunique() == 7
     made = json.loads((out / MADE_FILE).read_text())
     assert made["portrait among cartoon, portrait, seed 0"]["apart"] == "other" and len(made) == 2
+    models = pd.read_parquet(out / ACROSS)
+    assert (models["kimg"] > 0).all() and (models["fd"] > 0).all() and len(models) == 2 * 3
+    models.assign(fd=10.0).to_parquet(out / ACROSS)
     published = read_published(tmp_path / "nothing", [out])
     (run,), distances = published.across, published.distances
     assert distances == [], "these trainings may be shorter than Table I's"
     values = pairs.groupby(["variant", "base", "domain"])["d"].mean()
     found = {(cell.row, cell.column): cell.value for cell in run}
     assert found == pytest.approx({(name, f"{one}2{other}"): value for (name, one, other), value in values.items()})
-    claim = next(claim for claim in published.claims if claim.source == "Section IV-E")
-    assert differences(claim) == pytest.approx(
+    assert differences(section_iv_e(published)) == pytest.approx(
         [
             values[(APART, *order)] - values[(name, *order)]
             for name in ("FT", "FC-FT")
             for order in (("cartoon", "portrait"), ("portrait", "cartoon"))
         ]
     ), "either of both may be the one from another base"
-    (models,) = published.models_across
-    assert (models["kimg"] > 0).all() and (models["fd"] > 0).all() and len(models) == 2 * 3
+    is_of_other_base = (models["domain"] == "portrait") & (models["mode"] == APART)
+    models.assign(fd=is_of_other_base.map({True: 12.0, False: 10.0})).to_parquet(out / ACROSS)
+    in_part = section_iv_e(read_published(tmp_path / "nothing", [out]))
+    assert {case.column for case in in_part.cases} == {"portrait2cartoon"} and "12.0 against 10.0" in in_part.left_out
+    (out / ACROSS).rename(out / "elsewhere.parquet")
+    assert read_published(tmp_path / "nothing", [out]).across == [], "nobody knows what is finished"
     assert published.agreement_apart is not None and len(published.agreement_apart) == len(agreement)
 
     def train_no_more(*_: Any, **__: Any) -> None:
@@ -98,6 +104,10 @@ def test_domains_are_compared_with_each_other_and_with_models_of_another_base(
     assert command.main(arguments(project, out)) == 0
     expected = pd.concat([pairs.assign(seed=1), pairs], ignore_index=True)
     assert pd.read_parquet(out / BETWEEN).equals(expected), "those of another seed stay"
+
+
+def section_iv_e(published: Published) -> Claim:
+    return next(claim for claim in published.claims if claim.source == "Section IV-E")
 
 
 def differences(claim: Claim) -> list[float]:

@@ -132,6 +132,7 @@ def read_published(folder: Path, more_runs: Sequence[Path] = ()) -> Published:
     evaluations = [frame for each in (folder, *more_runs) if (frame := _of_images(each / EVALUATIONS)) is not None]
     curves = [frame for each in more_runs if (frame := _read(each / BASELINE_CURVE)) is not None]
     baselines = longest_baselines(curves)
+    judged_runs = [each for each in more_runs if (each / ACROSS).is_file()]  # else nobody knows what is finished
     truth: dict[str, pd.DataFrame] = {}
     baseline_truth: dict[str, pd.DataFrame] = {}
     for name, rows in _split(_read(folder / TRUTH_ROWS), "table").items():
@@ -144,8 +145,8 @@ def read_published(folder: Path, more_runs: Sequence[Path] = ()) -> Published:
             cells for each in (folder, *more_runs) for cells in (_cells(each), *_paired(each / PAIRED)) if cells
         ],
         curves=[frame for each in (folder, *more_runs) if (frame := _read(each / CURVES)) is not None],
-        across=[cells for each in more_runs for cells in _paired(each / BETWEEN)],
-        models_across=[frame for each in more_runs if (frame := _read(each / ACROSS)) is not None],
+        across=[cells for each in judged_runs for cells in _paired(each / BETWEEN)],
+        models_across=[frame for each in judged_runs if (frame := _read(each / ACROSS)) is not None],
         evaluations=with_baselines(evaluations, baselines),
         baselines=baselines,
         truth=truth,
@@ -154,7 +155,7 @@ def read_published(folder: Path, more_runs: Sequence[Path] = ()) -> Published:
         inversions=_split(_read(folder / INVERTED), "base"),
         inverted_truth=_read(folder / INVERTED_TRUTH),
         agreement=_read(folder / AGREEMENT),
-        agreement_apart=_last_of_each(_concatenated([each / AGREED for each in more_runs])),
+        agreement_apart=_last_of_each(_concatenated([each / AGREED for each in judged_runs])),
         measures={number: frame for number, frame in measures.items() if frame is not None},
     )
 
