@@ -14,7 +14,7 @@ from ui2i.augmentation.ada import AdaDraws, draw_ada
 from ui2i.losses import discriminator_loss, generator_loss, r1_penalty
 
 NUM_STEPS = 400
-NUM_SEEDS = 3  # a generator circles about the letter: one of six trainings ends where it is off by 0.1 or more
+NUM_SEEDS = 3  # a generator circles about the letter: of eight trainings on AVX-512 one ended off by 0.2
 BLIT, HUES = ("x_flip", "quarter_turn"), ("luma_flip", "hue")
 
 

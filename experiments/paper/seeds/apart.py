@@ -26,6 +26,8 @@ from tasks.running.stage_cli import Job
 from ui2i.errors import ConfigError
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from experiments.paper.figures.models import Family
     from experiments.paper.seeds.trainings import Trainings
     from ui2i.perceptual import Perceptual
@@ -137,18 +139,21 @@ def _between(family: "Family", seed: int, perceptual: "Perceptual", trainings: "
     from ui2i.metrics.model_distance import model_distances
 
     models = {(domain, each.mode): each.generator for domain, found in family.domains.items() for each in found}
-    for (source, target), name in itertools.product(itertools.permutations(family.domains, 2), NAMES):
-        both = {
-            source: models[source, "FT" if name == APART else name],
-            target: models[target, name],
-        }
+
+    def measured(source: str, target: str, name: str) -> "np.ndarray":
+        both = {source: models[source, "FT" if name == APART else name], target: models[target, name]}
         (found,) = model_distances(
             both, perceptual, trainings.params.distance, pairs=[(source, target)], keep_values=True
         )
         assert found.values is not None
-        key = {"base": source, "domain": target, "seed": seed, "variant": name}
-        values = enumerate(to_significant(found.values))
-        yield from ({**key, "latent": place, "d": float(value)} for place, value in values)
+        return to_significant(found.values)
+
+    for source, target in itertools.combinations(family.domains, 2):
+        same = {name: measured(source, target, name) for name in NAMES if name != APART}
+        for one, other in ((source, target), (target, source)):
+            for name, values in {**same, APART: measured(one, other, APART)}.items():
+                key = {"base": one, "domain": other, "seed": seed, "variant": name}
+                yield from ({**key, "latent": place, "d": float(value)} for place, value in enumerate(values))
 
 
 def _parser() -> argparse.ArgumentParser:
