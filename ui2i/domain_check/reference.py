@@ -120,8 +120,8 @@ def fit_reference(
 
 
 def _as_stored(array: Float64[np.ndarray, "*_"], dtype: type = np.float32) -> Float64[np.ndarray, "*_"]:
-    """Return the values that a file has of an array."""
-    return array.astype(dtype).astype(np.float64)
+    """Return an array as it is read back from a file: its values, and its order, in which products are summed."""
+    return array.astype(dtype, order="C").astype(np.float64)
 
 
 def save_reference(path: Path, reference: DomainReference) -> None:
