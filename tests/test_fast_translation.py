@@ -1,7 +1,6 @@
 """The stage distill@, `translate --fast` and `export-onnx`, in a tiny project: what they make and what they refuse."""
 
 import copy
-import io
 import json
 import shutil
 import subprocess
@@ -15,14 +14,12 @@ import onnx
 import pyarrow.parquet as pq
 import pytest
 import torch
-from ruamel.yaml import YAML
 from tiny_models import random_generator
 from tiny_project import REPOSITORY, make_project, set_param, write_images
 
 from cli import app
-from tasks.project.params import load_params, parse_params
+from tasks.project.params import load_params
 from tasks.project.paths import Project
-from tasks.project.register import register_translator
 from tasks.requests.evaluate_folder import evaluate_folder
 from tasks.running.dvc_stages import domain_stages, stages_of
 from tasks.stages import distill, translate
@@ -333,30 +330,6 @@ def test_an_export_replaces_nothing_but_onnx_files(made: Project, capsys: pytest
     assert app.run(["export-onnx", "cartoon", "--out", str(path)]) == 2
     assert "expected a name that ends in .onnx" in capsys.readouterr().err
     assert path.read_bytes() == before
-
-
-def test_entries_of_translators_are_checked(made: Project, tmp_path: Path) -> None:
-    yaml = YAML(typ="safe", pure=True)
-    for translators, message in (
-        ({"alien": ENTRY}, "translators names alien, expected one of domains"),
-        (
-            {"cartoon": ENTRY | {"base": "cat"}},
-            r"translators\.cartoon\.base names cat, expected domains\.cartoon\.base",
-        ),
-        ({"cartoon": ENTRY | {"num_pairs": 0}}, r"translators\.cartoon\.num_pairs is 0"),
-        ({"cartoon": {"total_kimg": 1.0}}, r"translators\.cartoon .*base"),
-    ):
-        stream = io.StringIO()
-        yaml.dump(yaml.load(made.params_path.read_text()) | {"translators": translators}, stream)
-        with pytest.raises(ConfigError, match=message):
-            parse_params(stream.getvalue())
-    project = make_project(tmp_path / "project")  # whose params.yaml lacks the section
-    before = project.params_path.read_text()
-    registered = register_translator(project, "cartoon", {"total_kimg": 3.0})
-    assert (registered.translators["cartoon"].base, registered.translators["cartoon"].total_kimg) == ("face", 3)
-    assert project.params_path.read_text().startswith(before)
-    with pytest.raises(ConfigError, match=r"translators\.cartoon with other settings"):
-        register_translator(project, "cartoon", {"total_kimg": 4.0})
 
 
 def test_a_finished_training_is_not_repeated(made: Project, monkeypatch: pytest.MonkeyPatch) -> None:

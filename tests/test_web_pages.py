@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 from test_web_site import site as site
-from web_browsing import DROP, PASTE, PICK, SET, give, give_many, pixels, png, saved, static_host, value
+from web_browsing import DROP, PASTE, PICK, SET, WATCH_URLS, give, give_many, pixels, png, saved, static_host, value
 from web_project import web_project as web_project
 from web_project import web_runtime as web_runtime
 
@@ -24,20 +24,6 @@ from ui2i.samples import seeded_latents
 
 pytestmark = pytest.mark.slow  # two minutes, with the exports
 
-WATCH_URLS = """
-const {createObjectURL: make, revokeObjectURL: free} = URL;
-window.urls = new Set();
-URL.createObjectURL = blob => {
-  const url = make.call(URL, blob);
-  window.urls.add(url);
-  return url;
-};
-URL.revokeObjectURL = url => {
-  window.urls.delete(url);
-  free.call(URL, url);
-};
-arguments[0]();
-"""
 DROP_AND_CLEAR = DROP.replace("arguments[1]()", "document.querySelector('#clear').click(); arguments[1]()")
 READY = "document.documentElement.dataset.ready"
 COUNT = "document.querySelector('#count').textContent"

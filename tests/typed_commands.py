@@ -41,7 +41,7 @@ def session(monkeypatch):
             raise error
             yield
 
-        monkeypatch.setattr(app, "_session", fail)
+        monkeypatch.setattr("cli.pipeline.session", fail)
         monkeypatch.setattr("cli.distillation.session", fail)
 
     replace(ReachedFlowError())

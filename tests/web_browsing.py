@@ -49,6 +49,20 @@ control.value = value;
 control.dispatchEvent(new Event(control.tagName === 'SELECT' ? 'change' : 'input', {bubbles: true}));
 done();
 """
+WATCH_URLS = """
+const {createObjectURL: make, revokeObjectURL: free} = URL;
+window.urls = new Set();
+URL.createObjectURL = blob => {
+  const url = make.call(URL, blob);
+  window.urls.add(url);
+  return url;
+};
+URL.revokeObjectURL = url => {
+  window.urls.delete(url);
+  free.call(URL, url);
+};
+arguments[0]();
+"""
 SAVED = """
 const [selector, done] = arguments;
 const make = URL.createObjectURL;
