@@ -19,9 +19,11 @@ def row(system: str, fd: float, *, domain: str = "anime", **columns: Any) -> dic
     return {**place, "fd": fd, "fid": None, **lpips, **ends, **columns}
 
 
-def trained(minutes: float, fd: float, *, budget: float | None = None, **columns: Any) -> dict[str, Any]:
+def trained(
+    minutes: float, fd: float, *, budget: float | None = None, system: str = "CycleGAN", **columns: Any
+) -> dict[str, Any]:
     marks: dict[str, Any] = {"mark": minutes, "core_minutes": minutes + 0.4, "budget_core_minutes": budget or minutes}
-    return row("CycleGAN", fd, **marks, **{"kimg": minutes / 10} | columns)
+    return row(system, fd, **marks, **{"kimg": minutes / 10} | columns)
 
 
 def curve(*rows: dict[str, Any], inputs: float = 90) -> pd.DataFrame:
@@ -30,16 +32,18 @@ def curve(*rows: dict[str, Any], inputs: float = 90) -> pd.DataFrame:
 
 def test_the_longest_training_that_is_done_counts() -> None:
     rows = curve(trained(10, 80), trained(80, 70, budget=230), trained(40, 60), trained(230, 1, fd_network="other"))
-    found = longest_baselines([rows])["face", "anime"]
+    found = longest_baselines([rows])["face", "anime", "CycleGAN"]
     assert found.outputs["core_minutes"] == 40.4, "80 of 230 is not done, and other networks do not compare"
     assert found.unfinished == ""
     slower = curve(trained(40, 60), trained(50, 65, kimg=3.9))
-    assert longest_baselines([slower])["face", "anime"].outputs["kimg"] == 4, "images count, not minutes"
+    assert longest_baselines([slower])["face", "anime", "CycleGAN"].outputs["kimg"] == 4, "images count, not minutes"
     assert longest_baselines([rows.iloc[:2]]) == {}
-    late = longest_baselines([curve(trained(10, 120))])["face", "anime"]
+    late = longest_baselines([curve(trained(10, 120))])["face", "anime", "CycleGAN"]
     assert late.unfinished == "Frechet distance 120 against 90, 10 core minutes"
     ends = [trained(10, 80), trained(10, 120, fd_network="other"), row("the input itself", 110, fd_network="other")]
-    assert longest_baselines([curve(*ends)])["face", "anime"].unfinished == "", "the claims are made by the backbone"
+    assert longest_baselines([curve(*ends)])["face", "anime", "CycleGAN"].unfinished == "", (
+        "the claims are made by the backbone"
+    )
 
 
 @pytest.fixture
@@ -74,6 +78,18 @@ def test_without_any_finished_baseline_the_control_is_missing(page: Path) -> Non
     claim = nearer(page, trained(80, 100))
     assert claim.verdict == "control missing" and [case.differences for case in claim.cases] == [(80,), (140,)]
     assert "anime: Frechet distance 100 against 90, 80 core minutes" in claim.missing_control
+
+
+def test_each_baseline_of_the_curves_is_judged_by_itself(page: Path) -> None:
+    nearer(page, trained(80, 60), trained(80, 100, system="MUNIT"), trained(80, 10, system="DRIT++"))
+    claims = [claim for claim in read_published(page, [page / "curves"]).claims if " than " in claim.text]
+    by_name = {name: [claim for claim in claims if name in claim.text] for name in ("CycleGAN", "MUNIT", "DRIT++")}
+    verdicts = {name: [claim.verdict for claim in found[:3]] for name, found in by_name.items()}
+    assert verdicts["CycleGAN"][0] == "direction only"
+    assert verdicts["MUNIT"] == ["control missing"] * 3
+    assert verdicts["DRIT++"][0] == "direction only, against"
+    assert "MUNIT is not finished" in by_name["MUNIT"][0].missing_control
+    assert by_name["DRIT++"][0].paper == "FID: face2portrait 32.48 against 76.271, face2anime 52.93 against 72.293"
 
 
 def test_weights_that_version_0_1_hashed_under_other_names_are_the_same(page: Path) -> None:

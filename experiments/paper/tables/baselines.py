@@ -1,11 +1,11 @@
-"""The baseline that was trained longest, from curves over compute, in the place of one that was trained for less."""
+"""Baselines that were trained longest, from curves over compute, in the place of those that were trained for less."""
 
 import dataclasses
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from experiments.paper.tables.protocols import INPUTS
-from experiments.paper.tables.translation_claims import BASELINE
+from experiments.paper.tables.translation_claims import BASELINES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,8 +31,8 @@ class TrainedLonger:
         return f"{found}, {self.outputs['core_minutes']:.0f} core minutes"
 
 
-def longest_baselines(curves: "Sequence[pd.DataFrame]") -> dict[tuple[str, str], TrainedLonger]:
-    """Return by source and target the baseline that was trained longest, to the end of its budget.
+def longest_baselines(curves: "Sequence[pd.DataFrame]") -> dict[tuple[str, str, str], TrainedLonger]:
+    """Return by source, target and system the baseline that was trained longest, to the end of its budget.
 
     Images count, of which one processor sees more in a minute than another.
 
@@ -43,15 +43,17 @@ def longest_baselines(curves: "Sequence[pd.DataFrame]") -> dict[tuple[str, str],
     for curve in curves:
         own = curve[curve["fd_network"].isna()]
         for (source, domain), rows in own.groupby(["source_domain", "domain"], sort=False):
-            done = rows[(rows["system"] == BASELINE) & (rows["mark"] == rows["budget_core_minutes"])]
             inputs = rows[rows["system"] == INPUTS]
-            if len(inputs) and len(done):
-                found[str(source), str(domain)] = TrainedLonger(done.iloc[int(done["kimg"].argmax())], inputs.iloc[0])
+            ended = rows[rows["system"].isin(BASELINES) & (rows["mark"] == rows["budget_core_minutes"])]
+            for system, done in ended.groupby("system", sort=False):
+                if len(inputs):
+                    longest = done.iloc[int(done["kimg"].argmax())]
+                    found[str(source), str(domain), str(system)] = TrainedLonger(longest, inputs.iloc[0])
     return found
 
 
 def with_baselines(
-    evaluations: "Sequence[pd.DataFrame]", baselines: Mapping[tuple[str, str], TrainedLonger]
+    evaluations: "Sequence[pd.DataFrame]", baselines: Mapping[tuple[str, str, str], TrainedLonger]
 ) -> "list[pd.DataFrame]":
     """Return rows of Table II with those of baselines that were trained longer in the place of shorter ones'.
 
@@ -60,17 +62,14 @@ def with_baselines(
     """
     import pandas as pd
 
-    kept = [frame[~(_has_pair(frame, baselines) & frame["system"].eq(BASELINE))] for frame in evaluations]
-    for pair, baseline in baselines.items():
-        place = max((place for place, frame in enumerate(kept) if _has_pair(frame, [pair]).any()), default=None)
-        if place is not None:
+    kept = [frame[[key not in baselines for key in _keys(frame)]] for frame in evaluations]
+    for (source, domain, _), baseline in baselines.items():
+        having = (place for place, frame in enumerate(kept) if (source, domain) in {key[:2] for key in _keys(frame)})
+        if (place := max(having, default=None)) is not None:
             kept[place] = pd.DataFrame([*(row for _, row in kept[place].iterrows()), baseline.outputs])
     return kept
 
 
-def _has_pair(evaluations: "pd.DataFrame", pairs: Collection[tuple[str, str]]) -> "pd.Series":
-    """Return whether each row is of one of these sources and targets."""
-    import pandas as pd
-
-    found = zip(evaluations["source_domain"], evaluations["domain"], strict=True)
-    return pd.Series([pair in pairs for pair in found], index=evaluations.index, dtype=bool)
+def _keys(evaluations: "pd.DataFrame") -> list[tuple[str, str, str]]:
+    """Return the source, target and system of each row."""
+    return list(zip(*(evaluations[name] for name in ("source_domain", "domain", "system")), strict=True))

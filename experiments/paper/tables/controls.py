@@ -50,16 +50,17 @@ def control_apart(columns: Collection[str], unfinished: Mapping[str, str], missi
     return Control(missing_control=f"Of another base there are only {words}" if dropped else missing_control)
 
 
-def control_baseline(columns: Collection[str], unfinished: Mapping[str, str]) -> Control:
-    """Return what a claim about the baseline has to say of its columns.
+def control_baseline(name: str, columns: Collection[str], unfinished: Mapping[str, str]) -> Control:
+    """Return what a claim about a baseline has to say of its columns.
 
     Args:
-        columns: that have the baseline.
+        name: of the baseline.
+        columns: that have it.
         unfinished: by domain, why it is no control there.
     """
     dropped = dict.fromkeys(domain_of(column) for column in columns if domain_of(column) in unfinished)
     said = ", ".join(f"{domain}: {unfinished[domain]}" for domain in dropped)
-    words = f"CycleGAN is not finished where its outputs are farther from their goal than its inputs ({said})"
+    words = f"{name} is not finished where its outputs are farther from their goal than its inputs ({said})"
     if not dropped:
         return Control()
     if any(domain_of(column) not in unfinished for column in columns):

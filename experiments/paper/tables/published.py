@@ -60,7 +60,7 @@ class Published:
     across: "list[list[Cell]]"  # measured cells of two domains' models, of each training
     models_across: "list[pd.DataFrame]"  # how near these models are to their domains
     evaluations: "list[pd.DataFrame]"  # of translated images, of each training
-    baselines: Mapping[tuple[str, str], TrainedLonger]  # by source and target, which evaluations have
+    baselines: Mapping[tuple[str, str, str], TrainedLonger]  # by source, target and system; evaluations have them
     truth: "dict[str, pd.DataFrame]"  # rows by domain, image by image
     baseline_truth: "dict[str, pd.DataFrame]"
     truth_summary: Mapping[str, Any]
@@ -103,8 +103,8 @@ class Published:
             claims += truth_claims.inversion_claims(self.inverted_truth)
         return claims
 
-    def _unfinished_baselines(self) -> dict[str, str]:
-        """Return why the baseline is no control, by domain: its inputs are nearer to the truth, or to the domain.
+    def _unfinished_baselines(self) -> dict[str, dict[str, str]]:
+        """Return why a baseline is no control, by its name and the domain: its inputs are nearer to the truth or goal.
 
         Where image by image nothing is known, the means of scores decide; of a baseline of the curves, its own rows.
         """
@@ -116,10 +116,12 @@ class Published:
             if name.startswith(BASELINE_PREFIX) and gain < 0:
                 worse[name.removeprefix(BASELINE_PREFIX)] = f"by {-gain:.3f} of the score from the truth"
         worse |= truth_claims.unfinished_baselines(self.truth, self.baseline_truth)
-        in_curves = {domain for _, domain in self.baselines}
-        return {name: why for name, why in worse.items() if name not in in_curves} | {
-            domain: why for (_, domain), baseline in self.baselines.items() if (why := baseline.unfinished)
-        }
+        found = {translation_claims.BASELINE: worse}
+        for (_, domain, system), baseline in self.baselines.items():
+            found.setdefault(system, {}).pop(domain, None)
+            if why := baseline.unfinished:
+                found[system][domain] = why
+        return found
 
 
 def read_published(folder: Path, more_runs: Sequence[Path] = ()) -> Published:

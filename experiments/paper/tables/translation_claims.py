@@ -2,10 +2,11 @@
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from experiments.paper.tables.claims import Case, Claim, of_differences
-from experiments.paper.tables.controls import NOTHING, SMALL_RISE, control_baseline
+from experiments.paper.tables.controls import NOTHING, SMALL_RISE, Control, control_baseline
 from experiments.paper.tables.protocols import DATA, check_protocol
 from experiments.paper.tables.values import TABLE_2, TABLE_2_METRICS
 
@@ -13,55 +14,86 @@ if TYPE_CHECKING:
     import pandas as pd
 
 BASELINE = "CycleGAN"
+BASELINES = (BASELINE, "MUNIT", "DRIT++")
+"""The paper's; what `ui2i reproduce` trains is the first."""
 FIRST, SWAPPED = "FC-FT", "FC-FT-LS16"
 """What translates, and the swap that stands for the paper's FC-FT-LS (its LS3 for anime)."""
 
 
-def table_2_claims(frames: "Sequence[pd.DataFrame]", *, unfinished: Mapping[str, str] = NOTHING) -> list[Claim]:
-    """Return the paper's claims about Table II.
+def table_2_claims(
+    frames: "Sequence[pd.DataFrame]", *, unfinished: Mapping[str, Mapping[str, str]] = MappingProxyType({})
+) -> list[Claim]:
+    """Return the paper's claims about Table II; those about MUNIT and DRIT++ only where there are rows of them.
 
     Args:
         frames: of each training of the models, rows of `EVALUATION_SCHEMA` for images that were translated, the last of
             each system and domain; the rows of the system `the data itself` are of the domain's own images.
-        unfinished: by domain, why the baseline says nothing about the method there. Where it does in others, these
+        unfinished: by baseline and domain, why it says nothing about the method there. Where it does in others, these
             are left out.
     """
-    with_baseline = [column for column, runs in _by_column(frames) if any(BASELINE in systems for systems in runs)]
-    control = control_baseline(with_baseline, unfinished)
-    if control.left_out:
-        frames = [frame[(frame["system"] != BASELINE) | ~frame["domain"].isin(unfinished)] for frame in frames]
     fidelity = "fid" if all(frame["fid"].notna().all() for frame in frames) else "fd"
     label = "FID" if fidelity == "fid" else "Frechet distance"
-
-    def claim(text: str, metric: str, larger: str, smaller: str, cases: Iterable[Case] | None = None) -> Claim:
-        return Claim(
-            source="Table II",
-            text=text,
-            paper=_paper_systems(metric, larger, smaller),
-            cases=tuple(_systems(frames, metric, larger, smaller) if cases is None else cases),
-            missing_control=control.missing_control if BASELINE in (larger, smaller) else "",
-            left_out=control.left_out if BASELINE in (larger, smaller) else "",
-        )
-
+    trained = [name for name in BASELINES if any(frame["system"].eq(name).any() for frame in frames)]
+    claims = [
+        claim
+        for name in dict.fromkeys((BASELINE, *trained))
+        for claim in _baseline_claims(frames, name, fidelity, label, unfinished.get(name, NOTHING))
+    ]
     return [
-        claim(f"FC-FT is nearer to the target's images than CycleGAN ({label})", fidelity, BASELINE, FIRST),
-        claim(
-            "FC-FT's outputs are more diverse than CycleGAN's (LPIPS_d, nearer to that of the target's own images)",
-            "lpips_d",
-            FIRST,
-            BASELINE,
-            _diversities(frames),
+        *claims,
+        _claim(
+            f"Swapped layers ({SWAPPED}) make outputs more like their inputs (LPIPS_s)",
+            ("lpips_s", FIRST, SWAPPED),
+            _systems(frames, "lpips_s", FIRST, SWAPPED),
         ),
-        claim("FC-FT's outputs are more like their inputs than CycleGAN's (LPIPS_s)", "lpips_s", BASELINE, FIRST),
-        claim(f"Swapped layers ({SWAPPED}) make outputs more like their inputs (LPIPS_s)", "lpips_s", FIRST, SWAPPED),
-        claim(
+        _claim(
             f"and only a little less like the target's images ({label} rises by less than {SMALL_RISE:.0%})",
-            fidelity,
-            SWAPPED,
-            FIRST,
+            (fidelity, SWAPPED, FIRST),
             _small_rises(frames, fidelity),
         ),
     ]
+
+
+def _baseline_claims(
+    frames: "Sequence[pd.DataFrame]", name: str, fidelity: str, label: str, unfinished: Mapping[str, str]
+) -> list[Claim]:
+    """Return what the paper says of its method and one baseline."""
+    trained = [column for column, runs in _by_column(frames) if any(name in systems for systems in runs)]
+    control = control_baseline(name, trained, unfinished)
+    if control.left_out:
+        frames = [frame[(frame["system"] != name) | ~frame["domain"].isin(unfinished)] for frame in frames]
+    return [
+        _claim(
+            f"FC-FT is nearer to the target's images than {name} ({label})",
+            (fidelity, name, FIRST),
+            _systems(frames, fidelity, name, FIRST),
+            control,
+        ),
+        _claim(
+            f"FC-FT's outputs are more diverse than {name}'s (LPIPS_d, nearer to that of the target's own images)",
+            ("lpips_d", FIRST, name),
+            _diversities(frames, name),
+            control,
+        ),
+        _claim(
+            f"FC-FT's outputs are more like their inputs than {name}'s (LPIPS_s)",
+            ("lpips_s", name, FIRST),
+            _systems(frames, "lpips_s", name, FIRST),
+            control,
+        ),
+    ]
+
+
+def _claim(text: str, compared: tuple[str, str, str], cases: Iterable[Case], control: Control | None = None) -> Claim:
+    """Return a claim that a metric is larger for one system than for another, in this order."""
+    return Claim(
+        source="Table II",
+        text=text,
+        paper=_paper_systems(*compared),
+        cases=tuple(cases),
+        missing_control=control.missing_control if control else "",
+        left_out=control.left_out if control else "",
+    )
 
 
 def _systems(frames: "Sequence[pd.DataFrame]", metric: str, larger: str, smaller: str) -> Iterator[Case]:
@@ -91,13 +123,13 @@ def _small_rises(frames: "Sequence[pd.DataFrame]", metric: str) -> Iterator[Case
         yield from of_differences(column, found)
 
 
-def _diversities(frames: "Sequence[pd.DataFrame]") -> Iterator[Case]:
-    """Yield how much nearer FC-FT's diversity is to that of the domain's images than the baseline's is."""
+def _diversities(frames: "Sequence[pd.DataFrame]", baseline: str) -> Iterator[Case]:
+    """Yield how much nearer FC-FT's diversity is to that of the domain's images than a baseline's is."""
     for column, runs in _by_column(frames):
         known, plain = [], []
         for by_system in runs:
-            if {FIRST, BASELINE} <= set(by_system):
-                rows = [by_system[system] for system in (FIRST, BASELINE, DATA) if system in by_system]
+            if {FIRST, baseline} <= set(by_system):
+                rows = [by_system[system] for system in (FIRST, baseline, DATA) if system in by_system]
                 check_protocol(column, "lpips_d", *rows)
                 own, other, *data = (float(row["lpips_d"]) for row in rows)
                 errors = [_error(row, "lpips_d") for row in rows]
@@ -137,10 +169,12 @@ def _having(runs: "Sequence[Mapping[str, pd.Series]]", *systems: str) -> "Iterat
 def _paper_systems(metric: str, larger: str, smaller: str) -> str:
     """Return the paper's values of the two systems, the one that the claim speaks of first."""
     place = {"fd": 0, "fid": 0, "lpips_d": 1, "lpips_s": 2}[metric]
-    names = {BASELINE: BASELINE, FIRST: "Ours (FC-FT)", SWAPPED: "Ours (FC-FT-LS)"}
-    better, worse = (larger, smaller) if metric == "lpips_d" else (smaller, larger)
+    names = {FIRST: "Ours (FC-FT)", SWAPPED: "Ours (FC-FT-LS)"}
+    better, worse = (
+        names.get(name, name) for name in ((larger, smaller) if metric == "lpips_d" else (smaller, larger))
+    )
     values = [
-        f"{column} {TABLE_2[names[better]][column][place]:g} against {TABLE_2[names[worse]][column][place]:g}"
+        f"{column} {TABLE_2[better][column][place]:g} against {TABLE_2[worse][column][place]:g}"
         for column in TABLE_2[BASELINE]
     ]
     return f"{TABLE_2_METRICS[place]}: {', '.join(values)}"

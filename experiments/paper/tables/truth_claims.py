@@ -60,7 +60,7 @@ def truth_claims(frames: "Mapping[str, pd.DataFrame]", baselines: "Mapping[str, 
 
     both = {name: (frame, baselines[name]) for name, frame in frames.items() if name in baselines}
     unfinished = unfinished_baselines(frames, baselines)
-    control = control_baseline(both, unfinished)
+    control = control_baseline(BASELINE, both, unfinished)
     own = {name: _distances(frame, FIRST) for name, frame in frames.items()}
     return [
         claim(
