@@ -80,6 +80,13 @@ def test_without_any_finished_baseline_the_control_is_missing(page: Path) -> Non
     assert "anime: Frechet distance 100 against 90, 80 core minutes" in claim.missing_control
 
 
+def test_diversity_is_judged_by_the_domain_that_the_curves_measured(page: Path) -> None:
+    nearer(page, trained(80, 60, lpips_d=0.6))
+    (diverse,) = (claim for claim in read_published(page, [page / "curves"]).claims if "more diverse" in claim.text)
+    (case,) = diverse.cases
+    assert case.differences == pytest.approx((0.1,)) and case.aspect == "", "FC-FT and the domain have 0.5"
+
+
 def test_each_baseline_of_the_curves_is_judged_by_itself(page: Path) -> None:
     nearer(page, trained(80, 60), trained(80, 100, system="MUNIT"), trained(80, 10, system="DRIT++"))
     claims = [claim for claim in read_published(page, [page / "curves"]).claims if " than " in claim.text]

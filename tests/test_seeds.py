@@ -54,11 +54,12 @@ def curve(mode: str, seed: int, fd: list[float], d: list[float], domain: str = "
     return pd.DataFrame({"domain": domain, "seed": seed, "mode": mode, "kimg": range(len(fd)), "fd": fd, "d": d})
 
 
-def test_distances_are_read_where_a_training_passes_a_frechet_distance() -> None:
-    one = curve("FT", 0, [40, 30, 35, 20], [0.0, 0.1, 0.15, 0.3])
-    assert distance_at(one, 40) == 0 and distance_at(one, 35) == pytest.approx(0.05)
+def test_distances_are_read_where_a_training_first_passes_a_frechet_distance() -> None:
+    one = curve("FT", 0, [50, 40, 30, 35, 30, 20], [0.0, 0.1, 0.2, 0.25, 0.28, 0.3])
+    assert distance_at(one, 40) == pytest.approx(0.1) and distance_at(one, 35) == pytest.approx(0.15)
+    assert distance_at(one, 30) == pytest.approx(0.2), "where it came first, not where it came back"
     assert distance_at(one, 20) == pytest.approx(0.3)
-    assert np.isnan(distance_at(one, 19)) and np.isnan(distance_at(one, 41))
+    assert np.isnan([distance_at(one, fd) for fd in (19, 45, 51)]).all(), "never, and before the first measurement"
 
 
 def test_differences_are_taken_latent_by_latent_and_pooled_over_pairs() -> None:
@@ -77,11 +78,26 @@ def test_differences_are_taken_latent_by_latent_and_pooled_over_pairs() -> None:
     assert fidelity.cases[0].differences == pytest.approx([0, -0.001, -0.002]), "FT was ahead only in images"
 
 
-def test_swapped_layers_are_compared_with_a_shorter_training() -> None:
-    curves = pd.concat([curve("FC-FT", 0, [40, 20], [0.0, 0.2]), curve("FC-FT-LS8", 0, [25], [0.1])])
-    (swapped,) = find_differences(latents(0, **{"FC-FT": 0.1}), curves)
-    assert swapped.aspect == "FC-FT - FC-FT-LS8, at equal Frechet distance"
-    assert swapped.cases[0].differences == pytest.approx((0.05,))
+@pytest.mark.parametrize(
+    ("fd", "d", "differences"),
+    [
+        (25, 0.1, [0.05]),  # FC-FT was at 0.15 when it still was farther from the domain
+        (25, 0.3, [-0.1]),  # and at 0.2 when it was nearer already
+        (25, 0.18, []),  # between the two
+        (35, 0.1, []),  # before FC-FT was first measured
+        (35, 0.2, [-0.05]),
+        (10, 0.1, [0.1]),  # nearer than FC-FT ever was
+    ],
+)
+def test_swapped_layers_are_compared_with_the_measurements_around_them(
+    fd: float, d: float, differences: list[float]
+) -> None:
+    curves = pd.concat([curve("FC-FT", 0, [40, 30, 20], [0.0, 0.15, 0.2]), curve("FC-FT-LS8", 0, [fd], [d])])
+    found = find_differences(latents(0, **{"FC-FT": 0.1}), curves)
+    assert [finding.aspect for finding in found] == ["FC-FT - FC-FT-LS8, at least, at equal Frechet distance"][
+        : len(differences)
+    ]
+    assert [case.differences[0] for finding in found for case in finding.cases] == pytest.approx(differences)
 
 
 def test_a_training_that_never_gets_there_is_left_out() -> None:

@@ -106,7 +106,10 @@ def _provenance(results: Results, files: Sequence[str]) -> str:
     lines = [f"- the page: commit `{code_commit()}`; that of each stage is in the table above"]
     lines += [f"- `{name}`: sha256 `{sha256_file(root / name)}`" for name in deciding if (root / name).is_file()]
     listing = ", ".join(f"[{name}]({FILES_FOLDER}/{name})" for name in files)
-    return "\n".join(lines) + f"\n\n`{LOCK_FILE}` has the hash of every dataset, model and table. Files: {listing}.\n"
+    return (
+        "\n".join(lines)
+        + f"\n\n`{LOCK_FILE}` has the hash of every dataset, model and table of the run. Files: {listing}.\n"
+    )
 
 
 def _write_files(results: Results, folder: Path) -> None:

@@ -157,9 +157,13 @@ def table_3(inversions: "Mapping[str, pd.DataFrame]") -> str:
         parts.append(
             f"{said} images, the same for all methods; each method has its own learning rate; 95 % intervals. The "
             f"distance is LPIPS by {frame['backbone'].iloc[0]}. Seconds are by the clock, with whatever else ran. The "
-            "paper uses 1000 steps.\n"
+            f"paper uses 1000 steps. The rows were measured by commit {_codes(frame['commit'].unique())}.\n"
         )
     return "\n".join(parts)
+
+
+def _codes(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
 
 
 def figures(links: Sequence[str]) -> str:

@@ -32,14 +32,16 @@ _MEANINGS: dict[Verdict, str] = {
     "cannot be told": "signs differ, or a training's own interval contains zero",
     "direction only, against": "every training has the other sign, beyond its own interval where that is known, but "
     "there are too few",
-    "does not hold": "the interval is below zero",
+    "fails in part": "the interval of one aspect is below zero, and none is above",
+    "does not hold": "the interval is below zero, of every aspect",
     "control missing": "what it is compared with is not finished, so that anything would look good",
     "not measured": "there are no values",
 }
 
 _CONTROL = (
     "**Against which finished control?** Models trained apart have to be as good as ours, from another base or to the "
-    "same Frechet distance, and baselines have to be given our compute, the base's and the encoder's counted."
+    "same Frechet distance, and baselines have to be given our compute, the base's and the encoder's counted; which "
+    "compute each has had stands in `docs/baseline.md`."
 )
 _QUESTIONS = (
     (
@@ -97,7 +99,7 @@ def sceptic(claims: Sequence[Claim]) -> str:
     """Return the section about what is left to ask."""
     missing = [claim for claim in claims if claim.verdict == "control missing"]
     in_part = [claim for claim in claims if claim.left_out and claim not in missing]
-    few = [claim for claim in claims if claim.verdict.startswith("direction only")]
+    few = [claim for claim in claims if claim.verdict.startswith("direction only") or claim.is_of_one_training]
     questions = list(_QUESTIONS)
     if few:
         questions.insert(0, f"**With other seeds?** {_counted(few, 'rest')} on too few trainings: {_listed(few)}.")

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from experiments.paper.tables.protocols import INPUTS
+from experiments.paper.tables.protocols import DATA, INPUTS
 from experiments.paper.tables.translation_claims import BASELINES
 
 if TYPE_CHECKING:
@@ -13,14 +13,15 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class TrainedLonger:
-    """A baseline at the end of its largest budget, and the inputs that it translated; rows of Table II.
+    """A baseline at the end of its largest budget, the inputs that it translated, and the domain; rows of Table II.
 
-    Both have the Frechet distance on the perceptual backbone's features, by which the page compares; what other
+    All have the Frechet distance on the perceptual backbone's features, by which the page compares; what other
     networks say stands in the table of the curves.
     """
 
     outputs: "pd.Series"
     inputs: "pd.Series"
+    data: "pd.Series"
 
     @property
     def unfinished(self) -> str:
@@ -43,12 +44,12 @@ def longest_baselines(curves: "Sequence[pd.DataFrame]") -> dict[tuple[str, str, 
     for curve in curves:
         own = curve[curve["fd_network"].isna()]
         for (source, domain), rows in own.groupby(["source_domain", "domain"], sort=False):
-            inputs = rows[rows["system"] == INPUTS]
+            inputs, data = (rows[rows["system"] == name] for name in (INPUTS, DATA))
             ended = rows[rows["system"].isin(BASELINES) & (rows["mark"] == rows["budget_core_minutes"])]
             for system, done in ended.groupby("system", sort=False):
-                if len(inputs):
+                if len(inputs) and len(data):
                     longest = done.iloc[int(done["kimg"].argmax())]
-                    found[str(source), str(domain), str(system)] = TrainedLonger(longest, inputs.iloc[0])
+                    found[str(source), str(domain), str(system)] = TrainedLonger(longest, inputs.iloc[0], data.iloc[0])
     return found
 
 
@@ -58,7 +59,8 @@ def with_baselines(
     """Return rows of Table II with those of baselines that were trained longer in the place of shorter ones'.
 
     Args:
-        evaluations: of each training of the models; a baseline goes to the last that has its domain.
+        evaluations: of each training of the models; a baseline goes to the last that has its domain, and so does the
+            domain's own row where there is none.
     """
     import pandas as pd
 
@@ -66,7 +68,12 @@ def with_baselines(
     for (source, domain, _), baseline in baselines.items():
         having = (place for place, frame in enumerate(kept) if (source, domain) in {key[:2] for key in _keys(frame)})
         if (place := max(having, default=None)) is not None:
-            kept[place] = pd.DataFrame([*(row for _, row in kept[place].iterrows()), baseline.outputs])
+            known = (
+                [baseline.outputs]
+                if (source, domain, DATA) in _keys(kept[place])
+                else [baseline.outputs, baseline.data]
+            )
+            kept[place] = pd.DataFrame([*(row for _, row in kept[place].iterrows()), *known])
     return kept
 
 

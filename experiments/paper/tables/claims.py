@@ -27,6 +27,7 @@ Verdict = Literal[
     "direction only",
     "cannot be told",
     "direction only, against",
+    "fails in part",
     "does not hold",
     "control missing",
     "not measured",
@@ -141,10 +142,19 @@ class Claim:
         if found & {"holds", "holds on average"}:
             return "holds in part"
         if "reversed" in found:
-            return "does not hold"
+            return "does not hold" if found <= {"reversed", "against"} else "fails in part"
         if found == {"as claimed"}:
             return "direction only"
         return "direction only, against" if found == {"against"} else "cannot be told"
+
+    @property
+    def is_of_one_training(self) -> bool:
+        """Whether every aspect rests on a single training."""
+        return bool(self.cases) and all(
+            case.num_images is None and len(finding.cases) == len(case.differences) == 1
+            for finding in self.findings
+            for case in finding.cases
+        )
 
     @property
     def evidence(self) -> str:
