@@ -33,6 +33,13 @@ def test_one_column_adds_the_errors_of_latents_and_of_trainings() -> None:
     assert alike.error**2 == pytest.approx(0.25 / 3), "trainings that happen to agree leave the error of latents"
 
 
+@pytest.mark.parametrize("second", [0.0039, 0.0038])
+def test_trainings_of_a_column_that_agree_can_be_pooled(second: float) -> None:
+    pooled = pool({"a": [-0.0055], "b": [0.0039, second], "c": [0.0015]})
+    assert pooled.between_runs <= 0.0002 and pooled.degrees == 2
+    assert pooled.mean == pytest.approx((-0.0055 + (0.0039 + second) / 2 + 0.0015) / 3, abs=1e-5)
+
+
 def test_balanced_data_have_the_variances_of_an_analysis_of_variance() -> None:
     """For a balanced one-way design restricted maximum likelihood is the method of moments."""
     random = np.random.default_rng(0)

@@ -13,6 +13,8 @@ import numpy as np
 from jaxtyping import Float64
 
 CONFIDENCE = 0.95
+LEAST_SPREAD = 1e-6
+"""Of trainings of one column, as a share of the spread of all."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -88,22 +90,26 @@ def _reml(runs: Sequence[np.ndarray], errors: Sequence[np.ndarray]) -> Pooled:
 
     scale = float(np.std(np.concatenate(runs))) or 1.0
 
+    def variances(deviations: np.ndarray) -> tuple[float, float]:
+        columns, trainings = np.square(scale * deviations).tolist()
+        return columns, max(trainings, (LEAST_SPREAD * scale) ** 2)  # alike, they still leave a matrix to invert
+
     def loss(deviations: np.ndarray) -> float:
-        return _restricted_loss(runs, errors, *(scale * deviations) ** 2)[0]
+        return _restricted_loss(runs, errors, *variances(deviations))[0]
 
     starts = [(0.1, 1.0), (1.0, 0.1), (0.7, 0.7)]
     found = min(
         (minimize(loss, start, method="Nelder-Mead", options={"xatol": 1e-6, "fatol": 1e-10}) for start in starts),
         key=lambda result: float(result.fun),
     )
-    columns, trainings = (scale * np.abs(found.x)).tolist()
-    _, mean, variance = _restricted_loss(runs, errors, columns**2, trainings**2)
+    columns, trainings = variances(found.x)
+    _, mean, variance = _restricted_loss(runs, errors, columns, trainings)
     return Pooled(
         mean=mean,
         error=math.sqrt(variance),
         degrees=len(runs) - 1,
-        between_columns=columns,
-        between_runs=trainings,
+        between_columns=math.sqrt(columns),
+        between_runs=math.sqrt(trainings),
     )
 
 
@@ -113,7 +119,7 @@ def _restricted_loss(
     """Return minus twice the restricted log likelihood, the mean by generalised least squares and its variance."""
     weights, weighted, squares, log_determinant = 0.0, 0.0, 0.0, 0.0
     for values, own in zip(runs, errors, strict=True):
-        covariance = np.diag(between_runs + own**2 + 1e-30) + between_columns
+        covariance = np.diag(between_runs + own**2) + between_columns
         inverse = np.linalg.inv(covariance)
         weights += float(inverse.sum())
         weighted += float(inverse.sum(axis=0) @ values)
