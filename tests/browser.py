@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 FLAGS = (
     "--headless",
     "--no-sandbox",
@@ -37,11 +39,6 @@ socket.onopen = () => socket.send(JSON.stringify(first));
 socket.onmessage = event => done(event.data);
 socket.onclose = () => done("closed");
 """
-
-
-def missing() -> str | None:
-    """Return which program is not installed."""
-    return next((name for name in ("chromium", "chromedriver") if shutil.which(name) is None), None)
 
 
 class Browser:
@@ -91,7 +88,10 @@ class Browser:
 
 @contextlib.contextmanager
 def headless(profile: Path, *flags: str) -> Iterator[Browser]:
-    """Start a browser with a profile of its own."""
+    """Start a browser with a profile of its own; skip the test where none is installed."""
+    for name in ("chromium", "chromedriver"):
+        if shutil.which(name) is None:
+            pytest.skip(f"needs {name}, which is not installed (Debian: chromium, chromium-driver)")
     command = [shutil.which("chromedriver") or "", "--port=0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as driver:
         try:

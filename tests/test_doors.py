@@ -231,8 +231,6 @@ def test_the_server_of_one_command_lets_nobody_else_in(tmp_path, environment, pr
 
 @pytest.fixture(scope="module")
 def window(tmp_path_factory):
-    if (name := browser.missing()) is not None:
-        pytest.skip(f"needs {name}, which is not installed (Debian: chromium, chromium-driver)")
     rebound = "--host-resolver-rules=MAP evil.test 127.0.0.1"
     with browser.headless(tmp_path_factory.mktemp("profile"), rebound) as opened:
         yield opened

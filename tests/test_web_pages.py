@@ -31,8 +31,6 @@ COUNT = "document.querySelector('#count').textContent"
 
 @pytest.fixture(scope="module")
 def window(tmp_path_factory):
-    if (name := browser.missing()) is not None:
-        pytest.skip(f"needs {name}, which is not installed (Debian: chromium, chromium-driver)")
     camera = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
     with browser.headless(tmp_path_factory.mktemp("profile"), *camera) as opened:
         yield opened
@@ -264,8 +262,6 @@ def test_nothing_is_wider_than_the_window_and_everything_has_a_name(window, host
 
 
 def test_the_site_works_without_its_host(tmp_path_factory, site, photo):
-    if (name := browser.missing()) is not None:
-        pytest.skip(f"needs {name}")
     with browser.headless(tmp_path_factory.mktemp("offline")) as window:
         with static_host(site) as url:
             window.open(f"{url}/index.html")
@@ -280,8 +276,6 @@ def test_the_site_works_without_its_host(tmp_path_factory, site, photo):
 
 
 def test_two_sites_of_one_host_keep_their_own_files(tmp_path_factory, site):
-    if (name := browser.missing()) is not None:
-        pytest.skip(f"needs {name}")
     root = tmp_path_factory.mktemp("host")
     for name in ("a", "b"):
         shutil.copytree(site, root / name)
