@@ -8,7 +8,7 @@ import pytest
 
 from experiments.paper.tables.baselines import longest_baselines
 from experiments.paper.tables.claims import Claim
-from experiments.paper.tables.published import _SAME_WEIGHTS, BASELINE_CURVE, EVALUATIONS, read_published
+from experiments.paper.tables.published import _SAME_WEIGHTS, BASELINE_CURVE, EVALUATIONS, TRUTH_ROWS, read_published
 from ui2i.errors import DataError
 
 
@@ -38,6 +38,9 @@ def test_the_longest_training_that_is_done_counts() -> None:
     slower = curve(trained(40, 60), trained(50, 65, kimg=3.9))
     assert longest_baselines([slower])["face", "anime", "CycleGAN"].outputs["kimg"] == 4, "images count, not minutes"
     assert longest_baselines([rows.iloc[:2]]) == {}
+    shorter, longer = curve(trained(10, 80)), curve(trained(80, 70))
+    for folders in ([shorter, longer], [longer, shorter]):
+        assert longest_baselines(folders)["face", "anime", "CycleGAN"].outputs["kimg"] == 8, "in whichever folder"
     late = longest_baselines([curve(trained(10, 120))])["face", "anime", "CycleGAN"]
     assert late.unfinished == "Frechet distance 120 against 90, 10 core minutes"
     ends = [trained(10, 80), trained(10, 120, fd_network="other"), row("the input itself", 110, fd_network="other")]
@@ -78,6 +81,18 @@ def test_without_any_finished_baseline_the_control_is_missing(page: Path) -> Non
     claim = nearer(page, trained(80, 100))
     assert claim.verdict == "control missing" and [case.differences for case in claim.cases] == [(80,), (140,)]
     assert "anime: Frechet distance 100 against 90, 80 core minutes" in claim.missing_control
+
+
+def test_means_of_scores_decide_only_where_there_are_no_rows(page: Path) -> None:
+    rows = [
+        {"variant": name, "metric": "lpips", "input_path": str(place), "distance": distance, "copy_distance": copy}
+        for name in ("CycleGAN", "FC-FT")
+        for place, (distance, copy) in enumerate([(0.5, 0.9), (0.5, 0.2)])
+    ]
+    tables = [pd.DataFrame(rows).assign(table=name) for name in ("baseline.cartoon", "cartoon")]
+    pd.concat(tables).to_parquet(page / TRUTH_ROWS)
+    claim = next(claim for claim in read_published(page).claims if "nearer to the target's images" in claim.text)
+    assert not claim.left_out and len(claim.cases) == 2, "the rows say that its outputs are nearer to the truth"
 
 
 def test_diversity_is_judged_by_the_domain_that_the_curves_measured(page: Path) -> None:

@@ -301,10 +301,10 @@ def test_a_curve_has_rows_at_its_marks_and_resumes(
     assert trained["fd_sem"].notna().tolist() == [False, True] * 2 and (trained["num_outputs"] == 6).all()
     assert rows["processor"].map(json.loads).tolist() == [processor()] * len(rows)
     assert rows["system"].tolist()[:4] == ["the data itself", "the input itself"] * 2
-    assert {path.name for path in (out / "munit-4-0").glob("*.png")} == {"sheet-2.png", "sheet-4.png"}
+    assert {path.name for path in (out / "munit-4-0-w2").glob("*.png")} == {"sheet-2.png", "sheet-4.png"}
     assert (out / curve.PLOT_FILE).is_file()
     assert curve.main([*arguments, "--marks", "2", "3"]) == 0, "a mark that is past is left out"
-    assert "has 2 of 3 marks of munit-4-0" in capsys.readouterr().out
+    assert "has 2 of 3 marks of munit-4-0-w2" in capsys.readouterr().out
     for mark in ("5", "0", "-1", "nan"):
         assert curve.main([*arguments, "--marks", mark]) == 2
         assert f"a mark is {mark}, expected core minutes above 0 up to --core-minutes, 4" in capsys.readouterr().err

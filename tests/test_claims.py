@@ -3,6 +3,7 @@
 import collections
 import dataclasses
 import json
+import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -71,6 +72,11 @@ def test_a_claim_fails_in_part_if_some_aspects_do_and_the_others_cannot_be_told(
     aspects = ("one",) * 3 + ("other",) * 3
     assert claim(-0.3, -0.31, -0.29, -0.3, -0.31, -0.29, aspects=aspects).verdict == "does not hold"
     assert claim(-0.3, -0.31, -0.29, 0.3, -0.31, 0.29, aspects=aspects).verdict == "fails in part"
+    assert claim(-0.3, -0.31, -0.29, -0.1, -0.5, -0.01, aspects=aspects).verdict == "fails in part", "-0.2 ± 0.65"
+
+
+def test_what_is_not_known_has_no_sign() -> None:
+    assert claim(math.nan).verdict == "cannot be told"
 
 
 def test_a_missing_control_outweighs_any_difference() -> None:
@@ -177,6 +183,8 @@ def test_models_of_another_base_are_compared_at_the_same_frechet_distance() -> N
     assert claim.verdict == "direction only" and claim.cases == (case,)
     better = training(APART, [60, 27, 20], [0.6, 0.5, 0.4])
     assert nearer_than_apart([pd.concat([own, better])])[0][0].differences == pytest.approx((0.5 - 0.3,)), "never at 20"
+    for folders in ([own, pd.concat([own, apart])], [pd.concat([own, apart]), own]):
+        assert nearer_than_apart(folders) == (cases, ""), "in whichever folder the other base's model is"
     early = training(APART, [24, 20], [0.4, 0.4])
     assert nearer_than_apart([pd.concat([own, early])]) == ([], ""), "better than FT ever was from the first on"
     blur = [training(mode, fd, [0.0, 0.1], "anime") for mode, fd in (("FT", [90, 50]), (APART, [200, 95]))]
@@ -228,6 +236,15 @@ def test_table_3_compares_the_closed_form_on_real_images() -> None:
     assert claims["(in_domain)"].verdict == "not measured"
 
 
+def test_methods_are_compared_on_the_images_that_both_have() -> None:
+    rows = pd.DataFrame([*inverted("closed_form", [0.2, 0.2, 0.2]), *inverted("w", [0.9, 0.8, 0.9])])
+    rows["image"] = ["a", "b", "c", "a", "b", "d"]
+    (case,) = table_3_claims({"face": rows})[0].cases
+    assert case.differences == pytest.approx((-0.65,)) and case.num_images == 2
+    rows["image"] = ["a", "b", "c", "d", "e", "f"]
+    assert table_3_claims({"face": rows})[0].verdict == "not measured"
+
+
 def test_searches_of_different_lengths_are_not_compared() -> None:
     rows = pd.DataFrame([*inverted("closed_form", [0.6, 0.3]), *inverted("encoder", [0.5, 0.21])])
     rows["steps"] = [500, 500, 0, 0]
@@ -239,6 +256,21 @@ def test_searches_of_different_lengths_are_not_compared() -> None:
 
 
 # The page that was kept
+
+
+def test_model_distances_of_different_backbones_are_refused(tmp_path: Path) -> None:
+    family = OTHER_RUNS[0]
+    for name, backbone in (("one", "a" * 64), ("other", "b" * 64)):
+        (tmp_path / name).mkdir()
+        table = pd.read_parquet(family / "distance-cartoon.parquet")
+        table.assign(trunk_hash=backbone).to_parquet(tmp_path / name / "distance-cartoon.parquet")
+    with pytest.raises(DataError, match=r"different backbones \(one a+, other b+\), expected one; leave out --run"):
+        read_published(tmp_path / "one", [tmp_path / "other"])
+
+
+def test_tables_of_version_0_1_are_read() -> None:
+    (cells,) = read_published(PAGE.with_name("first-run")).distances
+    assert {(cell.row, round(cell.value, 4)) for cell in cells} >= {("FT", 0.3097), ("FC-FT", 0.3094)}
 
 
 def test_every_verdict_of_the_page_follows_from_the_tables_beside_it() -> None:

@@ -182,8 +182,11 @@ def test_what_does_not_fit_is_refused(
         score_translations(faces[:4], {"x": others[:4]}, truth[:3], others, perceptual)
     with pytest.raises(DataError, match="4 inputs and targets of shape"):
         score_translations(faces[:4], {"x": others[:4]}, truth[:4], others[:0], perceptual)
-    with pytest.raises(DataError, match="equal its counterpart"):
+    with pytest.raises(DataError, match="equals its counterpart"):
         score_translations(faces[:1], {"x": others[:1]}, truth[:1], truth[:1], perceptual)
+    among = np.concatenate([others[:3], truth[:1]])
+    with pytest.raises(DataError, match="a target image drawn for image 0 equals its counterpart"):
+        score_translations(faces[:1], {"x": others[:1]}, truth[:1], among, perceptual)
 
 
 def test_summary_against_scipy() -> None:

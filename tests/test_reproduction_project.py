@@ -3,6 +3,7 @@
 import contextlib
 import json
 import subprocess
+from types import SimpleNamespace
 
 import pytest
 from reproduction_clone import TINY
@@ -12,6 +13,8 @@ from stage_calls import _stay_here as _stay_here
 from tiny_project import REPOSITORY, set_param
 
 from cli import app
+from experiments.paper import paper_paths
+from experiments.paper.reproduction import page as pages
 from experiments.paper.reproduction import project as reproduction
 from experiments.paper.reproduction.page import read_claims, write_page
 from experiments.paper.reproduction.plan import START_SECONDS, estimate_seconds
@@ -24,6 +27,7 @@ from experiments.paper.reproduction.project import (
 )
 from experiments.paper.settings import sections_of
 from experiments.paper.tables.paper_claims import PAPER_COLUMNS
+from experiments.paper.tables.published import INVERTED
 from experiments.synthetic.settings import synthetic_of
 from tasks.project.params import load_params, parse_params, training_config
 from tasks.project.paths import Project
@@ -32,6 +36,7 @@ from tasks.running.dvc_stage import run_stage
 from tasks.running.dvc_stages import list_stages
 from tasks.running.stage_cli import find_stage
 from ui2i.errors import ConfigError
+from ui2i.tables import DISTANCE_SCHEMA, INVERTED_SCHEMA, read_rows, write_table
 
 
 @pytest.fixture
@@ -181,6 +186,21 @@ def test_a_page_of_nothing(repository, tmp_path, without_dvc):
     assert page.count("Not measured yet") == 5
     assert [line for line in page.splitlines() if len(line) > 120 and not line.startswith("|")] == []
     assert {claim["verdict"] for claim in read_claims(project)} == {"not measured"}
+
+
+def test_tables_of_two_versions_are_joined_and_those_of_inversions_can_be_read_again(tmp_path):
+    results = REPOSITORY / "docs" / "results"
+    paths = [results / name / "distance-anime.parquet" for name in ("first-run", "family")]
+    pages._join_tables(paths, tmp_path / "distance.parquet", DISTANCE_SCHEMA)
+    joined = read_rows(tmp_path / "distance.parquet", DISTANCE_SCHEMA)
+    assert len(joined) == sum(len(read_rows(path, DISTANCE_SCHEMA)) for path in paths)
+    project = Project(tmp_path / "project")
+    rows = read_rows(results / "reproduction" / INVERTED, INVERTED_SCHEMA)
+    paper_paths.inverted_table(project, "face").parent.mkdir(parents=True)
+    write_table(paper_paths.inverted_table(project, "face"), rows, INVERTED_SCHEMA)
+    found = SimpleNamespace(project=project, truth={}, baseline_truth={}, inversions={"face": rows})
+    pages._write_rows(found, tmp_path)
+    assert read_rows(tmp_path / INVERTED, INVERTED_SCHEMA) == rows, "from which verdicts rewrites Table III"
 
 
 # Costs

@@ -86,13 +86,15 @@ def test_differences_are_taken_latent_by_latent_and_pooled_over_pairs() -> None:
         (25, 0.18, []),  # between the two
         (35, 0.1, []),  # before FC-FT was first measured
         (35, 0.2, [-0.05]),
-        (10, 0.1, [0.1]),  # nearer than FC-FT ever was
+        (10, 0.1, [0.02]),  # nearer than FC-FT ever was
+        (15, 0.16, []),  # FC-FT came back towards the base: at 0.2 before, at 0.12 after
     ],
 )
 def test_swapped_layers_are_compared_with_the_measurements_around_them(
     fd: float, d: float, differences: list[float]
 ) -> None:
-    curves = pd.concat([curve("FC-FT", 0, [40, 30, 20], [0.0, 0.15, 0.2]), curve("FC-FT-LS8", 0, [fd], [d])])
+    trained = curve("FC-FT", 0, [40, 30, 20, 12], [0.0, 0.15, 0.2, 0.12])
+    curves = pd.concat([trained, curve("FC-FT-LS8", 0, [fd], [d])])
     found = find_differences(latents(0, **{"FC-FT": 0.1}), curves)
     assert [finding.aspect for finding in found] == ["FC-FT - FC-FT-LS8, at least, at equal Frechet distance"][
         : len(differences)
@@ -176,7 +178,17 @@ def test_a_pair_shares_its_images_and_its_latents(
     curves = pd.read_parquet(out / command.CURVES_FILE)
     last = curves[curves["seed"] == 0].groupby("mode")["kimg"].max()
     assert last[APART] == pytest.approx(0.024) and last.drop(APART).to_numpy() == pytest.approx(0.016)
+    note = json.loads((out / MADE_FILE).read_text())
+    key = {"base": "face", "domain": "cartoon", "seed": 0}
+    trainings = command.trainings_of(command._parser().parse_args(longer), "cartoon")
+    assert command._is_measured(out / command.CURVES_FILE, key, trainings)
+    (out / MADE_FILE).write_text(json.dumps(note | {"cartoon, seed 0": note["cartoon, seed 0"] | {"apart": "cat"}}))
+    assert not command._is_measured(out / command.CURVES_FILE, key, trainings), "another base's model is another"
+    (out / MADE_FILE).write_text(json.dumps(note | {"cartoon, seed 0": {"backbone": "vgg", "backbone_hash": "0"}}))
     capsys.readouterr()
+    assert command.main([*arguments, "--pairs", "3", "--out", str(out)]) == 2
+    assert "measured on the backbone vgg, expected random-squeeze as params.yaml says" in capsys.readouterr().err
+    (out / MADE_FILE).write_text(json.dumps(note))
     assert command.main([*arguments, "--pairs", "3", "--kimg", "0.024", "--out", str(out)]) == 2, "another length"
     said = capsys.readouterr().err
     assert "has pairs of cartoon from face of 0.016 kimg, expected face and 0.024 kimg as asked for" in said

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from tiny_project import make_project, set_param, write_base, write_images
 
+from experiments.paper.figures.schemas import AGREEMENT_SCHEMA
 from experiments.paper.seeds import apart as command
 from experiments.paper.seeds.made import MADE_FILE
 from experiments.paper.tables.claims import Claim
@@ -17,6 +18,7 @@ from experiments.paper.truth import AttributeRegressor
 from tasks.stages import import_base
 from ui2i.datasets.ingest import ingest
 from ui2i.settings import IngestConfig
+from ui2i.tables import read_rows, write_table
 from ui2i.training import loop
 
 FIGURES = {
@@ -100,10 +102,13 @@ def test_domains_are_compared_with_each_other_and_with_models_of_another_base(
         raise AssertionError("a finished training was trained again")
 
     pairs.assign(seed=1).to_parquet(out / BETWEEN)
+    other = [row | {"domain": "anime"} for row in read_rows(out / AGREED, AGREEMENT_SCHEMA) if row["domain"] != "face"]
+    write_table(out / AGREED, other, AGREEMENT_SCHEMA)
     monkeypatch.setattr(loop, "train_step", train_no_more)
     assert command.main(arguments(project, out)) == 0
     expected = pd.concat([pairs.assign(seed=1), pairs], ignore_index=True)
     assert pd.read_parquet(out / BETWEEN).equals(expected), "those of another seed stay"
+    assert set(pd.read_parquet(out / AGREED)["domain"]) == {"anime", "face", "cartoon", "portrait"}
 
 
 def section_iv_e(published: Published) -> Claim:

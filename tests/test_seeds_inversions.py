@@ -6,10 +6,12 @@ from typing import Any
 
 import pandas as pd
 import pytest
+import torch
 from stage_calls import run
 from tiny_project import make_project, set_param, write_base
 
 from experiments.paper import inversion_comparison
+from experiments.paper.inversion_comparison import Contestant
 from experiments.paper.seeds import inversions as command
 from experiments.paper.seeds.made import MADE_FILE
 from experiments.paper.tables.published import INVERTED, INVERTED_TRUTH, read_published
@@ -87,6 +89,16 @@ def test_too_few_images_are_refused(project: Any, tmp_path: Path, capsys: pytest
     assert command.main([*arguments(project, tmp_path / "out"), "--methods", "magic"]) == 2
     assert "magic" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_images_of_the_same_names_are_others_by_their_pixels() -> None:
+    zeros, ones = torch.zeros(1, 3, 4, 4), torch.ones(1, 3, 4, 4)
+    real = [Contestant(kind="real", images=images, names=["a.png"]) for images in (zeros, ones)]
+    assert real[0].identity != real[1].identity
+    generated = [
+        Contestant(kind="generated", images=images, names=["seed 0"], w=zeros[0, 0]) for images in (zeros, zeros + 1e-7)
+    ]
+    assert generated[0].identity == generated[1].identity, "their codes make them, on any processor"
 
 
 def test_differences_are_those_of_the_same_image() -> None:

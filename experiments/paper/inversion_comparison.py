@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ui2i.errors import DataError
+from ui2i.files import sha256_bytes
 from ui2i.inversion.codes import code_spread
 from ui2i.inversion.encoder import Encoder
 from ui2i.inversion.optimize import InversionResult, invert
@@ -32,6 +33,13 @@ class Contestant:
     images: Float[Tensor, "n 3 r r"]  # in [-1, 1]
     names: Sequence[str]
     w: Float[Tensor, "n w_dim"] | None = None  # their latent codes; None: not known
+
+    @property
+    def identity(self) -> list[str]:
+        """What tells the images from others: their names, and where no latent code makes them, their pixels' hash."""
+        if self.w is not None:
+            return list(self.names)
+        return [*self.names, sha256_bytes(self.images.cpu().contiguous().numpy().tobytes())]
 
 
 def compare_inversions(

@@ -112,7 +112,7 @@ def run(options: argparse.Namespace) -> None:
     check(source, target, test)
     chosen = {name: getattr(options, name) for name in ("core_minutes", "width", "seed")}
     settings = choose_settings(options.system, source.resolution, **chosen)
-    folder = out / f"{options.system}-{options.core_minutes:g}-{settings.seed}"
+    folder = out / _folder_name(options.system, settings)
     settings = settle_precision(settings, device, folder / "state.pt")
     model, identity = build(options.system, settings, device), identity_of(settings, source, target)
     table = out / TABLE_FILE
@@ -142,6 +142,12 @@ def run(options: argparse.Namespace) -> None:
         _measure(table, model, identity, mark, meters)  # last: with its rows a mark is done
         save_curve(out / PLOT_FILE, read_rows(table, CURVE_SCHEMA))
     print(f"{table} has {len(marks) - num_past} of {len(marks)} marks of {folder.name}")
+
+
+def _folder_name(system: str, settings: Settings) -> str:
+    """Return where a training has its state and sheets, beside those of other budgets, seeds and widths."""
+    width = "" if settings.width == Settings.width else f"-w{settings.width}"
+    return f"{system}-{settings.core_minutes:g}-{settings.seed}{width}"
 
 
 def _marks(options: argparse.Namespace) -> list[float]:

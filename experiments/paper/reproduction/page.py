@@ -11,7 +11,7 @@ import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from experiments.paper import paper_paths
 from experiments.paper.reproduction import verdicts
@@ -27,6 +27,9 @@ from tasks.running.lock_file import LOCK_FILE
 from tasks.running.warning_lines import warnings_as_lines
 from ui2i.files import atomic_folder, sha256_file, write_text
 from ui2i.markdown import wrap_markdown
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 PAGE_FILE = "reproduction.md"
 FILES_FOLDER = "reproduction"
@@ -114,16 +117,19 @@ def _provenance(results: Results, files: Sequence[str]) -> str:
 
 def _write_files(results: Results, folder: Path) -> None:
     """Write the small files: settings, hashes, claims, costs, tables of means."""
+    from ui2i.tables import DISTANCE_SCHEMA, EVALUATION_SCHEMA, INVERSION_SCHEMA
+
     project, tables = results.project, results.project.data_dir / "tables"
     copied = [project.params_path, project.root / LOCK_FILE]
     copied += [*paper_paths.figures(project).glob("*.parquet"), *paper_paths.figures(project).glob("*.json")]
     for path in copied:
         if path.is_file():
             shutil.copyfile(path, folder / path.name)
-    for kind in ("distance", "evaluation"):
-        _join_tables(sorted((tables / kind).glob("*.parquet")), folder / f"{kind}.parquet")
+    schemas = {"distance": DISTANCE_SCHEMA, "evaluation": EVALUATION_SCHEMA}
+    for kind in schemas:
+        _join_tables(sorted((tables / kind).glob("*.parquet")), folder / f"{kind}.parquet", schemas[kind])
     of_means = [path for path in sorted((tables / "inversion").glob("*.parquet")) if "." not in path.stem]
-    _join_tables(of_means, folder / verdicts.INVERSION_MEANS)
+    _join_tables(of_means, folder / verdicts.INVERSION_MEANS, INVERSION_SCHEMA)
     truth = {
         path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted((tables / "truth").glob("*.json"))
     }
@@ -136,23 +142,25 @@ def _write_rows(results: Results, folder: Path) -> None:
     """Write what the verdicts need image by image."""
     import pandas as pd
 
+    from ui2i.tables import INVERTED_SCHEMA
+
     truth = {**results.truth, **{f"{BASELINE_PREFIX}{name}": rows for name, rows in results.baseline_truth.items()}}
     columns = ["variant", "metric", "input_path", "distance", "copy_distance"]
     frames = [rows[columns].assign(table=name) for name, rows in truth.items()]
-    for name, parts in ((TRUTH_ROWS, frames), (INVERTED, list(results.inversions.values()))):
-        if parts:
-            joined = pd.concat(parts, ignore_index=True)
-            floats = dict.fromkeys(joined.select_dtypes("float64"), "float32")
-            joined.astype(floats).to_parquet(folder / name, compression="zstd", index=False)
+    if frames:
+        joined = pd.concat(frames, ignore_index=True)
+        floats = dict.fromkeys(joined.select_dtypes("float64"), "float32")
+        joined.astype(floats).to_parquet(folder / TRUTH_ROWS, compression="zstd", index=False)
+    paths = [paper_paths.inverted_table(results.project, base) for base in results.inversions]
+    _join_tables(paths, folder / INVERTED, INVERTED_SCHEMA)
 
 
-def _join_tables(paths: Sequence[Path], path: Path) -> None:
-    """Write the rows of tables of one schema into one file, if there are any."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
+def _join_tables(paths: Sequence[Path], path: Path, schema: "pa.Schema") -> None:
+    """Write the rows of tables of one kind, of whatever version, into one file, if there are any."""
+    from ui2i.tables import read_rows, write_table
 
     if paths:
-        pq.write_table(pa.concat_tables([pq.ParquetFile(each).read() for each in paths]), path, compression="zstd")
+        write_table(path, [row for each in paths for row in read_rows(each, schema)], schema)
 
 
 def _write_json(path: Path, values: Any) -> None:

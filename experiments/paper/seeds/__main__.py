@@ -10,7 +10,7 @@ processor time at 64 px (AVX2).
     python -m experiments.paper.seeds ... --apart avatar
 
 also fine-tunes another base of the project to the domain with each seed: a model that shares no weights with the
-domain's base, by which "independently trained" is judged, at the same Frechet distance. `--apart-kimg` trains it longer
+domain's base, by which "independently trained" is judged. `--apart-kimg` trains it longer
 than the others, where it has not come near enough to the domain.
 """
 
@@ -47,7 +47,7 @@ def make_pairs(options: argparse.Namespace) -> None:
 
 def make_pair(options: argparse.Namespace, seed: int) -> None:
     """Train both models of a pair, and add their rows to the tables; nothing if they are there."""
-    from experiments.paper.seeds.made import note_what_made
+    from experiments.paper.seeds.made import check_backbone, note_what_made
     from experiments.paper.seeds.measuring import latent_distances, variants
     from experiments.paper.seeds.tables import add_rows
     from experiments.paper.tables.model_distance import APART
@@ -60,6 +60,7 @@ def make_pair(options: argparse.Namespace, seed: int) -> None:
         return
     generator, _ = trainings.start_of("FT")
     perceptual = load_perceptual(trainings.params.perceptual, trainings.device)
+    check_backbone(options.out, perceptual)
     along = trainings.evaluator(generator, perceptual)
     start = {"kimg": 0.0, **along(generator)}
     models, curves = {}, [{**key, "mode": mode, **start} for mode in MODES]
@@ -76,9 +77,14 @@ def make_pair(options: argparse.Namespace, seed: int) -> None:
     ]
     latents = latent_distances(found, generator, perceptual, trainings.params.distance)
     add_rows(options.out / LATENTS_FILE, [{**key, **row} for row in latents])
-    note_what_made(options.out, f"{options.domain}, seed {seed}", trainings, perceptual)
+    note_what_made(options.out, part_name(key), trainings, perceptual)
     rows = [{**row, "total_kimg": trainings.length} for row in curves]
     add_rows(options.out / CURVES_FILE, rows)  # last: with them a pair is done
+
+
+def part_name(key: dict[str, Any]) -> str:
+    """Return the name of a pair in the note of what made the tables."""
+    return f"{key['domain']}, seed {key['seed']}"
 
 
 def write_findings(out: Path) -> None:
@@ -98,9 +104,10 @@ def write_findings(out: Path) -> None:
 
 
 def _is_measured(path: Path, key: dict[str, Any], trainings: "Trainings") -> bool:
-    """Return whether the curves have the pair, and the model of another base in the length that is asked for."""
+    """Return whether the curves have the pair, and the model of the other base in the length that is asked for."""
     import pandas as pd
 
+    from experiments.paper.seeds.made import read_notes
     from experiments.paper.tables.model_distance import APART
 
     if not path.is_file():
@@ -109,6 +116,9 @@ def _is_measured(path: Path, key: dict[str, Any], trainings: "Trainings") -> boo
     own = rows[(rows[list(key)] == pd.Series(key)).all(axis=1)]
     if trainings.apart is None:
         return len(own) > 0
+    note = read_notes(path.parent).get(part_name(key), {})
+    if note.get("apart") != trainings.apart:
+        return False
     return bool((own.loc[own["mode"] == APART, "kimg"] >= trainings.config(APART).total_kimg - ROUNDING_KIMG).any())
 
 

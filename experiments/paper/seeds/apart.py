@@ -69,13 +69,16 @@ def compare_domains(options: argparse.Namespace) -> None:
 
 
 def write_agreement(path: Path, family: "Family", trainings: "Trainings") -> None:
-    """Write how far the directions of the base move the same attributes in all models; nothing if none can be read."""
+    """Write how far the directions of the base move the same attributes in all models; nothing if none can be read.
+
+    Rows of other domains stay in the table.
+    """
     from experiments.paper.figure_stage.directions import compare, move
     from experiments.paper.figure_stage.setup import set_up_families
     from experiments.paper.figures.schemas import AGREEMENT_SCHEMA
     from experiments.paper.settings import Figures, sections_of
     from tasks.running.progress import report_progress
-    from ui2i.tables import write_table
+    from ui2i.tables import read_rows, write_table
 
     settings = next(iter(sections_of(trainings.params).figures.values()), Figures())
     with report_progress("directions") as progress:
@@ -84,7 +87,10 @@ def write_agreement(path: Path, family: "Family", trainings: "Trainings") -> Non
         moved = move(setup, family, progress)
     if moved:
         rows, _ = compare(setup, family, moved)
-        write_table(path, rows, AGREEMENT_SCHEMA)
+        anew = {(row["base"], row["domain"]) for row in rows}
+        earlier = read_rows(path, AGREEMENT_SCHEMA) if path.is_file() else []
+        kept = [row for row in earlier if (row["base"], row["domain"]) not in anew]
+        write_table(path, [*kept, *rows], AGREEMENT_SCHEMA)
 
 
 def _train(

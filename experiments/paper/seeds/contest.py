@@ -93,7 +93,7 @@ class Contest:
             **dataclasses.asdict(config),
             **{name: value for name, value in self.columns.items() if name != "commit"},
             "backbone": self.perceptual.weights_hash,
-            "images": list(contestant.names),
+            "images": contestant.identity,
         }
         digest = sha256_bytes(json.dumps(decides, sort_keys=True, default=str).encode())
         return self.folder / f"{contestant.kind}-{config.method}-{digest[:16]}.npz"

@@ -55,7 +55,7 @@ def _of_latents(latents: "pd.DataFrame", far: str, near: str) -> Iterator[Case]:
 
 
 def _at_equal_fidelity(curves: "pd.DataFrame") -> Iterator[Case]:
-    """Yield the differences where both trainings of a pair have the worse of their two last Frechet distances."""
+    """Yield the differences where both trainings of a pair have the higher of their two lowest Frechet distances."""
     for domain, rows in curves.groupby("domain", sort=False):
         differences = []
         for _, own in rows.groupby("seed", sort=True):
@@ -82,7 +82,8 @@ def _of_swap(curves: "pd.DataFrame", mode: str) -> Iterator[Case]:
             if len(trained) and len(swapped):
                 before, after = distances_around(trained, float(swapped["fd"].iloc[0]))
                 distance = float(swapped["d"].iloc[0])
-                differences += [before - distance] if before > distance else []
-                differences += [after - distance] if after < distance else []
+                is_nearer, is_farther = before > distance, after < distance
+                if is_nearer != is_farther:  # both: FC-FT moved back towards the base between them
+                    differences.append((before if is_nearer else after) - distance)
         if differences:
             yield Case(column=str(domain), differences=tuple(differences))

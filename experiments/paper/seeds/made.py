@@ -3,9 +3,11 @@
 import dataclasses
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from experiments.paper.tables.model_distance import APART
+from experiments.paper.tables.published import MADE_FILE
+from ui2i.errors import ConfigError
 from ui2i.files import write_text
 from ui2i.provenance import provenance
 
@@ -13,7 +15,25 @@ if TYPE_CHECKING:
     from experiments.paper.seeds.trainings import Trainings
     from ui2i.perceptual import Perceptual
 
-MADE_FILE = "made.json"
+
+def read_notes(folder: Path) -> dict[str, dict[str, Any]]:
+    """Return what made each part of the folder's tables, by its name."""
+    path = folder / MADE_FILE
+    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
+
+
+def check_backbone(folder: Path, perceptual: "Perceptual") -> None:
+    """Refuse a folder whose distances were measured on another backbone: findings would mix them.
+
+    Raises:
+        ConfigError: it is one.
+    """
+    for name, note in read_notes(folder).items():
+        if note.get("backbone_hash", perceptual.weights_hash) != perceptual.weights_hash:
+            raise ConfigError(
+                f"{folder} has distances ({name}) measured on the backbone {note['backbone']}, expected "
+                f"{perceptual.name} as params.yaml says; name another folder with --out"
+            )
 
 
 def note_what_made(folder: Path, name: str, trainings: "Trainings", perceptual: "Perceptual") -> None:
@@ -26,8 +46,7 @@ def note_what_made(folder: Path, name: str, trainings: "Trainings", perceptual: 
     from ui2i.checkpoints import file_hash
     from ui2i.datasets.prepared import PreparedDataset
 
-    path, project = folder / MADE_FILE, trainings.project
-    earlier = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    project, earlier = trainings.project, read_notes(folder)
     apart = trainings.apart
     own = {
         "provenance": provenance(trainings.device),
@@ -41,4 +60,4 @@ def note_what_made(folder: Path, name: str, trainings: "Trainings", perceptual: 
         "finetune": dataclasses.asdict(trainings.config("FT")),
         "distance": dataclasses.asdict(trainings.params.distance),
     }
-    write_text(path, json.dumps(earlier | {name: own}, indent=2) + "\n")
+    write_text(folder / MADE_FILE, json.dumps(earlier | {name: own}, indent=2) + "\n")

@@ -130,7 +130,7 @@ def _compare(
         decides={
             **columns,
             "backbone": perceptual.weights_hash,
-            "images": [name for contestant in contestants for name in contestant.names],
+            "images": [contestant.identity for contestant in contestants],
         },
         progress=progress,
     )

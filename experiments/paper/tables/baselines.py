@@ -40,7 +40,7 @@ def longest_baselines(curves: "Sequence[pd.DataFrame]") -> dict[tuple[str, str, 
     Args:
         curves: rows of `CURVE_SCHEMA`.
     """
-    found = {}
+    found: dict[tuple[str, str, str], TrainedLonger] = {}
     for curve in curves:
         own = curve[curve["fd_network"].isna()]
         for (source, domain), rows in own.groupby(["source_domain", "domain"], sort=False):
@@ -48,8 +48,9 @@ def longest_baselines(curves: "Sequence[pd.DataFrame]") -> dict[tuple[str, str, 
             ended = rows[rows["system"].isin(BASELINES) & (rows["mark"] == rows["budget_core_minutes"])]
             for system, done in ended.groupby("system", sort=False):
                 if len(inputs) and len(data):
-                    longest = done.iloc[int(done["kimg"].argmax())]
-                    found[str(source), str(domain), str(system)] = TrainedLonger(longest, inputs.iloc[0], data.iloc[0])
+                    key, longest = (str(source), str(domain), str(system)), done.iloc[int(done["kimg"].argmax())]
+                    if key not in found or longest["kimg"] > found[key].outputs["kimg"]:
+                        found[key] = TrainedLonger(longest, inputs.iloc[0], data.iloc[0])
     return found
 
 

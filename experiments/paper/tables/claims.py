@@ -56,7 +56,7 @@ class Case:
         quantile = INTERVAL_SEMS if self.num_samples is None else t_quantile(self.num_samples - 1)
         margins = [quantile * error for error in self.errors] or [0.0] * len(self.differences)
         pairs = zip(self.differences, margins, strict=True)
-        return [0 if abs(difference) <= margin else int(math.copysign(1, difference)) for difference, margin in pairs]
+        return [int(math.copysign(1, difference)) if abs(difference) > margin else 0 for difference, margin in pairs]
 
     def __str__(self) -> str:
         return f"{self.column} " + " and ".join(f"{difference:+.4f}" for difference in self.differences)
@@ -142,7 +142,7 @@ class Claim:
         if found & {"holds", "holds on average"}:
             return "holds in part"
         if "reversed" in found:
-            return "does not hold" if found <= {"reversed", "against"} else "fails in part"
+            return "does not hold" if found == {"reversed"} else "fails in part"
         if found == {"as claimed"}:
             return "direction only"
         return "direction only, against" if found == {"against"} else "cannot be told"

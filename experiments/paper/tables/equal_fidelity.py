@@ -57,7 +57,7 @@ def nearer_than_apart(curves: "Sequence[pd.DataFrame]") -> tuple[list[Case], str
 
     Args:
         curves: of each folder of trainings, columns `base`, `domain`, `seed`, `mode`, `kimg`, `fd`, `d`, `d_sem`. Of
-            trainings with one seed in several folders the first counts.
+            trainings with one seed in several folders the first with both counts.
 
     Returns:
         A case for each domain; and which domains have none because the other base's model is no nearer to them than
@@ -70,11 +70,11 @@ def nearer_than_apart(curves: "Sequence[pd.DataFrame]") -> tuple[list[Case], str
         for key, rows in frame.groupby(["base", "domain", "seed"], sort=False):
             if key in seen:  # the same training, shorter or longer
                 continue
-            seen.add(key)
             base, domain, _ = key
             own, apart = (rows[rows["mode"] == mode].sort_values("kimg") for mode in ("FT", APART))
             if not len(own) or not len(apart):
                 continue
+            seen.add(key)
             start, last = float(own["fd"].iloc[0]), float(apart["fd"].min())
             if last >= start:
                 unfinished[str(domain)] = f"{last:.1f}, of the base's own images {start:.1f}"

@@ -140,8 +140,9 @@ def _reconstructions(base: str, frame: "pd.DataFrame", own: str, other: str) -> 
     found = frame[(frame["kind"] == "real") & (frame["start"] == "mean") & frame["method"].isin((own, other))]
     check_searches(base, found)
     ours, theirs = (found[found["method"] == name].set_index("image")["ssim"] for name in (own, other))
-    if len(ours) > 1 and len(theirs) > 1:
-        yield of_images(base, list((ours - theirs).astype(float)), aspect=own)
+    differences = (ours - theirs).dropna()  # of the images that both have
+    if len(differences) > 1:
+        yield of_images(base, list(differences.astype(float)), aspect=own)
 
 
 def _paper_steps(pairs: Sequence[tuple[str, str]]) -> str:

@@ -21,8 +21,10 @@ from experiments.paper.tables import (
 from experiments.paper.tables.baselines import TrainedLonger, longest_baselines, with_baselines
 from experiments.paper.tables.claims import Claim
 from experiments.paper.tables.layout import Cell
-from experiments.paper.tables.model_distance import model_distance_table
+from experiments.paper.tables.model_distance import model_distance_table, of_last_backbone
+from ui2i.errors import DataError
 from ui2i.metrics.moments import estimate
+from ui2i.tables import RENAMED_COLUMNS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,12 +38,13 @@ BETWEEN, AGREED, ACROSS = "pairs.parquet", "agreement.parquet", "models.parquet"
 """Of several domains' trainings (`experiments.paper.seeds.apart`): distances between them, agreement of directions, and
 how near each model is to its domain."""
 AGREEMENT, MEASURES = "figure6.agreement.parquet", ("figure7.parquet", "figure8.parquet")
+MADE_FILE = "made.json"
+"""Beside the tables of repeated trainings: what made them."""
 BASELINE_CURVE = "curve.parquet"
 """Of baselines along their trainings (`experiments.paper.baselines.curve`)."""
 BASELINE_PREFIX = "baseline."
 """Of the names under which tables have a domain's baseline."""
 
-_RENAMED = {"trunk": "backbone", "trunk_hash": "backbone_hash"}  # columns of version 0.1
 _RENAMED_INPUTS = {"pictures": "images"}
 _SAME_WEIGHTS = {
     "9f4abb8670ab1c8bd1c8fb42c9b8dfaca04ad9fbee35235b8ef4455a1e5cb0c1": (
@@ -115,6 +118,8 @@ class Published:
             )
             if name.startswith(BASELINE_PREFIX) and gain < 0:
                 worse[name.removeprefix(BASELINE_PREFIX)] = f"by {-gain:.3f} of the score from the truth"
+        for name in self.truth.keys() & self.baseline_truth.keys():
+            worse.pop(name, None)
         worse |= truth_claims.unfinished_baselines(self.truth, self.baseline_truth)
         found = {translation_claims.BASELINE: worse}
         for (_, domain, system), baseline in self.baselines.items():
@@ -131,6 +136,7 @@ def read_published(folder: Path, more_runs: Sequence[Path] = ()) -> Published:
         more_runs: folders with tables of distances and of translated images of other trainings of the same models, or
             of pairs of them, or with curves of baselines.
     """
+    _check_backbones((folder, *more_runs))
     evaluations = [frame for each in (folder, *more_runs) if (frame := _of_images(each / EVALUATIONS)) is not None]
     curves = [frame for each in more_runs if (frame := _read(each / BASELINE_CURVE)) is not None]
     baselines = longest_baselines(curves)
@@ -178,7 +184,34 @@ def _cells(folder: Path) -> list[Cell]:
     frames = [frame for path in sorted(folder.glob("distance*.parquet")) if (frame := _read(path)) is not None]
     if not frames:
         return []
-    return [cell for cell in model_distance_table(pd.concat(frames)).cells if cell.origin == "measured"]
+    joined = pd.concat(frames)
+    if "source_mode" not in joined:  # version 0.1 measured from bases alone
+        joined["source_mode"] = None
+    return [cell for cell in model_distance_table(joined).cells if cell.origin == "measured"]
+
+
+def _check_backbones(folders: Sequence[Path]) -> None:
+    """Refuse folders whose model distances were measured on different backbones.
+
+    Raises:
+        DataError: they are refused.
+    """
+    by_folder = {folder.name: _backbones(folder) for folder in folders}
+    if len(set().union(*by_folder.values())) > 1:
+        said = ", ".join(f"{name} {' and '.join(sorted(found))}" for name, found in by_folder.items() if found)
+        raise DataError(
+            f"model distances were measured on different backbones ({said}), expected one; leave out --run of the "
+            "others, or measure again"
+        )
+
+
+def _backbones(folder: Path) -> set[str]:
+    """Return the hashes of the backbones of a folder's model distances, as far as they are known."""
+    tables = [frame for path in sorted(folder.glob("distance*.parquet")) if (frame := _read(path)) is not None]
+    found = {str(value) for frame in tables for value in of_last_backbone(frame, ["target"])["backbone_hash"]}
+    made, is_of_trainings = folder / MADE_FILE, any((folder / name).is_file() for name in (PAIRED, BETWEEN))
+    notes = json.loads(made.read_text(encoding="utf-8")) if is_of_trainings and made.is_file() else {}
+    return found | {str(note["backbone_hash"]) for note in notes.values() if "backbone_hash" in note}
 
 
 def _paired(path: Path) -> "list[list[Cell]]":
@@ -220,5 +253,5 @@ def _read(path: Path) -> "pd.DataFrame | None":
 
     if not path.is_file():
         return None
-    frame = pd.read_parquet(path).rename(columns=_RENAMED)
+    frame = pd.read_parquet(path).rename(columns=RENAMED_COLUMNS)
     return frame.replace({"backbone_hash": _SAME_WEIGHTS}) if "backbone_hash" in frame else frame

@@ -101,7 +101,9 @@ def score_translations(
         part = slice(start, start + BATCH_SIZE)
         truth = _Truth.of(counterparts[part], perceptual)
         copies = truth.distances(inputs[part])
-        chances = _mean([truth.distances(targets[column]) for column in draws[part].T])
+        drawn = [truth.distances(targets[column]) for column in draws[part].T]
+        _check_others(start, drawn)
+        chances = _mean(drawn)
         for variant, images in outputs.items():
             distances = truth.distances(images[part])
             scores[variant] += _scores(variant, start, distances, copies, chances, draws.shape[1])
@@ -164,29 +166,32 @@ def _mean(parts: Sequence[Distances]) -> Distances:
     return {metric: np.mean([part[metric] for part in parts], axis=0) for metric in METRICS}
 
 
+def _check_others(start: int, drawn: Sequence[Distances]) -> None:
+    """Refuse a drawn image that is the counterpart itself: chance would come out too near to the truth."""
+    for distances in drawn:
+        if (same := np.flatnonzero(distances["rmse"] == 0)).size:
+            raise DataError(
+                f"a target image drawn for image {start + same[0]} equals its counterpart, expected images of others; "
+                "take a target domain with another seed"
+            )
+
+
 def _scores(
     variant: str, start: int, distances: Distances, copies: Distances, chances: Distances, num_draws: int
 ) -> list[ImageScore]:
-    scores = []
-    for place in range(len(distances["lpips"])):
-        for metric in METRICS:
-            if chances[metric][place] == 0:
-                raise DataError(
-                    f"the target images drawn for image {start + place} equal its counterpart, expected images "
-                    "of others; take a target domain with another seed"
-                )
-            scores.append(
-                ImageScore(
-                    image=start + place,
-                    variant=variant,
-                    metric=metric,
-                    distance=float(distances[metric][place]),
-                    copy_distance=float(copies[metric][place]),
-                    chance_distance=float(chances[metric][place]),
-                    num_draws=num_draws,
-                )
-            )
-    return scores
+    return [
+        ImageScore(
+            image=start + place,
+            variant=variant,
+            metric=metric,
+            distance=float(distances[metric][place]),
+            copy_distance=float(copies[metric][place]),
+            chance_distance=float(chances[metric][place]),
+            num_draws=num_draws,
+        )
+        for place in range(len(distances["lpips"]))
+        for metric in METRICS
+    ]
 
 
 def _check_shapes(inputs: Images, outputs: Mapping[str, Images], counterparts: Images, targets: Images) -> None:
