@@ -10,6 +10,7 @@ import typer
 from cli.epilog import examples
 from cli.help import WholeSummaries
 from ui2i.errors import CheckpointError
+from ui2i.files import expanded
 from ui2i.names import printable
 
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ def convert(
     format_ = format_of(destination)
     if destination.exists() and not replace:
         raise CheckpointError(f"{destination} already exists, expected a new name; choose another or pass --replace")
+    _check_replaced(source, destination)
     checkpoint = read_checkpoint(source, generator_only=generator_only)
     card = dataclasses.replace(
         checkpoint.card, domain=name or checkpoint.card.domain, license=license_ or checkpoint.card.license
@@ -88,6 +90,18 @@ def convert(
     _print_remarks(destination, remarks)
     print_paths({format_: destination.resolve()})
     print("verified: read again and equal, bit for bit: every tensor, and the settings that the file has a place for")
+
+
+def _check_replaced(source: Path, destination: Path) -> None:
+    """Refuse to replace a folder that is no checkpoint, or that the checkpoint itself lies in."""
+    from tasks.models.model_folder import GENERATOR_FILE
+    from ui2i.images.sources import check_destination
+
+    if not destination.is_dir():
+        return
+    if source.resolve().is_relative_to(destination.resolve()):
+        raise CheckpointError(f"{source} lies in {destination}, which would be replaced; choose another name")
+    check_destination((), destination, GENERATOR_FILE, "checkpoint folder")
 
 
 @checkpoint_app.command(
@@ -171,7 +185,7 @@ def pack(
     from cli.report import print_paths
     from tasks.requests.pack_base import pack_base
 
-    print_paths({"base": pack_base(context.obj.project, name, folder.expanduser().resolve())})
+    print_paths({"base": pack_base(context.obj.project, name, expanded(folder).resolve())})
 
 
 @base_app.command(epilog=examples("ui2i base check face", "ui2i base check face --num 200"))

@@ -10,6 +10,7 @@ import typer
 from cli.epilog import examples
 from cli.terminal import session
 from ui2i.errors import ConfigError
+from ui2i.files import expanded
 
 if TYPE_CHECKING:
     from tasks.project.params import Params
@@ -103,7 +104,7 @@ def export_onnx(
     if generator:
         name = f"{domain}-{variant}" if variant else domain
         path = out or project.onnx_translator(name.removesuffix(".safetensors").replace("/", "-"))
-        difference, parts = export_model(project, domain, variant, path.expanduser().resolve())
+        difference, parts = export_model(project, domain, variant, expanded(path).resolve())
         print_paths(dict(zip(("mapping", "synthesis"), parts, strict=True)))
         print(f"images differ by at most {difference:.1e} of values in [-1, 1]")
         return
@@ -112,7 +113,7 @@ def export_onnx(
             f"--variant is {variant} without --generator, expected both: a translator has its own variant; add "
             "--generator, or leave out --variant"
         )
-    path = (out or project.onnx_translator(domain)).expanduser().resolve()
+    path = expanded(out or project.onnx_translator(domain)).resolve()
     difference, num_images = export_translator(project, domain, path)
     print_paths({"onnx": path})
     print(f"compared on {num_images} images: outputs differ by at most {difference:.1e} of values in [-1, 1]")

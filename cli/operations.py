@@ -5,13 +5,13 @@ import json
 import os
 import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cli.epilog import examples
 from ui2i.errors import ConfigError
+from ui2i.files import expanded
 
 if TYPE_CHECKING:
     from cli.overview import Overview
@@ -196,7 +196,7 @@ def _parameter(text: str) -> tuple[str, Any]:
             f"the parameter is {text!r}, expected NAME=VALUE; put the parameter's name and = before the value"
         )
     if value.startswith("~"):
-        return name, str(Path(value).expanduser())
+        return name, str(expanded(value))
     try:
         return name, json.loads(value)
     except ValueError:

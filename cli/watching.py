@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 from cli.terminal import Verbosity, session
 from tasks.running.command_line import print_error
 from ui2i.errors import DataError, UI2IError
-from ui2i.names import printable
+from ui2i.names import is_text, printable
 
 if TYPE_CHECKING:
     from tasks.project.paths import Project
     from tasks.requests.translation_request import TranslationRequest
 
 INTERVAL_SECONDS = 1.0
+_UNLISTABLE = "its name is not UTF-8, has a line break, or ends in a blank"
 
 
 def watch_folder(options: Verbosity, project: "Project", request: "TranslationRequest") -> None:
@@ -45,7 +46,12 @@ def watch_folder(options: Verbosity, project: "Project", request: "TranslationRe
         print(f"watching {printable(str(folder))}; Ctrl-C ends it", flush=True)
         try:
             while True:
-                files = arrivals.look()
+                found = arrivals.look()
+                files = [file for file in found if _is_listable(str(file))]
+                for file in found:
+                    if file not in files:
+                        num_failed += 1
+                        print_error(DataError(f"{printable(str(file))} was left out: {_UNLISTABLE}; rename it"))
                 if not files:
                     time.sleep(INTERVAL_SECONDS)
                 elif _translate(project, request, files, out):
@@ -57,6 +63,11 @@ def watch_folder(options: Verbosity, project: "Project", request: "TranslationRe
             print(f"stopped watching: {num_files} files in {printable(str(out))}{failed}")
 
 
+def _is_listable(name: str) -> bool:
+    """Whether a list of files can name a file."""
+    return is_text(name) and "\n" not in name and name == name.strip()
+
+
 def _translate(project: "Project", request: "TranslationRequest", files: Sequence[Path], out: Path) -> bool:
     """Translate a batch and return whether that went well."""
     from cli.report import print_translation
@@ -66,7 +77,7 @@ def _translate(project: "Project", request: "TranslationRequest", files: Sequenc
     target = next_folder(out)
     with tempfile.TemporaryDirectory(prefix="ui2i-") as workspace:
         listed = Path(workspace) / "arrived.txt"
-        listed.write_text("\n".join(map(str, files)), encoding="utf-8", errors="surrogateescape")
+        listed.write_text("\n".join(map(str, files)), encoding="utf-8")
         images = files[0] if len(files) == 1 else listed
         try:
             pipeline.translate(dataclasses.replace(request, images=images, out=target), project=str(project.root))

@@ -60,6 +60,8 @@ def _domains_named(domains: Sequence[str] | None, project: str | None) -> str:
             domains = list(load_params(find_project(project)).domains)
     if domains is None:
         return "all domains"
+    if not isinstance(domains, (list, tuple)):  # the server has not checked it yet
+        return str(domains)
     return ", ".join(map(str, domains)) if len(domains) <= MAX_NAMES else f"{len(domains)} domains"
 
 

@@ -10,7 +10,7 @@ from tasks.project.params import Params, check_mode, find_entry, load_params
 from tasks.project.paths import Project
 from tasks.project.register import register_base, register_domain
 from tasks.project.sections import Base, Domain
-from tasks.requests.raw_images import add_raw, count_images, not_copied, sample_facing
+from tasks.requests.raw_images import add_raw, count_images, not_copied, raw_place, sample_facing
 
 if TYPE_CHECKING:
     from tasks.models.training_plan import RawImages
@@ -46,8 +46,10 @@ def add_base(
     """
     _check_framing(project, load_params(project), framing)
     check_name(name, where="the base")
+    settings: dict[str, Any] = {"overrides": overrides, "framing": framing, "replace": replace}
+    register_base(project, name, raw_place(project, name, images), **settings, dry_run=True)
     raw = add_raw(project, name, images, replace=replace, follow_links=follow_links)
-    register_base(project, name, raw, overrides=overrides, framing=framing, replace=replace)
+    register_base(project, name, raw, **settings)
     return not_copied(raw)
 
 
@@ -79,10 +81,12 @@ def add_domain(
         UI2IError: a name is not valid or taken, there is no such base or mode, or there are no images.
     """
     _check_domain(project, name, base, modes, framing)  # before any image is copied
-    raw = None
+    settings: dict[str, Any] = {"modes": modes, "overrides": overrides, "framing": framing, "replace": replace}
+    raw = None if images is None else raw_place(project, name, images)
+    register_domain(project, name, base, raw, **settings, dry_run=True)
     if images is not None:
         raw = add_raw(project, name, images, replace=replace, follow_links=follow_links)
-    register_domain(project, name, base, raw, modes=modes, overrides=overrides, framing=framing, replace=replace)
+    register_domain(project, name, base, raw, **settings)
     return None if raw is None else not_copied(raw)
 
 

@@ -19,7 +19,6 @@ from PIL import Image, ImageDraw
 from ui2i.datasets.ingest import ingest
 from ui2i.datasets.prepared import PreparedDataset
 from ui2i.errors import ConfigError, DataError
-from ui2i.images import landmarks as landmarks_module
 from ui2i.images.alignment import Landmarks, Square, _reflect, align
 from ui2i.images.decoding import ImageError
 from ui2i.images.framing import Framer
@@ -248,13 +247,32 @@ def test_a_dataset_of_faces_from_a_table(tmp_path: Path) -> None:
     assert ingest(tmp_path / "raw", tmp_path / "two", other, name="faces").dataset_sha256 == manifest.dataset_sha256
 
 
+def test_enough_images_are_enough_though_a_file_gives_several(tmp_path: Path) -> None:
+    faces = [moved(UPRIGHT, angle=0, scale=1.2, shift=shift) for shift in (20 + 20j, 120 + 120j)]
+    (tmp_path / "raw").mkdir()
+    for index in range(5):
+        (tmp_path / "raw" / f"{index}.png").write_bytes(file_bytes(textured(index, 260, 260), "PNG"))
+    table = write_csv(tmp_path / "faces.csv", table_rows({f"{index}.png": faces for index in range(5)}))
+    config = dataclasses.replace(CONFIG, face_landmarks=str(table), max_faces=2, max_images=3)
+    assert ingest(tmp_path / "raw", tmp_path / "out", config, name="faces").num_images == 4, "the last file is whole"
+
+
+def test_a_table_that_was_corrected_is_read_again(tmp_path: Path) -> None:
+    first, second = (moved(UPRIGHT, angle=0, scale=scale, shift=40 + 40j) for scale in (1.5, 1.7))
+    table, image = str(tmp_path / "faces.csv"), Image.new("RGB", (260, 260))
+    write_csv(Path(table), table_rows({"a.png": [first]}))
+    detector = open_detector(table)
+    assert detector.find(image, "a.png") == [first]
+    write_csv(Path(table), table_rows({"a.png": [second], "b.png": [first]}))
+    assert detector.find(image, "a.png") == [second], "by the detector at hand, too"
+
+
 def test_a_changed_table_is_not_mistaken_for_the_old_one(tmp_path: Path) -> None:
     (tmp_path / "raw").mkdir()
     (tmp_path / "raw" / "a.png").write_bytes(file_bytes(textured(3, 260, 260), "PNG"))
     config = dataclasses.replace(CONFIG, face_landmarks=str(tmp_path / "faces.csv"), max_reject_share=0.5)
     hashes = []
     for scale in (1.5, 1.7):
-        landmarks_module._read_table.cache_clear()
         face = moved(UPRIGHT, angle=0, scale=scale, shift=40 + 40j)
         write_csv(tmp_path / "faces.csv", table_rows({"a.png": [face]}))
         hashes.append(ingest(tmp_path / "raw", tmp_path / "out", config, name="faces").dataset_sha256)

@@ -150,6 +150,18 @@ def linear_profile(srgb: bytes) -> bytes:
     return bytes(profile)
 
 
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "P", "L", "LA"])
+def test_a_profile_of_grey_takes_no_colours(mode: str) -> None:
+    profile = bytearray(linear_profile(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()))
+    profile[16:20] = b"GRAY"
+    place = bytes(profile).index(b"rTRC")
+    profile[place : place + 4] = b"kTRC"
+    image = Image.new("RGB", (8, 8), (200, 30, 30)).convert(mode)
+    found = np.asarray(load_image(file_bytes(image, "PNG", icc_profile=bytes(profile))))
+    plain = np.asarray(load_image(file_bytes(image, "PNG")))
+    assert np.array_equal(found, plain) == (mode not in ("L", "LA")), "grey images are converted by it"
+
+
 @pytest.mark.parametrize("mode", ["RGB", "L", "CMYK", "RGBA"])
 def test_profile_that_does_not_fit_is_ignored(mode: str) -> None:
     image = gradient().convert(mode)

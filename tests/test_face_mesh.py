@@ -127,6 +127,11 @@ def test_images_of_any_size_are_searched(detector: MeshDetector, size: tuple[int
     assert detector.find(Image.new("RGB", size), "a.png") == []
 
 
+def test_a_box_outside_the_image_hides_no_other_face(astronaut: Image.Image) -> None:
+    eyes = np.array([[-9.0, 20.0], [-1.0, 20.0]])
+    assert face_mesh._mesh(astronaut, face_mesh.Face(0.9, np.array([-15.0, 10.0, 5.0, 30.0]), eyes)) is None
+
+
 def test_models_that_are_not_there_or_others(monkeypatch: pytest.MonkeyPatch) -> None:
     face_mesh._interpreter.cache_clear()
     monkeypatch.setitem(face_mesh.SHA256, face_mesh.MESH, "0" * 64)

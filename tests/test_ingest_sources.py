@@ -21,7 +21,8 @@ from ui2i.datasets.ingest import ingest
 from ui2i.errors import DataError
 from ui2i.files import sha256_folder
 from ui2i.images import limits
-from ui2i.images.sources import open_source
+from ui2i.images.folders import read_list
+from ui2i.images.sources import check_destination, open_source
 from ui2i.settings import IngestConfig
 
 CONFIG = IngestConfig(img_resolution=32, max_reject_share=0.9)
@@ -105,6 +106,23 @@ def test_lists_give_what_the_folder_gives(tmp_path: Path, monkeypatch: pytest.Mo
     for source in (files, [str(file) for file in files], list(FILES), tmp_path / "list.txt"):
         ingest(source, tmp_path / "out", CONFIG, name="set", reuse=False)
         assert sha256_folder(tmp_path / "out") == sha256_folder(tmp_path / "expected")
+
+
+def test_a_list_as_windows_saves_it(tmp_path: Path) -> None:
+    for name in ("a.png", "b.png"):
+        (tmp_path / name).write_bytes(b"x")
+    (tmp_path / "list.txt").write_bytes("\ufeffa.png\r\nb.png\r\n".encode())
+    assert read_list(tmp_path / "list.txt") == [tmp_path / "a.png", tmp_path / "b.png"]
+
+
+def test_a_result_is_not_replaced_that_a_list_names(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "manifest.parquet").touch()
+    (tmp_path / "list.txt").write_text("out/a-FC.png\n")
+    with pytest.raises(DataError, match="overlap, expected a place outside the images"):
+        check_destination(tmp_path / "list.txt", out, "manifest.parquet", "translation")
+    check_destination(tmp_path / "list.txt", tmp_path / "other", "manifest.parquet", "translation")
 
 
 def test_a_list_may_name_any_file_and_what_is_not_there(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -16,9 +16,11 @@ from PIL import Image
 
 from ui2i.datasets.ingest import ingest
 from ui2i.datasets.ingestion import workers
+from ui2i.datasets.ingestion.examine import Examiner
 from ui2i.datasets.ingestion.workers import default_workers
 from ui2i.errors import DataError
 from ui2i.images.alignment import Landmarks
+from ui2i.images.sources import open_source
 from ui2i.settings import IngestConfig
 
 CONFIG = IngestConfig(img_resolution=32, framing="face")
@@ -51,6 +53,25 @@ def test_a_process_that_dies_is_an_error_that_names_the_files(tmp_path: Path) ->
         ingest(root, tmp_path / "out", CONFIG, name="set", num_workers=2, detector=OddDetector())
     assert [path.name for path in tmp_path.iterdir()] == ["raw"]
     assert multiprocessing.active_children() == []
+
+
+def test_a_process_that_dies_between_two_hand_overs_is_the_same_error(tmp_path: Path) -> None:
+    root = write(tmp_path / "raw", ["a.png", "b.png"])
+    examiner = Examiner(CONFIG, OddDetector(), known={})
+
+    def chunks() -> Iterator[workers.Chunk]:
+        with open_source(root, workspace=tmp_path) as source:
+            first, second = ([(member, workers.read(source, member))] for member in source.members)
+            yield first
+            while not multiprocessing.active_children():
+                time.sleep(0.01)
+            for child in multiprocessing.active_children():
+                child.kill()
+                child.join()
+            yield second
+
+    with pytest.raises(DataError, match=r"a process died while it or another examined a\.png to a\.png"):
+        list(workers._examine_in_pool(chunks(), examiner, 1))
 
 
 def test_an_interruption_ends_the_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

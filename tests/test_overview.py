@@ -28,6 +28,7 @@ def test_a_run_s_name_says_what_it_does_with_what(project, tmp_path):
         "3 images of portraits to cartoon"
     )
     assert run_name("re-evaluate", {"domains": None} | place) == "re-evaluate cartoon"
+    assert run_name("re-evaluate", {"domains": 5} | place) == "re-evaluate 5", "which the server refuses, in a line"
     assert run_name("re-evaluate", {"domains": ["a", "b", "c", "d"]}) == "re-evaluate 4 domains"
     assert run_name("new-domain", {"name": "cat", "base": "face", "images": None}) == "new-domain cat"
     images = {"images": str(tmp_path / "portraits")}

@@ -114,6 +114,8 @@ def test_find_project_looks_upwards(project, monkeypatch):
     assert find_project() == project
     with pytest.raises(ConfigError, match="in no project"):
         find_project(project.root.parent)
+    with pytest.raises(ConfigError, match="is no folder, expected a project's"):
+        find_project(inner / "typo")
 
 
 def test_the_mode_decides_what_is_frozen():

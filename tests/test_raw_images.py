@@ -11,7 +11,7 @@ import pytest
 from image_files import blobs, file_bytes
 from tiny_project import files_below, make_project, set_param
 
-from flows.registration import add_domain
+from flows.registration import add_base, add_domain
 from tasks.requests.raw_images import add_raw, count_images, not_copied
 from tasks.running.stage_cli import main
 from tasks.stages.ingest import STAGE
@@ -185,6 +185,22 @@ def test_names_that_no_file_system_takes_are_cut(project, source):
     assert len(names) == 5
     assert {"good.png", "caf\\udce9.png", "caf\\udce9~2.png"} <= names
     assert add_raw(project, "anime", source) == project.raw("anime")  # equal, so that nothing is copied
+
+
+def test_what_is_refused_replaces_no_images(project, source, tmp_path):
+    set_param(project, "bases.selfie", {})
+    set_param(project, "datasets.selfie", {"images": "data/raw/selfie"})
+    own = project.raw("selfie")
+    own.mkdir(parents=True)
+    (own / "own.png").write_bytes(FILES["1.png"])
+    with pytest.raises(ConfigError, match="selfie"):
+        add_domain(project, "selfie", "selfie", source, replace=True)
+    assert files_below(own) == {"own.png"}
+    with pytest.raises(ConfigError, match="total_kimg"):
+        add_domain(project, "anime", "selfie", source, overrides={"total_kimg": -1})
+    with pytest.raises(ConfigError, match="total_kimg"):
+        add_base(project, "other", source, overrides={"total_kimg": -1})
+    assert not project.raw("anime").exists() and not project.raw("other").exists()
 
 
 @pytest.mark.parametrize("name", ["123", "1e5", "0777", "2024-01-01", "true", "null", "yes", "x" * 300])

@@ -19,7 +19,9 @@ from tiny_project import write_images
 
 from experiments.paper.tables import Cell, PaperTable
 from experiments.paper.tables.html import paper_table
+from tasks.requests.worst_translations import input_pngs
 from ui2i.data_uris import image_uri
+from ui2i.errors import DataError
 from ui2i.report import Section, curves, gallery, heat_map, image, paragraph, render, table
 
 CHROMIUM = next((path for path in map(shutil.which, ("chromium", "chromium-browser", "google-chrome")) if path), None)
@@ -210,6 +212,12 @@ def test_the_report_of_a_project(project, ui2i):
     svg = base64.b64decode(re.search(r"data:image/svg\+xml;base64,([^\"]*)", page)[1]).decode()
     assert svg.count('"LineCollection_') == 2 * 4, "of four models, in the plot and in the legend"
     assert "<!-- mean distance -->" in svg and "<!-- run (UTC) -->" in svg, "both axes say what they show"
+
+
+def test_a_damaged_shard_of_inputs_is_an_error_in_words(tmp_path):
+    (tmp_path / "images-00000.parquet").write_bytes(b"PAR1 cut")
+    with pytest.raises(DataError, match=r"cannot be read .* run the stage ingest again"):
+        input_pngs(tmp_path, ["a.png"])
 
 
 def test_the_worst_translations_come_first(project, ui2i):

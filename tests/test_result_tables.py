@@ -5,13 +5,14 @@ import re
 
 import duckdb
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 from tiny_project import REPOSITORY, distance_row, make_project
 
 from cli import app
 from experiments.paper import paper_paths
-from tasks.requests.result_tables import diff_runs, filter_rows
-from ui2i.errors import ConfigError
+from tasks.requests.result_tables import diff_runs, filter_rows, first_columns
+from ui2i.errors import ConfigError, DataError
 from ui2i.tables import DISTANCE_SCHEMA, append_rows, read_table
 
 RUNS = {
@@ -137,6 +138,21 @@ def test_diff(project, ui2i):
     status, out, _ = ui2i("tables", "diff", "distance/cartoon", "--before", "bbbb", "--after", "aaaa")
     assert status == 0 and "-0.1000" in out
     assert ui2i("tables", "diff", "distance/cartoon", "--before", "c")[0] == 2
+
+
+def test_tables_of_earlier_versions_are_shown(project, ui2i, monkeypatch):
+    path = project.data_dir / "tables" / "evaluation" / "cartoon.parquet"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rows = pq.read_table(REPOSITORY / "docs" / "results" / "real" / "evaluation.parquet")
+    pq.write_table(rows, path)
+    assert "fd_sem" not in rows.column_names
+    assert set(first_columns(project, "evaluation/cartoon")) < set(rows.column_names)
+
+
+def test_cells_of_the_papers_tables_have_no_runs_to_compare():
+    cells = pd.DataFrame({"row": ["FT", "FT"], "column": ["a", "b"], "run_id": ["aaaa1", "bbbb2"], "value": [1.0, 2.0]})
+    with pytest.raises(DataError, match="the table has 0 runs, expected two to compare"):
+        diff_runs(cells)
 
 
 def test_what_is_not_there(ui2i, project):

@@ -18,9 +18,10 @@ from training_run import dense_snapshots as dense_snapshots
 
 from ui2i.datasets.prepared import PreparedDataset
 from ui2i.errors import CheckpointError, DataError
+from ui2i.files import is_whole_zip
 from ui2i.networks.generator import Generator
 from ui2i.settings import NetworkConfig
-from ui2i.training import loop
+from ui2i.training import loop, snapshots
 from ui2i.training.loop import sample_grid, train
 from ui2i.training.state import initial_state, restore_state
 
@@ -126,6 +127,42 @@ def _train_until_power_cut(dataset: PreparedDataset, run_dir: Path, network_conf
 
     torch.save = half_a_save  # type: ignore[assignment]
     train(dataset, run_dir, network_config, CONFIG)
+
+
+def test_a_best_state_is_there_before_a_log_that_knows_of_it(
+    tmp_path: Path, network_config: NetworkConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state, plain = initial_state(network_config, CONFIG), snapshots._duplicate
+
+    def die_at_best(path: Path, copy_path: Path) -> None:
+        if copy_path.name == snapshots.BEST_FILE:
+            raise KeyboardInterrupt
+        plain(path, copy_path)
+
+    monkeypatch.setattr(snapshots, "_duplicate", die_at_best)
+    with pytest.raises(KeyboardInterrupt):
+        snapshots.save_state(state, tmp_path, "{}", is_best=True)
+    assert not list(tmp_path.iterdir()), "else the resumed run would never write it again"
+
+
+def test_a_run_that_starts_afresh_has_its_own_film_strip(tmp_path: Path) -> None:
+    for name in ("state.pt", "samples-000200.0.png", "card.json"):
+        (tmp_path / name).touch()
+    snapshots.set_aside(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {"state-superseded.pt", "card.json"}
+
+
+def test_no_flipped_bit_of_a_state_is_more_than_damage(tmp_path: Path) -> None:
+    path = tmp_path / "state.pt"
+    torch.save({"a": torch.arange(4)}, path)
+    data = bytearray(path.read_bytes())
+    for place in range(data.index(b"PK\x01\x02"), len(data)):
+        for bit in range(8):
+            data[place] ^= 1 << bit
+            path.write_bytes(data)
+            assert is_whole_zip(path) in (True, False)
+            data[place] ^= 1 << bit
+    assert is_whole_zip(tmp_path / "state.pt")
 
 
 def test_state_round_trip(network_config: NetworkConfig) -> None:

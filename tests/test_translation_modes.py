@@ -35,6 +35,7 @@ from ui2i.translation import (
     share_mapping,
     translate_folder,
 )
+from ui2i.translation.folder import plain_model
 
 CONFIG = InversionConfig(method="w", num_steps=2, batch_size=2, seed=5)
 SOURCE = random_generator(1)
@@ -131,6 +132,9 @@ def test_a_feature_swap_translates_like_a_model(run: Callable, tmp_path: Path) -
     assert torch.equal(swapped.synthesis(ws), synthesize_feature_swap(SOURCE, TARGET, ws, 8))
     assert torch.equal(swapped.w_avg, TARGET.w_avg)
     assert share_mapping(SOURCE, swapped)
+    with pytest.raises(ConfigError, match="the first target is a feature swap, expected a model to invert in"):
+        plain_model(swapped, ["g.png"])
+    assert plain_model(swapped, None) is swapped and plain_model(TARGET, ["g.png"]) is TARGET
     with pytest.raises(ConfigError, match="swap_resolution is 7"):
         FeatureSwappedGenerator(SOURCE, TARGET, 7)
     with pytest.raises(CheckpointError, match="channel_max"):

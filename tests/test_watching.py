@@ -1,6 +1,7 @@
 """`ui2i translate --watch`: a folder that fills is translated batch by batch, until Ctrl-C, and goes on from there."""
 
 import contextlib
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from tasks.project.paths import Project
 from tasks.requests.translation_request import TranslationRequest
 from tasks.requests.watched import files_done, next_folder
 from tasks.running.dvc_stage import StageFailed
+from ui2i.errors import ConfigError
 from ui2i.files import write_bytes
 from ui2i.images import encode_png
 
@@ -72,7 +74,7 @@ def translated(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[str], str]]:
 
     def translate(request: TranslationRequest, project: str) -> list[Any]:
         is_list = request.images.suffix == ".txt"
-        paths = [Path(line) for line in request.images.read_text().splitlines()] if is_list else [request.images]
+        paths = [Path(line) for line in request.images.read_text().split("\n")] if is_list else [request.images]
         calls.append(([path.name for path in paths], request.out.name))
         if any("bad" in path.name for path in paths):
             raise StageFailed("none of the 1 images can be used", stage="translate", lines=(), is_user_error=True)
@@ -97,6 +99,23 @@ def test_files_are_translated_as_they_arrive(
     assert translated == [(["first.png"], "0001"), (["a.png", "b.png"], "0002")]
     assert "Ctrl-C ends it" in out.splitlines()[0]
     assert out.splitlines()[-1].startswith("stopped watching: 3 files in ")
+
+
+def test_names_that_no_list_can_hold_are_told_and_hinder_no_others(
+    watch: Callable, inbox: Path, translated: list[tuple[list[str], str]]
+) -> None:
+    odd = [os.fsdecode(b"caf\xe9.png"), "two\nlines.png"]
+    for name in (*odd, "a.png", "b\u2028c.png"):
+        put(inbox, name)
+    status, out, err = watch(nothing, nothing, nothing)
+    assert status == 0 and [names for names, _ in translated] == [["a.png", "b\u2028c.png"]]
+    assert err.count("was left out: its name is not UTF-8, has a line break, or ends in a blank; rename it") == 2
+    assert out.splitlines()[-1].endswith("2 failed")
+
+
+def test_a_request_with_a_path_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="is not UTF-8, expected a path that is; rename it"):
+        TranslationRequest.checked(images=Path(os.fsdecode(b"caf\xe9.png")), domain="cartoon", out=tmp_path)
 
 
 def test_a_batch_that_fails_is_told_and_the_next_one_runs(

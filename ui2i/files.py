@@ -8,15 +8,19 @@ moved aside, so for an instant neither version is there. This does not arbitrate
 import contextlib
 import errno
 import hashlib
+import lzma
 import os
 import re
 import secrets
 import shutil
+import struct
 import zipfile
+import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from ui2i.errors import ConfigError
 from ui2i.names import MAX_NAME_BYTES, cut_name
 
 _CHUNK_BYTES = 1 << 20
@@ -75,6 +79,20 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+def expanded(path: str | os.PathLike[str]) -> Path:
+    """Return a path with `~` at its beginning replaced by a home.
+
+    Raises:
+        ConfigError: it is that of a user whom nobody knows.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise ConfigError(
+            f"{os.fspath(path)} begins with no user of this machine, expected a path; correct it"
+        ) from error
+
+
 def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
     """Write `data` to `path` atomically."""
     with atomic_file(path) as temporary:
@@ -100,13 +118,30 @@ def sha256_file(path: str | os.PathLike[str]) -> str:
     return digest.hexdigest()
 
 
+_DAMAGED_ZIP = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    NotImplementedError,
+    RuntimeError,
+    EOFError,
+    ValueError,
+    OverflowError,
+)
+
+
 def is_whole_zip(path: str | os.PathLike[str]) -> bool:
     """Whether the records of a zip, such as a state that torch saved, are what its checksums say; torch never asks."""
     try:
         with zipfile.ZipFile(path) as archive:
             return archive.testzip() is None
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, ValueError):
+    except _DAMAGED_ZIP:
         return False
+    except OSError as error:
+        if error.errno in (None, errno.EINVAL):  # an offset that is none, or a stream that is none
+            return False
+        raise
 
 
 def sha256_folder(path: str | os.PathLike[str]) -> str:

@@ -18,6 +18,11 @@ _MAX_SUFFIX_BYTES = 16
 _DIGEST_DIGITS = 16
 
 
+def is_text(name: str) -> bool:
+    """Whether a name is UTF-8; one of a file need not be, and comes with surrogates then."""
+    return not any("\ud800" <= character <= "\udfff" for character in name)
+
+
 def printable(text: str, *, keep: str = "") -> str:
     r"""Return `text` with everything that does not print as an escape: `\x1b`, `\n`, `\u202e`, `\udce9`.
 

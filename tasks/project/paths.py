@@ -222,6 +222,8 @@ def find_project(start: Path | str | None = None) -> Project:
         ConfigError: neither it nor a folder above is a project.
     """
     folder = Path(start or ".").resolve()
+    if not folder.is_dir():  # a project above it is not the one that was meant
+        raise ConfigError(f"{folder} is no folder, expected a project's; correct the path")
     for candidate in (folder, *folder.parents):
         if (candidate / PARAMS_FILE).is_file() and (candidate / DVC_FILE).is_file():
             return Project(candidate)

@@ -47,6 +47,7 @@ def register_base(
     overrides: Mapping[str, Any] | None = None,
     framing: Framing | None = None,
     replace: bool = False,
+    dry_run: bool = False,
 ) -> Params:
     """Add `bases.<name>`, a model to train from scratch, and its dataset; otherwise as `register_dataset`.
 
@@ -54,9 +55,11 @@ def register_base(
         images: None: `datasets.<name>` is there already.
         overrides: of the section `pretrain`, for this base.
         framing: of the images; None: as the section `ingest` says.
+        dry_run: write nothing, but refuse what would be refused.
     """
     entry = {"pretrain": dict(overrides)} if overrides else {}
-    return add_entries(project, name, {**_dataset_entry(project, images, framing), "bases": entry}, replace=replace)
+    entries = {**_dataset_entry(project, images, framing), "bases": entry}
+    return add_entries(project, name, entries, replace=replace, dry_run=dry_run)
 
 
 def register_imported(
@@ -67,10 +70,12 @@ def register_imported(
     *,
     framing: Framing | None = None,
     replace: bool = False,
+    dry_run: bool = False,
 ) -> Params:
     """Add `imported.<name>`, a ready model in a folder of the project, and its dataset; as `register_base`."""
     entry = {"checkpoint": _inside(project, checkpoint)}
-    return add_entries(project, name, {**_dataset_entry(project, images, framing), "imported": entry}, replace=replace)
+    entries = {**_dataset_entry(project, images, framing), "imported": entry}
+    return add_entries(project, name, entries, replace=replace, dry_run=dry_run)
 
 
 def register_domain(
@@ -83,6 +88,7 @@ def register_domain(
     overrides: Mapping[str, Any] | None = None,
     framing: Framing | None = None,
     replace: bool = False,
+    dry_run: bool = False,
 ) -> Params:
     """Add `domains.<name>`, a model to fine-tune from `base`, and its dataset; otherwise as `register_dataset`.
 
@@ -94,7 +100,8 @@ def register_domain(
     entry: dict[str, Any] = {"base": base, "modes": list(modes)}
     if overrides:
         entry["finetune"] = dict(overrides)
-    return add_entries(project, name, {**_dataset_entry(project, images, framing), "domains": entry}, replace=replace)
+    entries = {**_dataset_entry(project, images, framing), "domains": entry}
+    return add_entries(project, name, entries, replace=replace, dry_run=dry_run)
 
 
 def register_encoder(project: Project, name: str, settings: Mapping[str, Any], *, replace: bool = False) -> Params:
@@ -126,11 +133,14 @@ def _inside(project: Project, path: Path | str) -> str:
     return relative
 
 
-def add_entries(project: Project, name: str, entries: Mapping[str, Any], *, replace: bool = False) -> Params:
+def add_entries(
+    project: Project, name: str, entries: Mapping[str, Any], *, replace: bool = False, dry_run: bool = False
+) -> Params:
     """Add an entry `name` to several sections at once; otherwise as `register_dataset`.
 
     Args:
         entries: by section.
+        dry_run: write nothing, but refuse what would be refused.
     """
     check_name(name, where=", ".join(entries))
     lock_path = project.file_lock_path(PARAMS_FILE)
@@ -149,8 +159,8 @@ def add_entries(project: Project, name: str, entries: Mapping[str, Any], *, repl
                 f"{PARAMS_FILE} has {changed[0]}.{name} with other settings, expected a new name or equal settings; "
                 "choose another name or ask to replace it"
             )
-        if after == before:
-            return before
+        if dry_run or after == before:
+            return after
         if text != old_text:
             write_text(project.params_path, text)
     return after

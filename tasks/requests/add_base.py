@@ -8,21 +8,22 @@ import dataclasses
 import hashlib
 import re
 import shutil
+import tempfile
 import urllib.parse
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, cast, get_args
+from typing import TYPE_CHECKING, Any, cast, get_args
 
 from tasks.project.names import check_name
 from tasks.project.params import load_params
 from tasks.project.paths import PARAMS_FILE, Project
 from tasks.project.register import register_imported
-from tasks.requests.raw_images import add_raw, not_copied
+from tasks.requests.raw_images import add_raw, not_copied, raw_place
 from tasks.running.dvc_command import check_trackable, ensure_dvc, run_dvc
 from tasks.running.dvc_stages import stages_of
 from ui2i.download import download, public_address
 from ui2i.errors import CheckpointError, ConfigError
-from ui2i.files import atomic_folder, sha256_file
+from ui2i.files import atomic_folder, expanded, sha256_file, write_bytes
 from ui2i.progress import Progress, no_progress
 from ui2i.settings import Framing
 
@@ -75,18 +76,20 @@ def add_base_model(
     check_trackable(project.root, project.base(name))
     file = _fetched(project, source, sha256, progress)
     checkpoint = _read(file, name, source, license_, generator_only=generator_only)
-    folder = project.base(name)
-    raw, left_out = None, None
+    folder, left_out = project.base(name), None
+    raw = project.raw(name) if name not in load_params(project).datasets else None
+    if images is not None:
+        raw = raw_place(project, name, images)
+    settings: dict[str, Any] = {"framing": _other_framing(project, checkpoint), "replace": replace}
+    register_imported(project, name, folder, raw, **settings, dry_run=True)
     with _undone_on_error(folder):
-        _write(folder, checkpoint)
-        ensure_dvc(project.root)
-        run_dvc(project.root, "add", project.relative(folder))
         if images is not None:
             raw = add_raw(project, name, images, replace=replace, follow_links=follow_links)
             left_out = not_copied(raw)
-    if raw is None and name not in load_params(project).datasets:
-        raw = project.raw(name)
-    params = register_imported(project, name, folder, raw, framing=_other_framing(project, checkpoint), replace=replace)
+        _write(folder, checkpoint)
+        ensure_dvc(project.root)
+        run_dvc(project.root, "add", project.relative(folder))
+        params = register_imported(project, name, folder, raw, **settings)
     if _is_address(source):
         file.unlink()
     place = params.datasets[name].images
@@ -109,15 +112,25 @@ def _other_framing(project: Project, checkpoint: "Checkpoint") -> Framing | None
 
 @contextlib.contextmanager
 def _undone_on_error(folder: Path) -> Iterator[None]:
-    """Remove a new model and DVC's record of it if what belongs to it cannot be had; the command works again then."""
-    is_new = not folder.exists()
-    try:
-        yield
-    except BaseException:
-        if is_new:
+    """Have the folder of a model and DVC's record as they were if what belongs to it cannot be had."""
+    record = folder.with_name(folder.name + ".dvc")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".", dir=folder.parent) as workspace:
+        kept = Path(workspace) / folder.name
+        if folder.exists():
+            shutil.copytree(folder, kept, symlinks=True)
+        old_record = record.read_bytes() if record.is_file() else None
+        try:
+            yield
+        except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
-            folder.with_name(folder.name + ".dvc").unlink(missing_ok=True)
-        raise
+            if kept.exists():
+                kept.rename(folder)
+            if old_record is None:
+                record.unlink(missing_ok=True)
+            else:
+                write_bytes(record, old_record)
+            raise
 
 
 def _check_request(project: Project, name: str, sha256: str | None, *, replace: bool) -> None:
@@ -145,7 +158,7 @@ def _fetched(project: Project, source: str, sha256: str | None, progress: Progre
         if not file.exists() or (sha256 is not None and sha256_file(file) != sha256.lower()):
             download(source, file, sha256=sha256, progress=progress)
         return file
-    file = Path(source).expanduser().resolve()
+    file = expanded(source).resolve()
     if not file.exists():
         raise CheckpointError(f"{source} does not exist, expected a checkpoint or its address; correct the path")
     if sha256 is not None:

@@ -77,9 +77,8 @@ def add_raw(
             f"another name or remove that entry from {PARAMS_FILE}"
         )
     source = Path(source).resolve()
-    suffix = "" if _is_of_files(source) else archive_suffix(source) or ".zip"
-    places = [project.raw(name).with_name(name + kind) for kind in (suffix, "", *ARCHIVE_SUFFIXES)]
-    destination = places[0]
+    destination = raw_place(project, name, source)
+    places = [destination, *(project.raw(name).with_name(name + kind) for kind in ("", *ARCHIVE_SUFFIXES))]
     check_trackable(project.root, destination)
     existing = next((path for path in places if path.exists()), None)
     if _is_of_files(source):
@@ -89,6 +88,13 @@ def add_raw(
     ensure_dvc(project.root)
     run_dvc(project.root, "add", project.relative(destination))
     return destination
+
+
+def raw_place(project: Project, name: str, source: Path | str) -> Path:
+    """Return where `add_raw` puts images."""
+    source = Path(source).resolve()
+    suffix = "" if _is_of_files(source) else archive_suffix(source) or ".zip"
+    return project.raw(name).with_name(name + suffix)
 
 
 def not_copied(raw: Path) -> str | None:

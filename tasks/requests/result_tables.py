@@ -86,7 +86,8 @@ def first_columns(project: Project, name: str) -> list[str]:
     import pyarrow.parquet as pq
 
     table = find_table(project, name)
-    return list(FIRST_COLUMNS.get(table.kind, pq.read_schema(table.path).names))
+    names = pq.read_schema(table.path).names
+    return [name for name in FIRST_COLUMNS.get(table.kind, names) if name in names] or names  # fewer in older tables
 
 
 def filter_rows(frame: "pd.DataFrame", conditions: Sequence[str], *, last_run: bool = False) -> "pd.DataFrame":
@@ -140,7 +141,8 @@ def diff_runs(frame: "pd.DataFrame", before: str | None = None, after: str | Non
     """
     import pandas as pd
 
-    runs = list(dict.fromkeys(frame["run_id"])) if "run_id" in frame else []
+    has_runs = {"run_id", "measured_at"} <= set(frame.columns)  # cells of the paper's tables are of many
+    runs = list(dict.fromkeys(frame["run_id"])) if has_runs else []
     if len(runs) < 2:
         raise DataError(
             f"the table has {len(runs)} run{'' if len(runs) == 1 else 's'}, expected two to compare; "

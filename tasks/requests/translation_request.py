@@ -10,6 +10,8 @@ from pydantic.dataclasses import dataclass
 
 from tasks.project.names import NAME_PATTERN
 from tasks.project.sections import TranslateParams
+from ui2i.errors import ConfigError
+from ui2i.names import is_text, printable
 from ui2i.settings import Framing, InversionConfig, InversionMethod, from_mapping, to_mapping
 from ui2i.settings.validation import own_errors
 from ui2i.settings.words import Described
@@ -79,7 +81,11 @@ class TranslationRequest:
             ConfigError: one is unknown, missing or out of bounds.
         """
         with own_errors(cls):
-            return cls(**values)
+            request = cls(**values)
+        for path in (request.images, request.out, *request.references):
+            if not is_text(str(path)):
+                raise ConfigError(f"{printable(str(path))} is not UTF-8, expected a path that is; rename it")
+        return request
 
     @classmethod
     def from_json(cls, text: str) -> "TranslationRequest":

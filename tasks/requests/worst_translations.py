@@ -7,6 +7,7 @@ from typing import Any
 
 from tasks.project.params import Params
 from tasks.project.paths import Project
+from ui2i.errors import DataError
 
 MAX_SHOWN = 24  # images; the page stays small enough to be sent
 
@@ -79,11 +80,21 @@ def mean_scores(rows: Iterable[Mapping[str, Any]]) -> dict[int, float]:
 
 
 def input_pngs(prepared: Path, paths: Iterable[str]) -> dict[str, bytes]:
-    """Return the prepared inputs by their paths, of those that the dataset still has."""
+    """Return the prepared inputs by their paths, of those that the dataset still has.
+
+    Raises:
+        DataError: a file of it is damaged.
+    """
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
     found: dict[str, bytes] = {}
     for shard in sorted(prepared.glob("images-*.parquet")):
-        rows = pq.read_table(shard, columns=["source_path", "png"], filters=[("source_path", "in", list(paths))])
+        try:
+            rows = pq.read_table(shard, columns=["source_path", "png"], filters=[("source_path", "in", list(paths))])
+        except (pa.ArrowException, OSError) as error:
+            raise DataError(
+                f"{shard} cannot be read ({error}), expected prepared images; run the stage ingest again"
+            ) from error
         found |= dict(zip(rows["source_path"].to_pylist(), rows["png"].to_pylist(), strict=True))
     return found

@@ -93,7 +93,7 @@ def _examine_into(
     num_workers: int | None,
     progress: Progress,
 ) -> None:
-    """Pass every file, examined, to the builder, until there are enough images."""
+    """Pass every file, examined, to the builder, until there are enough images; the last file is taken whole."""
     afresh = dataclasses.replace(examiner, known={})
 
     def examine(member: Member) -> Examined:
@@ -106,5 +106,5 @@ def _examine_into(
                 file = earlier.recall(file.path, file.num_bytes)
             builder.add(file, lambda member=member: examine(member))  # type: ignore[misc]
             progress(builder.num_files, len(source.members), file.path)
-            if builder.num_images == examiner.config.max_images:
+            if (limit := examiner.config.max_images) is not None and builder.num_images >= limit:
                 return

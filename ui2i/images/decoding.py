@@ -273,13 +273,14 @@ def _to_srgb(image: Image.Image, background: str) -> Image.Image:
     """Return a decoded image of any mode as 8-bit sRGB on `background`."""
     profile = image.info.get("icc_profile")
     alpha = None
+    is_grey = image.mode in ("1", "L", "LA", "La") or image.mode[0] in "IF"
     if image.mode[0] in "IF":
         image = _reduce_depth(image)
     elif image.has_transparency_data:
         image = image.convert("RGBA")
         alpha = image.getchannel("A")
         image = image.convert("RGB")
-    rgb = _apply_profile(image, profile) if profile else _to_rgb(image)
+    rgb = _apply_profile(image, profile, is_grey=is_grey) if profile else _to_rgb(image)
     if alpha is None:
         return rgb
     ground = Image.new("RGB", rgb.size, background)
@@ -304,10 +305,14 @@ def _reduce_depth(image: Image.Image) -> Image.Image:
     return Image.fromarray(np.rint(levels / 257).astype(np.uint8))
 
 
-def _apply_profile(image: Image.Image, icc_profile: bytes) -> Image.Image:
-    """Convert colours from the embedded profile to sRGB; a profile that is broken or for other channels is ignored."""
+def _apply_profile(image: Image.Image, icc_profile: bytes, *, is_grey: bool) -> Image.Image:
+    """Convert colours from the embedded profile to sRGB; a profile that is broken or for other channels is ignored.
+
+    Args:
+        is_grey: the image has no colours, whatever its mode is by now.
+    """
     mode = _profile_mode(icc_profile)
-    if mode is None or (image.mode == "CMYK") != (mode == "CMYK"):
+    if mode is None or (image.mode == "CMYK") != (mode == "CMYK") or (mode == "L" and not is_grey):
         return _to_rgb(image)
     try:
         converted = ImageCms.applyTransform(image.convert(mode), _transform(icc_profile, mode))

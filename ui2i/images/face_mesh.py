@@ -18,6 +18,7 @@ from PIL import Image
 from ui2i.errors import DataError
 from ui2i.files import sha256_file
 from ui2i.images.alignment import Square, align
+from ui2i.images.decoding import ImageError
 
 INSTALL = 'pip install "ui2i[faces]"'
 DETECTOR, MESH = "face_detection_back.tflite", "face_landmark.tflite"
@@ -116,7 +117,10 @@ def _mesh(image: Image.Image, face: Face) -> Float64[np.ndarray, "468 2"] | None
     across = axis / length * MARGIN * max(right - left, bottom - top) / 2
     middle = np.array([(left + right) / 2, (top + bottom) / 2])
     square = Square((float(middle[0]), float(middle[1])), (float(across[0]), float(across[1])))
-    crop = align(image, square, MESH_RESOLUTION, Image.Resampling.BILINEAR)
+    try:
+        crop = align(image, square, MESH_RESOLUTION, Image.Resampling.BILINEAR)
+    except ImageError:  # hardly any of it is in the image
+        return None
     values, logit = _run(MESH, np.asarray(crop, np.float32) / 255)
     if logit.item() <= 0:
         return None

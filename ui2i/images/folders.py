@@ -76,7 +76,7 @@ def read_list(path: Path) -> list[Path]:
             data = handle.read(MAX_LIST_BYTES + 1)
         if len(data) > MAX_LIST_BYTES:
             raise ValueError(f"it has over {MAX_LIST_BYTES} bytes")
-        lines = data.decode("utf-8").splitlines()
+        lines = data.decode("utf-8-sig").split("\n")  # a name may have any other break
     except (OSError, ValueError) as error:
         raise DataError(f"{path} cannot be read ({error}), expected one path a line in UTF-8; correct it") from error
     names = [line.strip() for line in lines]

@@ -53,7 +53,7 @@ class TableDetector:
 
     def find(self, image: Image.Image, path: str) -> Sequence[Landmarks]:  # noqa: ARG002 -- a protocol
         """Return the faces that the table has for `path`."""
-        return _read_table(self.table).get(path, ())
+        return _read_table(self.table, _stamp(self.table)).get(path, ())
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,7 +88,7 @@ def open_detector(landmarks: str | None) -> Detector:
         )
     if not Path(landmarks).is_file():
         raise DataError(f"{landmarks} does not exist, expected {expected}; check the path")
-    _read_table(landmarks)
+    _read_table(landmarks, _stamp(landmarks))
     return TableDetector(landmarks)
 
 
@@ -99,9 +99,19 @@ def from_mesh(mesh: Float64[np.ndarray, "468 2"]) -> Landmarks:
     return Landmarks(*((float(x), float(y)) for x, y in (left_eye, right_eye, left_mouth, right_mouth)))
 
 
+def _stamp(table: str) -> tuple[int, int]:
+    """Return what changes when a file is written."""
+    found = Path(table).stat()
+    return found.st_mtime_ns, found.st_size
+
+
 @functools.lru_cache(maxsize=1)
-def _read_table(table: str) -> Mapping[str, Sequence[Landmarks]]:
+def _read_table(table: str, stamp: tuple[int, int]) -> Mapping[str, Sequence[Landmarks]]:  # noqa: ARG001 -- of the cache
     """Return the faces of each path.
+
+    Args:
+        table: the file.
+        stamp: of it (`_stamp`), so that a table that was corrected is read again.
 
     Raises:
         DataError: the file cannot be read, lacks a column, or has a coordinate that is no number.

@@ -105,7 +105,10 @@ def check_destination(images: Images, out_dir: Path, marker: str, kind: str) -> 
         DataError: it is refused.
     """
     place = out_dir.resolve()
-    for source in [images] if isinstance(images, (str, os.PathLike)) else images:
+    sources = [Path(images)] if isinstance(images, (str, os.PathLike)) else [Path(image) for image in images]
+    if len(sources) == 1 and sources[0].is_file() and archive_suffix(sources[0]) == LIST_SUFFIX:
+        sources += read_list(sources[0])
+    for source in sources:
         inner = Path(source).resolve()
         if inner.is_relative_to(place) or place.is_relative_to(inner):
             raise DataError(

@@ -121,7 +121,7 @@ class _Trainer:
     ) -> None:
         self.config = config
         self.num_steps = max(1, math.ceil(1000 * config.total_kimg / config.batch_size))
-        self.num_real = round(config.real_share * config.batch_size)
+        self.num_real = min(round(config.real_share * config.batch_size), config.batch_size - 1)  # some are generated
         self.step = 0
         self.log: list[dict[str, float]] = []
         self.settings = settings_of(config, base_hash, dataset.hash, perceptual.weights_hash)

@@ -116,6 +116,7 @@ def train(
             run.state = fresh_state()  # what the failed step left behind is not to be trusted
             note = f"{run.resume(fresh_state)}, in {num_micro_batches} micro-batches to fit the memory"
         if config.patience:
+            wait_for_all()  # for the first process to have written it
             restore_best(run.state, run_dir, identity)
     return run.state
 

@@ -26,6 +26,8 @@ STATE_FILE = "state.pt"
 PREVIOUS_FILE = "state-previous.pt"
 BEST_FILE = "state-best.pt"
 SUPERSEDED_FILE = "state-superseded.pt"
+SAMPLES_PATTERN = "samples-*.png"
+"""Of the grids that are drawn with each snapshot."""
 
 WITHOUT_EFFECT = (
     "total_kimg",
@@ -55,6 +57,9 @@ def run_identity(
 def save_state(state: TrainingState, run_dir: Path, identity: str, *, is_best: bool = False) -> None:
     """Write the newest state and keep the one before; at no moment is there none.
 
+    The best state is there before a newest one whose log knows of it: a run that is killed between the two repeats the
+    steps to it, and not the search for a better one.
+
     Raises:
         TrainingError: a weight is not finite. Nothing is written then.
     """
@@ -64,8 +69,8 @@ def save_state(state: TrainingState, run_dir: Path, identity: str, *, is_best: b
         torch.save({"identity": identity, **state_to_dict(state)}, temporary)
         if path.exists():
             _duplicate(path, run_dir / PREVIOUS_FILE)
-    if is_best:
-        _duplicate(path, run_dir / BEST_FILE)
+        if is_best:
+            _duplicate(temporary, run_dir / BEST_FILE)
 
 
 def resume_state(state: TrainingState, run_dir: Path, identity: str) -> str:
@@ -106,6 +111,8 @@ def restore_best(state: TrainingState, run_dir: Path, identity: str) -> None:
 def set_aside(run_dir: Path) -> None:
     """Move the states of a run out of the way, so that the next training starts afresh; the newest is kept.
 
+    The images of its snapshots go, too: the next run's film strip is of that run.
+
     Of several processes only the first does anything.
     """
     if process_rank():
@@ -114,6 +121,8 @@ def set_aside(run_dir: Path) -> None:
         (run_dir / name).unlink(missing_ok=True)
     if (run_dir / STATE_FILE).exists():
         (run_dir / STATE_FILE).replace(run_dir / SUPERSEDED_FILE)
+    for path in run_dir.glob(SAMPLES_PATTERN):
+        path.unlink()
 
 
 def _read(path: Path, identity: str) -> dict[str, Any] | None:

@@ -19,6 +19,7 @@ from ui2i.contact_sheet import Row, contact_sheet
 from ui2i.datasets.loading import BatchLoader
 from ui2i.images import grid, grid_cells, save_png, to_uint8
 from ui2i.networks.generator import Generator
+from ui2i.training.snapshots import SAMPLES_PATTERN
 from ui2i.training.step import require_finite
 
 if TYPE_CHECKING:
@@ -161,7 +162,7 @@ def film_strip(run_dir: Path, resolution: int) -> UInt8[np.ndarray, "h w 3"] | N
 
     Of many grids some are left out, evenly; the first and the last are there.
     """
-    paths = sorted(run_dir.glob("samples-*.png"))
+    paths = sorted(run_dir.glob(SAMPLES_PATTERN))
     if not paths:
         return None
     chosen = np.unique(np.linspace(0, len(paths) - 1, STRIP_ROWS).round().astype(int))

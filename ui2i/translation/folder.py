@@ -29,12 +29,14 @@ from torch import Tensor
 from ui2i.contact_sheet import Row, contact_sheet
 from ui2i.datasets.manifest import REJECT_SCHEMA, REJECTS_NAME
 from ui2i.domain_check import DomainCheck, Verdict, refuse
+from ui2i.errors import ConfigError
 from ui2i.files import atomic_folder
 from ui2i.images import save_png, to_uint8
 from ui2i.images.framing import CENTERED, Framer
 from ui2i.images.left_out import write_left_out
 from ui2i.images.sources import check_destination
 from ui2i.inversion import LATENTS_SCHEMA, Encoder, Inverter, Latent, stack_latents
+from ui2i.layer_swap import FeatureSwappedGenerator
 from ui2i.networks.generator import Generator
 from ui2i.perceptual import Perceptual
 from ui2i.progress import Progress, no_progress
@@ -165,7 +167,7 @@ def translate_folder(
             _refuse_unlike(listing, check, inversion_config.batch_size)
         found = find_references(
             references,
-            reference_generator or next(iter(targets.values())),
+            reference_generator or plain_model(next(iter(targets.values())), references),
             perceptual,
             inversion_config,
             framer=framer,
@@ -198,6 +200,19 @@ def translate_folder(
             _write_tables(folder, tables, outputs, domain)
             write_left_out(folder / LEFT_OUT_NAME, listing.left_out)
     return tables.manifest
+
+
+def plain_model(target: Generator, references: Inputs | None) -> Generator:
+    """Return the model in which references are inverted where none is named.
+
+    Raises:
+        ConfigError: it is a feature swap, which has no layers of its own.
+    """
+    if references is not None and isinstance(target, FeatureSwappedGenerator):
+        raise ConfigError(
+            "the first target is a feature swap, expected a model to invert in; name a reference_generator"
+        )
+    return target
 
 
 def _refuse_unlike(listing: Listing, check: DomainCheck, batch_size: int) -> None:

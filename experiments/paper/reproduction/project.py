@@ -18,7 +18,7 @@ from tasks.project.shipped import EXPERIMENTS, PACKAGED, SHIPPED
 from tasks.running.dvc_command import run_dvc
 from tasks.running.dvc_stages import DefinedStages, read_stages
 from ui2i.errors import BackboneError, ConfigError
-from ui2i.files import atomic_folder, write_bytes, write_text
+from ui2i.files import atomic_folder, expanded, write_bytes, write_text
 
 if TYPE_CHECKING:
     from ui2i.settings import BackboneName
@@ -139,7 +139,7 @@ def _place(out: Path | None, *, quick: bool) -> tuple[str, Project, Path]:
     """Return the experiment's name, its project and the file of its settings."""
     name = experiment_name(quick=quick)
     home = Path.cwd() if SHIPPED == PACKAGED else SHIPPED
-    root = (home / name if out is None else out).expanduser().resolve()
+    root = expanded(home / name if out is None else out).resolve()
     source = SHIPPED / EXPERIMENTS / f"{name}.yaml"
     _check_folder(root, name)
     return name, Project(root), source

@@ -22,7 +22,7 @@ from ui2i.images.framing import Framed, Framer
 from ui2i.images.landmarks import Detector
 from ui2i.settings import IngestConfig
 
-EXAMINATION_VERSION = 2  # to be raised when equal bytes and settings give another image or another reason
+EXAMINATION_VERSION = 3  # to be raised when equal bytes and settings give another image or another reason
 
 _CODECS = ("libjpeg_turbo", "jpg", "zlib_ng", "zlib", "webp", "avif", "libtiff", "littlecms2")
 FREE_SETTINGS = ("max_images", "test_share", "max_reject_share", "near_duplicate_bits", "face_landmarks")

@@ -95,7 +95,11 @@ def _examine_in_pool(
         try:
             for chunk in chunks:
                 members, files = zip(*chunk, strict=True)
-                waiting.append((list(members), pool.submit(_examine_chunk, files)))
+                try:
+                    future = pool.submit(_examine_chunk, files)
+                except BrokenProcessPool as error:
+                    raise _died(waiting[0][0] if waiting else members) from error
+                waiting.append((list(members), future))
                 if len(waiting) >= count * _CHUNKS_AHEAD:
                     yield from _results(*waiting.popleft())
             while waiting:
@@ -108,11 +112,15 @@ def _results(members: list[Member], future: Future[list[Examined]]) -> Iterator[
     try:
         examined = future.result()
     except BrokenProcessPool as error:
-        raise DataError(
-            f"a process died while it or another examined {members[0].path} to {members[-1].path} or the files after, "
-            "expected it to go on; if memory was short use fewer workers, else look for the file that kills a decoder"
-        ) from error
+        raise _died(members) from error
     yield from zip(members, examined, strict=True)
+
+
+def _died(members: Sequence[Member]) -> DataError:
+    return DataError(
+        f"a process died while it or another examined {members[0].path} to {members[-1].path} or the files after, "
+        "expected it to go on; if memory was short use fewer workers, else look for the file that kills a decoder"
+    )
 
 
 # In the other processes
