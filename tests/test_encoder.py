@@ -271,8 +271,13 @@ def test_settings_out_of_range(settings: dict[str, Any]) -> None:
         EncoderConfig(**settings)
 
 
-def test_only_generated_images(
-    model: Generator, pictures: dict[str, PreparedDataset], perceptual: Perceptual, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("share", [0.0, 0.97])
+def test_of_any_share_of_real_images_some_are_generated(
+    model: Generator,
+    pictures: dict[str, PreparedDataset],
+    perceptual: Perceptual,
+    monkeypatch: pytest.MonkeyPatch,
+    share: float,
 ) -> None:
     monkeypatch.setattr(training_module, "measure_encoder", lambda *_args: {})
-    assert train(model, pictures, perceptual, total_kimg=0.016, real_share=0.0).log[0]["latent_error"] > 0
+    assert train(model, pictures, perceptual, total_kimg=0.016, real_share=share).log[0]["latent_error"] > 0
