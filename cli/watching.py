@@ -48,10 +48,9 @@ def watch_folder(options: Verbosity, project: "Project", request: "TranslationRe
             while True:
                 found = arrivals.look()
                 files = [file for file in found if _is_listable(str(file))]
-                for file in found:
-                    if file not in files:
-                        num_failed += 1
-                        print_error(DataError(f"{printable(str(file))} was left out: {_UNLISTABLE}; rename it"))
+                num_failed += len(found) - len(files)
+                for file in set(found) - set(files):
+                    print_error(DataError(f"{printable(str(file))} was left out: {_UNLISTABLE}; rename it"))
                 if not files:
                     time.sleep(INTERVAL_SECONDS)
                 elif _translate(project, request, files, out):

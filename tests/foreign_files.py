@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ui2i.checkpoints import ModelCard
 from ui2i.converters.ada_modules import discriminator_module, generator_module
-from ui2i.converters.formats import Checkpoint
+from ui2i.converters.formats import Checkpoint, write_checkpoint
 from ui2i.converters.pickle_writer import Call, write_pickle
 from ui2i.converters.torch_files import map_file, read_tree
 from ui2i.networks.discriminator import Discriminator
@@ -50,6 +50,12 @@ def tiny_checkpoint(seed: int = 0, *, discriminator: bool = True, **settings: An
         discriminator=randomize(Discriminator(config)).eval().requires_grad_(False) if discriminator else None,
         card=CARD,
     )
+
+
+def write_tiny(path: Path) -> Path:
+    """Write a tiny checkpoint in the format of its suffix."""
+    write_checkpoint(path, tiny_checkpoint())
+    return path
 
 
 def load_expected(folder: Path, name: str) -> dict[str, Tensor]:

@@ -1,12 +1,11 @@
 """`ui2i base add` and `ui2i checkpoint`: from somebody's file or address to a base that the project knows."""
 
-import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from foreign_files import ada_content, tiny_checkpoint, write_ada_content
+from foreign_files import ada_content, tiny_checkpoint, write_ada_content, write_tiny
 from loopback_server import Site, serving
 from ruamel.yaml import YAML
 from tiny_project import files_below, make_project, set_param, write_images
@@ -20,6 +19,7 @@ from tasks.running.stage_cli import main
 from tasks.stages import import_base
 from ui2i.checkpoints import ModelCard, read_card, save_generator
 from ui2i.converters.formats import differences, read_checkpoint, write_checkpoint
+from ui2i.files import sha256_file
 
 Ui2i = Callable[..., tuple[int, str, str]]
 
@@ -56,12 +56,7 @@ def added(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    write_checkpoint(tmp_path / "model.pt", tiny_checkpoint())
-    return tmp_path / "model.pt"
-
-
-def sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return write_tiny(tmp_path / "model.pt")
 
 
 def entry(project: Project, section: str, name: str) -> object:
@@ -82,7 +77,7 @@ def test_a_base_s_images_are_framed_as_those_that_it_was_trained_on(
 
 
 def test_a_file(project: Project, ui2i: Ui2i, added: list[tuple[str, ...]], file: Path) -> None:
-    status, out, err = ui2i("base", "add", "ffhq", file, "--license", "CC BY-NC 4.0", "--sha256", sha256(file))
+    status, out, err = ui2i("base", "add", "ffhq", file, "--license", "CC BY-NC 4.0", "--sha256", sha256_file(file))
     assert (status, err) == (0, "")
     folder = project.base("ffhq")
     assert files_below(folder) == {"card.json", "discriminator.safetensors", "generator.safetensors"}
@@ -105,14 +100,14 @@ def test_somebody_else_s_file_says_where_it_comes_from(
     assert status == 0
     assert "set ingest.img_resolution to 64 in params.yaml (it is 32)" in out and "left out: G" in out
     card = read_card(project.base("auto") / "generator.safetensors")[1]
-    assert card.provenance["imported"] == {"file": source.name, "format": "ada", "sha256": sha256(source)}
+    assert card.provenance["imported"] == {"file": source.name, "format": "ada", "sha256": sha256_file(source)}
     assert card.license == "unknown: ask its publisher"
 
 
 def test_an_address_that_breaks_off(project: Project, ui2i: Ui2i, added: list[tuple[str, ...]], file: Path) -> None:
     site = Site(file.read_bytes(), break_after=[20_000])
     with serving(site):
-        status, _, err = ui2i("base", "add", "ffhq", f"{site.url}?secret=1", "--sha256", sha256(file))
+        status, _, err = ui2i("base", "add", "ffhq", f"{site.url}?secret=1", "--sha256", sha256_file(file))
     assert (status, err) == (0, "") and site.requests == [None, "bytes=20000-"]
     assert differences(read_checkpoint(project.base("ffhq")), tiny_checkpoint()) == []
     assert read_card(project.base("ffhq") / "generator.safetensors")[1].provenance["imported"]["url"] == site.url

@@ -1,6 +1,5 @@
 """`ui2i checkpoint`: what it shows, converts and verifies."""
 
-import hashlib
 import json
 import math
 from collections.abc import Callable
@@ -8,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from foreign_files import save_torch, set_value, tiny_checkpoint
+from foreign_files import save_torch, set_value, tiny_checkpoint, write_tiny
 from safetensors import safe_open
 from safetensors.torch import save_file
 from tiny_project import files_below, make_project, write_base
@@ -17,6 +16,7 @@ from typed_commands import ui2i as ui2i
 from tasks.project.paths import Project
 from ui2i.checkpoints import ModelCard, save_generator
 from ui2i.converters.formats import read_checkpoint, write_checkpoint
+from ui2i.files import sha256_file
 
 Ui2i = Callable[..., tuple[int, str, str]]
 
@@ -28,12 +28,7 @@ def project(tmp_path: Path) -> Project:
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    write_checkpoint(tmp_path / "model.pt", tiny_checkpoint())
-    return tmp_path / "model.pt"
-
-
-def sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return write_tiny(tmp_path / "model.pt")
 
 
 @pytest.mark.parametrize("name", ["ada-auto-64.pkl", "rosinality-source-32.pt"])
@@ -43,7 +38,7 @@ def test_show(ui2i: Ui2i, golden: Path, name: str) -> None:
     expected = {"ada": ["64 px", "256", "16 at 64"], "rosinality": ["32 px", "8, learning rate x 0.01"]}[
         name.split("-")[0]
     ]
-    for word in (*expected, "left out", sha256(golden / name), f"{(golden / name).stat().st_size:,} bytes"):
+    for word in (*expected, "left out", sha256_file(golden / name), f"{(golden / name).stat().st_size:,} bytes"):
         assert word in out
 
 
@@ -53,7 +48,7 @@ def test_show_a_folder(project: Project, ui2i: Ui2i) -> None:
 
 
 def test_what_a_file_says_cannot_steer_the_terminal(ui2i: Ui2i, tmp_path: Path) -> None:
-    content = torch.load(written(tmp_path / "m.pt"), weights_only=True)
+    content = torch.load(write_tiny(tmp_path / "m.pt"), weights_only=True)
     content["ui2i"]["card"]["domain"] = "\x1b[31m[bold]red[/bold]\n"
     status, out, _ = ui2i("checkpoint", "show", save_torch(tmp_path / "m.pt", content))
     assert status == 0 and "\x1b" not in out and "\\x1b[31m[bold]red[/bold]\\n" in out
@@ -78,20 +73,15 @@ def test_what_a_native_header_says_cannot_steer_the_terminal(ui2i: Ui2i, tmp_pat
     assert len(printed) < 50_000
 
 
-def written(path: Path) -> Path:
-    write_checkpoint(path, tiny_checkpoint())
-    return path
-
-
 def test_convert_and_verify(ui2i: Ui2i, tmp_path: Path) -> None:
-    source = written(tmp_path / "m.pt")
+    source = write_tiny(tmp_path / "m.pt")
     for name in ("m.pkl", "folder", "g.safetensors"):
         status, out, err = ui2i("checkpoint", "convert", source, tmp_path / name, "--name", "cats", "--license", "CC0")
         assert (status, err) == (0, "") and "verified: read again and equal, bit for bit" in out
         read = read_checkpoint(tmp_path / name)
         assert (read.card.domain, read.card.license) == ("cats", "CC0")
     status, out, err = ui2i(
-        "checkpoint", "verify", tmp_path / "m.pkl", "--against", source, "--sha256", sha256(tmp_path / "m.pkl")
+        "checkpoint", "verify", tmp_path / "m.pkl", "--against", source, "--sha256", sha256_file(tmp_path / "m.pkl")
     )
     assert (status, err) == (0, "")
     for word in ("all finite", "standard deviations", "images", "logits", "every bit"):
@@ -99,7 +89,7 @@ def test_convert_and_verify(ui2i: Ui2i, tmp_path: Path) -> None:
 
 
 def test_convert_replaces_nothing_but_a_checkpoint(ui2i: Ui2i, tmp_path: Path) -> None:
-    source, folder, thesis = written(tmp_path / "m.pt"), tmp_path / "folder", tmp_path / "thesis"
+    source, folder, thesis = write_tiny(tmp_path / "m.pt"), tmp_path / "folder", tmp_path / "thesis"
     thesis.mkdir()
     (thesis / "chapter.txt").write_text("all of it")
     status, _, err = ui2i("checkpoint", "convert", source, thesis, "--replace")
@@ -113,7 +103,7 @@ def test_convert_replaces_nothing_but_a_checkpoint(ui2i: Ui2i, tmp_path: Path) -
 
 
 def test_verify_says_what_differs(ui2i: Ui2i, tmp_path: Path) -> None:
-    source = written(tmp_path / "m.pt")
+    source = write_tiny(tmp_path / "m.pt")
     write_checkpoint(tmp_path / "other.pt", tiny_checkpoint(1))
     status, _, err = ui2i("checkpoint", "verify", source, "--against", tmp_path / "other.pt")
     assert status == 2 and "differs from" in err and "generator mapping.w_avg" in err

@@ -139,7 +139,7 @@ def is_whole_zip(path: str | os.PathLike[str]) -> bool:
     except _DAMAGED_ZIP:
         return False
     except OSError as error:
-        if error.errno in (None, errno.EINVAL):  # an offset that is none, or a stream that is none
+        if error.errno in (None, errno.EINVAL):  # a damaged offset, or a damaged stream
             return False
         raise
 

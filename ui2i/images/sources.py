@@ -105,11 +105,8 @@ def check_destination(images: Images, out_dir: Path, marker: str, kind: str) -> 
         DataError: it is refused.
     """
     place = out_dir.resolve()
-    sources = [Path(images)] if isinstance(images, (str, os.PathLike)) else [Path(image) for image in images]
-    if len(sources) == 1 and sources[0].is_file() and archive_suffix(sources[0]) == LIST_SUFFIX:
-        sources += read_list(sources[0])
-    for source in sources:
-        inner = Path(source).resolve()
+    for source in _named_paths(images):
+        inner = source.resolve()
         if inner.is_relative_to(place) or place.is_relative_to(inner):
             raise DataError(
                 f"the images in {os.fspath(source)} and the output folder {out_dir} overlap, expected a place outside "
@@ -122,6 +119,15 @@ def check_destination(images: Images, out_dir: Path, marker: str, kind: str) -> 
             f"{out_dir} exists and is no {kind} (it has no {marker}), expected a new or empty folder, or an earlier "
             f"{kind} to replace; move it away or choose another"
         )
+
+
+def _named_paths(images: Images) -> list[Path]:
+    """Return what `images` names: one place, with the files that it lists if it is a list, or several files."""
+    if not isinstance(images, (str, os.PathLike)):
+        return [Path(image) for image in images]
+    path = Path(images)
+    is_list = path.is_file() and archive_suffix(path) == LIST_SUFFIX
+    return [path, *(read_list(path) if is_list else ())]
 
 
 def _open(images: Images, workspace: Path, progress: Progress) -> Source:
