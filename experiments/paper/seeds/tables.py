@@ -13,6 +13,9 @@ from ui2i.files import atomic_file
 KEY = ["base", "domain", "seed"]
 """Columns that name what was trained: of a pair of domains the first stands as the base."""
 
+COUNTED = "latent"
+"""Column that counts from 0 for each model: its steps, all 1, take next to nothing, where a dictionary takes a tenth."""
+
 SIGNIFICANT_BITS = 12
 """Of one latent's distance: an error below 0.025 %, far under its spread, so that a table takes 40 % less."""
 
@@ -39,5 +42,6 @@ def add_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
             compression="zstd",
             compression_level=19,
             use_byte_stream_split=floats,  # which compresses measurements better than dictionaries do
-            use_dictionary=[name for name in new.columns if name not in floats],
+            use_dictionary=[name for name in new.columns if name not in (*floats, COUNTED)],
+            column_encoding={COUNTED: "DELTA_BINARY_PACKED"} if COUNTED in new else None,
         )
