@@ -15,8 +15,8 @@ import pytest
 
 from experiments.paper.reproduction import sections, verdicts
 from experiments.paper.tables import Cell
+from experiments.paper.tables.across import Across, doubts_of, never_finished
 from experiments.paper.tables.claims import Case, Claim, of_images, of_runs, of_values
-from experiments.paper.tables.controls import unfinished_apart
 from experiments.paper.tables.equal_fidelity import nearer_than_apart
 from experiments.paper.tables.model_distance import APART
 from experiments.paper.tables.paper_claims import table_1_claims, table_3_claims
@@ -197,18 +197,26 @@ def test_models_of_another_base_are_compared_at_the_same_frechet_distance() -> N
 def test_models_of_another_base_stand_for_pairs_trained_apart_once_they_are_as_good() -> None:
     apart = [cell for cell in table_1() if (cell.row, cell.column) == ("FT", "cartoon2portrait")]
     cells = [*table_1(), *(dataclasses.replace(cell, row=APART, value=cell.value + 0.1) for cell in apart)]
-    claim = table_1_claims([cells], across=[cells], missing_control="They are blur")[4]
+    claim = table_1_claims([cells], across=[Across(cells=cells)], missing_control="They are blur")[4]
     assert claim.cases[0].differences == pytest.approx((0.1,)) and claim.verdict == "direction only"
     assert table_1_claims([cells], missing_control="They are blur")[4].verdict == "control missing"
     modes = {"domain": "portrait", "seed": 0, "kimg": 10.0}
-    curves = [
-        pd.DataFrame([{**modes, "mode": "FT", "fd": 20.0}, {**modes, "mode": APART, "fd": fd}]) for fd in (22, 23)
-    ]
-    assert unfinished_apart(curves[:1]) == {}
-    unfinished = unfinished_apart(curves)
-    assert unfinished == {"portrait": "23.0 against 20.0"}
-    claim = table_1_claims([cells], across=[cells], unfinished=unfinished)[4]
+    finished, unfinished = (
+        Across(
+            cells=cells,
+            doubts=doubts_of(pd.DataFrame([{**modes, "mode": "FT", "fd": 20.0}, {**modes, "mode": APART, "fd": fd}])),
+        )
+        for fd in (22, 23)
+    )
+    assert finished.doubts == {"portrait": ""} and finished.unfinished == {}
+    assert unfinished.unfinished == {"portrait": "23.0 against 20.0"}
+    claim = table_1_claims([cells], across=[unfinished, unfinished])[4]
     assert claim.verdict == "control missing" and "only models of another base" in claim.missing_control
+    case = table_1_claims([cells], across=[unfinished, finished])[4].cases[0]
+    assert case.differences == pytest.approx((0.1,)), "of the training whose control is finished, and of no other"
+    elsewhere = Across(doubts={"cartoon": ""})
+    assert never_finished([unfinished, elsewhere]) == unfinished.unfinished, "who lacks a domain says nothing of it"
+    assert never_finished([finished, unfinished]) == {}
 
 
 def test_columns_that_were_not_measured_are_left_out() -> None:

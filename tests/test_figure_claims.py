@@ -1,10 +1,12 @@
 """The paper's claims about figures 6 to 8, judged by tables of known content."""
 
+import dataclasses
 from typing import Any
 
 import pandas as pd
 import pytest
 
+from experiments.paper.tables.across import Across
 from experiments.paper.tables.figure_claims import figure_6_claims, figure_7_claims, figure_8_claims, unfinished_control
 from experiments.paper.tables.model_distance import APART
 
@@ -30,12 +32,20 @@ def test_figure_6_is_judged_by_models_of_another_base_where_there_are_any() -> N
     published = pd.DataFrame([*agreement("anime", "FC-FT", [0.8, 0.9]), *agreement("anime", "scratch", [0.2, 0.3])])
     rows = [*agreement("anime", "FC-FT", [0.7, 0.9]), *agreement("anime", APART, [0.4, 0.5])]
     rows += agreement("face", "scratch", [0.9, 0.9])
-    above_chance, above_control = figure_6_claims(published, pd.DataFrame(rows), missing_control="It is blur")
+    other = Across(agreement=pd.DataFrame(rows))
+    above_chance, above_control = figure_6_claims(published, [other], missing_control="It is blur")
     assert above_chance.cases[0].differences == pytest.approx((0.75,)), "of the page's own models"
     (case,) = above_control.cases
     assert case.differences == pytest.approx((0.35,)) and above_control.verdict != "control missing"
-    claims = figure_6_claims(published, pd.DataFrame(rows), unfinished={"anime": "30 against 20"})
+    unfinished = dataclasses.replace(other, doubts={"anime": "30 against 20"})
+    claims = figure_6_claims(published, [unfinished])
     assert claims[1].verdict == "control missing"
+    again = pd.DataFrame([*agreement("anime", "FC-FT", [0.8, 0.9, 0.7]), *agreement("anime", APART, [0.3, 0.3, 0.3])])
+    finished = Across(agreement=again, doubts={"anime": ""})
+    (case,) = figure_6_claims(published, [unfinished, finished])[1].cases
+    assert case.differences == pytest.approx((0.5,)), "of the training whose control is finished"
+    (case,) = figure_6_claims(published, [other, finished])[1].cases
+    assert case.differences == pytest.approx((0.35, 0.5)) and len(case.errors) == 2 and case.num_samples == 2
 
 
 def measure(

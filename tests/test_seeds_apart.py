@@ -81,7 +81,7 @@ def test_domains_are_compared_with_each_other_and_with_models_of_another_base(
     (run,), distances = published.across, published.distances
     assert distances == [], "these trainings may be shorter than Table I's"
     values = pairs.groupby(["variant", "base", "domain"])["d"].mean()
-    found = {(cell.row, cell.column): cell.value for cell in run}
+    found = {(cell.row, cell.column): cell.value for cell in run.cells}
     assert found == pytest.approx({(name, f"{one}2{other}"): value for (name, one, other), value in values.items()})
     assert differences(section_iv_e(published)) == pytest.approx(
         [
@@ -96,7 +96,7 @@ def test_domains_are_compared_with_each_other_and_with_models_of_another_base(
     assert {case.column for case in in_part.cases} == {"portrait2cartoon"} and "12.0 against 10.0" in in_part.left_out
     (out / ACROSS).rename(out / "elsewhere.parquet")
     assert read_published(tmp_path / "nothing", [out]).across == [], "nobody knows what is finished"
-    assert published.agreement_apart is not None and len(published.agreement_apart) == len(agreement)
+    assert run.agreement is not None and len(run.agreement) == len(agreement)
 
     def train_no_more(*_: Any, **__: Any) -> None:
         raise AssertionError("a finished training was trained again")

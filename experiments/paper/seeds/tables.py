@@ -14,7 +14,7 @@ KEY = ["base", "domain", "seed"]
 """Columns that name what was trained: of a pair of domains the first stands as the base."""
 
 COUNTED = "latent"
-"""Column that counts from 0 for each model: its steps, all 1, take next to nothing, where a dictionary takes a tenth."""
+"""Column that counts from 0 for each model: its steps of 1 take next to nothing, where a dictionary takes a tenth."""
 
 SIGNIFICANT_BITS = 12
 """Of one latent's distance: an error below 0.025 %, far under its spread, so that a table takes 40 % less."""

@@ -9,6 +9,7 @@ stand in their place. A comparison with a model or system that is not finished s
 
 import dataclasses
 import functools
+import itertools
 import math
 from collections.abc import Iterator, Sequence
 from typing import Literal
@@ -236,6 +237,24 @@ def of_images(column: str, differences: Sequence[float], *, aspect: str = "", ha
         num_images=None if has_trainings else found.count,
         aspect=aspect,
     )
+
+
+def of_several_trainings(trainings: Sequence[Sequence[Case]]) -> list[Case]:
+    """Return the cases of several trainings as one for each column and aspect, with a difference of each training."""
+    together: dict[tuple[str, str], list[Case]] = {}
+    for case in itertools.chain.from_iterable(trainings):
+        together.setdefault((case.column, case.aspect), []).append(case)
+    return [
+        dataclasses.replace(
+            cases[0],
+            differences=tuple(difference for case in cases for difference in case.differences),
+            errors=tuple(error for case in cases for error in case.errors)
+            if all(case.errors for case in cases)
+            else (),
+            num_samples=min((case.num_samples for case in cases if case.num_samples is not None), default=None),
+        )
+        for cases in together.values()
+    ]
 
 
 def interval(values: Sequence[float]) -> float:

@@ -1,14 +1,10 @@
 """What stands for models trained apart, and for baselines, and when it is finished enough to say anything."""
 
 import dataclasses
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING
 
 from experiments.paper.tables.model_distance import APART
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 NOTHING: Mapping[str, str] = MappingProxyType({})
 
@@ -39,7 +35,7 @@ def control_apart(columns: Collection[str], unfinished: Mapping[str, str], missi
 
     Args:
         columns: that have models of another base.
-        unfinished: by domain, as `unfinished_apart` returns it.
+        unfinished: by domain, why a model of another base is no control there.
         missing_control: why the models from random weights say nothing; empty: they do.
     """
     dropped = dict.fromkeys(domain_of(column) for column in columns if domain_of(column) in unfinished)
@@ -66,18 +62,3 @@ def control_baseline(name: str, columns: Collection[str], unfinished: Mapping[st
     if any(domain_of(column) not in unfinished for column in columns):
         return Control(left_out=words)
     return Control(missing_control=words)
-
-
-def unfinished_apart(curves: "Sequence[pd.DataFrame]") -> dict[str, str]:
-    """Return how far models of another base are from their domains where they are farther than FT, and so no control.
-
-    Args:
-        curves: of each folder of trainings, columns `domain`, `seed`, `mode`, `kimg`, `fd`.
-    """
-    worse = {}
-    for frame in curves:
-        for (domain, _), rows in frame.groupby(["domain", "seed"], sort=False):
-            last = rows.sort_values("kimg").groupby("mode")["fd"].last()
-            if {APART, "FT"} <= set(last.index) and last[APART] > (1 + SMALL_RISE) * last["FT"]:
-                worse[str(domain)] = f"{last[APART]:.1f} against {last['FT']:.1f}"
-    return worse

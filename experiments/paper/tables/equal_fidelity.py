@@ -30,7 +30,7 @@ def distance_at(curve: "pd.DataFrame", fd: float) -> float:
         curve: rows of one training, with `kimg`, `fd` and `d`.
     """
     rows = curve[curve["kimg"] > 0].sort_values("kimg")
-    better = rows[rows["fd"] < rows["fd"].cummin().shift(fill_value=np.inf)]  # than ever before
+    better = rows[rows["fd"] < rows["fd"].astype(float).cummin().shift(fill_value=np.inf)]  # than ever before
     found, distances = (better[name].to_numpy(float) for name in ("fd", "d"))
     if not len(found) or not found[-1] <= fd <= found[0]:
         return float("nan")

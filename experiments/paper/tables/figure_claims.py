@@ -1,11 +1,12 @@
 """The paper's claims about its Figures 6 to 8, from the tables behind them (`experiments.paper.figures.schemas`)."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from experiments.paper.tables.claims import INTERVAL_SEMS, Case, Claim, of_images, of_values
-from experiments.paper.tables.controls import NOTHING, control_apart
+from experiments.paper.tables.across import Across, never_finished
+from experiments.paper.tables.claims import INTERVAL_SEMS, Case, Claim, of_images, of_several_trainings, of_values
+from experiments.paper.tables.controls import control_apart
 from experiments.paper.tables.model_distance import APART
 
 if TYPE_CHECKING:
@@ -18,26 +19,26 @@ FIRST, SWAPPED, DIRECT = "FC-FT", "FC-FT-LS8", "Direct-LS8"
 
 def figure_6_claims(
     agreement: "pd.DataFrame",
-    agreement_apart: "pd.DataFrame | None" = None,
+    across: Sequence[Across] = (),
     *,
     missing_control: str = "",
-    unfinished: Mapping[str, str] = NOTHING,
 ) -> list[Claim]:
     """Return the paper's claims about Figure 6, over the directions.
 
     Args:
         agreement: rows of `AGREEMENT_SCHEMA`; those of the bases themselves are passed over.
-        agreement_apart: the same of other trainings, among them models of another base (`APART`), which take the place
-            of the models from random weights; None: there are none.
+        across: other trainings, with models of another base (`APART`), which take the place of the models from random
+            weights.
         missing_control: why the models from random weights say nothing about the method; empty: they do.
-        unfinished: the same, by domain, of those of another base (`experiments.paper.tables.controls`).
     """
-    had = set() if agreement_apart is None else set(agreement_apart[agreement_apart["mode"] == APART]["domain"])
-    control = control_apart(had, unfinished, missing_control)
-    if agreement_apart is None or control.row != APART:
-        above_control = _agreeing(agreement, CONTROL)
+    tables = [(each.agreement, each.unfinished) for each in across if each.agreement is not None]
+    had = {str(domain) for table, _ in tables for domain in table[table["mode"] == APART]["domain"]}
+    control = control_apart(had, never_finished(across), missing_control)
+    if control.row == APART:
+        finished = [table[~table["domain"].isin(unfinished)] for table, unfinished in tables]
+        above_control = of_several_trainings([list(_agreeing(table, APART)) for table in finished])
     else:
-        above_control = _agreeing(agreement_apart[~agreement_apart["domain"].isin(unfinished)], APART)
+        above_control = list(_agreeing(agreement, CONTROL))
     return [
         Claim(
             source="Fig. 6",

@@ -5,8 +5,9 @@ import itertools
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from experiments.paper.tables.across import Across, never_finished
 from experiments.paper.tables.claims import Case, Claim, of_images, of_runs
-from experiments.paper.tables.controls import FROM_SCRATCH, NOTHING, control_apart, domain_of
+from experiments.paper.tables.controls import FROM_SCRATCH, control_apart, domain_of
 from experiments.paper.tables.layout import Cell
 from experiments.paper.tables.model_distance import APART
 from experiments.paper.tables.protocols import check_searches
@@ -36,30 +37,28 @@ PAPER_COLUMNS = {
 def table_1_claims(
     runs: Sequence[Sequence[Cell]],
     *,
-    across: Sequence[Sequence[Cell]] = (),
+    across: Sequence[Across] = (),
     missing_control: str = "",
     apart: Sequence[Case] = (),
     left_out: str = "",
-    unfinished: Mapping[str, str] = NOTHING,
 ) -> list[Claim]:
     """Return the paper's claims about Table I.
 
     Args:
         runs: measured cells of each training of the models; any columns.
-        across: those of two domains' models, of trainings with models of another base, for section IV-E.
+        across: trainings of two domains' models with models of another base, for section IV-E.
         missing_control: why the models from random weights say nothing about the method; empty: they do.
         apart: how much nearer FT is than models of another base are at the same Frechet distance; they take the place
             of the models from random weights.
         left_out: which domains these have not, and why.
-        unfinished: by domain, why a model of another base is no control of the distance between two domains' models
-            (`unfinished_apart`).
     """
-    had = {cell.column for cells in across for cell in cells if cell.row == APART}
+    had = {cell.column for each in across for cell in each.cells if cell.row == APART}
     tables = [_table_of(cells) for cells in runs]
     columns = list(dict.fromkeys(cell.column for cells in runs for cell in cells if cell.column in PAPER_COLUMNS))
     rows = list(TABLE_1)
-    apart_in_pairs = control_apart(had & set(PAIRS_APART), unfinished, missing_control)
-    tables_across = [_table_of(cells, unfinished) for cells in across] if apart_in_pairs.row == APART else tables
+    apart_in_pairs = control_apart(had & set(PAIRS_APART), never_finished(across), missing_control)
+    is_apart = apart_in_pairs.row == APART
+    tables_across = [_table_of(each.cells, each.unfinished) for each in across] if is_apart else tables
 
     def step(text: str, pairs: Sequence[tuple[str, str]]) -> Claim:
         cases = [

@@ -6,18 +6,18 @@ read too; what is not there leaves its claims unmeasured.
 
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from experiments.paper.tables import (
-    controls,
     equal_fidelity,
     figure_claims,
     paper_claims,
     translation_claims,
     truth_claims,
 )
+from experiments.paper.tables.across import Across, doubts_of
 from experiments.paper.tables.baselines import TrainedLonger, longest_baselines, with_baselines
 from experiments.paper.tables.claims import Claim
 from experiments.paper.tables.layout import Cell
@@ -60,8 +60,7 @@ class Published:
 
     distances: "list[list[Cell]]"  # measured cells of Table I, of each training
     curves: "list[pd.DataFrame]"  # of each folder of pairs of trainings
-    across: "list[list[Cell]]"  # measured cells of two domains' models, of each training
-    models_across: "list[pd.DataFrame]"  # how near these models are to their domains
+    across: list[Across]  # trainings of several domains' models, with models of another base
     evaluations: "list[pd.DataFrame]"  # of translated images, of each training
     baselines: Mapping[tuple[str, str, str], TrainedLonger]  # by source, target and system; evaluations have them
     truth: "dict[str, pd.DataFrame]"  # rows by domain, image by image
@@ -70,7 +69,6 @@ class Published:
     inversions: "dict[str, pd.DataFrame]"  # rows by base, image by image
     inverted_truth: "pd.DataFrame | None"  # of inversion methods, image by image
     agreement: "pd.DataFrame | None"
-    agreement_apart: "pd.DataFrame | None"  # of repeated trainings, models of another base among them
     measures: "dict[str, pd.DataFrame]"  # by figure
 
     @property
@@ -79,7 +77,6 @@ class Published:
         figure_8 = self.measures.get("8")
         apart = "" if figure_8 is None else figure_claims.unfinished_control(figure_8)
         baseline = self._unfinished_baselines()
-        other_base = controls.unfinished_apart(self.models_across)
         nearer, left_out = equal_fidelity.nearer_than_apart(self.curves)
         claims = paper_claims.table_1_claims(
             self.distances,
@@ -87,15 +84,12 @@ class Published:
             missing_control=apart,
             apart=nearer,
             left_out=left_out,
-            unfinished=other_base,
         )
         if self.evaluations:
             claims += translation_claims.table_2_claims(self.evaluations, unfinished=baseline)
         claims += paper_claims.table_3_claims(self.inversions)
         if self.agreement is not None:
-            claims += figure_claims.figure_6_claims(
-                self.agreement, self.agreement_apart, missing_control=apart, unfinished=other_base
-            )
+            claims += figure_claims.figure_6_claims(self.agreement, self.across, missing_control=apart)
         if "7" in self.measures:
             claims += figure_claims.figure_7_claims(self.measures["7"])
         if figure_8 is not None:
@@ -140,7 +134,6 @@ def read_published(folder: Path, more_runs: Sequence[Path] = ()) -> Published:
     evaluations = [frame for each in (folder, *more_runs) if (frame := _of_images(each / EVALUATIONS)) is not None]
     curves = [frame for each in more_runs if (frame := _read(each / BASELINE_CURVE)) is not None]
     baselines = longest_baselines(curves)
-    judged_runs = [each for each in more_runs if (each / ACROSS).is_file()]  # else nobody knows what is finished
     truth: dict[str, pd.DataFrame] = {}
     baseline_truth: dict[str, pd.DataFrame] = {}
     for name, rows in _split(_read(folder / TRUTH_ROWS), "table").items():
@@ -150,11 +143,13 @@ def read_published(folder: Path, more_runs: Sequence[Path] = ()) -> Published:
     measures = {path.removeprefix("figure")[0]: _read(folder / path) for path in MEASURES}
     return Published(
         distances=[
-            cells for each in (folder, *more_runs) for cells in (_cells(each), *_paired(each / PAIRED)) if cells
+            cells
+            for each in (folder, *more_runs)
+            for cells in (_cells(each), *_paired(each / PAIRED).values())
+            if cells
         ],
         curves=[frame for each in (folder, *more_runs) if (frame := _read(each / CURVES)) is not None],
-        across=[cells for each in judged_runs for cells in _paired(each / BETWEEN)],
-        models_across=[frame for each in judged_runs if (frame := _read(each / ACROSS)) is not None],
+        across=[training for each in more_runs for training in _read_across(each)],
         evaluations=with_baselines(evaluations, baselines),
         baselines=baselines,
         truth=truth,
@@ -163,7 +158,6 @@ def read_published(folder: Path, more_runs: Sequence[Path] = ()) -> Published:
         inversions=_split(_read(folder / INVERTED), "base"),
         inverted_truth=_read(folder / INVERTED_TRUTH),
         agreement=_read(folder / AGREEMENT),
-        agreement_apart=_last_of_each(_concatenated([each / AGREED for each in judged_runs])),
         measures={number: frame for number, frame in measures.items() if frame is not None},
     )
 
@@ -214,32 +208,35 @@ def _backbones(folder: Path) -> set[str]:
     return found | {str(note["backbone_hash"]) for note in notes.values() if "backbone_hash" in note}
 
 
-def _paired(path: Path) -> "list[list[Cell]]":
-    """Return the cells of Table I of each seed of a table that `experiments.paper.seeds` wrote."""
+def _read_across(folder: Path) -> Iterator[Across]:
+    """Yield each training of several domains in a folder; none where nobody knows how near models are to their domains.
+
+    Of the agreement of directions a folder has the last training only.
+    """
+    models, cells = _read(folder / ACROSS), _paired(folder / BETWEEN)
+    if models is None:
+        return
+    seeds = list(dict.fromkeys(models["seed"]))
+    for seed in seeds:
+        yield Across(
+            cells=cells.get(str(seed), ()),
+            agreement=_read(folder / AGREED) if seed == seeds[-1] else None,
+            doubts=doubts_of(models[models["seed"] == seed]),
+        )
+
+
+def _paired(path: Path) -> "dict[str, list[Cell]]":
+    """Return the cells of Table I by the seed of a table that `experiments.paper.seeds` wrote."""
     frame = _read(path)
     if frame is None:
-        return []
+        return {}
     runs: dict[str, list[Cell]] = {}
     for key, rows in frame.groupby(["base", "domain", "seed", "variant"], sort=False):
         base, domain, seed, variant = (str(part) for part in key)
         found = estimate(rows["d"].to_numpy(float))
         cell = Cell(row=variant, column=f"{base}2{domain}", metric="d", value=found.mean, sem=found.sem)
         runs.setdefault(seed, []).append(cell)
-    return list(runs.values())
-
-
-def _last_of_each(agreement: "pd.DataFrame | None") -> "pd.DataFrame | None":
-    """Return one training of each model: the last that was measured."""
-    key = ["base", "domain", "mode", "direction"]
-    return None if agreement is None else agreement.drop_duplicates(key, keep="last")
-
-
-def _concatenated(paths: Sequence[Path]) -> "pd.DataFrame | None":
-    """Return the rows of all tables that are there; None: none is."""
-    import pandas as pd
-
-    frames = [frame for path in paths if (frame := _read(path)) is not None]
-    return pd.concat(frames) if frames else None
+    return runs
 
 
 def _split(frame: "pd.DataFrame | None", column: str) -> "dict[str, pd.DataFrame]":
