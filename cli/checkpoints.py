@@ -136,7 +136,7 @@ def add(
     source: Annotated[str, typer.Argument(metavar="PATH|URL", help="A .pt, .pkl or .safetensors file, or a folder.")],
     sha256: _Sha256 = None,
     images: Annotated[
-        Path | None, typer.Option(metavar="PATH", help="Folder or .zip of images like the model's own.")
+        Path | None, typer.Option(metavar="PATH", help="Folder, .zip, .tar, .parquet or list (.txt) of images like the model's own.")
     ] = None,
     license_: _License = None,
     generator_only: _GeneratorOnly = False,

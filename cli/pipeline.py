@@ -100,7 +100,7 @@ def new_domain(
     follow_links: _FollowLinks = False,
     dry_run: _DryRun = False,
 ) -> None:
-    """Train a translator for your own images.
+    """Train a domain from your own images.
 
     Fine-tunes a base on them, swaps layers, measures model distances and translates test images.
     """

@@ -193,6 +193,20 @@ def test_the_largest_face_is_taken_or_as_many_as_asked_for() -> None:
     assert crops == [(20, 124, 180, 284), (8, 9, 72, 74)]  # the third is too small
 
 
+def test_landmarks_of_no_face_cost_an_image_none_of_its_faces() -> None:
+    good = moved(UPRIGHT, angle=0, scale=1, shift=100j)
+    image = textured(2, 300, 320)
+    (alone,) = Framer.of(CONFIG, FixedDetector((good,))).squares(image, "a", 32)
+    outside = moved(UPRIGHT, angle=0, scale=2, shift=5000j)
+    broken = ((math.nan, 1.0), *good[1:])
+    for other in (outside, moved(UPRIGHT, angle=0, scale=0.5, shift=5000j), broken):
+        framer = Framer.of(dataclasses.replace(CONFIG, max_faces=9), FixedDetector((other, good)))
+        assert [square.crop for square in framer.squares(image, "a", 32)] == [alone.crop]
+        with pytest.raises(ImageError) as caught:
+            Framer.of(CONFIG, FixedDetector((other,))).squares(image, "a", 32)
+        assert caught.value.fault == "no_face"
+
+
 @pytest.mark.parametrize(
     ("faces", "reason"),
     [((), "no_face"), ((moved(UPRIGHT, angle=0, scale=0.1, shift=20j),), "too_small")],

@@ -111,6 +111,55 @@ def test_16_bit_grey_keeps_its_whole_range(file_format: str) -> None:
     assert loaded[0, :, 0].tolist() == [0, 1, 128, 255, 255]
 
 
+def tiff(bits: int, pixels: bytes, *, white_is_zero: bool = False, sample_format: int = 1, samples: int = 1) -> bytes:
+    """Write 8 x 8 pixels as an uncompressed TIFF of a depth that Pillow does not write."""
+    values = {
+        256: 8, 257: 8, 258: bits, 259: 1, 262: 0 if white_is_zero else 1, 273: 0, 277: samples, 278: 8,
+        279: len(pixels), 339: sample_format,
+    }  # fmt: skip
+    values[273] = 8 + 2 + 12 * len(values) + 4
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in values.items())
+    return b"II*\0" + struct.pack("<IH", 8, len(values)) + entries + bytes(4) + pixels
+
+
+def test_a_tiff_says_what_white_is() -> None:
+    ramp = np.arange(64) * 65
+    twelve = int("".join(f"{level:012b}" for level in ramp), 2).to_bytes(96, "big")
+    loaded = np.asarray(load_image(tiff(12, twelve)))[..., 0]
+    assert loaded.ravel().tolist() == np.rint(ramp / 4095 * 255).tolist() and loaded.max() == 255
+    levels = (np.arange(64) * 1040).astype("<u2")
+    upright, negative = (
+        np.asarray(load_image(tiff(16, levels.tobytes(), white_is_zero=inverted))) for inverted in (False, True)
+    )
+    assert np.array_equal(255 - upright, negative) and upright.max() == 255
+    eight = (levels // 257).astype(np.uint8)
+    assert np.asarray(load_image(tiff(8, eight.tobytes(), white_is_zero=True)))[0, 0, 0] == negative[0, 0, 0] == 255
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        tiff(16, bytes(range(128)), sample_format=2), tiff(10, bytes(80)), tiff(14, bytes(112)),
+        tiff(16, bytes(128), sample_format=3), tiff(64, bytes(512), sample_format=3),
+    ],
+)  # fmt: skip
+def test_a_tiff_of_another_depth_is_not_called_damaged(data: bytes) -> None:
+    with pytest.raises(ImageError, match="expected 8 or 16 bits; convert it") as caught:
+        load_image(data)
+    assert caught.value.fault == "unsupported"
+    with pytest.raises(ImageError) as caught:
+        load_image(data[:40])
+    assert caught.value.fault in ("truncated", "damaged")
+
+
+def test_the_transparent_level_of_16_bit_grey_shows_the_background() -> None:
+    levels = np.array([[1000, 30000, 1000, 65535]], np.uint16)
+    out = io.BytesIO()
+    Image.fromarray(levels).save(out, "PNG", transparency=1000)
+    loaded = np.asarray(load_image(out.getvalue(), background="#0000ff"))
+    assert loaded[0].tolist() == [[0, 0, 255], [117] * 3, [0, 0, 255], [255] * 3]
+
+
 def test_32_bit_float_is_refused() -> None:
     data = file_bytes(Image.fromarray(np.zeros((4, 4), np.float32)), "TIFF")
     with pytest.raises(ImageError, match="8 or 16 bits") as caught:

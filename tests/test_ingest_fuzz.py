@@ -101,7 +101,12 @@ def test_one_image_gives_a_square_or_a_reason(data: bytes, config: IngestConfig)
         assert image.png is not None
         pixels = np.asarray(Image.open(io.BytesIO(image.png)))
         assert pixels.shape == (config.img_resolution, config.img_resolution, 3)
-        deviation = pixels.reshape(-1, 3).astype(float).std(axis=0).max()
+        content = pixels
+        if config.framing == "fit":
+            sides = [max(1, round(side * config.img_resolution / max(width, height))) for side in (width, height)]
+            x, y = ((config.img_resolution - side) // 2 for side in sides)
+            content = pixels[y : y + sides[1], x : x + sides[0]]
+        deviation = content.reshape(-1, 3).astype(float).std(axis=0).max()
         assert deviation >= config.min_contrast - 1e-6
         assert np.array_equal(image.level_sums, pixels.sum(axis=(0, 1)))
         left, top, right, bottom = image.crop

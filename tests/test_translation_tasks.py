@@ -27,7 +27,7 @@ from tasks.stages import translate
 from ui2i.checkpoints import ModelCard, file_hash, save_generator
 from ui2i.datasets.ingest import ingest
 from ui2i.domain_check import fit_reference, load_reference, save_reference
-from ui2i.errors import ConfigError
+from ui2i.errors import CheckpointError, ConfigError
 from ui2i.layer_swap import FeatureSwappedGenerator, blend_weights, swap_weights
 from ui2i.settings import IngestConfig, InversionConfig
 from ui2i.tables import SWAP_CHOICE_SCHEMA, write_table
@@ -130,6 +130,16 @@ def test_the_stage_checks_its_images_too(made: Project, capsys: pytest.CaptureFi
     assert {row["looks_like_source"] for row in rows} == {False}
     assert {row["domain_reference"] for row in rows} == {"samples"}
     assert "2 of 2 test images in datasets.face do not look like what face was trained on" in capsys.readouterr().err
+
+
+def test_a_model_that_is_not_made_yet_names_the_stage_that_makes_it(made: Project, tmp_path: Path) -> None:
+    empty, params = Project(tmp_path), load_params(made)
+    stage = "import@face" if "face" in params.imported else "pretrain@face"
+    for name, made_by in (("face", stage), ("cartoon/FC-FT", "swap@cartoon")):
+        with pytest.raises(CheckpointError, match=rf"expected the model {name}; make it with `dvc repro {made_by}`"):
+            domain_models.named_model(empty, params, name, device="cpu")
+    with pytest.raises(CheckpointError, match="`dvc repro finetune@cartoon`"):
+        domain_models.target_models(empty, params, "cartoon", device="cpu")
 
 
 def test_the_check_of_an_imported_base_is_found_where_it_came_from(made: Project, tmp_path: Path) -> None:

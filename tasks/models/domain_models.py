@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from tasks.models.model_folder import GENERATOR_FILE
 from tasks.project.params import Params, find_entry
 from tasks.project.paths import Project
-from ui2i.errors import ConfigError
+from ui2i.errors import CheckpointError, ConfigError
 from ui2i.variants import VariantName
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def base_model(project: Project, params: Params, domain: str, *, device: str) ->
         CheckpointError: its file is missing or damaged.
     """
     base = find_entry(params.domains, domain, "domains").base
-    return _read(base, base, project.checkpoint(base) / GENERATOR_FILE, device)
+    return _read(base, base, project.checkpoint(base) / GENERATOR_FILE, device, made_by=_stage_of_base(params, base))
 
 
 def target_models(project: Project, params: Params, domain: str, *, device: str) -> list[Model]:
@@ -52,9 +52,12 @@ def target_models(project: Project, params: Params, domain: str, *, device: str)
         CheckpointError: a file is missing or damaged.
     """
     modes = find_entry(params.domains, domain, "domains").modes
-    paths = [project.mode_checkpoint(domain, mode) / GENERATOR_FILE for mode in modes]
-    paths += [project.variant(domain, resolution) for resolution in params.swap.resolutions]
-    return [_read(None, domain, path, device) for path in paths]
+    own = [project.mode_checkpoint(domain, mode) / GENERATOR_FILE for mode in modes]
+    swapped = [project.variant(domain, resolution) for resolution in params.swap.resolutions]
+    return [
+        *(_read(None, domain, path, device, made_by=f"finetune@{domain}") for path in own),
+        *(_read(None, domain, path, device, made_by=f"swap@{domain}") for path in swapped),
+    ]
 
 
 def named_model(project: Project, params: Params, name: str, *, device: str) -> Model:
@@ -72,8 +75,9 @@ def named_model(project: Project, params: Params, name: str, *, device: str) -> 
     domain, _, mode = name.partition("/")
     if not mode:
         find_entry({**params.bases, **params.imported}, domain, "bases or imported")
-        return _read(domain, domain, project.checkpoint(domain) / GENERATOR_FILE, device)
-    return _read(name, domain, model_path(project, params, domain, mode), device)
+        path = project.checkpoint(domain) / GENERATOR_FILE
+        return _read(domain, domain, path, device, made_by=_stage_of_base(params, domain))
+    return _read(name, domain, model_path(project, params, domain, mode), device, made_by=f"swap@{domain}")
 
 
 def model_path(project: Project, params: Params, domain: str, mode: str) -> Path:
@@ -101,8 +105,25 @@ def model_path(project: Project, params: Params, domain: str, mode: str) -> Path
     return paths[mode]
 
 
-def _read(name: str | None, domain: str, path: Path, device: str) -> Model:
+def _stage_of_base(params: Params, base: str) -> str:
+    """Return the stage that puts a base where the project has it."""
+    return f"{'import' if base in params.imported else 'pretrain'}@{base}"
+
+
+def _read(name: str | None, domain: str, path: Path, device: str, *, made_by: str = "") -> Model:
+    """Read a model.
+
+    Args:
+        made_by: the last of the stages that make it; empty: nobody knows.
+
+    Raises:
+        CheckpointError: the file is missing or damaged.
+    """
     from ui2i.checkpoints import load_generator
 
+    if made_by and not path.is_file():
+        raise CheckpointError(
+            f"{path} does not exist, expected the model {name or domain}; make it with `dvc repro {made_by}`"
+        )
     generator, card = load_generator(path, device=device)
     return Model(name=name or f"{domain}/{card.mode}", domain=domain, path=path, generator=generator, card=card)

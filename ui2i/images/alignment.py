@@ -83,6 +83,12 @@ class Square:
         xs, ys = zip(*self.corners, strict=True)
         return math.floor(min(xs)), math.floor(min(ys)), math.ceil(max(xs)), math.ceil(max(ys))
 
+    def check_lies_in(self, size: tuple[int, int]) -> None:
+        """Raise ImageError unless its center is in an image of this width and height, and it is not far larger."""
+        (x, y), (width, height) = self.center, size
+        if not (0 <= x <= width and 0 <= y <= height and self.side <= _MAX_SIDE * max(size)):
+            raise ImageError(f"the face at {self.center} does not lie in the image of {size} pixels", "no_face")
+
     def scaled(self, factor: float) -> "Square":
         """Return the same square in an image that was shrunk by `factor`."""
         (x, y), (a, b) = self.center, self.half
@@ -95,9 +101,7 @@ def align(image: Image.Image, square: Square, resolution: int, resampling: Image
     Raises:
         ImageError: the square lies outside the image, or is far larger than it.
     """
-    (x, y), size = square.center, image.size
-    if not (0 <= x <= size[0] and 0 <= y <= size[1] and square.side <= _MAX_SIDE * max(size)):
-        raise ImageError(f"the face at {square.center} does not lie in the image of {size} pixels", "no_face")
+    square.check_lies_in(image.size)
     factor = max(1, int(square.side / (_OVERSAMPLING * resolution)))
     square = square.scaled(factor)
     left, top, right, bottom = square.bounds

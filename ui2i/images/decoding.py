@@ -15,10 +15,10 @@ import stat
 from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
-import numpy as np
 from PIL import ExifTags, Image, ImageCms
 
 from ui2i.errors import DataError
+from ui2i.images.depth import DepthError, is_of_unknown_kind, opaque_mask, reduce_depth
 from ui2i.images.file_signatures import is_cut_short, recognize
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF", "AVIF")  # no other decoder is ever offered a file
@@ -71,7 +71,7 @@ def load_image(
     """Read an image as upright 8-bit sRGB.
 
     EXIF rotation is applied, colours are converted to sRGB when a profile is embedded, transparency is laid on
-    `background`, 16-bit grey is scaled to 8 bits, and of an animation the first frame is taken.
+    `background`, 12-bit and 16-bit grey are scaled to 8 bits, and of an animation the first frame is taken.
 
     Args:
         source: a path, the file's bytes, or an open binary file.
@@ -104,15 +104,11 @@ def decode(data: bytes, *, name: str = "the image", background: str = "white") -
         rgb = _to_srgb(image, background)
         rgb.info.clear()  # or a profile that no longer holds, with the time it was made, goes into every PNG of it
         return Decoded(rgb if turn is None else rgb.transpose(turn), image.format or "", mode)
-    except _DepthError as error:
+    except DepthError as error:
         raise ImageError(f"{name} has {error}, expected 8 or 16 bits; convert it", "unsupported") from error
     # Given damaged bytes, a decoder raises whatever its plugin happens to: OSError, SyntaxError, struct.error, ...
     except Exception as error:
         raise _spoilt(data, name, error) from error
-
-
-class _DepthError(Exception):
-    """The levels of an image have no agreed white."""
 
 
 def read_image_file(path: str | os.PathLike[str], *, name: str | None = None) -> bytes:
@@ -204,6 +200,10 @@ def _open(data: bytes, name: str) -> Image.Image:
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise _bomb(name, str(error)) from error
     except Exception as error:  # as above: plugins raise anything on damaged bytes
+        if recognize(data) == "TIFF" and is_of_unknown_kind(data):
+            raise ImageError(
+                f"{name} is a TIFF of an unusual depth, expected 8 or 16 bits; convert it", "unsupported"
+            ) from error
         if recognize(data) is not None:
             raise _spoilt(data, name, error) from error
         raise ImageError(
@@ -275,7 +275,8 @@ def _to_srgb(image: Image.Image, background: str) -> Image.Image:
     alpha = None
     is_grey = image.mode in ("1", "L", "LA", "La") or image.mode[0] in "IF"
     if image.mode[0] in "IF":
-        image = _reduce_depth(image)
+        alpha = opaque_mask(image)
+        image = reduce_depth(image)
     elif image.has_transparency_data:
         image = image.convert("RGBA")
         alpha = image.getchannel("A")
@@ -291,18 +292,6 @@ def _to_srgb(image: Image.Image, background: str) -> Image.Image:
 def _to_rgb(image: Image.Image) -> Image.Image:
     """Convert to RGB without a profile; what is RGB already is not copied."""
     return image if image.mode == "RGB" else image.convert("RGB")
-
-
-def _reduce_depth(image: Image.Image) -> Image.Image:
-    """Scale 16-bit grey to 8 bits: 65535 becomes 255.
-
-    Raises:
-        _DepthError: the values do not fit 16 bits.
-    """
-    levels = np.asarray(image)
-    if image.mode == "F" or levels.min() < 0 or levels.max() > 65535:
-        raise _DepthError(f"32-bit values of mode {image.mode}")
-    return Image.fromarray(np.rint(levels / 257).astype(np.uint8))
 
 
 def _apply_profile(image: Image.Image, icc_profile: bytes, *, is_grey: bool) -> Image.Image:

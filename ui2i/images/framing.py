@@ -6,7 +6,7 @@ model trained on it record their framing (`recorded_framing`), and `framer_of` m
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple, Self, get_args
 
 import numpy as np
@@ -14,7 +14,7 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from ui2i.errors import ConfigError
-from ui2i.images.alignment import Point, Square, align
+from ui2i.images.alignment import Landmarks, Point, Square, align
 from ui2i.images.arrays import Box, center_square, fit_square
 from ui2i.images.decoding import ImageError, decode
 from ui2i.images.landmarks import Detector, open_detector
@@ -37,6 +37,7 @@ class Framed(NamedTuple):
     image: Image.Image  # RGB, the resolution squared
     crop: Box  # in the upright source; of a turned square the box around it
     corners: tuple[Point, ...] | None  # of a turned square: top left, top right, bottom right, bottom left
+    content: Box | None = None  # in `image`: what is not filled with the background; None: all of it
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -100,14 +101,13 @@ class Framer:
         width, height = (max(1, round(side * resolution / longer)) for side in image.size)
         square = Image.new("RGB", (resolution, resolution), self.background)
         resized = image.resize((width, height), RESAMPLING[self.resampling])
-        square.paste(resized, ((resolution - width) // 2, (resolution - height) // 2))
-        return Framed(square, (0, 0, *image.size), None)
+        left, top = (resolution - width) // 2, (resolution - height) // 2
+        square.paste(resized, (left, top))
+        return Framed(square, (0, 0, *image.size), None, (left, top, left + width, top + height))
 
     def _faces(self, image: Image.Image, path: str, resolution: int) -> list[Framed]:
         assert self.detector is not None  # whoever makes a framer for faces makes sure
-        squares = [Square.around(face) for face in self.detector.find(image, path)]
-        if not squares:
-            raise ImageError(f"{path} has no face", "no_face")
+        squares = _squares_of(self.detector.find(image, path), image.size, path)
         squares.sort(key=lambda square: (-square.side, square.center))
         self._check_side(path, squares[0].side, resolution)
         large = [square for square in squares[: self.max_faces] if self._is_large_enough(square.side, resolution)]
@@ -121,6 +121,26 @@ class Framer:
 
     def _is_large_enough(self, side: float, resolution: int) -> bool:
         return side * self.max_upscale >= resolution
+
+
+def _squares_of(faces: Iterable[Landmarks], size: tuple[int, int], path: str) -> list[Square]:
+    """Return the squares of the faces that can be cut out of an image; landmarks that are of no face are passed over.
+
+    Raises:
+        ImageError: there is none.
+    """
+    squares, fault = [], ImageError(f"{path} has no face", "no_face")
+    for face in faces:
+        try:
+            square = Square.around(face)
+            square.check_lies_in(size)
+        except ImageError as error:
+            fault = error
+        else:
+            squares.append(square)
+    if not squares:
+        raise fault
+    return squares
 
 
 CENTERED = Framer()

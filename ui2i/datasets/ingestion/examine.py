@@ -22,7 +22,7 @@ from ui2i.images.framing import Framed, Framer
 from ui2i.images.landmarks import Detector
 from ui2i.settings import IngestConfig
 
-EXAMINATION_VERSION = 3  # to be raised when equal bytes and settings give another image or another reason
+EXAMINATION_VERSION = 4  # to be raised when equal bytes and settings give another image or another reason
 
 _CODECS = ("libjpeg_turbo", "jpg", "zlib_ng", "zlib", "webp", "avif", "libtiff", "littlecms2")
 FREE_SETTINGS = ("max_images", "test_share", "max_reject_share", "near_duplicate_bits", "face_landmarks")
@@ -104,14 +104,13 @@ class Examiner:
         return result._replace(file_format=decoded.file_format, mode=decoded.mode, width=width, height=height)
 
     def _lively(self, path: str, framed: list[Framed]) -> tuple[PreparedImage, ...]:
-        """Return the squares that are not of one colour.
+        """Return the squares whose content is not of one colour; the background around it does not count.
 
         Raises:
             ImageError: all of them are.
         """
         measured = [(square, *level_sums(square.image)) for square in framed]
-        num_pixels = self.config.img_resolution**2
-        contrasts = [contrast(sums, squares, num_pixels) for _, sums, squares in measured]
+        contrasts = [contrast_of(square.image.crop(square.content)) for square in framed]
         images = tuple(
             PreparedImage(
                 square.crop,
@@ -136,9 +135,11 @@ def level_sums(image: Image.Image) -> tuple[tuple[int, ...], tuple[int, ...]]:
     return tuple((counts @ _LEVELS).tolist()), tuple((counts @ _LEVELS**2).tolist())
 
 
-def contrast(sums: tuple[int, ...], squares: tuple[int, ...], num_pixels: int) -> float:
-    """Return the standard deviation of the channel in which it is largest."""
-    variances = [square / num_pixels - (total / num_pixels) ** 2 for total, square in zip(sums, squares, strict=True)]
+def contrast_of(image: Image.Image) -> float:
+    """Return the standard deviation of an RGB image's channel in which it is largest, in levels."""
+    num_pixels = image.width * image.height
+    both = zip(*level_sums(image), strict=True)
+    variances = [square / num_pixels - (total / num_pixels) ** 2 for total, square in both]
     return float(max(0.0, *variances) ** 0.5)
 
 
