@@ -10,6 +10,7 @@ import torch
 from tiny_models import random_generator
 
 from ui2i.datasets.prepared import PreparedDataset
+from ui2i.distillation import training
 from ui2i.distillation.card import TranslatorCard
 from ui2i.distillation.evaluation import evaluate_translator
 from ui2i.distillation.losses import crop_place, edge_difference, pair_losses
@@ -309,3 +310,13 @@ def test_headers_that_lie_are_refused(trained: Any, spoil: dict[str, Any], reaso
     write_tensors(path, {name: value.clone() for name, value in stored.tensors.items()}, header)
     with pytest.raises(CheckpointError, match=rf"no readable translator \(.*({reason})"):
         load_translator(path)
+
+
+def test_every_seed_has_random_numbers_of_its_own() -> None:
+    """Torch takes 32 bits of a seed: with a step in the lower 20 of them, seeds 4,096 apart were one."""
+    drawn = {
+        tuple(torch.rand(4, generator=training._random_of(seed, step)).tolist())
+        for seed in (0, 1, 4096, 2**32 - 1)
+        for step in (0, 1)
+    }
+    assert len(drawn) == 8

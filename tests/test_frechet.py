@@ -1,6 +1,7 @@
 """Distances between sets of images: against scipy and literal sums, and what a measurement must not depend on."""
 
 import itertools
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -57,6 +58,19 @@ def test_kernel_distance_is_the_literal_sum(features: tuple[np.ndarray, np.ndarr
     within = [np.mean([kernel(part[i], part[j]) for i, j in itertools.permutations(range(7), 2)]) for part in (x, y)]
     across = np.mean([kernel(a, b) for a in x for b in y])
     assert kernel_distance(x, y) == pytest.approx(within[0] + within[1] - 2 * across)
+
+
+def test_kernel_distance_takes_memory_for_a_few_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    random = np.random.default_rng(3)
+    x, y = random.normal(size=(130, 4)), random.normal(size=(3000, 4))
+    at_once = kernel_distance(x, y)
+    monkeypatch.setattr(frechet, "KERNEL_ROWS", 7)
+    assert kernel_distance(x, y) == pytest.approx(at_once, rel=1e-9)
+    tracemalloc.start()
+    kernel_distance(x, y)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 3000 * 3000 * 8 / 10, "of the kernel of all pairs"
 
 
 def test_kernel_distance_of_equal_distributions_is_around_zero() -> None:

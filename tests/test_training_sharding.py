@@ -1,6 +1,7 @@
 """A batch cut into parts, and shared by processes, is computed as if it were whole."""
 
 import dataclasses
+import math
 import multiprocessing
 import os
 import sys
@@ -79,6 +80,13 @@ def test_micro_batches_change_nothing(
     whole, rows = advance(config, network_config, Sharding())
     cut, cut_rows = advance(config, network_config, Sharding(num_micro_batches=num_micro_batches))
     expect_equal(rows, cut_rows, snapshot(whole), snapshot(cut))
+
+
+def test_more_parts_than_images_of_path_lengths(network_config: NetworkConfig) -> None:
+    config = dataclasses.replace(SHARED, path_length_batch_shrink=8)
+    assert config.batch_size // config.path_length_batch_shrink < 2
+    _, rows = advance(config, network_config, Sharding(num_micro_batches=2))
+    assert all(math.isfinite(value) for row in rows for value in row.values())
 
 
 @pytest.mark.parametrize("num_micro_batches", [pytest.param(1, marks=pytest.mark.slow), 2])

@@ -84,6 +84,12 @@ def test_measurements_at_their_own_interval(run: Callable[..., TrainingState]) -
     assert [index for index, row in enumerate(state.log, 1) if "fd" in row] == [6, 9]
 
 
+def test_patience_of_a_finished_run_without_measurements_returns_its_end(run: Callable[..., TrainingState]) -> None:
+    finished = snapshot(run(CONFIG))
+    patient = dataclasses.replace(CONFIG, evaluation_kimg=0.012, patience=2)
+    assert differences(finished, snapshot(run(patient, evaluator=distances([])))) == []
+
+
 def test_early_stop_returns_to_the_best(run: Callable[..., TrainingState], tmp_path: Path) -> None:
     config = dataclasses.replace(MEASURED, total_kimg=0.12, patience=2)
     state = run(config, evaluator=distances([3.0, 1.0, 2.0, 1.5]))

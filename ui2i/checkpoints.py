@@ -118,10 +118,10 @@ def load_discriminator(
 
 
 def read_card(path: Path) -> tuple[NetworkConfig, ModelCard]:
-    """Read the header alone.
+    """Read the header alone, which is not compared with the digest: that takes all of the file.
 
     Raises:
-        CheckpointError: as `load_generator`.
+        CheckpointError: the file is missing, damaged, or not in this format.
     """
     return _parse_header(read_tensors(path, what="a checkpoint", with_tensors=False))
 

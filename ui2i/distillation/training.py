@@ -10,6 +10,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -128,7 +129,7 @@ class TranslatorTrainer:
 
     def advance(self) -> None:
         """Take one step."""
-        config, random = self.config, torch.Generator().manual_seed((self.config.seed << 20) + self.step)
+        config, random = self.config, _random_of(self.config.seed, self.step)
         inputs, targets = self._paired(random)
         unpaired, real = self._unpaired(random)
         shown = torch.cat([inputs, unpaired]).contiguous(memory_format=torch.channels_last)
@@ -221,6 +222,11 @@ class TranslatorTrainer:
 
 
 @torch.no_grad()
+def _random_of(seed: int, step: int) -> torch.Generator:
+    """Return the random numbers of a step, others for every seed; torch itself takes 32 bits of a seed and no more."""
+    return torch.Generator().manual_seed(int(np.random.SeedSequence([seed, step]).generate_state(1)[0]))
+
+
 def _rounded(translator: Translator) -> Translator:
     """Return a translator with the weights that its file will hold, so that what is measured is what is kept."""
     for parameter in translator.parameters():

@@ -126,7 +126,7 @@ class Inverter:
         self._encoder = encoder
         self._store = store
         self.num_reused = 0
-        # How many images advance together makes no difference to any of them.
+        # How many images advance together changes a code by rounding alone: any of these codes counts as the same.
         settings = {name: value for name, value in to_mapping(config).items() if name != "batch_size"}
         self.columns: Mapping[str, Any] = {
             "base_hash": base_hash,

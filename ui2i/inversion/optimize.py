@@ -1,8 +1,9 @@
 """Inversion: the latent codes of images, by search or by an encoder (paper, Eq. 5 and 9, Table III).
 
 Images advance in batches for speed alone. Each has its own latent code, noise maps and loss; losses are summed over a
-batch, never averaged, and Adam works element by element, so an image's latent code does not depend on its neighbours.
-The generator's weights stay as they are.
+batch, never averaged, and Adam works element by element. So an image's latent code depends on its neighbours by
+rounding alone, which a search amplifies: codes found in batches of 5 and alone differed by up to 6 % of the spread of
+w. The generator's weights stay as they are.
 """
 
 import dataclasses

