@@ -156,8 +156,9 @@ def table_3(inversions: "Mapping[str, pd.DataFrame]") -> str:
         parts.append(f"**{base}**\n\n{markdown_table(header, rows)}")
         parts.append(
             f"{said} images, the same for all methods; the real ones are held-out images of the base's dataset. Each "
-            f"method has its own learning rate; 95 % intervals. The distance is LPIPS by {frame['backbone'].iloc[0]}. Seconds are by the clock, "
-            f"with whatever else ran. The paper uses 1000 steps. The rows were measured by commit {_codes(frame['commit'].unique())}.\n"
+            f"method has its own learning rate; 95 % intervals. The distance is LPIPS by {frame['backbone'].iloc[0]}. "
+            "Seconds are by the clock, with whatever else ran. The paper uses 1000 steps. The rows were measured by "
+            f"commit {_codes(frame['commit'].unique())}.\n"
         )
     return "\n".join(parts)
 

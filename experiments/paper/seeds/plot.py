@@ -1,6 +1,7 @@
 """The distance to the base over the Frechet distance to the domain: FT, FC-FT and swapped layers on equal terms."""
 
 import io
+import math
 import os
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 COLORS = {"FT": "C0", "FC-FT": "C1", APART: "C7"}
-PANEL_INCHES = (4.8, 3.6)
+NUM_COLUMNS = 3
+PANEL_INCHES = (4.2, 3.2)
 
 
 def save_curves(path: str | os.PathLike[str], curves: "pd.DataFrame") -> None:
@@ -26,9 +28,11 @@ def save_curves(path: str | os.PathLike[str], curves: "pd.DataFrame") -> None:
     from matplotlib.ticker import LogLocator, StrMethodFormatter
 
     domains = list(dict.fromkeys(curves["domain"]))
-    figure = Figure(figsize=(PANEL_INCHES[0] * len(domains), PANEL_INCHES[1]), layout="constrained")
-    for place, domain in enumerate(domains, 1):
-        axes = figure.add_subplot(1, len(domains), place)
+    num_columns = min(NUM_COLUMNS, len(domains))
+    num_rows = math.ceil(len(domains) / num_columns)
+    figure = Figure(figsize=(PANEL_INCHES[0] * num_columns, PANEL_INCHES[1] * num_rows), layout="constrained")
+    for number, domain in enumerate(domains, 1):
+        axes = figure.add_subplot(num_rows, num_columns, number)
         own = curves[curves["domain"] == domain]
         for (mode, seed), rows in own.groupby(["mode", "seed"], sort=False):
             is_first = seed == own["seed"].min()
@@ -49,7 +53,11 @@ def save_curves(path: str | os.PathLike[str], curves: "pd.DataFrame") -> None:
         axes.set_title(domain, loc="left", fontsize=11)
         axes.grid(alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)
-    figure.axes[0].legend(frameon=False, fontsize=8)
+    handles = [axes.get_legend_handles_labels() for axes in figure.axes]
+    labelled = {label: line for lines, labels in handles for line, label in zip(lines, labels, strict=True)}
+    figure.legend(
+        labelled.values(), labelled, loc="outside lower center", ncols=len(labelled), frameon=False, fontsize=9
+    )
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=110, metadata={"Software": None})
     write_bytes(path, buffer.getvalue())
