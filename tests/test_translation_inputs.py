@@ -19,6 +19,7 @@ from tasks.requests.translation_summary import read_summary
 from ui2i.domain_check import DomainCheck, Extractor, fit_reference, reconstructions_of
 from ui2i.errors import ConfigError, DataError
 from ui2i.images import encode_png, to_uint8
+from ui2i.images.folders import read_list
 from ui2i.inversion import Inverter
 from ui2i.perceptual import Perceptual
 from ui2i.settings import InversionConfig
@@ -173,6 +174,28 @@ def test_standard_input_holds_a_list_of_paths_from_here(
     pipe(monkeypatch, b"a b.png\n# none\n\n")
     with given_path(Path("-")) as path, list_inputs(path, 32) as listing:
         assert [entry.path for entry in listing.entries] == ["a b.png"]
+
+
+@pytest.mark.parametrize("name", ["BMW.png", "GIF89a.png", "a\N{LINE SEPARATOR}b.png", "a\vb.png", "a\rb.png"])
+@pytest.mark.parametrize("mark", ["", "\ufeff"], ids=["plain", "marked"])
+def test_a_list_means_the_same_on_standard_input_and_in_a_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, mark: str
+) -> None:
+    data = f"{mark}{name}\n# none\nlast.png\r\n".encode()
+    (tmp_path / "list.txt").write_bytes(data)
+    monkeypatch.chdir(tmp_path)
+    pipe(monkeypatch, data)
+    with given_path(Path("-")) as path:
+        assert read_list(path) == read_list(tmp_path / "list.txt") == [tmp_path / name, tmp_path / "last.png"]
+
+
+@pytest.mark.parametrize("kind", ["BMP", "GIF", "TIFF", "WEBP", "JPEG"])
+def test_standard_input_that_is_an_image_is_no_list(monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    buffer = io.BytesIO()
+    Image.fromarray(np.zeros((1, 1, 3), np.uint8)).save(buffer, kind)
+    pipe(monkeypatch, buffer.getvalue())
+    with given_path(Path("-")) as path:
+        assert path.name == f"stdin.{kind.lower()}"
 
 
 @pytest.mark.parametrize(("data", "message"), [(b"", "holds nothing"), (b"PK\x03\x04\xff\xfe", "neither an image nor")])

@@ -76,11 +76,19 @@ def read_list(path: Path) -> list[Path]:
             data = handle.read(MAX_LIST_BYTES + 1)
         if len(data) > MAX_LIST_BYTES:
             raise ValueError(f"it has over {MAX_LIST_BYTES} bytes")
-        lines = data.decode("utf-8-sig").split("\n")  # a name may have any other break
+        return [path.parent / name for name in listed_names(data)]
     except (OSError, ValueError) as error:
         raise DataError(f"{path} cannot be read ({error}), expected one path a line in UTF-8; correct it") from error
-    names = [line.strip() for line in lines]
-    return [path.parent / name for name in names if name and not name.startswith("#")]
+
+
+def listed_names(data: bytes) -> list[str]:
+    """Return the paths in a list's bytes, one a line; empty lines and `# ...` are none.
+
+    Raises:
+        UnicodeDecodeError: it is no UTF-8.
+    """
+    lines = data.decode("utf-8-sig").split("\n")  # a name may have any other break
+    return [name for line in lines if (name := line.strip()) and not name.startswith("#")]
 
 
 def ends_within(path: Path, folder: Path) -> bool:
