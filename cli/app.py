@@ -25,7 +25,7 @@ from cli.tables import tables_app
 from cli.translation import register as register_translation
 from cli.web import register as register_web
 from tasks.project.experiment import installed_experiments
-from tasks.running.command_line import USER_ERROR, print_error
+from tasks.running.command_line import COMMAND_REMEDY, USER_ERROR, memory_error, print_error
 from tasks.running.stop_signals import raise_on
 from tasks.running.warning_lines import warnings_as_lines
 from ui2i.errors import UI2IError
@@ -104,6 +104,11 @@ def run(arguments: Sequence[str] | None = None) -> int:
         if "--verbose" in (sys.argv if arguments is None else arguments):
             traceback.print_exc()
         print_error(error)
+        return USER_ERROR
+    except (MemoryError, RuntimeError) as error:
+        if (told := memory_error(error, COMMAND_REMEDY)) is None:
+            raise
+        print_error(told)
         return USER_ERROR
     return 0
 

@@ -12,6 +12,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from tiny_project import files_below, write_base
+from typed_commands import ui2i as ui2i
 
 from cli import app
 from tasks.project.paths import Project
@@ -175,6 +176,16 @@ def test_memory_that_does_not_suffice_is_one_line(project, capsys, monkeypatch, 
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("error: the memory does not suffice (") and "lower batch_size" in line
     assert not project.prepared("face").exists()
+
+
+@pytest.mark.parametrize(
+    "allocate", [lambda: bytearray(1 << 62), lambda: torch.empty(1 << 58)], ids=["python", "torch"]
+)
+def test_memory_that_does_not_suffice_for_a_command_is_one_line(ui2i, monkeypatch, allocate):
+    monkeypatch.setattr("tasks.requests.generate.generate", lambda *_, **__: allocate())
+    status, _, err = ui2i("generate", "face", "--seeds", "0", "--out", "out")
+    assert (status, len(err.splitlines())) == (2, 1)
+    assert err.startswith("error: the memory does not suffice (") and "take fewer images" in err
 
 
 def test_another_error_stays_a_crash(project, monkeypatch):

@@ -13,6 +13,12 @@ from ui2i.names import printable
 
 USER_ERROR = 2  # exit status
 
+STAGE_REMEDY = (
+    "expected room for one batch; lower batch_size in the section of params.yaml that it is made with, or run fewer "
+    "things side by side"
+)
+COMMAND_REMEDY = "expected room for what it computes; end other programs, or take fewer images or a smaller model"
+
 _NO_MEMORY = ("DefaultCPUAllocator", "out of memory")  # in what PyTorch says on a CPU and on a GPU
 
 _REMEDIES = {
@@ -39,15 +45,16 @@ def one_line(error: UI2IError | OSError) -> str:
     return printable(" ".join(message.split()))
 
 
-def memory_error(error: Exception) -> UI2IError | None:
-    """Return what to tell of an exception that means that the memory did not suffice; None: it means something else."""
+def memory_error(error: Exception, remedy: str) -> UI2IError | None:
+    """Return what to tell of an exception that means that the memory did not suffice; None: it means something else.
+
+    Args:
+        remedy: what was expected, and what to do.
+    """
     if not isinstance(error, MemoryError) and not any(text in str(error) for text in _NO_MEMORY):
         return None
     said = (str(error).strip().splitlines() or ["an allocation was refused"])[0]
-    return UI2IError(
-        f"the memory does not suffice ({said}), expected room for one batch; lower batch_size in the section of "
-        "params.yaml that it is made with, or run fewer things side by side"
-    )
+    return UI2IError(f"the memory does not suffice ({said}), {remedy}")
 
 
 def print_error(error: UI2IError | OSError) -> None:

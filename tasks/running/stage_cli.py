@@ -14,7 +14,7 @@ from pathlib import Path
 from tasks.project.names import check_key
 from tasks.project.params import Params, load_params
 from tasks.project.paths import Project, find_project
-from tasks.running.command_line import USER_ERROR, memory_error, print_error
+from tasks.running.command_line import STAGE_REMEDY, USER_ERROR, memory_error, print_error
 from tasks.running.costs import noted_cost
 from tasks.running.dvc_stages import DefinedStages
 from tasks.running.locks import hold_output
@@ -110,7 +110,7 @@ def main(stage: Stage, arguments: Sequence[str] | None = None) -> int:
         print_error(error)
         return USER_ERROR
     except (MemoryError, RuntimeError) as error:
-        if (told := memory_error(error)) is None:
+        if (told := memory_error(error, STAGE_REMEDY)) is None:
             raise
         print_error(told)
         return USER_ERROR
