@@ -15,6 +15,7 @@ import torch
 from foreign_files import CARD, native_header, rosinality_content, save_torch, set_value, tiny_checkpoint
 from safetensors.torch import load_file, save_file
 
+from tasks.running.warning_lines import warnings_as_lines
 from ui2i.checkpoints import file_hash, load_discriminator, load_generator, save_discriminator, save_generator
 from ui2i.converters.formats import read_checkpoint, write_checkpoint
 from ui2i.errors import CheckpointError
@@ -140,6 +141,15 @@ def test_files_of_before_there_were_digests_are_read_with_a_note(folder: Path) -
         assert read_checkpoint(folder).remarks == (
             "records no digest, so whether it changed since it was written cannot be told",
         )
+
+
+def test_a_command_notes_in_one_line_that_there_is_no_digest(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    set_value(folder / GENERATOR, next(iter(load_file(folder / GENERATOR))), 0.5, keep_digest=False)
+    with warnings_as_lines():
+        warnings.simplefilter("always")
+        load_generator(folder / GENERATOR)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"warning: {folder / GENERATOR} records no digest")
 
 
 def test_a_base_that_is_new_records_its_digests() -> None:

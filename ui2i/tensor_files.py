@@ -23,7 +23,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from ui2i.errors import CheckpointError
+from ui2i.errors import CheckpointError, UI2IWarning
 from ui2i.files import atomic_file, sha256_bytes
 from ui2i.untrusted import shortened
 
@@ -32,7 +32,7 @@ MAX_HEADER_BYTES = 1 << 20  # room for 10,000 tensors; a generator of 1024 px wi
 UNRECORDED = "records no digest, so whether it changed since it was written cannot be told"
 
 
-class UnrecordedDigestWarning(UserWarning):
+class UnrecordedDigestWarning(UI2IWarning):
     """A file of before there were digests."""
 
 
