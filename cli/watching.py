@@ -68,13 +68,16 @@ def _is_listable(name: str) -> bool:
 
 
 def _translate(project: "Project", request: "TranslationRequest", files: Sequence[Path], out: Path) -> bool:
-    """Translate a batch and return whether that went well."""
+    """Translate a batch, alone in its folder, and return whether that went well."""
+    from filelock import FileLock
+
     from cli.report import print_translation
     from flows import pipeline
-    from tasks.requests.watched import next_folder
+    from tasks.requests.watched import LOCK_NAME, next_folder
 
-    target = next_folder(out)
-    with tempfile.TemporaryDirectory(prefix="ui2i-") as workspace:
+    out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="ui2i-") as workspace, FileLock(out / LOCK_NAME):
+        target = next_folder(out)
         listed = Path(workspace) / "arrived.txt"
         listed.write_text("\n".join(map(str, files)), encoding="utf-8")
         images = files[0] if len(files) == 1 else listed

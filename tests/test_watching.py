@@ -2,7 +2,9 @@
 
 import contextlib
 import os
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -141,6 +143,26 @@ def test_what_is_no_folder_is_refused(watch: Callable, inbox: Path) -> None:
     status, _, err = watch()
     assert (status, len(err.splitlines())) == (2, 1)
     assert "is not a folder, expected one to watch" in err
+
+
+def test_two_that_watch_write_into_folders_of_their_own(
+    project: Project, inbox: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[str] = []
+
+    def translate(request: TranslationRequest, project: str) -> list[Any]:
+        made.append(request.out.name)
+        time.sleep(0.3)  # in which the other begins
+        write_bytes(request.out / "manifest.parquet", b"")
+        return []
+
+    monkeypatch.setattr(pipeline, "translate", translate)
+    monkeypatch.setattr("cli.report.print_translation", lambda folder: None)
+    out = tmp_path / "out"
+    request = TranslationRequest.checked(images=inbox, domain="cartoon", out=out)
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda name: watching._translate(project, request, [inbox / name], out), ["a.png", "b.png"]))
+    assert made == ["0001", "0002"]
 
 
 def test_numbers_of_batches_go_on(tmp_path: Path) -> None:

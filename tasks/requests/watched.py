@@ -6,6 +6,9 @@ from ui2i.datasets.manifest import REJECTS_NAME
 from ui2i.tables import TRANSLATION_SCHEMA, read_parquet, read_rows
 from ui2i.translation_files import MANIFEST_NAME
 
+LOCK_NAME = ".watch.lock"
+"""File that is locked from the choice of a batch's folder until the folder is there."""
+
 
 def files_done(out: Path) -> set[str]:
     """Return the SHA-256 of the files that the batches in a folder were made of, rejects among them.
@@ -21,7 +24,7 @@ def files_done(out: Path) -> set[str]:
 
 
 def next_folder(out: Path) -> Path:
-    """Return the folder of the next batch."""
+    """Return the folder of the next batch, for who holds the lock."""
     numbers = [int(path.name) for path in out.glob("[0-9]*") if path.name.isascii() and path.name.isdigit()]
     return out / f"{max(numbers, default=0) + 1:04d}"
 
