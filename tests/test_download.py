@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
@@ -15,7 +17,7 @@ from cryptography.x509.oid import NameOID
 from loopback_server import Site, serving
 
 from ui2i import download as module
-from ui2i.download import ATTEMPTS, DownloadError, download, public_address
+from ui2i.download import ATTEMPTS, LOCKS, DownloadError, download, public_address
 
 CONTENT = bytes(range(256)) * 4000  # 1 MB
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -32,7 +34,7 @@ def fetch(site: Site, path: Path, **settings: Any) -> None:
 
 
 def files(folder: Path) -> set[str]:
-    return {path.name for path in folder.iterdir()}
+    return {path.name for path in folder.iterdir()} - {LOCKS}
 
 
 def test_a_whole_file(tmp_path: Path) -> None:
@@ -68,6 +70,27 @@ def test_a_later_call_goes_on(tmp_path: Path) -> None:
         fetch(site, tmp_path / "m.pt", sha256=SHA256)
         assert site.requests == ["bytes=400000-"]
     assert (tmp_path / "m.pt").read_bytes() == CONTENT and files(tmp_path) == {"m.pt"}
+
+
+@pytest.mark.parametrize("sha256", [None, SHA256.upper()])
+def test_two_calls_for_one_file_fetch_it_once(tmp_path: Path, sha256: str | None) -> None:
+    begun, second_waits = threading.Event(), threading.Event()
+
+    def progress(*_: object) -> None:
+        begun.set()
+        assert second_waits.wait(10)
+
+    with serving(Site(CONTENT)) as site, ThreadPoolExecutor(2) as pool:
+        first = pool.submit(fetch, site, tmp_path / "m.pt", sha256=sha256, progress=progress)
+        assert begun.wait(10)
+        second = pool.submit(fetch, site, tmp_path / "m.pt", sha256=sha256)
+        with pytest.raises(TimeoutError):
+            second.result(timeout=0.5)
+        second_waits.set()
+        first.result()
+        second.result()
+    assert (tmp_path / "m.pt").read_bytes() == CONTENT and files(tmp_path) == {"m.pt"}
+    assert site.requests == [None]
 
 
 def test_a_file_that_changed_meanwhile_starts_over(tmp_path: Path) -> None:

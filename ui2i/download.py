@@ -16,6 +16,8 @@ import urllib.parse
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from filelock import FileLock
+
 from ui2i import __version__
 from ui2i.connection import DownloadError, InterruptedDownload, WrongRange, opened, public_address
 from ui2i.files import sha256_bytes, sha256_file, write_text
@@ -23,6 +25,7 @@ from ui2i.progress import Progress, no_progress
 
 CHUNK_BYTES = 1 << 18
 MAX_BYTES = 16 << 30  # a server that never stops sending is no checkpoint
+LOCKS = ".locks"  # folder beside the files
 ATTEMPTS = 5  # in a row that bring next to nothing
 TIMEOUT_SECONDS = 60.0  # in which something must arrive, and at least MIN_BYTES of the file
 MIN_BYTES = 64 << 10
@@ -79,7 +82,7 @@ def download(
     timeout_seconds: float = TIMEOUT_SECONDS,
     max_bytes: int = MAX_BYTES,
 ) -> None:
-    """Fetch a file. What an earlier call left is gone on with.
+    """Fetch a file. What an earlier call left is gone on with; of several calls for one file, one at a time fetches.
 
     Args:
         url: http or https; a user and a password in front of the host are sent to that host alone.
@@ -91,9 +94,22 @@ def download(
     Raises:
         DownloadError: the address, the server or the file is not right; what has arrived is kept unless it is wrong.
     """
-    _check_address(url)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    check_address(url)
+    locks = path.parent / LOCKS
+    locks.mkdir(parents=True, exist_ok=True)
     part = _Part(path.with_name(path.name + ".part"), url)
+    before = _identity(path)
+    with FileLock(locks / f"{path.name}.lock"):
+        if _identity(path) not in (None, before) and (sha256 is None or sha256_file(path) == sha256.lower()):
+            return  # another call has fetched it meanwhile
+        _fetch_all(part, progress, pause_seconds, timeout_seconds, max_bytes)
+        _check_hash(part, sha256)
+        part.path.replace(path)
+        part.remove()
+
+
+def _fetch_all(part: _Part, progress: Progress, pause_seconds: float, timeout_seconds: float, max_bytes: int) -> None:
+    """Fetch what is missing, in as many requests as that needs."""
     failures = 0
     while True:
         before = _size(part.path)
@@ -106,16 +122,14 @@ def download(
             failures = 0 if _size(part.path) >= before + MIN_BYTES else failures + 1
             if failures == ATTEMPTS:
                 raise DownloadError(
-                    f"{public_address(url)} could not be fetched in {ATTEMPTS} attempts ({error}), expected a whole "
-                    f"file; check the address and rerun the command to resume at {_size(part.path):,} bytes"
+                    f"{public_address(part.url)} could not be fetched in {ATTEMPTS} attempts ({error}), expected a "
+                    f"whole file; check the address and rerun the command to resume at {_size(part.path):,} bytes"
                 ) from error
             time.sleep(pause_seconds * 2 ** max(0, failures - 1))
-    _check_hash(part, sha256)
-    part.path.replace(path)
-    part.remove()
 
 
-def _check_address(url: str) -> None:
+def check_address(url: str) -> None:
+    """Raise DownloadError unless something can be fetched from an address."""
     try:
         parts = urllib.parse.urlsplit(url)
         is_usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
@@ -226,6 +240,15 @@ def _check_hash(part: _Part, sha256: str | None) -> None:
             f"{public_address(part.url)} has the SHA-256 {found}, expected {sha256.lower()}; check the address and the "
             "publisher's hash: it is not the file that was meant"
         )
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Return what another file of that name would not have; None: there is none."""
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return None
+    return status.st_ino, status.st_mtime_ns
 
 
 def _size(path: Path) -> int:
