@@ -241,6 +241,12 @@ def test_a_replacement_that_fails_leaves_the_old_base(
     assert not project.base("two").exists() and not project.raw("two").exists()
 
 
+def test_an_address_that_cannot_be_read_is_a_mistake(ui2i: Ui2i) -> None:
+    status, _, err = ui2i("base", "add", "mine", "https://[bad/x.pkl")
+    assert (status, len(err.splitlines())) == (2, 1)
+    assert err.startswith("error: the address is 'https://[bad/x.pkl', expected one that begins with https://")
+
+
 def test_a_home_that_nobody_knows_is_a_mistake(ui2i: Ui2i) -> None:
     for arguments in (["init", "~nobody-knows/x"], ["base", "add", "x", "~nobody-knows/a.pt"]):
         status, _, err = ui2i(*arguments)

@@ -312,6 +312,13 @@ def test_addresses_that_are_none(tmp_path: Path, url: str) -> None:
     assert "word" not in str(caught.value)
 
 
+@pytest.mark.parametrize("path", ["/a b.pkl?token=secret", "/a\x7f.pkl", "/\xe9.pkl"])
+def test_an_address_with_what_none_has_is_not_tried(tmp_path: Path, path: str) -> None:
+    with pytest.raises(DownloadError, match="no address") as caught:
+        download(f"http://127.0.0.1:9{path}", tmp_path / "m.pt", pause_seconds=1000)
+    assert "secret" not in str(caught.value)
+
+
 def test_a_server_that_is_not_there(tmp_path: Path) -> None:
     with serving(Site(b"")) as site:
         pass

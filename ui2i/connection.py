@@ -60,6 +60,11 @@ def opened(url: str, headers: Mapping[str, str], timeout_seconds: float) -> Iter
             yield response
     except urllib.error.HTTPError as error:
         raise _told(address, error) from error
+    except http.client.InvalidURL as error:  # what it says has the query, which may be secret
+        raise DownloadError(
+            f"{address} is no address (it has a blank or a control character), expected https://...; write a blank as "
+            "%20"
+        ) from error
     except (OSError, http.client.HTTPException) as error:
         reason = error.reason if isinstance(error, urllib.error.URLError) else error
         if isinstance(reason, ssl.SSLCertVerificationError):

@@ -21,7 +21,7 @@ from tasks.project.register import register_imported
 from tasks.requests.raw_images import add_raw, not_copied, raw_place
 from tasks.running.dvc_command import check_trackable, ensure_dvc, run_dvc
 from tasks.running.dvc_stages import stages_of
-from ui2i.download import download, public_address
+from ui2i.download import check_address, download, public_address
 from ui2i.errors import CheckpointError, ConfigError
 from ui2i.files import atomic_folder, expanded, sha256_file, write_bytes
 from ui2i.progress import Progress, no_progress
@@ -91,7 +91,7 @@ def add_base_model(
         run_dvc(project.root, "add", project.relative(folder))
         params = register_imported(project, name, folder, raw, **settings)
     if _is_address(source):
-        file.unlink()
+        file.unlink(missing_ok=True)  # another command that adds it may have done so
     place = params.datasets[name].images
     return AddedBase(
         folder=folder,
@@ -152,6 +152,7 @@ def _check_request(project: Project, name: str, sha256: str | None, *, replace: 
 def _fetched(project: Project, source: str, sha256: str | None, progress: Progress) -> Path:
     """Return a local file or folder with the checkpoint, which has the hash that was asked for."""
     if _is_address(source):
+        check_address(source)
         label = urllib.parse.urlsplit(source).path.rsplit("/", 1)[-1]
         label = re.sub(r"[^A-Za-z0-9._-]", "_", label)[-60:]
         file = project.downloads / f"{hashlib.sha256(source.encode()).hexdigest()[:12]}-{label}"
