@@ -19,7 +19,9 @@ from tiny_project import write_images
 
 from experiments.paper.tables import Cell, PaperTable
 from experiments.paper.tables.html import paper_table
-from tasks.requests.worst_translations import input_pngs
+from tasks.project.params import load_params
+from tasks.requests import report, worst_translations
+from tasks.requests.worst_translations import Translated, input_pngs
 from ui2i.data_uris import image_uri
 from ui2i.errors import DataError
 from ui2i.report import Section, curves, gallery, heat_map, image, paragraph, render, table
@@ -233,3 +235,15 @@ def test_the_worst_translations_come_first(project, ui2i):
     values = [float(value) for value in re.findall(r"<figcaption>[^<]*SSIM (-?[\d.]+)</figcaption>", cards)]
     assert len(values) == int(title[1]) > 1 and values == sorted(values)
     assert re.findall(r"<small>([^<]*)</small>", cards)[:3] == ["input", "reconstruction", "FC-FT"]
+
+
+def test_no_image_of_a_gallery_is_large(project, tmp_path, monkeypatch):
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (256, 256, 3), dtype=np.uint8))
+    noise.save(tmp_path / "noise.png")
+    png = (tmp_path / "noise.png").read_bytes()
+    shown = Translated(name="a", score=None, ssim=0.5, png=png, outputs=(("FC-FT", tmp_path / "noise.png"),))
+    monkeypatch.setattr(worst_translations, "worst_translations", lambda *_: ([shown], 1))
+    page = "".join(report._worst_first(project, load_params(project), "cartoon"))
+    uris = re.findall(r'src="([^"]*)"', page)
+    assert len(png) > report.MAX_CARD_BYTES and len(uris) == 2
+    assert max(map(len, uris)) < 1.4 * report.MAX_CARD_BYTES

@@ -17,15 +17,16 @@ def data_uri(data: bytes, kind: str) -> str:
     return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
 
 
-def image_uri(path: Path, *, max_width: int = MAX_WIDTH, max_bytes: int = MAX_BYTES) -> str:
-    """Return an image file as a URI: as it is if it is small enough, else as a smaller JPEG.
+def image_uri(source: Path | bytes, *, max_width: int = MAX_WIDTH, max_bytes: int = MAX_BYTES) -> str:
+    """Return an image as a URI: as it is if it is small enough, else as a smaller JPEG.
 
     Args:
+        source: a file, or what one holds.
         max_width: pixels.
         max_bytes: of the encoded image; the URI is a third longer.
     """
-    data = path.read_bytes()
-    with Image.open(path) as file:
+    data = source if isinstance(source, bytes) else source.read_bytes()
+    with Image.open(io.BytesIO(data)) as file:
         if file.width <= max_width and len(data) <= max_bytes and file.format == "PNG":
             return data_uri(data, "png")
         image = file.convert("RGB")

@@ -136,7 +136,7 @@ def _domain_parts(project: Project, params: Params, domain: str, read: _Read) ->
 
 def _worst_first(project: Project, params: Params, domain: str) -> "Iterator[Markup]":
     from tasks.requests.worst_translations import worst_translations
-    from ui2i.data_uris import data_uri, image_uri
+    from ui2i.data_uris import image_uri
     from ui2i.report import gallery
 
     worst, count = worst_translations(project, params, domain)
@@ -144,9 +144,9 @@ def _worst_first(project: Project, params: Params, domain: str) -> "Iterator[Mar
         return
     cards = []
     for shown in worst:
-        images = [] if shown.png is None else [("input", data_uri(shown.png, "png"))]
-        images += [(name, image_uri(path, max_bytes=MAX_CARD_BYTES)) for name, path in shown.outputs]
-        cards.append((shown.caption, images))
+        images: list[tuple[str, Path | bytes]] = [] if shown.png is None else [("input", shown.png)]
+        images += shown.outputs
+        cards.append((shown.caption, [(name, image_uri(it, max_bytes=MAX_CARD_BYTES)) for name, it in images]))
     by = "reconstruction (SSIM)" if worst[0].score is None else "score against the truth"
     yield gallery(f"Translations, the worst {by} first: {len(worst)} of {count:,}", cards)
 
