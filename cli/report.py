@@ -51,7 +51,11 @@ def print_distances(project: "Project", domain: str) -> None:
 
 def print_runs(runs: "Iterable[Run]") -> None:
     """Print which runs there are."""
-    print_table("Running", ("run", "name", "since (UTC)"), [(run.id, run.name, run.started) for run in runs])
+    rows = [(run.id, run.name, run.started) for run in runs]
+    if rows:
+        print_table("Running", ("run", "name", "since (UTC)"), rows)
+    else:
+        print("nothing is running")
 
 
 def print_paths(paths: dict[str, Path]) -> None:

@@ -13,6 +13,7 @@ from typed_commands import images as images
 from typed_commands import session as session
 from typed_commands import ui2i as ui2i
 
+from cli.report import print_runs
 from tasks.project.params import load_params
 from tasks.requests.translation_request import TranslationRequest
 from ui2i.tables import DISTANCE_SCHEMA, append_rows
@@ -232,6 +233,11 @@ def test_data_draw(ui2i, tmp_path):
     assert status == 0
     assert {"000000.png", "000001.png"} < files_below(out_dir)
     assert str(out_dir) in out
+
+
+def test_no_run_is_a_sentence(capsys):
+    print_runs([])
+    assert capsys.readouterr().out == "nothing is running\n"
 
 
 # The whole, as a person starts it: a temporary server, Prefect, DVC, the stages
