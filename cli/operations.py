@@ -44,7 +44,10 @@ def up(
         str, typer.Option(metavar="ADDRESS", help="Address to listen on. Other machines need the password too.")
     ] = "127.0.0.1",
     port: Annotated[
-        int, typer.Option(metavar="N", envvar="PREFECT_SERVER_API_PORT", help="Port to listen on; 0: any free one.")
+        int,
+        typer.Option(
+            metavar="N", min=0, max=65535, envvar="PREFECT_SERVER_API_PORT", help="Port to listen on; 0: any free one."
+        ),
     ] = 4200,
     name: Annotated[
         list[str] | None,

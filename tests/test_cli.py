@@ -235,6 +235,21 @@ def test_data_draw(ui2i, tmp_path):
     assert str(out_dir) in out
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "name"),
+    [("--strength", "nan", "strengths"), ("--strength", "inf", "strengths"), ("--psi", "nan", "psi")],
+)
+def test_numbers_that_are_none_are_refused(ui2i, images, option, value, name):
+    status, _, err = ui2i("translate", images, "--domain", "cartoon", "--out", "out", "--direction", 1, option, value)
+    assert (status, len(err.splitlines())) == (2, 1)
+    assert err.startswith(f"error: {name}") and value in err
+
+
+def test_a_port_that_no_machine_has_is_refused(ui2i):
+    status, _, err = ui2i("up", "--port", 70000)
+    assert status == 2 and "'--port'" in err and "less than or equal to 65535" in err
+
+
 def test_no_run_is_a_sentence(capsys):
     print_runs([])
     assert capsys.readouterr().out == "nothing is running\n"

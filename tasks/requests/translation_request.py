@@ -13,6 +13,7 @@ from tasks.project.sections import TranslateParams
 from ui2i.errors import ConfigError
 from ui2i.names import is_text, printable
 from ui2i.settings import Framing, InversionConfig, InversionMethod, from_mapping, to_mapping
+from ui2i.settings.bounds import Strength
 from ui2i.settings.validation import own_errors
 from ui2i.settings.words import Described
 from ui2i.variants import SwapMode
@@ -52,7 +53,7 @@ class TranslationRequest:
     directions: Annotated[
         tuple[int, ...], Field(description="semantic directions along which versions are moved, 1 the strongest")
     ] = ()
-    strengths: Annotated[tuple[float, ...], Field(description="how far, in standard deviations")] = ()
+    strengths: Annotated[tuple[Strength, ...], Field(description="how far, in standard deviations")] = ()
     method: Annotated[InversionMethod | None, Field(description="of inversion")] = None
     steps: Annotated[int | None, Field(ge=1, description="of inversion")] = None
     start: Annotated[Literal["mean", "encoder"] | None, Field(description="of inversion")] = None

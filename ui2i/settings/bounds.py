@@ -52,5 +52,6 @@ Weight = Annotated[float, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 ShareBelowOne = Annotated[float, Field(ge=0, lt=1)]
 Truncation = Annotated[float, Field(ge=0, le=2)]  # psi; 1 changes nothing
+Strength = Annotated[float, Field(ge=-100, le=100)]  # of an edit, in standard deviations of w
 Different = Annotated[tuple[_T, ...], BeforeValidator(_different)]
 SomeDifferent = Annotated[tuple[_T, ...], Field(min_length=1), BeforeValidator(_different)]

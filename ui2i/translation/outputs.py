@@ -3,17 +3,16 @@
 import dataclasses
 import re
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import Any
 
 import torch
 from jaxtyping import Float
-from pydantic import Field
 from torch import Tensor
 
 from ui2i.errors import ConfigError
 from ui2i.networks.generator import Generator
 from ui2i.settings import dataclass
-from ui2i.settings.bounds import CountOrNone, Seed, Truncation, Whole
+from ui2i.settings.bounds import CountOrNone, Seed, Strength, Truncation, Whole
 from ui2i.translation.edits import semantic_step
 from ui2i.translation.family import check_family
 from ui2i.translation.styles import mix_styles, sample_style
@@ -29,8 +28,7 @@ class TranslationConfig:
     num_style_layers: CountOrNone = 4  # style inputs that another appearance takes over, from the image's side
     style_seed: Seed | None = None  # the k-th sampled appearance, from 1, has this + k; None: the inversion's seed
     directions: tuple[Whole, ...] = ()  # versions that are moved along semantic directions, 1 the strongest
-    # Of each of these, in standard deviations of w.
-    strengths: tuple[Annotated[float, Field(ge=-100, le=100)], ...] = (2.0,)
+    strengths: tuple[Strength, ...] = (2.0,)  # of each of these
     is_single: bool = False  # one image per input, called as it is, from the one target there is; no reconstruction
 
 
