@@ -43,7 +43,7 @@ def init(
         lines["git"] = "none here, so DVC works without it; run `git init` if you want a history of your settings"
     if (package := installed_package()) is not None:
         lines["code"] = f"an installed package: tables and model cards record {package} in place of a commit"
-    lines["next"] = ("" if shown == Path() else f"cd {shlex.quote(str(shown))} && ") + "ui2i demo"
+    lines["next"] = ("" if shown == Path() else f"cd {printable(shlex.quote(str(shown)))} && ") + "ui2i demo"
     for label, text in lines.items():
         print_wrapped(f"{label:<7}  {text}", indent=9)
 

@@ -8,6 +8,7 @@ import typer
 
 from cli.epilog import examples
 from ui2i.errors import ConfigError
+from ui2i.names import printable
 
 if TYPE_CHECKING:
     from tasks.project.paths import Project
@@ -46,7 +47,7 @@ def web(
     size, lacking = write_project_site(context.obj.project, domains or (), out, archive=runtime)
     print(*lacking, sep="\n", end="\n" if lacking else "")
     print_paths({"site": out.resolve()})
-    place = shlex.quote(str(out))
+    place = printable(shlex.quote(str(out)))
     print(f"{size / 1e6:.1f} MB; look at it with: python -m http.server --directory {place} --bind 127.0.0.1")
 
 

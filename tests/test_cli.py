@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import os
 import re
 import subprocess
 import sys
@@ -248,6 +249,12 @@ def test_numbers_that_are_none_are_refused(ui2i, images, option, value, name):
 def test_a_port_that_no_machine_has_is_refused(ui2i):
     status, _, err = ui2i("up", "--port", 70000)
     assert status == 2 and "'--port'" in err and "less than or equal to 65535" in err
+
+
+def test_a_site_in_a_folder_that_is_no_text(ui2i, monkeypatch):
+    monkeypatch.setattr("tasks.requests.web_site.write_project_site", lambda *_, **__: (1e6, []))
+    status, out, _ = ui2i("web", "--out", os.fsdecode(b"caf\xe9"))
+    assert status == 0 and out.count("caf\\udce9") == 2
 
 
 def test_no_run_is_a_sentence(capsys):

@@ -291,3 +291,8 @@ def test_every_extra_that_something_names_exists(monkeypatch):
         with pytest.raises(ConfigError, match=rf"ui2i\[{name}\]"):
             task_runners.chosen_task_runner()
         assert name in extras
+
+
+def test_a_folder_that_is_no_text(ui2i):
+    status, out, err = ui2i("init", os.fsdecode(b"caf\xe9"))
+    assert (status, err) == (0, "") and "cd 'caf\\udce9' && ui2i demo" in out
