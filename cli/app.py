@@ -26,6 +26,7 @@ from cli.translation import register as register_translation
 from cli.web import register as register_web
 from tasks.project.experiment import installed_experiments
 from tasks.running.command_line import COMMAND_REMEDY, USER_ERROR, memory_error, print_error
+from tasks.running.standard_streams import open_closed_streams
 from tasks.running.stop_signals import raise_on
 from tasks.running.warning_lines import warnings_as_lines
 from ui2i.errors import UI2IError
@@ -79,6 +80,7 @@ class Options:
 
 def main() -> None:
     """Run the command line and exit."""
+    open_closed_streams()
     # A closed terminal or a service manager ends stages as Ctrl-C does.
     raise_on((signal.SIGTERM, signal.SIGHUP), lambda _: KeyboardInterrupt())
     sys.exit(run())

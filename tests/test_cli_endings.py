@@ -9,13 +9,14 @@ import sys
 from pathlib import Path
 
 import pytest
-from tiny_project import files_below, set_param, write_base, write_images
+from tiny_project import distance_row, files_below, set_param, write_base, write_images
 from typed_commands import images as images
 from typed_commands import session as session
 from typed_commands import ui2i as ui2i
 
 from tasks.running.dvc_stage import StageFailed
 from ui2i.errors import DataError
+from ui2i.tables import DISTANCE_SCHEMA, append_rows
 
 # How a run ends
 
@@ -56,6 +57,27 @@ def test_a_server_that_does_not_answer_is_one_line(ui2i, monkeypatch):
     assert status == 2
     assert err.startswith("error: no Prefect server answers at http://127.0.0.1:1/api")
     assert len(err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "closed", "status", "err"),
+    [
+        ("distances", ">&-", 0, ""),
+        ("distances", "2>&-", 0, ""),
+        ("translate - --domain cartoon --out out", "<&-", 2, "error: standard input holds nothing, expected a list"),
+    ],
+)
+def test_closed_streams(project, arguments, closed, status, err):
+    append_rows(project.distance_table("cartoon"), [distance_row("a" * 32, "cartoon/FC-FT", 0.4)], DISTANCE_SCHEMA)
+    done = subprocess.run(
+        ["sh", "-c", f'exec "$0" -m cli.app {arguments} {closed}', sys.executable],
+        cwd=project.root,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == status and done.stderr.startswith(err)
+    assert "Traceback" not in done.stderr
 
 
 # The whole, as a person starts it: a temporary server, Prefect, DVC, the stages
