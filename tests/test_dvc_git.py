@@ -52,3 +52,17 @@ def test_dvc_s_own_words_reach_the_user(shipped):
     ensure_dvc(shipped.root)
     with pytest.raises(DvcError, match=r"^dvc add failed: .*nothing-here"):
         run_dvc(shipped.root, "add", "nothing-here")
+
+
+def test_a_plain_push_publishes_images_and_a_clone_pulls_them(shipped, tmp_path):
+    write_images(tmp_path / "images", count=2)
+    add_raw(shipped, "anime", tmp_path / "images")
+    run_dvc(shipped.root, "remote", "add", "--default", "store", str(tmp_path / "store"))
+    git(shipped, "init")
+    ensure_dvc(shipped.root)
+    git(shipped, "add", "--all")
+    git(shipped, "commit", "--message", "images")
+    run_dvc(shipped.root, "push")
+    git(shipped, "clone", "--quiet", ".", str(tmp_path / "clone"))
+    run_dvc(tmp_path / "clone", "pull", "--allow-missing")
+    assert files_below(tmp_path / "clone/data/raw/anime") == {"00.png", "01.png"}
