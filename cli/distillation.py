@@ -57,6 +57,7 @@ def distill(
     from cli.report import print_outcomes, print_paths
     from tasks.project.params import load_params
     from tasks.project.register import register_translator
+    from tasks.running.locks import hold_model
 
     project = context.obj.project
     params = load_params(project)
@@ -68,7 +69,8 @@ def distill(
         print(describe_distillation(project, params, domain, _planned(params, domain, settings)))
         return
     if domain not in params.translators or settings:
-        register_translator(project, domain, settings, replace=replace)
+        with hold_model(project, domain):
+            register_translator(project, domain, settings, replace=replace)
     with session(context.obj, project):
         from flows import pipeline
 

@@ -65,13 +65,15 @@ def pretrain(
     """Train a base model from scratch on your images."""
     from cli.report import print_outcomes, print_paths
     from flows.registration import add_base, plan_base
+    from tasks.running.locks import hold_model
 
     project = context.obj.project
     settings: dict[str, Any] = {"overrides": _overrides(kimg), "framing": framing, "follow_links": follow_links}
     if dry_run:
         print(plan_base(project, name, images, **settings))
         return
-    _tell(add_base(project, name, images, replace=replace, **settings))
+    with hold_model(project, name):
+        _tell(add_base(project, name, images, replace=replace, **settings))
     with session(context.obj, project):
         from flows import pipeline
 
@@ -106,6 +108,7 @@ def new_domain(
     """
     from cli.report import print_outcomes, print_results
     from flows.registration import DEFAULT_MODES, add_domain, plan_domain
+    from tasks.running.locks import hold_model
 
     project = context.obj.project
     settings: dict[str, Any] = {"modes": mode or DEFAULT_MODES, "overrides": _overrides(kimg)}
@@ -113,7 +116,8 @@ def new_domain(
     if dry_run:
         print(plan_domain(project, name, base, images, **settings))
         return
-    _tell(add_domain(project, name, base, images, replace=replace, **settings))
+    with hold_model(project, name):
+        _tell(add_domain(project, name, base, images, replace=replace, **settings))
     with session(context.obj, project):
         from flows import pipeline
 

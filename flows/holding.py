@@ -9,7 +9,7 @@ from prefect.logging import get_run_logger
 
 from flows.display import current_display
 from tasks.project.paths import Project
-from tasks.running.locks import Holder, hold_lease, new_holder, remove_lease
+from tasks.running.locks import Holder, hold_lease, hold_model, new_holder, remove_lease
 
 _until_exit = contextlib.ExitStack()
 atexit.register(_until_exit.close)
@@ -38,7 +38,7 @@ def making(project: Project, name: str) -> Iterator[None]:
     Raises:
         HeldError: another run makes it; the message names that run.
     """
-    with hold_lease(project, f"model-{name}", _this_run()):
+    with hold_model(project, name, _this_run()):
         yield
 
 

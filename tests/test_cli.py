@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 import pytest
-from tiny_project import distance_row, files_below, set_param
+from tiny_project import distance_row, files_below, set_param, write_images
 from typed_commands import ReachedFlowError
 from typed_commands import images as images
 from typed_commands import session as session
@@ -17,6 +17,7 @@ from typed_commands import ui2i as ui2i
 from cli.report import print_runs
 from tasks.project.params import load_params
 from tasks.requests.translation_request import TranslationRequest
+from tasks.running.locks import hold_lease, new_holder
 from ui2i.tables import DISTANCE_SCHEMA, append_rows
 
 COMMANDS = [
@@ -188,6 +189,24 @@ def test_pretrain_registers_and_starts_the_flow(ui2i, project, images, session, 
     params = load_params(project)
     assert params.datasets["cat"].images == "data/raw/cat"
     assert params.bases["cat"].pretrain == {"total_kimg": 0.5}
+
+
+def test_what_another_run_makes_keeps_its_images_and_settings(ui2i, project, images, session, added):
+    lines = {
+        "cat": ["new-domain", "cat", "--images", images, "--base", "face"],
+        "dog": ["pretrain", "dog", "--images", images],
+        "cartoon": ["distill", "cartoon"],
+    }
+    for line in lines.values():
+        with pytest.raises(ReachedFlowError):
+            ui2i(*line)
+    written, before = project.params_path.read_bytes(), files_below(project.data_dir)
+    write_images(images, count=5)
+    for name, line in lines.items():
+        with hold_lease(project, f"model-{name}", new_holder("the other", "1")):
+            status, _, err = ui2i(*line, "--kimg", "9", "--replace")
+        assert (status, err.startswith(f"error: {name} is being made by the run 'the other'")) == (2, True)
+    assert (project.params_path.read_bytes(), files_below(project.data_dir)) == (written, before)
 
 
 # Printing

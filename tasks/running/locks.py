@@ -19,6 +19,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from tasks.project.names import check_name
 from tasks.project.paths import Project
 from ui2i.errors import UI2IError
 from ui2i.files import write_text
@@ -68,6 +69,22 @@ def hold_lease(
         HeldError: another run holds it; the message names that.
     """
     with _hold(_lock_path(project, name), holder, f"{name.partition('-')[2]} is being made", on_wait):
+        yield
+
+
+@contextlib.contextmanager
+def hold_model(project: Project, name: str, holder: Holder | None = None) -> Iterator[None]:
+    """Hold a base or domain: only who holds it makes it, or replaces its images and settings.
+
+    Args:
+        holder: None: this process, in no run.
+
+    Raises:
+        ConfigError: no base or domain can have that name.
+        HeldError: another process holds it; the message names that.
+    """
+    check_name(name, where="the model")
+    with hold_lease(project, f"model-{name}", holder or new_holder()):
         yield
 
 
