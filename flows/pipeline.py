@@ -24,7 +24,7 @@ from flows.holding import making, tell_alive
 from flows.limits import ensure_training_limit
 from flows.naming import tag_this_run, this_run_name
 from flows.parameters import Mode, Name, Overrides
-from flows.registration import DEFAULT_MODES, add_base, add_domain
+from flows.registration import add_asked_base, add_asked_domain
 from flows.stages import command_task, ended_with_flow, stage_task
 from flows.task_runners import chosen_task_runner, is_parallel, num_workers, threads_per_stage
 from flows.translations import tell_translation
@@ -61,14 +61,16 @@ def pretrain(
         framing: of its images; None: as the section `ingest` says.
         replace: replace existing images and settings of this name.
         follow_links: also copy images outside `images` that a link or list points to.
+
+    Raises:
+        ConfigError: another parameter comes without `images`.
     """
     found = find_project(project)
     tell_alive(found)
     tag_this_run("pretrain", name)
     with making(found, name):
-        if images is not None:
-            given: dict[str, Any] = {"framing": framing, "replace": replace, "follow_links": follow_links}
-            _tell(add_base(found, name, images, overrides=overrides, **given))
+        given: dict[str, Any] = {"framing": framing, "replace": replace, "follow_links": follow_links}
+        _tell(add_asked_base(found, name, images, overrides=overrides, **given))
         stages = base_stages(found, name)
         outcomes = _run_stages(found, stages)
         show_revision(found, name, stages)
@@ -90,22 +92,23 @@ def new_domain(
     """Train, measure and translate a domain from its images, and its base if that is missing.
 
     Args:
-        base: model to fine-tune; None: the domain is registered already.
+        base: model to fine-tune; None: the domain is registered already, and what is not given stays as it is.
         images: folder or .zip of the domain's images; None: its dataset is registered already.
         modes: how to fine-tune, by default FC-FT; variants are made from the first.
         overrides: settings of the fine-tuning that differ from the section `finetune`.
         framing: of its images; None: as the section `ingest` says.
         replace: replace existing images and settings of this name.
         follow_links: also copy images outside `images` that a link or list points to.
+
+    Raises:
+        ConfigError: `framing` or `follow_links` comes without `images`, or a new domain without `base`.
     """
     found = find_project(project)
     tell_alive(found)
     tag_this_run("new-domain", name)
     with making(found, name):
-        if base is not None:
-            given: dict[str, Any] = {"framing": framing, "replace": replace, "follow_links": follow_links}
-            chosen = modes or DEFAULT_MODES
-            _tell(add_domain(found, name, base, images, modes=chosen, overrides=overrides, **given))
+        given: dict[str, Any] = {"framing": framing, "replace": replace, "follow_links": follow_links}
+        _tell(add_asked_domain(found, name, base, images, modes=modes, overrides=overrides, **given))
         stages = domain_stages(found, name)
         outcomes = _run_stages(found, stages)
         show_results(found, name, stages)

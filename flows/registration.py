@@ -1,16 +1,18 @@
 """Registration of new names: images are copied into `data/raw/`, and entries are added to `params.yaml`."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks.project.names import check_name
 from tasks.project.params import Params, check_mode, find_entry, load_params
 from tasks.project.paths import Project
-from tasks.project.register import register_base, register_domain
+from tasks.project.register import register_base, register_dataset, register_domain
 from tasks.project.sections import Base, Domain
 from tasks.requests.raw_images import add_raw, count_images, not_copied, raw_place, sample_facing
+from ui2i.errors import ConfigError
 
 if TYPE_CHECKING:
     from tasks.models.training_plan import RawImages
@@ -47,10 +49,8 @@ def add_base(
     _check_framing(project, load_params(project), framing)
     check_name(name, where="the base")
     settings: dict[str, Any] = {"overrides": overrides, "framing": framing, "replace": replace}
-    register_base(project, name, raw_place(project, name, images), **settings, dry_run=True)
-    raw = add_raw(project, name, images, replace=replace, follow_links=follow_links)
-    register_base(project, name, raw, **settings)
-    return not_copied(raw)
+    register = functools.partial(register_base, project, name, **settings)
+    return _add_images(project, name, images, register, replace=replace, follow_links=follow_links)
 
 
 def add_domain(
@@ -82,12 +82,62 @@ def add_domain(
     """
     _check_domain(project, name, base, modes, framing)  # before any image is copied
     settings: dict[str, Any] = {"modes": modes, "overrides": overrides, "framing": framing, "replace": replace}
-    raw = None if images is None else raw_place(project, name, images)
-    register_domain(project, name, base, raw, **settings, dry_run=True)
-    if images is not None:
-        raw = add_raw(project, name, images, replace=replace, follow_links=follow_links)
-    register_domain(project, name, base, raw, **settings)
-    return None if raw is None else not_copied(raw)
+    register = functools.partial(register_domain, project, name, base, **settings)
+    if images is None:
+        register()
+        return None
+    return _add_images(project, name, images, register, replace=replace, follow_links=follow_links)
+
+
+def add_asked_base(
+    project: Project, name: str, images: Path | str | None, *, overrides: Mapping[str, Any] | None, **options: Any
+) -> str | None:
+    """Register a base as the parameters of a run say, unless only its name is given; returns as `add_base`.
+
+    Args:
+        options: the others of `add_base`.
+
+    Raises:
+        UI2IError: as `add_base`; or something is asked for without images.
+    """
+    if images is None:
+        _refuse_without("images", name, {"overrides": overrides, **options})
+        return None
+    return add_base(project, name, images, overrides=overrides, **options)
+
+
+def add_asked_domain(
+    project: Project,
+    name: str,
+    base: str | None,
+    images: Path | str | None,
+    *,
+    modes: Sequence[str] | None,
+    overrides: Mapping[str, Any] | None,
+    **options: Any,
+) -> str | None:
+    """Register a domain as the parameters of a run say, unless only its name is given; returns as `add_domain`.
+
+    Without a base, what is not given stays as it is registered.
+
+    Args:
+        options: the others of `add_domain`.
+
+    Raises:
+        UI2IError: as `add_domain`; or something is asked for without images, or without a base of a new domain.
+    """
+    if images is None:
+        _refuse_without("images", name, {key: value for key, value in options.items() if key != "replace"})
+    if base is not None:
+        return add_domain(project, name, base, images, modes=modes or DEFAULT_MODES, overrides=overrides, **options)
+    registered = load_params(project).domains.get(name)
+    if registered is None:
+        _refuse_without("base", name, {"images": images, "modes": modes, "overrides": overrides, **options})
+        return None
+    if modes or overrides:
+        settings: dict[str, Any] = {"modes": modes or registered.modes, "overrides": overrides or registered.finetune}
+        return add_domain(project, name, registered.base, images, **settings, **options)
+    return None if images is None else _replace_images(project, name, images, **options)
 
 
 def plan_base(
@@ -137,6 +187,40 @@ def plan_domain(
     planned = dataclasses.replace(params, domains={**params.domains, name: domain})
     raw = _look_at(planned, images, follow_links=follow_links)
     return describe_plan(project, planned, name, raw=raw)
+
+
+def _add_images(
+    project: Project,
+    name: str,
+    images: Path | str,
+    register: Callable[..., Params],
+    *,
+    replace: bool,
+    follow_links: bool,
+) -> str | None:
+    """Copy images and register them; what `register` refuses is refused before any is copied."""
+    register(raw_place(project, name, images), dry_run=True)
+    raw = add_raw(project, name, images, replace=replace, follow_links=follow_links)
+    register(raw)
+    return not_copied(raw)
+
+
+def _replace_images(
+    project: Project, name: str, images: Path | str, *, framing: "Framing | None", replace: bool, follow_links: bool
+) -> str | None:
+    """Give a registered name other images, and leave its other settings as they are."""
+    _check_framing(project, load_params(project), framing)
+    register = functools.partial(register_dataset, project, name, framing=framing, replace=replace)
+    return _add_images(project, name, images, register, replace=replace, follow_links=follow_links)
+
+
+def _refuse_without(missing: str, name: str, given: Mapping[str, Any]) -> None:
+    """Refuse parameters that mean nothing without another one."""
+    if names := [key for key, value in given.items() if value]:
+        raise ConfigError(
+            f"{name} came with {', '.join(names)} but without {missing}, expected {missing} too; add it, or give the "
+            "name alone to run what is registered"
+        )
 
 
 def _check_domain(project: Project, name: str, base: str, modes: Sequence[str], framing: str | None) -> Params:

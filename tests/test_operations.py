@@ -23,6 +23,7 @@ from flows.holding import run_lease
 from flows.services import verdicts
 from flows.services.runs import Run, open_runs
 from flows.services.verdicts import repair, verdict_of
+from tasks.project.params import load_params
 from tasks.running import locks
 from tasks.running.dvc_stage import StageFailed, StageOutcome
 from tasks.running.locks import hold_lease, new_holder
@@ -123,6 +124,26 @@ def test_the_same_domain_twice_is_refused_with_the_holder_s_name(project, stage)
     assert "HeldError: cartoon is being made by the run 'new-domain cartoon' (process" in second.message
     assert len(locks.lease_names(project, "run")) == 2, "a run's last state is recorded after it; its lease stays"
     assert locks.lease_names(project, "model") == []
+
+
+def test_no_parameter_of_a_run_is_passed_over(project, stage):
+    stage(lambda name: None)
+    written = project.params_path.read_bytes()
+    place = {"project": str(project.root), "return_state": True}
+    for run, name, given, message in (
+        (pipeline.new_domain, "cat", {"images": "cats", "modes": ["FT"]}, "with images, modes but without base"),
+        (pipeline.new_domain, "cat", {"replace": True}, "with replace but without base"),
+        (pipeline.new_domain, "cartoon", {"framing": "fit"}, "with framing but without images"),
+        (pipeline.new_domain, "cartoon", {"modes": ["FT"]}, "has domains.cartoon with other settings"),
+        (pipeline.pretrain, "face", {"overrides": {"seed": 1}}, "with overrides but without images"),
+    ):
+        state = run(name, **given, **place)
+        assert state.is_failed() and message in state.message
+        assert project.params_path.read_bytes() == written
+    given = {"overrides": {"seed": 1}, "replace": True}
+    assert pipeline.new_domain("cartoon", **given, **place).is_completed()
+    domain = load_params(project).domains["cartoon"]
+    assert (domain.base, domain.modes, domain.finetune) == ("face", ("FC-FT", "FT"), {"seed": 1})
 
 
 def test_a_stage_that_another_run_has_is_waited_for(project, stage):

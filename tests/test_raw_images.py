@@ -11,7 +11,8 @@ import pytest
 from image_files import blobs, file_bytes
 from tiny_project import files_below, make_project, set_param
 
-from flows.registration import add_base, add_domain
+from flows.registration import add_asked_domain, add_base, add_domain
+from tasks.project.params import load_params
 from tasks.requests.raw_images import add_raw, count_images, not_copied
 from tasks.running.stage_cli import main
 from tasks.stages.ingest import STAGE
@@ -201,6 +202,20 @@ def test_what_is_refused_replaces_no_images(project, source, tmp_path):
     with pytest.raises(ConfigError, match="total_kimg"):
         add_base(project, "other", source, overrides={"total_kimg": -1})
     assert not project.raw("anime").exists() and not project.raw("other").exists()
+
+
+def test_a_run_with_images_alone_replaces_them_and_no_other_setting(project, source, tmp_path):
+    add_domain(project, "anime", "face", source, overrides={"seed": 1})
+    set_param(project, "domains.anime.scratch", {"seed": 2})
+    before = load_params(project).domains["anime"]
+    asked = {"modes": None, "overrides": None, "follow_links": False}
+    other = write_source(tmp_path / "other", "tar")
+    with pytest.raises(ConfigError, match=r"datasets\.anime with other settings"):
+        add_asked_domain(project, "anime", None, other, framing="fit", replace=False, **asked)
+    assert add_asked_domain(project, "anime", None, other, framing="fit", replace=True, **asked) is None
+    params = load_params(project)
+    assert params.domains["anime"] == before
+    assert (params.datasets["anime"].images, params.datasets["anime"].framing) == ("data/raw/anime.tar", "fit")
 
 
 @pytest.mark.parametrize("name", ["123", "1e5", "0777", "2024-01-01", "true", "null", "yes", "x" * 300])

@@ -23,12 +23,22 @@ from ui2i.settings import Framing
 LOCK_SECONDS = 30
 
 
-def register_dataset(project: Project, name: str, images: Path | str, *, replace: bool = False) -> Params:
+def register_dataset(
+    project: Project,
+    name: str,
+    images: Path | str,
+    *,
+    framing: Framing | None = None,
+    replace: bool = False,
+    dry_run: bool = False,
+) -> Params:
     """Add `datasets.<name>` to `params.yaml`. Adding what is there already changes nothing.
 
     Args:
         images: folder or .zip inside the project; a relative path counts from the project.
+        framing: of the images; None: as the section `ingest` says.
         replace: overwrite an entry of that name with other settings instead of refusing.
+        dry_run: write nothing, but refuse what would be refused.
 
     Returns:
         The params as they are now.
@@ -36,7 +46,7 @@ def register_dataset(project: Project, name: str, images: Path | str, *, replace
     Raises:
         ConfigError: the result would not be valid, or the name exists with other settings.
     """
-    return add_entries(project, name, {"datasets": {"images": _inside(project, images)}}, replace=replace)
+    return add_entries(project, name, _dataset_entry(project, images, framing), replace=replace, dry_run=dry_run)
 
 
 def register_base(
@@ -55,7 +65,6 @@ def register_base(
         images: None: `datasets.<name>` is there already.
         overrides: of the section `pretrain`, for this base.
         framing: of the images; None: as the section `ingest` says.
-        dry_run: write nothing, but refuse what would be refused.
     """
     entry = {"pretrain": dict(overrides)} if overrides else {}
     entries = {**_dataset_entry(project, images, framing), "bases": entry}
