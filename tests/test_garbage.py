@@ -314,6 +314,15 @@ def test_training_states_and_models_of_forgotten_names(project):
     assert not project.checkpoint("older").exists()
 
 
+def test_models_that_settings_name_by_their_paths_stay(project):
+    for name in ("earlier", "linked", "gone"):
+        put(project.mode_checkpoint(name, "FT") / "generator.safetensors", name.encode())
+    (project.root / "link").symlink_to(project.checkpoint("linked"))
+    set_param(project, "imported.face", {"checkpoint": "link"})
+    set_param(project, "domains.cartoon.start", {"model": "data/checkpoints/earlier/ft", "sha256": "0" * 64})
+    assert found(project) == {("model", "data/checkpoints/gone")}
+
+
 def test_every_hash_of_every_table_counts(project):
     refer(project, "aa", "bb")
     path = project.translations("cartoon") / "manifest.parquet"

@@ -1,9 +1,9 @@
 """Finding and removing data of a project that nothing refers to any more.
 
-A file is referred to by `params.yaml` (its name is there), by DVC's records (`tasks.running.references`), and by the
-tables: a row names the models that it compares by their SHA-256, and the file with that hash stays wherever it lies.
-Tables themselves are never removed. A cache outside the project may be other projects' too, whose references nobody
-here knows: nothing of it goes unless somebody says that it is this project's alone.
+A file is referred to by `params.yaml` (its name or its path is there), by DVC's records (`tasks.running.references`),
+and by the tables: a row names the models that it compares by their SHA-256, and the file with that hash stays wherever
+it lies. Tables themselves are never removed. A cache outside the project may be other projects' too, whose references
+nobody here knows: nothing of it goes unless somebody says that it is this project's alone.
 """
 
 import contextlib
@@ -66,7 +66,8 @@ def collect(project: Project, *, is_cache_own: bool = False) -> Found:
         *_encoder_states(project, params),
         *_translator_runs(project, params),
     ]
-    found = [*states, *_models(project, params, hashes)]
+    named = _named_folders(project, params)
+    found = [item for item in (*states, *_models(project, params, hashes)) if not _is_named(item.path, named)]
     if not is_left_alone:
         found += _cache(project, cache, hashes)
     garbage = tuple(sorted(found, key=lambda item: -item.num_bytes))
@@ -128,6 +129,19 @@ def table_hashes(project: Project) -> set[str]:
                 ) from error
             hashes.update(value for name in columns for value in rows[name].to_pylist() if value)
     return hashes
+
+
+def _named_folders(project: Project, params: Params) -> list[Path]:
+    """Return the folders of models that params.yaml names by their paths."""
+    models = [base.checkpoint for base in params.imported.values()]
+    models += [domain.start.model for domain in params.domains.values() if domain.start is not None]
+    return [(project.root / model).resolve() for model in models]
+
+
+def _is_named(path: Path, named: Iterable[Path]) -> bool:
+    """Whether a path is, holds or lies in one of some folders."""
+    resolved = path.resolve()
+    return any(folder.is_relative_to(resolved) or resolved.is_relative_to(folder) for folder in named)
 
 
 def _training_states(project: Project, params: Params) -> Iterator[Garbage]:
