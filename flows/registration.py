@@ -11,7 +11,7 @@ from tasks.project.params import Params, check_mode, find_entry, load_params
 from tasks.project.paths import Project
 from tasks.project.register import register_base, register_dataset, register_domain
 from tasks.project.sections import Base, Domain
-from tasks.requests.raw_images import add_raw, count_images, not_copied, raw_place, sample_facing
+from tasks.requests.raw_images import add_raw, count_images, not_copied, raw_place, remove_replaced, sample_facing
 from ui2i.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -198,10 +198,12 @@ def _add_images(
     replace: bool,
     follow_links: bool,
 ) -> str | None:
-    """Copy images and register them; what `register` refuses is refused before any is copied."""
+    """Copy images and register them, then remove what they replace; `register` refuses before any is copied."""
     register(raw_place(project, name, images), dry_run=True)
     raw = add_raw(project, name, images, replace=replace, follow_links=follow_links)
     register(raw)
+    if replace:
+        remove_replaced(project, name, raw)
     return not_copied(raw)
 
 

@@ -1,6 +1,7 @@
 """`ui2i base add` and `ui2i checkpoint`: from somebody's file or address to a base that the project knows."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -245,6 +246,17 @@ def test_an_address_that_cannot_be_read_is_a_mistake(ui2i: Ui2i) -> None:
     status, _, err = ui2i("base", "add", "mine", "https://[bad/x.pkl")
     assert (status, len(err.splitlines())) == (2, 1)
     assert err.startswith("error: the address is 'https://[bad/x.pkl', expected one that begins with https://")
+
+
+def test_a_replacement_with_images_of_another_kind_leaves_none_of_the_old_ones(
+    project: Project, ui2i: Ui2i, added: list[tuple[str, ...]], file: Path, tmp_path: Path
+) -> None:
+    write_images(tmp_path / "images", count=3)
+    assert ui2i("base", "add", "mine", file, "--images", tmp_path / "images")[0] == 0
+    project.raw("mine").with_name("mine.dvc").touch()
+    archive = shutil.make_archive(str(tmp_path / "other"), "zip", tmp_path / "images")
+    assert ui2i("base", "add", "mine", file, "--images", archive, "--replace")[0] == 0
+    assert added[-1] == ("remove", "--outs", "data/raw/mine.dvc")
 
 
 def test_a_home_that_nobody_knows_is_a_mistake(ui2i: Ui2i) -> None:

@@ -6,6 +6,7 @@ import subprocess
 import pytest
 from tiny_project import REPOSITORY, files_below, write_images
 
+from flows.registration import add_domain
 from tasks.requests.raw_images import add_raw
 from tasks.running.dvc_command import DvcError, ensure_dvc, run_dvc
 
@@ -36,6 +37,16 @@ def test_in_a_clone_git_sees_the_dvc_file_and_no_image(shipped, tmp_path):
     shutil.rmtree(place)
     run_dvc(shipped.root, "checkout", "data/raw/anime.dvc")
     assert files_below(place) == {"00.png", "01.png"}
+
+
+def test_images_of_another_kind_leave_nothing_of_those_that_they_replace(shipped, tmp_path):
+    write_images(tmp_path / "images", count=2)
+    add_domain(shipped, "anime", "face", tmp_path / "images")
+    shutil.make_archive(str(tmp_path / "other"), "zip", tmp_path / "images")
+    own = shipped.raw("anime").with_name("anime.tar")
+    own.write_bytes(b"which DVC does not track")
+    add_domain(shipped, "anime", "face", tmp_path / "other.zip", replace=True)
+    assert files_below(shipped.data_dir / "raw") == {"anime.zip", "anime.zip.dvc", "anime.tar"}
 
 
 def test_a_copy_without_git_works_and_leaves_the_shipped_configuration_alone(shipped, tmp_path):

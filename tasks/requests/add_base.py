@@ -18,7 +18,7 @@ from tasks.project.names import check_name
 from tasks.project.params import load_params
 from tasks.project.paths import PARAMS_FILE, Project
 from tasks.project.register import register_imported
-from tasks.requests.raw_images import add_raw, not_copied, raw_place
+from tasks.requests.raw_images import add_raw, not_copied, raw_place, remove_replaced
 from tasks.running.dvc_command import check_trackable, ensure_dvc, run_dvc
 from tasks.running.dvc_stages import stages_of
 from ui2i.download import check_address, download, public_address
@@ -90,6 +90,8 @@ def add_base_model(
         ensure_dvc(project.root)
         run_dvc(project.root, "add", project.relative(folder))
         params = register_imported(project, name, folder, raw, **settings)
+    if replace and images is not None:
+        remove_replaced(project, name, raw_place(project, name, images))
     if _is_address(source):
         file.unlink(missing_ok=True)  # another command that adds it may have done so
     place = params.datasets[name].images

@@ -78,9 +78,8 @@ def add_raw(
         )
     source = Path(source).resolve()
     destination = raw_place(project, name, source)
-    places = [destination, *(project.raw(name).with_name(name + kind) for kind in ("", *ARCHIVE_SUFFIXES))]
     check_trackable(project.root, destination)
-    existing = next((path for path in places if path.exists()), None)
+    existing = next((path for path in (destination, *_places(project, name)) if path.exists()), None)
     if _is_of_files(source):
         _add_files(project, source, destination, existing, replace=replace, follow_links=follow_links)
     else:
@@ -95,6 +94,25 @@ def raw_place(project: Project, name: str, source: Path | str) -> Path:
     source = Path(source).resolve()
     suffix = "" if _is_of_files(source) else archive_suffix(source) or ".zip"
     return project.raw(name).with_name(name + suffix)
+
+
+def remove_replaced(project: Project, name: str, kept: Path) -> None:
+    """Remove images of a name that images of another kind of source have replaced, and DVC's record of them.
+
+    What DVC does not track is nowhere else, and stays; so does what `params.yaml` names.
+
+    Raises:
+        ConfigError: `params.yaml` is not valid.
+        DvcError: DVC cannot remove them.
+    """
+    from tasks.project.params import load_params
+
+    named = [PurePosixPath(dataset.images) for dataset in load_params(project).datasets.values()]
+    for place in _places(project, name):
+        record = project.relative(place) + ".dvc"
+        is_named = any(images.is_relative_to(project.relative(place)) for images in named)
+        if place != kept and not is_named and (project.root / record).is_file():
+            run_dvc(project.root, "remove", "--outs", record)
 
 
 def not_copied(raw: Path) -> str | None:
@@ -132,6 +150,11 @@ def sample_facing(source: Path | str, config: IngestConfig) -> float | None:
         members = opened.members[:: max(1, len(opened.members) // NUM_LOOKED_AT)]
         images = [image for member in members for image in examiner(read(opened, member)).images]
     return facing_share([thumbnail_levels(image.thumbnail) for image in images])
+
+
+def _places(project: Project, name: str) -> list[Path]:
+    """Return where images of a name may lie, of any kind of source."""
+    return [project.raw(name).with_name(name + kind) for kind in ("", *ARCHIVE_SUFFIXES)]
 
 
 def _add_files(
