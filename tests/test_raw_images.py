@@ -73,6 +73,14 @@ def test_sources_are_copied_and_prepared(project, tmp_path, kind, place):
     assert read_manifest(project.prepared("anime")).num_images == 3
 
 
+def test_a_list_in_the_settings_is_refused(project, capsys):
+    write_source(project.data_dir / "chosen", "list")
+    set_param(project, "datasets.anime", {"images": "data/chosen/chosen.txt"})
+    assert main(STAGE, ["--dataset", "anime", "--project", str(project.root)]) == 2
+    assert "datasets.anime.images is the list data/chosen/chosen.txt, expected a folder" in capsys.readouterr().err
+    assert not project.prepared("anime").exists()
+
+
 def test_another_kind_of_source_is_other_images(project, tmp_path):
     add_raw(project, "anime", write_source(tmp_path / "one", "tar"))
     other = write_source(tmp_path / "two", "list")

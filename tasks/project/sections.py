@@ -26,7 +26,7 @@ Overrides = Annotated[Mapping[str, Any], BeforeValidator(_left_to_mode)]
 class Dataset:
     """Where raw images lie (`datasets.<name>`)."""
 
-    images: InnerPath  # folder, archive, table or list, relative to the project
+    images: InnerPath  # folder, archive or table, relative to the project
     framing: Framing | None = None  # center, fit or face; None: as the section ingest says
 
 
