@@ -6,7 +6,7 @@ import networkx
 import pytest
 from dvc.repo import Repo
 from ruamel.yaml import YAML
-from tiny_project import REPOSITORY, files_below, make_project, set_param, write_base, write_images
+from tiny_project import REPOSITORY, distance_row, files_below, make_project, set_param, write_base, write_images
 
 from experiments.synthetic import draw
 from tasks.project.params import all_sections, load_params
@@ -16,6 +16,7 @@ from tasks.running.dvc_stage import run_stage
 from tasks.running.dvc_stages import base_stages, domain_stages, list_stages
 from tasks.running.dvc_status import leading_up_to_date
 from ui2i.errors import ConfigError
+from ui2i.tables import DISTANCE_SCHEMA, append_rows
 
 pytestmark = pytest.mark.filterwarnings("ignore:_NoneStep.value:DeprecationWarning:dvc")
 
@@ -168,6 +169,15 @@ def test_the_real_files_and_the_stage_lists_name_the_same_stages(project):
     for stage, needed in index.graph.edges:  # a folder that many stages write into counts too
         assert listed.index(needed.name) < listed.index(stage.name)
     assert {"import@face", "finetune@cartoon"} <= set(listed)
+
+
+def test_a_table_is_made_anew_when_other_models_take_part(project):
+    append_rows(project.distance_table("cartoon"), [distance_row("one", "cartoon/FT", 0.4)], DISTANCE_SCHEMA)
+    ensure_dvc(project.root)
+    run_dvc(project.root, "repro", "--single-item", "table@1")
+    assert leading_up_to_date(["table@1"], project=project) == ["table@1"]
+    set_param(project, "domains", {})
+    assert leading_up_to_date(["table@1"], project=project) == []
 
 
 # Lists of stages
