@@ -93,15 +93,15 @@ def convert(
 
 
 def _check_replaced(source: Path, destination: Path) -> None:
-    """Refuse to replace a folder that is no checkpoint, or that the checkpoint itself lies in."""
-    from tasks.models.model_folder import GENERATOR_FILE
+    """Refuse to replace a folder that is no checkpoint, holds more, or has the checkpoint itself in it."""
+    from tasks.models.model_folder import GENERATOR_FILE, MODEL_FILES
     from ui2i.images.sources import check_destination
 
     if not destination.is_dir():
         return
     if source.resolve().is_relative_to(destination.resolve()):
         raise CheckpointError(f"{source} lies in {destination}, which would be replaced; choose another name")
-    check_destination((), destination, GENERATOR_FILE, "checkpoint folder")
+    check_destination((), destination, GENERATOR_FILE, "checkpoint folder", lambda _: MODEL_FILES)
 
 
 @checkpoint_app.command(
@@ -136,7 +136,10 @@ def add(
     source: Annotated[str, typer.Argument(metavar="PATH|URL", help="A .pt, .pkl or .safetensors file, or a folder.")],
     sha256: _Sha256 = None,
     images: Annotated[
-        Path | None, typer.Option(metavar="PATH", help="Folder, .zip, .tar, .parquet or list (.txt) of images like the model's own.")
+        Path | None,
+        typer.Option(
+            metavar="PATH", help="Folder, .zip, .tar, .parquet or list (.txt) of images like the model's own."
+        ),
     ] = None,
     license_: _License = None,
     generator_only: _GeneratorOnly = False,

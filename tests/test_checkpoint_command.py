@@ -97,6 +97,9 @@ def test_convert_replaces_nothing_but_a_checkpoint(ui2i: Ui2i, tmp_path: Path) -
     assert (thesis / "chapter.txt").read_text() == "all of it"
     for _ in range(2):
         assert ui2i("checkpoint", "convert", source, folder, "--replace")[0] == 0
+    (folder / "notes.txt").write_text("mine")
+    status, _, err = ui2i("checkpoint", "convert", source, folder, "--replace")
+    assert status == 2 and "also holds notes.txt, expected nothing but the checkpoint folder" in err
     before = files_below(folder)
     status, _, err = ui2i("checkpoint", "convert", folder, folder, "--replace")
     assert status == 2 and "which would be replaced" in err and files_below(folder) == before

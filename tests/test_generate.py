@@ -102,6 +102,17 @@ def test_a_folder_of_something_else_is_not_replaced(ui2i, tmp_path: Path) -> Non
     assert (tmp_path / "out" / "mine.txt").read_text() == "mine"
 
 
+def test_what_lies_among_generated_images_is_never_deleted(ui2i, tmp_path: Path) -> None:
+    again = ("generate", "face", "--seeds", "0-2", "--out", tmp_path / "out")
+    assert ui2i(*again)[0] == ui2i(*again)[0] == 0
+    (tmp_path / "out" / "seed0003.png").write_text("mine")
+    (tmp_path / "out" / "chosen").mkdir()
+    status, _, err = ui2i(*again)
+    assert status == 2
+    assert "also holds chosen, seed0003.png, expected nothing but the folder of generated images" in err
+    assert (tmp_path / "out" / "seed0003.png").read_text() == "mine"
+
+
 @pytest.mark.parametrize("text", ["", "a", "1-", "-3", "1..3", "0-100000", f"{2**32}", "1,,2", "\u0661"])
 def test_seeds_that_are_none_are_refused(text: str) -> None:
     with pytest.raises(ConfigError, match="the seeds are"):

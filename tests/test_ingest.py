@@ -230,6 +230,10 @@ def test_a_prepared_dataset_is_replaced_and_other_folders_are_not(tmp_path: Path
         with pytest.raises(DataError, match="overlap"):
             ingest(folder, inside, CONFIG, name="third")
     assert len(list(folder.iterdir())) == 3
+    (out / "notes.txt").write_text("mine")
+    with pytest.raises(DataError, match=r"also holds notes\.txt, expected nothing but the prepared dataset"):
+        ingest(folder, out, CONFIG, name="third")
+    assert (out / "notes.txt").read_text() == "mine"
 
 
 def test_max_images_takes_the_first_good_ones(tmp_path: Path) -> None:

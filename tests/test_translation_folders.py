@@ -16,6 +16,8 @@ from folder_translation import run as run
 from tiny_models import random_generator
 
 import ui2i.translation.folder as folder_module
+from ui2i.distillation.card import TranslatorCard
+from ui2i.distillation.folder import translate_folder_fast
 from ui2i.errors import CheckpointError, ConfigError, DataError
 from ui2i.files import sha256_bytes, sha256_folder
 from ui2i.images.left_out import read_left_out
@@ -110,6 +112,41 @@ def test_folders_of_other_things_are_never_replaced(run: Callable, pictures: Pat
     assert sha256_folder(tmp_path) == before
     (tmp_path / "out").mkdir()  # an empty one is fine
     run(pictures)
+
+
+def test_what_lies_among_translations_is_never_deleted(run: Callable, pictures: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    run(pictures, num_styles=1)
+    (out / ".DS_Store").touch()  # of a file manager: nobody misses it
+    run(pictures)
+    mine = [".git", "a-retouched.png", *(f"notes-{number}.txt" for number in range(5))]
+    for name in mine:
+        (out / name).write_text("mine")
+    before = sha256_folder(out)
+    with pytest.raises(DataError, match=r"also holds \.git, a-retouched\.png, .*notes-2\.txt and 2 more, expected"):
+        run(pictures)
+    assert sha256_folder(out) == before
+    for name in mine:
+        (out / name).unlink()
+    (out / "manifest.parquet").write_bytes(b"damaged")  # nobody knows any more who made which image
+    with pytest.raises(DataError, match=r"also holds a-FC-FT\.png"):
+        run(pictures)
+
+
+def test_what_lies_among_fast_translations_is_never_deleted(pictures: Path, tmp_path: Path) -> None:
+    card = TranslatorCard(
+        source="face", domain="anime", variant="FC-FT", source_hash="0", target_hash="0", img_resolution=32
+    )
+
+    def translate() -> None:
+        translate_folder_fast(pictures, np.flip, card, tmp_path / "out", engine="torch", translator_hash="0")
+
+    translate()
+    translate()
+    (tmp_path / "out" / "notes.txt").write_text("mine")
+    with pytest.raises(DataError, match=r"also holds notes\.txt, expected nothing but the translation"):
+        translate()
+    assert (tmp_path / "out" / "notes.txt").read_text() == "mine"
 
 
 def test_models_and_variants_must_fit(run: Callable, pictures: Path, tmp_path: Path) -> None:

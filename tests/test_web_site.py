@@ -3,6 +3,7 @@
 import json
 import re
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import onnx
 import pytest
 import torch
 from tiny_models import random_generator, random_ws
+from tiny_project import files_below
 from web_project import web_project as web_project
 from web_project import web_runtime as web_runtime
 
@@ -24,6 +26,7 @@ from ui2i.errors import CheckpointError, DataError
 from ui2i.layer_swap import blend_weights
 from ui2i.web import runtime as runtime_module
 from ui2i.web.runtime import RuntimeMissingError, ensure_runtime
+from ui2i.web.site import SiteContent, write_site
 
 
 @pytest.fixture(scope="module")
@@ -150,6 +153,57 @@ def test_a_site_replaces_a_site_and_nothing_else(web_project, site, tmp_path, ca
     with pytest.raises(DataError, match="none of sketch has a model or a translator"):
         write_project_site(web_project, ["sketch"], tmp_path / "new")
     assert not (tmp_path / "new").exists()
+
+
+@pytest.fixture
+def write_empty_site(tmp_path: Path) -> Callable[[], Path]:
+    """A function that writes a site without models into one and the same folder."""
+    runtime = tmp_path / "runtime"
+    runtime.mkdir()
+    for name in (runtime_module.MODULE, runtime_module.CODE):
+        (runtime / name).write_bytes(b"")
+
+    def write() -> Path:
+        write_site(tmp_path / "site", SiteContent(translators=[]), runtime)
+        return tmp_path / "site"
+
+    return write
+
+
+def test_what_lies_beside_a_site_stays(write_empty_site: Callable[[], Path]) -> None:
+    site = write_empty_site()
+    before = files_below(site)
+    mine = {"CNAME", ".git/HEAD", ".git/refs/heads/pages", "about/index.html", "models/mine.onnx", "js/.keep"}
+    for name in mine:
+        (site / name).parent.mkdir(parents=True, exist_ok=True)
+        (site / name).write_text(name)
+    (site / "latest").symlink_to("about")
+    worker = (site / "sw.js").read_text()
+    stale = re.sub(r"(?m)^(const FILES = .*)\];$", r'\1, "models/old.onnx"];', worker)
+    (site / "sw.js").write_text(stale)
+    (site / "models" / "old.onnx").write_text("of the earlier site")
+    write_empty_site()
+    assert files_below(site) == before | mine
+    assert all((site / name).read_text() == name for name in mine) and (site / "latest").readlink() == Path("about")
+    assert (site / "sw.js").read_text() == worker, "visitors fetch the site's own files alone"
+    assert {path.name for path in site.parent.iterdir()} == {"runtime", "site"}
+
+
+def test_a_site_without_its_list_loses_nothing(write_empty_site: Callable[[], Path]) -> None:
+    site = write_empty_site()
+    (site / "sw.js").unlink()
+    (site / "models" / "old.onnx").write_text("whose?")
+    assert (write_empty_site() / "models" / "old.onnx").read_text() == "whose?"
+
+
+def test_a_site_takes_no_name_of_what_lies_beside_it(write_empty_site: Callable[[], Path]) -> None:
+    site = write_empty_site()
+    worker = (site / "sw.js").read_text()
+    (site / "sw.js").write_text(worker.replace('"explore.html", ', ""))
+    (site / "explore.html").write_text("mine")
+    with pytest.raises(DataError, match=r"holds explore\.html, which no earlier site wrote and the new one would"):
+        write_empty_site()
+    assert (site / "explore.html").read_text() == "mine"
 
 
 # onnxruntime-web

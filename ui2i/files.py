@@ -16,7 +16,7 @@ import shutil
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -59,10 +59,16 @@ def atomic_file(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
+def atomic_folder(
+    path: str | os.PathLike[str], kept: Callable[[Path, Path], Iterable[Path]] | None = None
+) -> Iterator[Path]:
     """Yield an empty temporary folder beside `path`; it takes the place of `path` on leaving without an error.
 
     Missing parent folders are made. On an error the temporary folder is removed and `path` stays as it was.
+
+    Args:
+        kept: told the folder in its place and the temporary one, returns the relative paths of what moves from the
+            first to the second; None: nothing does.
     """
     path = Path(path).resolve()  # of a link, the folder it points to is replaced
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -73,7 +79,8 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
         with ThreadPoolExecutor(_FLUSHED_AT_ONCE) as pool:  # a disk writes what waits together at once
             list(pool.map(_fsync, temporary.rglob("*")))
         _fsync(temporary)
-        _swap_in(temporary, path)
+        moved = [] if kept is None or not path.is_dir() else list(kept(path, temporary))
+        _swap_in(temporary, path, moved)
         _fsync(path.parent)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -182,8 +189,12 @@ def _sibling(path: Path) -> Path:
     return path.with_name(f".{cut_name(path.name, MAX_NAME_BYTES - len(ending) - 1)}{ending}")
 
 
-def _swap_in(temporary: Path, path: Path) -> None:
-    """Rename `temporary` to `path`; a folder in its place is moved aside, then deleted, or put back on failure."""
+def _swap_in(temporary: Path, path: Path, moved: Iterable[Path]) -> None:
+    """Rename `temporary` to `path`; a folder in its place is moved aside, then deleted, or put back on failure.
+
+    Args:
+        moved: from that folder to the new one, before it is deleted.
+    """
     if not path.is_dir():
         temporary.replace(path)
         return
@@ -194,6 +205,9 @@ def _swap_in(temporary: Path, path: Path) -> None:
     except OSError:
         old.replace(path)
         raise
+    for name in moved:
+        (path / name).parent.mkdir(parents=True, exist_ok=True)
+        (old / name).rename(path / name)
     shutil.rmtree(old)
 
 

@@ -17,6 +17,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tasks.project.paths import ENCODER_FILE, TRANSLATOR_FILE
 from ui2i.files import write_text
 
 if TYPE_CHECKING:
@@ -33,6 +34,19 @@ TRAINING_FILE = "training.parquet"
 SAMPLES_FILE = "samples.png"
 FILM_STRIP_FILE = "film-strip.png"
 CURVES_FILE = "curves.png"
+
+MODEL_FILES = (
+    GENERATOR_FILE,
+    DISCRIMINATOR_FILE,
+    ENCODER_FILE,
+    TRANSLATOR_FILE,
+    DOMAIN_CHECK_FILE,
+    CARD_FILE,
+    TRAINING_FILE,
+    SAMPLES_FILE,
+    FILM_STRIP_FILE,
+)
+"""All that there may be in the folder of one model, a packed one too."""
 
 
 def write_model(folder: Path, model: "TrainedModel") -> None:

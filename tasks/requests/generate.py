@@ -67,7 +67,7 @@ def generate(
     Raises:
         ConfigError: there is no such model, or psi is out of range.
         CheckpointError: its file is missing or damaged.
-        DataError: `out` holds something else than generated images.
+        DataError: `out` holds anything but generated images.
     """
     from ui2i.files import atomic_folder, write_text
     from ui2i.images import grid, save_png
@@ -76,7 +76,7 @@ def generate(
 
     if not 0 <= psi <= 2:
         raise ConfigError(f"psi is {psi:g}, expected 0 (the model's mean) to 2; correct it")
-    check_destination((), out, RECORD_FILE, "folder of generated images")
+    check_destination((), out, RECORD_FILE, "folder of generated images", _written_names)
     device = default_device()
     model = find_model(project, name, variant, device)
     shown: list[np.ndarray] = []
@@ -85,7 +85,7 @@ def generate(
             chosen = seeds[start : start + BATCH_SIZE]
             images = _images(model, chosen, psi)
             for seed, image in zip(chosen, images, strict=True):
-                save_png(folder / f"seed{seed:04d}.png", image)
+                save_png(folder / _image_name(seed), image)
             shown += list(images[: MAX_GRID - len(shown)])
             progress(start + len(chosen), len(seeds))
         num_columns = -(-len(shown) // max(1, round(len(shown) ** 0.5)))
@@ -112,6 +112,20 @@ def find_model(project: Project, name: str, variant: str | None, device: str) ->
         known = ", ".join([*params.bases, *params.imported, *params.domains]) or "none"
         raise ConfigError(f"there is no model {name!r}, expected one of {known}, or a .safetensors file; correct it")
     return named_model(project, params, name, device=device)
+
+
+def _image_name(seed: int) -> str:
+    return f"seed{seed:04d}.png"
+
+
+def _written_names(folder: Path) -> set[str]:
+    """Return what the files of an earlier call in a folder are called; of a damaged record, without the images."""
+    names = {RECORD_FILE, GRID_FILE}
+    try:
+        record = json.loads((folder / RECORD_FILE).read_text(encoding="utf-8"))
+        return names | {_image_name(seed) for seed in record["seeds"]}
+    except (OSError, ValueError, KeyError, TypeError):
+        return names
 
 
 def _images(model: Model, seeds: Sequence[int], psi: float) -> "np.ndarray":

@@ -19,7 +19,7 @@ from ui2i.datasets.ingestion.examine import Examined, Examiner, processing_recor
 from ui2i.datasets.ingestion.reuse import EarlierDataset, open_earlier
 from ui2i.datasets.ingestion.splits import split_of as split_of
 from ui2i.datasets.ingestion.workers import examine_all, read
-from ui2i.datasets.manifest import MANIFEST_NAME, SHARD_SIZE, Manifest
+from ui2i.datasets.manifest import MANIFEST_NAME, SHARD_SIZE, Manifest, written_names
 from ui2i.files import atomic_folder
 from ui2i.images.landmarks import Detector, open_detector
 from ui2i.images.members import Member, Source
@@ -58,11 +58,11 @@ def ingest(
 
     Raises:
         DataError: the source is missing, cannot be read, or is without usable images; too large a share of its
-            images was rejected; or `out_dir` holds something else or overlaps the source.
+            images was rejected; or `out_dir` holds anything else or overlaps the source.
         ConfigError: the framing `face` has nothing that finds faces.
     """
     out_path = Path(out_dir)
-    check_destination(source, out_path, MANIFEST_NAME, "prepared dataset")
+    check_destination(source, out_path, MANIFEST_NAME, "prepared dataset", written_names)
     if config.framing == "face" and detector is None:
         detector = open_detector(config.face_landmarks)
     processing = processing_record(config, detector)

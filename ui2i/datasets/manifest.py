@@ -136,6 +136,12 @@ class Manifest:
         write_text(folder / MANIFEST_NAME, json.dumps(dataclasses.asdict(self), indent=2) + "\n")
 
 
+def written_names(folder: Path) -> set[str]:
+    """Return what the files of a prepared dataset in a folder are called, whatever its manifest says."""
+    shards = (path.name for path in folder.glob(f"images-{'[0-9]' * 5}.parquet"))
+    return {MANIFEST_NAME, DETAILS_NAME, REJECTS_NAME, SAMPLES_NAME, REJECTS_SHEET_NAME, *shards}
+
+
 def dataset_hash(shards: Sequence[Shard]) -> str:
     """Return the SHA-256 over the shards' hashes, one a line."""
     return sha256_bytes("".join(f"{shard.sha256}\n" for shard in shards).encode())

@@ -29,6 +29,7 @@ from ui2i.provenance import code_commit
 from ui2i.schemas import TRANSLATION_SCHEMA
 from ui2i.tables import read_parquet, write_table
 from ui2i.translation.inputs import Inputs, Reject, SourceImage, StemNamer, list_inputs, readable_batches
+from ui2i.translation.written import written_names
 from ui2i.translation_files import LEFT_OUT_NAME, MANIFEST_NAME, MAX_SHEET_ROWS, MIN_CELL_SIZE, SHEET_NAME
 
 BATCH = 16
@@ -88,10 +89,10 @@ def translate_folder_fast(
         The rows of `manifest.parquet` (`FAST_TRANSLATION_SCHEMA`).
 
     Raises:
-        DataError: there are no (readable) images, or `out_dir` holds something else than a translation.
+        DataError: there are no (readable) images, or `out_dir` holds anything but a translation.
     """
     out_dir = Path(out_dir)
-    check_destination(inputs, out_dir, MANIFEST_NAME, "translation")  # type: ignore[arg-type]
+    check_destination(inputs, out_dir, MANIFEST_NAME, "translation", written_names)  # type: ignore[arg-type]
     rejects: list[Reject] = []
     with list_inputs(inputs, card.img_resolution, framer) as listing, atomic_folder(out_dir) as folder:
         writer = _Writer(folder, card, {"engine": engine, "translator_hash": translator_hash}, framer.framing)

@@ -3,7 +3,7 @@
 import os
 import tarfile
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from ui2i.errors import DataError
@@ -21,6 +21,11 @@ KINDS = "a folder, a .zip, .tar or .parquet of images, or a .txt that lists them
 
 HEAD_BYTES = 256
 """Of a file, in which its type is told."""
+
+FILE_MANAGERS_FILES = (".DS_Store", "Thumbs.db")
+"""What looking at a folder leaves in it on some systems."""
+
+MAX_NAMED = 5  # of the files in the way
 
 Images = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 """A folder, an archive or a list in a file by its path, or the paths of image files."""
@@ -94,12 +99,19 @@ def describe(images: Images) -> str:
     return os.fspath(images) if isinstance(images, (str, os.PathLike)) else f"the list of {len(images)} files"
 
 
-def check_destination(images: Images, out_dir: Path, marker: str, kind: str) -> None:
-    """Refuse to replace a folder that holds the images, lies in them, or is no earlier result.
+def check_destination(
+    images: Images,
+    out_dir: Path,
+    marker: str,
+    kind: str,
+    written: Callable[[Path], Collection[str]] | None = None,
+) -> None:
+    """Refuse to replace a folder that holds the images, lies in them, is no earlier result, or holds more than that.
 
     Args:
         marker: name of a file that every such result has.
         kind: what to call it.
+        written: returns the names that an earlier result has in its folder; None: what else is there is kept.
 
     Raises:
         DataError: it is refused.
@@ -118,6 +130,19 @@ def check_destination(images: Images, out_dir: Path, marker: str, kind: str) -> 
         raise DataError(
             f"{out_dir} exists and is no {kind} (it has no {marker}), expected a new or empty folder, or an earlier "
             f"{kind} to replace; move it away or choose another"
+        )
+    if written is not None and (out_dir / marker).is_file():
+        _refuse_others(out_dir, kind, {*written(out_dir), *FILE_MANAGERS_FILES})
+
+
+def _refuse_others(folder: Path, kind: str, written: Collection[str]) -> None:
+    """Refuse to replace a folder in which somebody put more than what was written there."""
+    others = sorted(entry.name for entry in folder.iterdir() if entry.name not in written)
+    if others:
+        more = f" and {len(others) - MAX_NAMED:,} more" if len(others) > MAX_NAMED else ""
+        raise DataError(
+            f"{folder} also holds {', '.join(map(printable, others[:MAX_NAMED]))}{more}, expected nothing but the "
+            f"{kind}, because all of it is replaced; move them away or choose another folder"
         )
 
 

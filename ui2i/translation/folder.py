@@ -55,6 +55,7 @@ from ui2i.translation.inputs import (
 )
 from ui2i.translation.outputs import Output, TranslationConfig, plan_outputs
 from ui2i.translation.references import find_references
+from ui2i.translation.written import written_names
 from ui2i.translation_files import (
     LATENTS_NAME,
     LEFT_OUT_NAME,
@@ -131,7 +132,7 @@ def translate_folder(
         The rows of `manifest.parquet` (`tables.TRANSLATION_SCHEMA`), image by image, reconstruction first.
 
     Raises:
-        DataError: there are no (readable) images, `out_dir` holds something else than a translation, or an image is
+        DataError: there are no (readable) images, `out_dir` holds anything but a translation, or an image is
             unlike the source's and `is_strict` refuses that.
         ConfigError: a variant cannot be part of a file name or has no hash, a number is out of range, or there is no
             encoder.
@@ -158,7 +159,8 @@ def translate_folder(
         ['me-reconstruction.png', 'me-FC-FT.png']
     """
     out_dir, config = Path(out_dir), config or TranslationConfig()
-    check_destination(() if isinstance(inputs, NamedImages) else inputs, out_dir, MANIFEST_NAME, "translation")
+    named = () if isinstance(inputs, NamedImages) else inputs
+    check_destination(named, out_dir, MANIFEST_NAME, "translation", written_names)
     # Whatever can be refused is refused before the first latent code is searched for.
     plan = {"source_hash": source_hash, "target_hashes": target_hashes, "config": config, "force": force}
     plan_outputs(source, targets, seed=inversion_config.seed, **plan)  # type: ignore[arg-type]

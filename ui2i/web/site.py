@@ -3,14 +3,18 @@
 import dataclasses
 import hashlib
 import json
+import os
+import re
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ui2i.distillation.onnx_session import OnnxTranslator
+from ui2i.errors import DataError
 from ui2i.files import atomic_folder, sha256_file, write_text
 from ui2i.images.sources import check_destination
+from ui2i.names import printable
 from ui2i.web.runtime import CODE, MODULE
 
 POLICY = (
@@ -23,6 +27,7 @@ POLICY = (
 PAGES = {"index": "Translate", "explore": "Explore"}
 SERVED_SCRIPTS = ("measure.js", "refine.js", "runs.js")  # of pages that ask a server
 MODELS_FILE = "models/models.json"
+WORKER_FILE = "sw.js"
 HEADERS_FILE = "_headers"  # of several static hosts
 _HERE = Path(__file__).parent
 
@@ -43,6 +48,9 @@ class SiteContent:
 def write_site(out: Path, content: SiteContent, runtime: Path) -> int:
     """Write the site; it appears complete or not at all, and replaces an earlier one.
 
+    What somebody put beside the earlier site's files, such as `.git` or `CNAME`, stays. Pages that need a server have a
+    folder of their own, in which nothing else stays.
+
     Args:
         runtime: folder with onnxruntime-web: `ui2i.web.runtime.ensure_runtime`.
 
@@ -50,16 +58,16 @@ def write_site(out: Path, content: SiteContent, runtime: Path) -> int:
         The sum of its files' sizes in bytes.
 
     Raises:
-        DataError: `out` holds something else than a site.
+        DataError: `out` holds something else than a site, or a file whose name the site needs.
         CheckpointError: a translator's file is damaged.
         ConfigError: onnxruntime is not installed.
     """
     check_destination((), out, MODELS_FILE, "site")
     is_served = bool(content.served_pages)
-    with atomic_folder(out) as folder:
+    with atomic_folder(out, None if is_served else _others) as folder:
         shutil.copytree(_HERE / "static", folder, dirs_exist_ok=True)
-        worker = (folder / "sw.js").read_text(encoding="utf-8")
-        (folder / "sw.js").unlink()
+        worker = (folder / WORKER_FILE).read_text(encoding="utf-8")
+        (folder / WORKER_FILE).unlink()
         _write_pages(folder, content.served_pages)
         for name in (MODULE, CODE):
             (folder / "runtime").mkdir(exist_ok=True)
@@ -70,7 +78,7 @@ def write_site(out: Path, content: SiteContent, runtime: Path) -> int:
             files = _listing(folder)
             version = hashlib.sha256(json.dumps(files).encode()).hexdigest()[:16]
             kept = json.dumps(["./", *files])
-            write_text(folder / "sw.js", f"const VERSION = {json.dumps(version)};\nconst FILES = {kept};\n{worker}")
+            write_text(folder / WORKER_FILE, f"const VERSION = {json.dumps(version)};\nconst FILES = {kept};\n{worker}")
             write_text(folder / HEADERS_FILE, f"/*\n  Content-Security-Policy: {POLICY}\n")
         return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
@@ -109,6 +117,44 @@ def _located(family: dict[str, Any]) -> dict[str, Any]:
     """Return a family with addresses instead of names of files."""
     models = [{**model, "file": f"models/{model['file']}"} for model in family["models"]]
     return {**family, "models": models, **{name: f"models/{family[name]}" for name in ("mapping", "synthesis")}}
+
+
+def _others(site: Path, new: Path) -> list[Path]:
+    """Return what lies beside the files of an earlier site: relative paths of files, and of folders without any of its.
+
+    Raises:
+        DataError: the new site has a file of such a name.
+    """
+    earlier = _written_earlier(site) or {Path(name) for name in _listing(new)}
+    folders = {folder for name in earlier for folder in name.parents}
+    others = list(_beside(site, Path(), earlier, folders))
+    taken = [printable(name.as_posix()) for name in others if os.path.lexists(new / name)]
+    if taken:
+        raise DataError(
+            f"{site} holds {', '.join(taken)}, which no earlier site wrote and the new one would, expected other "
+            "names; rename them or choose another folder"
+        )
+    return others
+
+
+def _beside(site: Path, place: Path, names: Collection[Path], folders: Collection[Path]) -> Iterator[Path]:
+    """Yield what lies in a folder of a site and is not called as one of its files or folders."""
+    for entry in sorted((site / place).iterdir()):
+        name = place / entry.name
+        if name in folders and entry.is_dir() and not entry.is_symlink():
+            yield from _beside(site, name, names, folders)
+        elif name not in names:
+            yield name
+
+
+def _written_earlier(site: Path) -> set[Path]:
+    """Return the files that an earlier site lists as its own; none: it has no list."""
+    try:
+        found = re.search(r"^const FILES = (\[.*\]);$", (site / WORKER_FILE).read_text(encoding="utf-8"), re.MULTILINE)
+        listed = json.loads(found[1]) if found else []
+    except (OSError, ValueError):
+        return set()
+    return {Path(str(name)) for name in (WORKER_FILE, HEADERS_FILE, *listed)} if listed else set()
 
 
 def _listing(folder: Path) -> dict[str, str]:
