@@ -131,6 +131,30 @@ def test_a_command_that_was_stopped_goes_on(
     assert len(site.requests) == 1
 
 
+def test_what_was_fetched_damaged_is_fetched_again(
+    project: Project, ui2i: Ui2i, added: list[tuple[str, ...]], file: Path
+) -> None:
+    site = Site(file.read_bytes()[:-3000])
+    with serving(site):
+        status, _, err = ui2i("base", "add", "ffhq", site.url)
+        assert (status, len(err.splitlines())) == (2, 1) and "rerun to fetch it again" in err
+        assert files_below(project.downloads) == set()
+        site.content = file.read_bytes()
+        assert ui2i("base", "add", "ffhq", site.url)[0] == 0
+    assert len(site.requests) == 2
+
+
+def test_what_has_the_hash_that_was_asked_for_is_kept(
+    project: Project, ui2i: Ui2i, added: list[tuple[str, ...]], file: Path
+) -> None:
+    file.write_bytes(b"no checkpoint")
+    with serving(Site(file.read_bytes())) as site:
+        for _ in range(2):
+            status, _, err = ui2i("base", "add", "ffhq", site.url, "--sha256", sha256_file(file))
+            assert status == 2 and "fetch it again" not in err.partition(";")[2]
+    assert len(site.requests) == 1
+
+
 def test_with_images(project: Project, ui2i: Ui2i, added: list[tuple[str, ...]], file: Path, tmp_path: Path) -> None:
     write_images(tmp_path / "images", count=3)
     status, out, _ = ui2i("base", "add", "ffhq", file, "--images", tmp_path / "images")

@@ -75,7 +75,8 @@ def add_base_model(
     _check_request(project, name, sha256, replace=replace)
     check_trackable(project.root, project.base(name))
     file = _fetched(project, source, sha256, progress)
-    checkpoint = _read(file, name, source, license_, generator_only=generator_only)
+    with _fetched_again_next_time(file if _is_address(source) and sha256 is None else None):
+        checkpoint = _read(file, name, source, license_, generator_only=generator_only)
     folder, left_out = project.base(name), None
     raw = project.raw(name) if name not in load_params(project).datasets else None
     if images is not None:
@@ -169,6 +170,22 @@ def _fetched(project: Project, source: str, sha256: str | None, progress: Progre
         if found != sha256.lower():
             raise CheckpointError(f"{source} has the SHA-256 {found}, expected {sha256.lower()}; fetch it again")
     return file
+
+
+@contextlib.contextmanager
+def _fetched_again_next_time(file: Path | None) -> Iterator[None]:
+    """Remove a file that cannot be read. None: there is none that may be damaged, for it is the user's or has the hash.
+
+    Raises:
+        CheckpointError: it cannot be read.
+    """
+    try:
+        yield
+    except CheckpointError as error:
+        if file is None:
+            raise
+        file.unlink(missing_ok=True)
+        raise CheckpointError(f"{error}; what was fetched is removed, rerun to fetch it again") from error
 
 
 def _is_address(source: str) -> bool:
