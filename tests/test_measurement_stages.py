@@ -16,6 +16,8 @@ from cli import app
 from experiments.paper import paper_paths
 from experiments.paper.stages.table import build_table
 from tasks.project.params import load_params
+from tasks.requests.measure import measure as measure_models
+from ui2i import tables
 from ui2i.checkpoints import ModelCard, file_hash, save_generator
 from ui2i.metrics import unfinished
 from ui2i.tables import (
@@ -126,6 +128,31 @@ def test_measure_any_models_with_every_latent(project, ui2i, tmp_path):
         assert set(own["run_id"]) == {row["run_id"]}
     assert ui2i("measure", "face", "cartoon/FT")[0] == 0
     assert len(read_table(project.measured_distances, DISTANCE_SCHEMA)) == 4, "rows are added"
+
+
+def test_where_values_cannot_go_nothing_is_measured(project, ui2i, tmp_path):
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+    refused = {
+        ".": "the path . ends in no name, expected one to write to",
+        "/": "the path / ends in no name, expected one to write to",
+        tmp_path / "folder": "is a folder, expected the name of a file to write",
+        tmp_path / "file" / "v.parquet": "Not a directory",
+        tmp_path / ("v" * 300): "File name too long",
+    }
+    for place, said in refused.items():
+        status, _, err = ui2i("measure", "face", "cartoon/FT", "--values", place)
+        assert (status, len(err.splitlines())) == (2, 1) and said in err
+    assert not project.measured_distances.exists()
+    status, _, err = ui2i("report", "--out", "/")
+    assert (status, len(err.splitlines())) == (2, 1) and "the path / ends in no name" in err
+
+
+def test_values_that_cannot_be_written_leave_no_rows(project, monkeypatch, tmp_path):
+    monkeypatch.setattr(tables, "write_table", lambda *_: (_ for _ in ()).throw(OSError(28, "no room")))
+    with pytest.raises(OSError, match="no room"):
+        measure_models(project, ["face", "cartoon/FT"], values_file=tmp_path / "v.parquet")
+    assert not project.measured_distances.exists()
 
 
 def test_a_variant_is_named_as_it_was_made_whatever_params_say_by_now(project, ui2i):

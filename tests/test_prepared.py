@@ -210,6 +210,17 @@ def test_a_folder_is_replaced_as_a_whole_even_through_a_link(tmp_path: Path) -> 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["folder", "link"]
 
 
+@pytest.mark.parametrize("place", [".", "..", "/", "a/.."])
+def test_a_path_without_a_name_is_refused(place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match="ends in no name"):
+        write_bytes(place, b"")
+    if place == "/":
+        with pytest.raises(ConfigError, match="ends in no name"), atomic_folder(place):
+            pass
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_hashes(tmp_path: Path) -> None:
     abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"  # FIPS 180-2, appendix B.1
     write_bytes(tmp_path / "a", b"abc")

@@ -35,11 +35,12 @@ def atomic_file(path: str | os.PathLike[str]) -> Iterator[Path]:
     Missing parent folders are made. On an error the temporary file is removed and `path` stays as it was.
 
     Raises:
+        ConfigError: `path` has no name.
         OSError: it cannot be written, also where a library says so in an error of its own; it names `path`.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = _sibling(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
     try:
         yield temporary
         _fsync(temporary)
@@ -69,10 +70,13 @@ def atomic_folder(
     Args:
         kept: told the folder in its place and the temporary one, returns the relative paths of what moves from the
             first to the second; None: nothing does.
+
+    Raises:
+        ConfigError: `path` has no name.
     """
     path = Path(path).resolve()  # of a link, the folder it points to is replaced
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = _sibling(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
     temporary.mkdir()
     try:
         yield temporary
@@ -98,6 +102,24 @@ def expanded(path: str | os.PathLike[str]) -> Path:
         raise ConfigError(
             f"{os.fspath(path)} begins with no user of this machine, expected a path; correct it"
         ) from error
+
+
+def check_file_place(path: str | os.PathLike[str]) -> None:
+    """Refuse a place that no file can be written to, before what it is to hold is made.
+
+    Raises:
+        ConfigError: the path has no name, or is a folder.
+        OSError: the operating system refuses it.
+    """
+    path = Path(path)
+    _check_name(path)
+    with contextlib.suppress(FileNotFoundError):
+        path.lstat()  # which refuses a name that is too long, and one below a file
+    if path.is_dir():
+        raise ConfigError(f"{path} is a folder, expected the name of a file to write; add one")
+    folder = next(folder for folder in path.absolute().parents if folder.exists())
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
 
 
 def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
@@ -183,8 +205,14 @@ def _write_error(error: Exception, path: Path) -> OSError | None:
     return None
 
 
+def _check_name(path: Path) -> None:
+    if path.name in ("", ".."):
+        raise ConfigError(f"the path {path} ends in no name, expected one to write to; add it")
+
+
 def _sibling(path: Path) -> Path:
     """Return a new temporary name beside `path`, which a file system takes for any name that it takes for `path`."""
+    _check_name(path)
     ending = f".{secrets.token_hex(4)}.tmp"
     return path.with_name(f".{cut_name(path.name, MAX_NAME_BYTES - len(ending) - 1)}{ending}")
 

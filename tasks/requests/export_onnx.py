@@ -6,7 +6,7 @@ from tasks.models.translator_models import check_translator, translator_path
 from tasks.project.params import load_params
 from tasks.project.paths import Project
 from ui2i.errors import ConfigError
-from ui2i.files import sha256_file
+from ui2i.files import check_file_place, sha256_file
 
 NUM_COMPARED = 64
 
@@ -55,3 +55,4 @@ def export_model(project: Project, name: str, variant: str | None, path: Path) -
 def _check_name(path: Path) -> None:
     if path.suffix != ".onnx":  # what else is there is not to be replaced
         raise ConfigError(f"the file is {path}, expected a name that ends in .onnx; rename it")
+    check_file_place(path)

@@ -11,7 +11,7 @@ from tasks.project.params import load_params
 from tasks.project.paths import Project
 from tasks.running.stage_cli import default_device
 from ui2i.errors import ConfigError
-from ui2i.files import sha256_bytes
+from ui2i.files import check_file_place, sha256_bytes
 from ui2i.progress import Progress, no_progress
 
 
@@ -31,7 +31,8 @@ def measure(
         values_file: Parquet file to make with the distance of every single latent; None: none.
 
     Raises:
-        UI2IError: there is no such model, they cannot be compared, or a setting is out of range.
+        UI2IError: there is no such model, they cannot be compared, a setting is out of range, or `values_file` is no
+            place for a file.
     """
     from ui2i.metrics.model_distance import model_distances
     from ui2i.perceptual import load_perceptual
@@ -39,6 +40,8 @@ def measure(
 
     if len(set(names)) < max(2, len(names)):
         raise ConfigError(f"the models are {', '.join(names)}, expected at least two different ones; name another")
+    if values_file is not None:
+        check_file_place(values_file)
     params, device = load_params(project), default_device()
     config = params.distance
     if num_latents is not None:
@@ -56,7 +59,7 @@ def measure(
     )
     seconds = time.perf_counter() - start
     rows = distance_rows(distances, models, config, perceptual, domain="any", device=device, seconds=seconds)
-    append_rows(project.measured_distances, rows, DISTANCE_SCHEMA)
     if values_file is not None:
         write_table(values_file, latent_rows(rows, distances), LATENT_DISTANCE_SCHEMA)
+    append_rows(project.measured_distances, rows, DISTANCE_SCHEMA)  # last: what failed is measured again
     return rows

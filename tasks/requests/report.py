@@ -28,9 +28,14 @@ _HISTORY = ["run_id", "measured_at", "source", "target", "mean", "sem"]
 
 
 def write_report(project: Project, path: Path) -> None:
-    """Write the page, atomically; see `render_report`."""
-    from ui2i.files import write_text
+    """Write the page, atomically; see `render_report`.
 
+    Raises:
+        ConfigError: `path` is no place for a file.
+    """
+    from ui2i.files import check_file_place, write_text
+
+    check_file_place(path)
     write_text(path, render_report(project, shown_at(project)))
 
 
