@@ -16,7 +16,9 @@ from web_project import web_project as web_project
 from web_project import web_runtime as web_runtime
 
 from cli import app
+from tasks.project.params import load_params
 from tasks.project.paths import Project
+from tasks.requests import web_site
 from tasks.requests.web_site import write_project_site
 from ui2i.checkpoints import load_generator
 from ui2i.distillation import generator_onnx
@@ -153,6 +155,47 @@ def test_a_site_replaces_a_site_and_nothing_else(web_project, site, tmp_path, ca
     with pytest.raises(DataError, match="none of sketch has a model or a translator"):
         write_project_site(web_project, ["sketch"], tmp_path / "new")
     assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.slow
+def test_what_one_domain_lacks_is_said_and_hinders_no_other(web_project, site, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    write_project_site(web_project, ["cartoon", "cartoon"], out)
+    assert [translator["domain"] for translator in models_of(out)["translators"]] == ["cartoon"], "listed once"
+    model = web_project.mode_checkpoint("cartoon", "FC-FT") / "generator.safetensors"
+    kept = model.read_bytes()
+    model.write_bytes(web_project.variant("cartoon", 8).read_bytes())  # the model was trained on
+    _, lacking = write_project_site(web_project, ["cartoon"], out)
+    model.write_bytes(kept)
+    assert (
+        len(lacking) == 1 and "translator of cartoon is left out" in lacking[0] and "imitates the model" in lacking[0]
+    )
+    assert models_of(out)["translators"] == [] and models_of(out)["families"]
+    exported, images = web_project.onnx_translator("cartoon"), web_project.prepared("face")
+    exported.rename(tmp_path / "exported")
+    images.rename(tmp_path / "images")
+    _, lacking = write_project_site(web_project, ["cartoon"], out)
+    (tmp_path / "exported").rename(exported)
+    (tmp_path / "images").rename(images)
+    assert len(lacking) == 1 and "translator of cartoon is left out" in lacking[0] and "face" in lacking[0]
+
+
+@pytest.mark.slow
+def test_where_all_is_lacking_the_reasons_are_said(web_project, site, tmp_path):
+    base = web_project.checkpoint("face")
+    base.rename(tmp_path / "base")
+    lacking = []
+    try:
+        with pytest.raises(
+            DataError, match=r"none of cartoon has .*\(the translator of cartoon is left out: .*no model"
+        ):
+            write_project_site(web_project, ["cartoon"], tmp_path / "out")
+        params = load_params(web_project)
+        assert web_site._checks(web_project, params, [web_project.onnx_translator("cartoon")], lacking) == {}
+    finally:
+        (tmp_path / "base").rename(base)
+    assert len(lacking) == 1 and "images for cartoon are not compared with those of face: " in lacking[0]
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.fixture
