@@ -10,7 +10,7 @@ import pytest
 from stage_calls import OPTIONS, run
 from stage_calls import _stay_here as _stay_here
 from tiny_models import random_generator
-from tiny_project import make_project, set_param, write_images
+from tiny_project import files_below, make_project, set_param, write_images
 
 from cli import app
 from experiments.paper import paper_paths
@@ -197,6 +197,35 @@ def test_evaluate_judges_every_model(project):
     assert (first["num_outputs"], first["num_pairs"], first["num_targets"]) == (4, 2, 12)
     summary = json.loads(project.evaluation_summary("cartoon").read_text())
     assert summary["systems"]["FC-FT-LS16"]["lpips_s"] == pytest.approx(frame["lpips_s"][3])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--domain", "../../x", "--name", "x"], "--domain is '../../x', expected visible characters in UTF-8"),
+        (["--domain", "", "--name", "x"], "--domain is ''"),
+        (["--domain", "x" * 201, "--name", "x"], "at most 200 bytes, without slashes; choose another"),
+        (["--name", "caf\udce9"], "--name is 'caf\\udce9'"),
+        (["--name", "a\nb"], "--name is 'a\\nb'"),
+        (["--name", "x", "--target", "/"], "name of the target's folder / is ''"),
+        (["--name", "x", "--target", "caf\udce9"], "rename it, or name the column with --domain"),
+        (["--name", "x", "--target", "there", "--inputs", "caf\udce9"], "name of the inputs' folder caf\\udce9"),
+    ],
+)
+def test_names_that_no_table_can_hold_are_refused_before_anything_is_read(project, ui2i, options, message):
+    before = files_below(project.root)
+    status, _, err = ui2i("evaluate", "--target", "cartoon", "--outputs", "nowhere", *options)
+    assert (status, len(err.splitlines())) == (2, 1) and message in err
+    assert files_below(project.root) == before
+
+
+def test_outputs_are_evaluated_under_any_name_that_shows(project, ui2i, tmp_path):
+    write_images(tmp_path / "Anime Faces", count=8)
+    arguments = ("evaluate", "--outputs", tmp_path / "Anime Faces", "--target", tmp_path / "Anime Faces")
+    status, _, err = ui2i(*arguments, "--name", "CycleGAN (ours), 1/2")
+    assert status == 0, err
+    (row,) = read_table(project.measured_evaluations("Anime Faces"), EVALUATION_SCHEMA).to_dict("records")
+    assert (row["system"], row["domain"]) == ("CycleGAN (ours), 1/2", "Anime Faces")
 
 
 def test_a_frechet_distance_on_trained_features_has_both_ends_of_its_scale(project):

@@ -8,9 +8,12 @@ from pydantic import BeforeValidator
 from ruamel.yaml import YAML
 from ruamel.yaml.nodes import ScalarNode
 
+from ui2i.errors import ConfigError
+from ui2i.names import printable
 from ui2i.settings.validation import Expected, naming
 
 MAX_NAME_LENGTH = 64
+MAX_LABEL_BYTES = 200  # with room for what a file's name has around it
 NAME_PATTERN = f"[a-z0-9][a-z0-9-]{{0,{MAX_NAME_LENGTH - 1}}}"
 """Of datasets, bases and domains."""
 
@@ -35,6 +38,23 @@ def check_path(path: Any, *, where: str) -> None:
     """Raise ConfigError unless `path` is a path inside the project as `params.yaml` writes it."""
     with naming(where, path):
         _path(path)
+
+
+def check_label(label: str, *, what: str, mend: str, names_file: bool = False) -> None:
+    """Raise ConfigError unless a name that is no key of `params.yaml` can stand in tables.
+
+    Args:
+        what: it is, for the message.
+        mend: what to do.
+        names_file: it must also be fit for a part of a file's name.
+    """
+    is_shown = bool(label.strip()) and printable(label) == label and len(label.encode()) <= MAX_LABEL_BYTES
+    if not is_shown or (names_file and re.search(r"[/\\]", label)):
+        slashes = ", without slashes" if names_file else ""
+        raise ConfigError(
+            f"{what} is {label[:MAX_LABEL_BYTES]!r}, expected visible characters in UTF-8, at most {MAX_LABEL_BYTES} "
+            f"bytes{slashes}; {mend}"
+        )
 
 
 def is_text_in_yaml(word: str) -> bool:

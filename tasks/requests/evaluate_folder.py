@@ -22,6 +22,7 @@ from tasks.models.evaluation_rows import (
     find_inception,
     run_columns,
 )
+from tasks.project.names import check_label
 from tasks.project.params import Params, load_params
 from tasks.project.paths import Project
 from tasks.running.stage_cli import default_device
@@ -67,17 +68,21 @@ def evaluate_folder(
         with_ends: of a Frechet distance on a network of its own, also return the rows of the data and the inputs.
 
     Raises:
-        UI2IError: a folder has no images, an output has no input, or there are too few.
+        UI2IError: a name cannot stand in tables, a folder has no images, an output has no input, or there are too few.
     """
     from ui2i.metrics.evaluation import embed_set
     from ui2i.metrics.image_sets import of_files
     from ui2i.perceptual import load_perceptual
 
     params, device = load_params(project), default_device()
+    column = _column(params, target, domain)
+    if name is not None:
+        check_label(name, what="--name", mend="choose another")
+    base = params.domains[column].base if column in params.domains else None
+    if base is None and isinstance(inputs, Path):
+        check_label(_name(inputs), what=f"the name of the inputs' folder {inputs}", mend="rename it")
     goal = _target(project, params, target)
     resolution = params.ingest.img_resolution if isinstance(goal, Path) else goal.resolution
-    column = domain or (_name(goal) if isinstance(goal, Path) else target)
-    base = params.domains[column].base if column in params.domains else None
     has_files = isinstance(inputs, Path) or isinstance(goal, Path)
     framer, of_outputs = _framers(project, params, base, framing, has_files=has_files)
     sources, names = (None, None) if inputs is None else _images(inputs, resolution, device, framer)
@@ -133,6 +138,21 @@ def _framers(
     framing = framing or record.get("framing")
     of_outputs = choose_framer(project, params, record, "center" if framing == "face" else framing)
     return choose_framer(project, params, record, framing) if has_files else of_outputs, of_outputs
+
+
+def _column(params: Params, target: str, domain: str | None) -> str:
+    """Return the column of Table II, which a file is named after.
+
+    Raises:
+        ConfigError: no file can be.
+    """
+    if domain is not None:
+        check_label(domain, what="--domain", mend="choose another", names_file=True)
+        return domain
+    column = target if target in params.datasets else _name(Path(target))
+    what = f"the name of the target's folder {target}"
+    check_label(column, what=what, mend="rename it, or name the column with --domain", names_file=True)
+    return column
 
 
 def _target(project: Project, params: Params, target: str) -> "Path | PreparedDataset":
