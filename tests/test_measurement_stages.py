@@ -221,6 +221,8 @@ def test_names_that_no_table_can_hold_are_refused_before_anything_is_read(projec
 
 def test_outputs_are_evaluated_under_any_name_that_shows(project, ui2i, tmp_path):
     write_images(tmp_path / "Anime Faces", count=8)
+    (tmp_path / "Anime Faces").rename(tmp_path / "ab12cd")
+    (tmp_path / "Anime Faces").symlink_to(tmp_path / "ab12cd")
     arguments = ("evaluate", "--outputs", tmp_path / "Anime Faces", "--target", tmp_path / "Anime Faces")
     status, _, err = ui2i(*arguments, "--name", "CycleGAN (ours), 1/2")
     assert status == 0, err

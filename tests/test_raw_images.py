@@ -81,6 +81,34 @@ def test_a_list_in_the_settings_is_refused(project, capsys):
     assert not project.prepared("anime").exists()
 
 
+@pytest.mark.parametrize(("kind", "name"), [("tar", "photos.tar"), ("tgz", "photos.tgz"), ("parquet", "p.parquet")])
+def test_a_link_is_what_its_own_name_says(project, tmp_path, kind, name):
+    store = write_source(tmp_path / "store", kind).rename(tmp_path / "store" / "ab12cd")
+    (tmp_path / name).symlink_to(store)
+    assert count_images(tmp_path / name) == 3
+    added = add_raw(project, "anime", tmp_path / name)
+    assert added == project.raw("anime").with_name(f"anime{Path(name).suffix}")
+    assert added.read_bytes() == store.read_bytes() and not added.is_symlink()
+    assert add_raw(project, "anime", tmp_path / name) == added
+
+
+def test_a_linked_list_names_files_beside_the_link(project, tmp_path):
+    listed = write_source(tmp_path / "photos", "list")
+    (tmp_path / "store").mkdir()
+    listed.rename(tmp_path / "store" / "ab12cd")
+    listed.symlink_to(tmp_path / "store" / "ab12cd")
+    assert files_below(add_raw(project, "anime", listed)) == set(FILES)
+
+
+def test_a_link_to_the_images_in_the_project_is_these(project, tmp_path):
+    source = write_source(tmp_path / "source", "list")
+    place = add_raw(project, "anime", source)
+    before = {path: path.stat().st_ino for path in place.iterdir()}
+    (tmp_path / "link").symlink_to(place)
+    assert add_raw(project, "anime", tmp_path / "link", replace=True) == place
+    assert {path: path.stat().st_ino for path in place.iterdir()} == before
+
+
 def test_another_kind_of_source_is_other_images(project, tmp_path):
     add_raw(project, "anime", write_source(tmp_path / "one", "tar"))
     other = write_source(tmp_path / "two", "list")

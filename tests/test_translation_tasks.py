@@ -2,6 +2,7 @@
 
 import dataclasses
 import shutil
+import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -219,6 +220,19 @@ def test_a_method_of_the_request_takes_its_own_rate() -> None:
     request = TranslationRequest(images=Path("i"), domain="d", out=Path("o"), method="w_plus")
     assert request.inversion(config).learning_rate is None
     assert dataclasses.replace(request, method=None).inversion(config).learning_rate == 0.7
+
+
+def test_translations_of_a_link_are_named_after_it(made: Project, tmp_path: Path) -> None:
+    """Also of an archive whose own name does not say that it is one."""
+    image = made.root.parent / "mine" / "00.png"
+    (tmp_path / "me.png").symlink_to(image)
+    with tarfile.open(tmp_path / "ab12cd", "w") as archive:
+        archive.add(image, "inner.png")
+    (tmp_path / "photos.tar").symlink_to(tmp_path / "ab12cd")
+    for link, stem in {"me.png": "me", "photos.tar": "inner"}.items():
+        request = TranslationRequest(images=tmp_path / link, domain="cartoon", out=tmp_path / "out", steps=1)
+        assert translate_folder.main(translate_folder.command(made, request.resolved())[3:]) == 0
+        assert (tmp_path / "out" / f"{stem}-FC-FT.png").is_file()
 
 
 def test_a_request_survives_json_and_a_broken_one_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,6 +8,7 @@ Files of inputs and of the target are framed as the images of the base were, so 
 translated. Outputs were made of framed images: of them no faces are looked for, a square is taken as it is.
 """
 
+import os
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -169,7 +170,9 @@ def _target(project: Project, params: Params, target: str) -> "Path | PreparedDa
 
 
 def _name(images: "Path | PreparedDataset") -> str:
-    return images.resolve().name if isinstance(images, Path) else images.name
+    if not isinstance(images, Path):
+        return images.name
+    return Path(os.path.abspath(images)).name  # noqa: PTH100 -- of a link, its own
 
 
 def _hash(images: "Path | PreparedDataset") -> str:

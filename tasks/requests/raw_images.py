@@ -76,7 +76,7 @@ def add_raw(
             f"the stage {maker} makes the images of {name}, expected a name whose images no stage makes; choose "
             f"another name or remove that entry from {PARAMS_FILE}"
         )
-    source = Path(source).resolve()
+    source = Path(source).absolute()  # the name of a link tells what it is
     destination = raw_place(project, name, source)
     check_trackable(project.root, destination)
     existing = next((path for path in (destination, *_places(project, name)) if path.exists()), None)
@@ -91,7 +91,7 @@ def add_raw(
 
 def raw_place(project: Project, name: str, source: Path | str) -> Path:
     """Return where `add_raw` puts images."""
-    source = Path(source).resolve()
+    source = Path(source).absolute()
     suffix = "" if _is_of_files(source) else archive_suffix(source) or ".zip"
     return project.raw(name).with_name(name + suffix)
 
@@ -127,7 +127,7 @@ def count_images(source: Path | str, *, follow_links: bool = False) -> int:
     Raises:
         DataError: as `add_raw`.
     """
-    source = Path(source).resolve()
+    source = Path(source).absolute()
     if _is_of_files(source):
         return len(_find(source, follow_links=follow_links).files)
     with tempfile.TemporaryDirectory() as workspace, open_source(source, workspace=Path(workspace)) as opened:
@@ -160,9 +160,9 @@ def _places(project: Project, name: str) -> list[Path]:
 def _add_files(
     project: Project, source: Path, destination: Path, existing: Path | None, *, replace: bool, follow_links: bool
 ) -> None:
-    if source == destination:
+    if source.resolve() == destination:
         if not follow_links:
-            _check_in_place(project, source)
+            _check_in_place(project, destination)
         return
     found = _find(source, follow_links=follow_links)
     if destination.is_dir() and _copies(destination).sha256 == found.sha256:

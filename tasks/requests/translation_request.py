@@ -66,9 +66,13 @@ class TranslationRequest:
     force: Annotated[bool, Field(description="translate between models of two families")] = False
 
     def resolved(self) -> "TranslationRequest":
-        """Return the same with absolute paths, for a process in another folder."""
-        references = tuple(path.resolve() for path in self.references)
-        return dataclasses.replace(self, images=self.images.resolve(), out=self.out.resolve(), references=references)
+        """Return the same with absolute paths, for a process in another folder.
+
+        Links to images stay links, whose names tell what a file is and name the outputs; the output folder, which is
+        locked by its path, is the one that a link leads to.
+        """
+        images, references = self.images.absolute(), tuple(path.absolute() for path in self.references)
+        return dataclasses.replace(self, images=images, out=self.out.resolve(), references=references)
 
     def to_json(self) -> str:
         """Return it as JSON."""
