@@ -1,6 +1,7 @@
 """Stages as a person starts them, without DVC: what each writes."""
 
 import json
+import shutil
 import zipfile
 
 import pytest
@@ -118,6 +119,34 @@ def test_the_mode_scratch_has_the_base_s_architecture_but_not_its_weights(prepar
     network, card = read_card(prepared.mode_checkpoint("cartoon", "scratch") / "generator.safetensors")
     assert network == base.config
     assert (card.mode, card.base, card.base_hash) == ("scratch", None, None)
+
+
+def test_a_model_whose_training_had_ended_stays_as_it_is(prepared, monkeypatch):
+    """Whether its files are there, DVC removed them, or they are of before origins were kept."""
+    folder, run_dir = prepared.mode_checkpoint("cartoon", "FC-FT"), prepared.run_dir("cartoon", "FC-FT")
+
+    def commit():
+        return read_card(folder / "generator.safetensors")[1].provenance["commit"]
+
+    set_param(prepared, "domains.cartoon.modes", ["FC-FT"])
+    assert run(prepared, "finetune", "cartoon") == 0
+    before, first = {path.name: path.read_bytes() for path in folder.iterdir()}, commit()
+    monkeypatch.setattr("ui2i.provenance.code_commit", lambda: "later")
+    set_param(prepared, "domains.cartoon.modes", ["FC-FT", "FT"])
+    for lost in (run_dir / "origin.json", prepared.checkpoint("cartoon"), None):
+        if lost is not None:
+            shutil.rmtree(lost) if lost.is_dir() else lost.unlink(missing_ok=True)
+        assert run(prepared, "finetune", "cartoon") == 0
+        assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    (run_dir / "origin.json").write_text("torn")
+    assert run(prepared, "finetune", "cartoon") == 0
+    assert commit() == first
+    assert run(prepared, "finetune", "cartoon", "--restart") == 0
+    assert commit() == "later", "trained anew"
+    set_param(prepared, "finetune.total_kimg", 0.012)
+    monkeypatch.setattr("ui2i.provenance.code_commit", lambda: "last")
+    assert run(prepared, "finetune", "cartoon") == 0
+    assert commit() == "last", "prolonged"
 
 
 @pytest.fixture

@@ -4,6 +4,8 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tasks.models.model_folder import GENERATOR_FILE
+from tasks.models.origins import keep_origin, with_origin
 from tasks.running.stage_cli import Job, default_device
 from ui2i.settings import NetworkConfig, TrainingConfig
 
@@ -49,6 +51,8 @@ def train_model(
 ) -> TrainedModel:
     """Train `job.name` in a mode, going on from the saved state if one fits and `job.restart` does not forbid it.
 
+    The card of a training that had ended before says what made it then.
+
     Args:
         start: an earlier model of the domain to begin with in place of the base.
 
@@ -89,6 +93,11 @@ def train_model(
         | ({} if start is None else {"started_from": start.hash})
         | _evaluation_record(evaluator),
     )
+    if not job.restart:
+        folder = job.project.checkpoint(job.name) if base_name is None else job.project.mode_checkpoint(job.name, mode)
+        card = with_origin(card, state.generator_ema, run_dir, folder / GENERATOR_FILE)
+    if job.is_writer:
+        keep_origin(card, state.generator_ema, run_dir)
     return TrainedModel(state=state, card=card, run_dir=run_dir)
 
 
