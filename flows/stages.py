@@ -91,10 +91,8 @@ def stage_task(
     needs_slot = not has_training_slot and trains(project, stage)
 
     def work(on_progress: Progress, on_line: Callable[[str], None]) -> StageOutcome:
-        with (
-            running_stage(project, stage),
-            training_slot(stage) if needs_slot else contextlib.nullcontext(),
-        ):
+        # The slot first, as in the demo: who waits for one holds no stage that its holder may need.
+        with training_slot(stage) if needs_slot else contextlib.nullcontext(), running_stage(project, stage):
             return run_stage(
                 stage,
                 project=project,

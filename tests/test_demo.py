@@ -7,13 +7,15 @@ from prefect import flow
 from tiny_project import REPOSITORY
 
 from cli import app
-from flows import stages, together
-from flows.limits import ensure_training_limit
+from flows import limits, stages, together
+from flows.display import Display, shown
+from flows.limits import ensure_training_limit, training_slot
 from flows.together import run_waves, together_runner
 from tasks.project.params import load_params
 from tasks.project.paths import Project
 from tasks.running.dvc_stage import StageFailed, StageOutcome
 from tasks.running.dvc_stages import domain_stages, stages_of
+from tasks.running.locks import is_held
 
 PATIENCE = 60.0  # seconds; nobody waits for it unless something is wrong
 
@@ -102,6 +104,34 @@ def test_a_failure_ends_the_run_after_what_runs_beside_it(project, stage):
     with pytest.raises(StageFailed, match="no images"):
         run(project, [["ingest@a", "ingest@b"], ["finetune@a"]])
     assert ended == ["ingest@b"]
+
+
+def test_a_stage_that_waits_for_a_slot_keeps_nobody_from_it_who_has_one(project, stage, monkeypatch):
+    """The demo, which holds the slot, may need the same stage: each would wait for the other for ever."""
+    monkeypatch.setattr(limits, "_PATIENCE_SECONDS", 0.1)
+    ended, waits = [], threading.Event()
+
+    class Told(Display):
+        def message(self, text):
+            if text.startswith("finetune@cartoon: waits for another training"):
+                waits.set()
+
+    @flow
+    def training():
+        stages.stage_task("finetune@cartoon", project.root)
+
+    stage(lambda name, num_threads: ended.append(num_threads))
+    ensure_training_limit()
+    other = threading.Thread(target=training)
+    with shown(Told()):
+        with training_slot("demo"):
+            other.start()
+            assert waits.wait(PATIENCE)
+            assert not is_held(project, "stage-finetune@cartoon")
+            run(project, [["finetune@cartoon"]], has_training_slot=True)
+            assert ended == [4]
+        other.join(PATIENCE)
+    assert ended == [4, None]
 
 
 @pytest.mark.parametrize(("arguments", "domains"), [(["demo"], ["cartoon"]), (["demo", "--all"], ["cartoon", "anime"])])
