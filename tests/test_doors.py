@@ -204,6 +204,28 @@ def test_a_pool_that_let_runs_choose_gets_the_template_anew(up):
         assert client.read_work_pool(POOL).base_job_template == job_template(up.project)
 
 
+def test_a_server_that_runs_flows_in_another_project_is_refused(up, tmp_path):
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.actions import WorkPoolUpdate
+    from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
+
+    from flows.services.deploying import POOL, DeployError, ensure_pool, job_template
+
+    first, second = Project(tmp_path / "first"), Project(tmp_path / "second")
+    settings = {PREFECT_API_URL: up.url, PREFECT_API_AUTH_STRING: up.password}
+    with temporary_settings(settings), get_client(sync_client=True) as client:
+        client.update_work_pool(POOL, WorkPoolUpdate(base_job_template=job_template(first)))
+        ensure_pool(second, limit=1, is_own=False)  # of another machine, perhaps
+        first.root.mkdir()
+        for name in ("params.yaml", "dvc.yaml"):
+            (first.root / name).touch()
+        ensure_pool(first, limit=1, is_own=False)
+        with pytest.raises(DeployError, match=rf"in the project {first.root}, expected {second.root}; unset PREFECT"):
+            ensure_pool(second, limit=1, is_own=False)
+        assert client.read_work_pool(POOL).base_job_template == job_template(first)
+        ensure_pool(up.project, limit=1, is_own=True)
+
+
 def test_a_password_that_was_changed_is_one_line(up):
     with pytest.raises(ServerError, match=r"refuses the password .*; run `ui2i down`, then `ui2i up`"):
         wait_for_server(up.url, password="ui2i:another")

@@ -8,6 +8,7 @@ import contextlib
 import subprocess
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from prefect.client.orchestration import get_client
@@ -16,7 +17,7 @@ from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound, PrefectHTTPS
 
 from flows.limits import ensure_training_limit
 from flows.naming import run_name
-from tasks.project.paths import Project
+from tasks.project.paths import DVC_FILE, PARAMS_FILE, Project
 from tasks.running.dvc_command import dvc_environment
 from ui2i.errors import ConfigError, UI2IError
 
@@ -55,6 +56,9 @@ def ensure_pool(project: Project, *, limit: int, is_own: bool) -> None:
     Args:
         is_own: the server is the project's own. A process pool of it gets the template anew: an older one may let runs
             choose their command.
+
+    Raises:
+        DeployError: it runs flows in another project, whose deployments would be replaced.
     """
     pool = WorkPoolCreate(
         name=POOL,
@@ -65,14 +69,29 @@ def ensure_pool(project: Project, *, limit: int, is_own: bool) -> None:
     )
     with get_client(sync_client=True) as client:
         try:
-            is_process_pool = client.read_work_pool(POOL).type == POOL_TYPE
+            found = client.read_work_pool(POOL)
         except ObjectNotFound:
             with contextlib.suppress(ObjectAlreadyExists):  # made by another meanwhile
                 client.create_work_pool(pool)
         else:
-            if is_own and is_process_pool:
+            if is_own and found.type == POOL_TYPE:
                 client.update_work_pool(POOL, WorkPoolUpdate(base_job_template=pool.base_job_template))
+            elif not is_own:
+                _check_folder(project, found.base_job_template)
     ensure_training_limit()
+
+
+def _check_folder(project: Project, template: Mapping[str, Any]) -> None:
+    """Refuse a pool that runs flows in another project of this machine: this one's would run there, too."""
+    folder = (template.get("job_configuration") or {}).get("working_dir")
+    if not isinstance(folder, str) or Path(folder).resolve() == project.root.resolve():
+        return
+    if all((Path(folder) / name).is_file() for name in (PARAMS_FILE, DVC_FILE)):
+        raise DeployError(
+            f"the server's work pool {POOL} runs flows in the project {folder}, expected {project.root}; unset "
+            "PREFECT_API_URL, with which `ui2i up` starts a server of this project's own, or, if the other project "
+            f"does not need the pool any more, delete it with `prefect work-pool delete {POOL}`"
+        )
 
 
 def deploy(project: Project) -> None:
