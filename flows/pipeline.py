@@ -165,13 +165,16 @@ def train_encoder(base: Name, project: str | None = None) -> list[StageOutcome]:
 
 @flow(name="distill", flow_run_name="distil a translator to {domain}")
 def distill(domain: Name, project: str | None = None) -> list[StageOutcome]:
-    """Train a domain's translator as its entry in the section `translators` says, and first what it imitates."""
+    """Train a domain's translator as its entry in the section `translators` says, and first what it imitates.
+
+    The translations that its own are shown beside come first, too.
+    """
     found = find_project(project)
     params = load_params(found)
     find_entry(params.translators, domain, "translators")
     tell_alive(found)
     with making(found, domain):
-        return _run_stages(found, stages_of(found, params).leading_to([f"distill@{domain}"]))
+        return _run_stages(found, stages_of(found, params).leading_to([f"translate@{domain}", f"distill@{domain}"]))
 
 
 @flow(name="translate", flow_run_name=this_run_name, task_runner=chosen_task_runner())

@@ -152,8 +152,8 @@ def test_the_stage_runs_last_and_only_where_it_is_asked_for(made: Project) -> No
     assert domain_stages(made, "cartoon")[-2:] == ["translate@cartoon", "distill@cartoon"]
     params = load_params(made)
     needed = stages_of(made, params).leading_to(["distill@cartoon"])
-    assert {"ingest@cartoon", "import@face", "swap@cartoon", "translate@cartoon"} <= set(needed)
-    assert "evaluate@cartoon" not in needed
+    assert {"ingest@cartoon", "import@face", "swap@cartoon"} <= set(needed)
+    assert not {"evaluate@cartoon", "translate@cartoon"} & set(needed), "each night's would make it train again"
 
 
 def test_a_plan_changes_nothing(made: Project, capsys: pytest.CaptureFixture[str]) -> None:
