@@ -170,6 +170,15 @@ def test_a_stage_computes_with_its_share_of_threads(sleeper, monkeypatch):
     assert sleeper.raw("face").read_text() == "3"
 
 
+UNTIL_TOLD = """
+import pathlib, time
+print('::progress {"stage": "draw@face", "done": 1, "total": 9, "note": "waits"}', flush=True)
+while not pathlib.Path("go").exists():
+    time.sleep(0.05)
+pathlib.Path("data/raw/face").write_text("drawn")
+"""
+
+
 def hold_dvc(project, holder):
     """Tell DVC that a living process is writing the drawing's output."""
     ensure_dvc(project.root)
@@ -197,6 +206,42 @@ def test_a_stage_that_stays_busy_is_given_up(sleeper, monkeypatch):
     monkeypatch.setattr(dvc_stage, "BUSY_RETRIES", 1)
     monkeypatch.setattr(dvc_stage, "BUSY_FIRST_WAIT_SECONDS", 0.01)
     with pytest.raises(StageFailed, match=r"is busy.*PID"):
+        run_stage("draw@face", project=sleeper)
+
+
+def test_a_stage_of_the_project_is_waited_for_however_long_it_takes(sleeper, monkeypatch):
+    """As translations wait for an encoder to be trained: they read the folder that it is written to."""
+    (sleeper.root / "sleeper.py").write_text(UNTIL_TOLD)
+    stages = json.loads((sleeper.root / "dvc.yaml").read_text())["stages"]
+    stages["look"] = {"cmd": "ls data/raw > seen", "deps": ["data/raw"], "outs": ["seen"]}
+    (sleeper.root / "dvc.yaml").write_text(json.dumps({"stages": stages}))
+    has_begun, waits = threading.Event(), []
+
+    def wait(_seconds):
+        waits.append(None)
+        if len(waits) == 3:
+            (sleeper.root / "go").touch()
+        time.sleep(0.2)
+
+    monkeypatch.setattr(dvc_stage, "wait", wait)
+    monkeypatch.setattr(dvc_stage, "BUSY_RETRIES", 1)
+    draw = threading.Thread(
+        target=run_stage, args=("draw@face",), kwargs={"project": sleeper, "on_progress": lambda *_: has_begun.set()}
+    )
+    draw.start()
+    try:
+        assert has_begun.wait(60)
+        assert run_stage("look", project=sleeper).status == "ran"
+    finally:
+        (sleeper.root / "go").touch()
+        draw.join(60)
+    assert (sleeper.root / "seen").read_text() == "face\n" and len(waits) >= 3
+
+
+def test_a_stage_that_waits_is_stopped_with_its_run(sleeper, monkeypatch):
+    hold_dvc(sleeper, os.getpid())
+    monkeypatch.setattr(dvc_stage, "wait", lambda _seconds: end_running_commands())
+    with pytest.raises(StageFailed, match=r"draw@face was stopped with its run"):
         run_stage("draw@face", project=sleeper)
 
 

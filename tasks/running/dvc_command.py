@@ -2,12 +2,14 @@
 
 import configparser
 import os
+import re
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import psutil
 from filelock import FileLock
 
 from tasks.running.dvc_locks import mend_rwlock
@@ -17,6 +19,7 @@ DVC = (sys.executable, "-m", "dvc")
 
 BUSY_MESSAGES = ("is busy, it is being blocked by", "Unable to acquire lock", "unable to acquire lock")
 CUT_OFF_MESSAGES = ("structure is corrupted", "dvc.lock' is invalid", "dvc.lock' validation failed")
+_BLOCKER = re.compile(r"\(PID (\d+)\): ")  # in the lines after the first of those messages
 BUSY_WAITS_SECONDS = (1.0, 2.0, 4.0, 8.0, 15.0)  # between tries, each of which waits three seconds more
 
 wait = time.sleep  # a name of its own, so that a test need not wait
@@ -77,6 +80,24 @@ def check_trackable(root: Path, path: Path) -> None:
 def is_busy(lines: Sequence[str]) -> bool:
     """Whether DVC said that another process keeps it from working."""
     return any(message in line for line in lines for message in BUSY_MESSAGES)
+
+
+def is_kept_by_stage(root: Path, lines: Sequence[str]) -> bool:
+    """Whether one of the processes that DVC said to keep it from working makes a stage of this project now."""
+    return any(_makes_stage(root, int(pid)) for line in lines for pid in _BLOCKER.findall(line))
+
+
+def _makes_stage(root: Path, pid: int) -> bool:
+    try:
+        process = psutil.Process(pid)
+        words = process.cmdline()
+        return "repro" in words and "dvc" in {Path(word).name for word in words} and _is_in(process.cwd(), root)
+    except psutil.Error:  # it has ended, or is another user's
+        return False
+
+
+def _is_in(folder: str, root: Path) -> bool:
+    return Path(folder).resolve().is_relative_to(root.resolve())
 
 
 def is_cut_off(lines: Sequence[str]) -> bool:

@@ -11,10 +11,18 @@ from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 from tasks.project.paths import Project
-from tasks.running.dvc_command import DVC, dvc_environment, dvc_message, ensure_dvc, is_busy, is_cut_off
+from tasks.running.dvc_command import (
+    DVC,
+    dvc_environment,
+    dvc_message,
+    ensure_dvc,
+    is_busy,
+    is_cut_off,
+    is_kept_by_stage,
+)
 from tasks.running.dvc_stages import list_stages
 from tasks.running.lock_file import keep_copy, mend
-from tasks.running.process_group import Ended, listen
+from tasks.running.process_group import Ended, listen, num_requests_to_end
 from tasks.running.stage_cli import RESTART_VARIABLE
 from tasks.running.upgrade import require_upgraded
 from ui2i.errors import ConfigError, UI2IError
@@ -75,6 +83,8 @@ def run_stage(
 ) -> StageOutcome:
     """Bring one stage up to date with `dvc repro --single-item`; what is upstream must be there.
 
+    A stage of this project that writes what this one reads, or reads what it writes, is waited for to its end.
+
     Blocks. Whatever ends it, also an exception thrown in from outside such as a cancellation, no process of the stage
     is left behind.
 
@@ -86,7 +96,7 @@ def run_stage(
         on_line: told in this thread every other line of output.
 
     Raises:
-        StageFailed: the stage or DVC failed, or another process kept the stage busy for too long.
+        StageFailed: the stage or DVC failed, or a process that makes no stage kept it busy for too long.
         ConfigError: `params.yaml` is not valid, there is no such stage, or the project is of an older version.
         DvcError: DVC cannot be set up in the project.
     """
@@ -100,7 +110,7 @@ def run_stage(
         environment.setdefault(THREADS_VARIABLE, str(num_threads))
     start = time.monotonic()
     wait_seconds = BUSY_FIRST_WAIT_SECONDS
-    has_run = False
+    has_run, num_tries, num_requests = False, 0, num_requests_to_end()
 
     def note_line(line: str) -> None:
         nonlocal has_run
@@ -108,13 +118,15 @@ def run_stage(
         if on_line is not None:
             on_line(line)
 
-    for attempt in range(BUSY_RETRIES + 1):
+    while True:
         for name in keep_copy(project):
             note_line(f"warning: {name} was cut off; it was put together again from what was left and its copy")
         ended = listen(command, project.root, environment, on_progress=on_progress, on_line=note_line)
         if ended.status == 0:
             return StageOutcome(stage, "ran" if has_run else "skipped", time.monotonic() - start, ended.lines)
-        if has_run or ended.was_stopped or attempt == BUSY_RETRIES:
+        if not is_kept_by_stage(project.root, ended.lines):
+            num_tries += 1
+        if has_run or ended.was_stopped or num_tries > BUSY_RETRIES:
             break
         if is_cut_off(ended.lines) and mend(project):
             continue
@@ -122,6 +134,9 @@ def run_stage(
             break
         wait(wait_seconds)
         wait_seconds = min(2 * wait_seconds, BUSY_LONGEST_WAIT_SECONDS)
+        if num_requests_to_end() > num_requests:
+            ended = dataclasses.replace(ended, was_stopped=True)
+            break
     raise _failure(stage, ended)
 
 

@@ -25,6 +25,7 @@ _running: set[int] = set()
 """Groups of the commands that run now, in any thread."""
 _stopped: set[int] = set()
 """Those among them that `end_running_commands` was asked to end."""
+_num_requests = 0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -60,9 +61,16 @@ def listen(
 
 def end_running_commands() -> None:
     """Ask the commands to end that other threads of this process listen to: an interrupt reaches the main one alone."""
+    global _num_requests
+    _num_requests += 1
     for group in tuple(_running):
         _stopped.add(group)
         _signal_group(group, signal.SIGTERM)
+
+
+def num_requests_to_end() -> int:
+    """Return how often `end_running_commands` was called; it has grown: what waits to run a command need not."""
+    return _num_requests
 
 
 @contextlib.contextmanager
