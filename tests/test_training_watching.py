@@ -99,6 +99,39 @@ def test_early_stop_returns_to_the_best(run: Callable[..., TrainingState], tmp_p
     assert differences(snapshot(state), snapshot(again)) == []
 
 
+def test_measurements_of_another_backbone_are_dropped_before_training_goes_on(
+    run: Callable[..., TrainingState], tmp_path: Path
+) -> None:
+    short = dataclasses.replace(MEASURED, patience=2, total_kimg=0.024)
+    run(short, evaluator=distances([1.0, 0.5]), evaluator_hash="first")
+    again = run(short, evaluator=distances([]), evaluator_hash="second")  # over: nothing is measured or compared
+    assert [row["fd"] for row in again.log if "fd" in row] == [1.0, 0.5]
+    notes: list[str] = []
+    state = run(
+        dataclasses.replace(short, total_kimg=0.06),
+        evaluator=distances([7.0, 8.0, 9.0]),
+        evaluator_hash="second",
+        progress=lambda _done, _total, note="": notes.append(note),
+    )
+    assert notes[0] == "resumed, without what another backbone measured, in fp32"
+    assert [row["fd"] for row in state.log if "fd" in row] == [7.0, 8.0, 9.0]
+    assert not any("kd" in row for row in state.log[: 2 * SNAPSHOT_STEPS])
+    assert state.num_steps == 3 * SNAPSHOT_STEPS == saved_steps(tmp_path / "state-best.pt")
+
+
+def test_measurements_of_a_state_that_records_no_backbone_count_as_the_present_one_s(
+    run: Callable[..., TrainingState], tmp_path: Path
+) -> None:
+    short = dataclasses.replace(MEASURED, total_kimg=0.012)
+    run(short, evaluator=distances([1.0]), evaluator_hash="first")
+    values = torch.load(tmp_path / "state.pt", weights_only=True)
+    del values["measured_by"]
+    torch.save(values, tmp_path / "state.pt")
+    state = run(MEASURED, evaluator=distances([2.0, 3.0]), evaluator_hash="second")
+    assert [row["fd"] for row in state.log if "fd" in row] == [1.0, 2.0, 3.0]
+    assert (state.measured_by, saved_steps(tmp_path / "state-best.pt")) == ("second", SNAPSHOT_STEPS)
+
+
 @pytest.mark.parametrize("settings", [{"patience": 2}, {"patience": 0, "evaluation_kimg": 1.0}])
 def test_patience_that_makes_no_sense(settings: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=r"^patience is"):

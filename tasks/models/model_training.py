@@ -77,6 +77,7 @@ def train_model(
         base_hash=base_hash if start is None else start.hash,
         device=device,
         evaluator=evaluator,
+        evaluator_hash=None if evaluator is None else evaluator.perceptual.weights_hash,
         restart=job.restart,
         progress=progress,
     )

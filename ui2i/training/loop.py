@@ -37,6 +37,7 @@ from ui2i.training.watching import (
     best_distance,
     describe,
     diversity,
+    drop_other_measurements,
     fixed_samples,
     sample_grid,
     samples_path,
@@ -65,6 +66,7 @@ def train(
     base_hash: str | None = None,
     device: torch.device | str = "cpu",
     evaluator: Evaluator | None = None,
+    evaluator_hash: str | None = None,
     restart: bool = False,
     progress: Progress = no_progress,
 ) -> TrainingState:
@@ -81,6 +83,7 @@ def train(
         base: generator and discriminator to fine-tune; None trains from scratch.
         base_hash: identity of the base, to notice that it changed.
         evaluator: called every `config.evaluation_kimg`; needed if that is set.
+        evaluator_hash: identity of its backbone, to drop what another measured from the log of a run that goes on.
         restart: set a saved state aside and start afresh.
 
     Returns:
@@ -108,7 +111,7 @@ def train(
         run_dir.mkdir(parents=True, exist_ok=True)
         if restart:
             _start_afresh(run_dir)
-        run = _Run(dataset, run_dir, config, identity, state, evaluator, progress)
+        run = _Run(dataset, run_dir, config, identity, state, evaluator, evaluator_hash, progress)
         note = _with_base(run.resume(fresh_state), base)
         num_micro_batches = config.num_micro_batches or 1
         while not run.goes_on_to_the_end(num_micro_batches, note):
@@ -131,6 +134,7 @@ class _Run:
     identity: str
     state: TrainingState
     evaluator: Evaluator | None
+    evaluator_hash: str | None
     progress: Progress
 
     def __post_init__(self) -> None:
@@ -143,11 +147,13 @@ class _Run:
     def resume(self, fresh_state: Callable[[], TrainingState]) -> str:
         """Take up the saved state of this run unless it is beyond the end; return in a few words what was done."""
         note = resume_state(self.state, self.run_dir, self.identity)
-        if self.state.num_steps <= self.num_steps:
+        if self.state.num_steps > self.num_steps:
+            _start_afresh(self.run_dir)
+            self.state = fresh_state()
+            note = "start afresh: the saved state is of a longer training, and was set aside"
+        if self._is_over():
             return note
-        _start_afresh(self.run_dir)
-        self.state = fresh_state()
-        return "start afresh: the saved state is of a longer training, and was set aside"
+        return note + drop_other_measurements(self.state, self.run_dir, self.evaluator_hash)
 
     def goes_on_to_the_end(self, num_micro_batches: int, note: str) -> bool:
         """Train to the end, from wherever the state is; False: the memory did not suffice."""

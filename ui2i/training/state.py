@@ -29,6 +29,7 @@ class TrainingState:
     real_signs: Tensor  # signs of the logits of real images since ADA's last adjustment: their sum and count [2]
     num_steps: int = 0
     log: list[dict[str, float]] = dataclasses.field(default_factory=list)
+    measured_by: str | None = None  # identity of what made the measurements in the log; None: not recorded
 
     @property
     def device(self) -> torch.device:
@@ -125,6 +126,7 @@ def state_to_dict(state: TrainingState) -> dict[str, Any]:
         "real_signs": state.real_signs,
         "num_steps": state.num_steps,
         "log": state.log,
+        "measured_by": state.measured_by,
         "rng_cpu": torch.get_rng_state(),
         "rng_device": _device_rng_state(state.device),
     }
@@ -146,6 +148,7 @@ def restore_state(state: TrainingState, values: dict[str, Any]) -> None:
     state.real_signs.copy_(values["real_signs"])
     state.num_steps = values["num_steps"]
     state.log = values["log"]
+    state.measured_by = values.get("measured_by")  # which earlier states did not record
     torch.set_rng_state(values["rng_cpu"])
     if values["rng_device"] is not None and state.device.type != "cpu":
         getattr(torch, state.device.type).set_rng_state(values["rng_device"])

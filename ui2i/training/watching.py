@@ -19,7 +19,9 @@ from ui2i.contact_sheet import Row, contact_sheet
 from ui2i.datasets.loading import BatchLoader
 from ui2i.images import grid, grid_cells, save_png, to_uint8
 from ui2i.networks.generator import Generator
-from ui2i.training.snapshots import SAMPLES_PATTERN
+from ui2i.training.processes import process_rank
+from ui2i.training.snapshots import BEST_FILE, SAMPLES_PATTERN
+from ui2i.training.state import TrainingState
 from ui2i.training.step import require_finite
 
 if TYPE_CHECKING:
@@ -31,6 +33,8 @@ STRIP_ROWS = 12
 STRIP_FILE = "film-strip.png"
 EVENTS_DIR = "tensorboard"
 GIB = 1 << 30
+MEASUREMENTS = ("fd", "kd")
+"""What an evaluator adds to a row of the log."""
 
 
 class LogWindow:
@@ -184,3 +188,24 @@ def save_film_strip(run_dir: Path, resolution: int) -> None:
 def best_distance(log: list[dict[str, float]]) -> float:
     """Return the lowest Frechet distance in a log; infinite if none was measured."""
     return min((row["fd"] for row in log if "fd" in row), default=math.inf)
+
+
+def drop_other_measurements(state: TrainingState, run_dir: Path, evaluator_hash: str | None) -> str:
+    """Drop what another evaluator measured, and its best state: distances of two compare with nothing.
+
+    Args:
+        evaluator_hash: identity of the one that will measure; None: nothing more is measured, or it has none.
+
+    Returns:
+        In a few words what was done, to follow the note of `resume_state`; empty: nothing.
+    """
+    if evaluator_hash is None:
+        return ""
+    is_other = state.measured_by not in (None, evaluator_hash) and any("fd" in row for row in state.log)
+    state.measured_by = evaluator_hash
+    if not is_other:
+        return ""
+    state.log = [{name: value for name, value in row.items() if name not in MEASUREMENTS} for row in state.log]
+    if process_rank() == 0:
+        (run_dir / BEST_FILE).unlink(missing_ok=True)
+    return ", without what another backbone measured"
