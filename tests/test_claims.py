@@ -27,7 +27,9 @@ from ui2i.markdown import wrap_markdown
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 PAGE = REPOSITORY / "docs" / "results" / "reproduction.md"
-OTHER_RUNS = [REPOSITORY / "docs" / "results" / name for name in ("family", "table1", "seeds", "across", "baselines")]
+OTHER_RUNS = [
+    REPOSITORY / "docs" / "results" / name for name in ("family", "table1", "seeds", "across", "across-2", "baselines")
+]
 
 
 def claim(*differences: float | tuple[float, ...], aspects: tuple[str, ...] = (), **columns: Any) -> Claim:
