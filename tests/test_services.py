@@ -241,7 +241,7 @@ def test_a_local_dask_cluster_is_this_process_s_alone():
         with Client(cluster) as client:
             assert client.scheduler_info()["workers"] == {}
         for address in (scheduler.address, scheduler.address.replace("tls:", "tcp:")):
-            with pytest.raises((OSError, TypeError, RuntimeError)):
+            with pytest.raises((OSError, TypeError, RuntimeError, AssertionError)):  # by how far it came
                 Client(address, timeout=2)
         page = f"http://127.0.0.1:{scheduler.http_server.port}"
         for path in ("/info/main/workers.html", "/health", "/json/identity.json", "/status"):

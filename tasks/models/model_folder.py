@@ -21,7 +21,7 @@ from tasks.project.paths import ENCODER_FILE, TRANSLATOR_FILE
 from ui2i.files import write_text
 
 if TYPE_CHECKING:
-    from tasks.models.model_training import TrainedModel
+    from tasks.models.trained_model import TrainedModel
     from ui2i.checkpoints import ModelCard
     from ui2i.networks.discriminator import Discriminator
     from ui2i.networks.generator import Generator

@@ -1,21 +1,19 @@
 """Train one model as a stage does: settings and paths in, the training's state and the model's card out."""
 
 import dataclasses
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks.models.model_folder import GENERATOR_FILE
 from tasks.models.origins import keep_origin, with_origin
+from tasks.models.trained_model import TrainedModel
 from tasks.running.stage_cli import Job, default_device
 from ui2i.settings import NetworkConfig, TrainingConfig
 
 if TYPE_CHECKING:
-    from ui2i.checkpoints import ModelCard
     from ui2i.metrics.frechet import HeldOutEvaluator
     from ui2i.networks.discriminator import Discriminator
     from ui2i.networks.generator import Generator
     from ui2i.progress import Progress
-    from ui2i.training.state import TrainingState
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -26,15 +24,6 @@ class StartModel:
     mode: str  # that it was trained in
     hash: str  # SHA-256 of its generator
     images_seen: int
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class TrainedModel:
-    """What a training leaves."""
-
-    state: "TrainingState"
-    card: "ModelCard"
-    run_dir: Path
 
 
 def train_model(
