@@ -1,5 +1,7 @@
 """MUNIT and DRIT++: shapes and losses."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -131,6 +133,35 @@ def test_losses_of_munit_sum_over_scales() -> None:
     expected = (0.4 - 1) ** 2 + 0.1**2 + (0.8 - 1) ** 2 + 0.2**2
     assert float(munit.discriminator_loss(Logits(), real, fake)) == pytest.approx(expected)
     assert float(munit.fooling_loss(Logits(), fake)) == pytest.approx(0.9**2 + 0.8**2)
+
+
+def test_munit_s_terms_compare_what_the_paper_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Eq. 1 to 5: a domain's own image back, the content and the drawn style of a fake, and who judges it."""
+    model = munit.MUNIT(dataclasses.replace(tiny("munit"), image_weight=2.0, content_weight=3.0, style_weight=5.0))
+    source, target = torch.randn(2, 2, 3, 32, 32).clamp(-1, 1)
+    styles = model.normal(4, model.settings.style_dim)
+    drawn = {"target": styles[:2], "source": styles[2:]}
+    sides = {
+        "target": (model.target, model.source, target, source, model.discriminator_target),
+        "source": (model.source, model.target, source, target, model.discriminator_source),
+    }
+    expected = dict.fromkeys(("adversarial", "image", "content", "style"), 0.0)
+    with torch.no_grad():
+        for name, (own, other, image, foreign, judge) in sides.items():
+            content = other.content(foreign)
+            fake = own.decoder(content, drawn[name])
+            back = own.decoder(own.content(image), own.style(image))
+            expected["image"] += float((back - image).abs().mean())
+            expected["content"] += float((own.content(fake) - content).abs().mean())
+            expected["style"] += float((own.style(fake) - drawn[name]).abs().mean())
+            expected["adversarial"] += sum(float((logits - 1).square().mean()) for logits in judge(fake))
+    losses: list[float] = []
+    monkeypatch.setattr(munit, "update", lambda _, loss: losses.append(loss.item()))
+    found = model.train_step(source, target)
+    assert {name: float(found[name]) for name in expected} == pytest.approx(expected, rel=1e-3)
+    weights = {"adversarial": 1, "image": 2, "content": 3, "style": 5}
+    total = sum(weight * expected[name] for name, weight in weights.items())
+    assert losses == pytest.approx([total, float(found["discriminator"])], rel=1e-3)
 
 
 def test_losses_of_drit_are_cross_entropies() -> None:
