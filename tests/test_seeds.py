@@ -1,5 +1,6 @@
 """Pairs of trainings: what a pair shares, what is measured of it, and what differences are taken."""
 
+import argparse
 import json
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,14 @@ from experiments.paper.seeds import __main__ as command
 from experiments.paper.seeds.findings import AT_EQUAL_FIDELITY, find_differences
 from experiments.paper.seeds.made import MADE_FILE
 from experiments.paper.seeds.measuring import BASE_MAPPING, latent_distances, variants
+from experiments.paper.seeds.options import trainings_of
 from experiments.paper.tables.equal_fidelity import distance_at
 from experiments.paper.tables.model_distance import APART
 from experiments.paper.tables.published import read_published
 from tasks.stages import import_base
 from ui2i.datasets.ingest import ingest
+from ui2i.datasets.prepared import PreparedDataset
+from ui2i.images import to_tensor
 from ui2i.perceptual import Perceptual
 from ui2i.settings import DistanceConfig, IngestConfig
 from ui2i.training import loop, step
@@ -117,6 +121,19 @@ def project(tmp_path: Path) -> Any:
     ingest(tmp_path / "raw", made.prepared("cartoon"), settings, name="cartoon")
     assert import_base.main(import_base.STAGE, ["--base", "face", "--project", str(made.root)]) == 0
     return made
+
+
+def test_models_are_measured_against_images_that_they_were_not_trained_on(
+    project: Any, perceptual: Perceptual, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(project.root)
+    options = argparse.Namespace(apart=None, kimg=None, apart_kimg=None, every_kimg=2.0, out=project.root)
+    trainings = trainings_of(options, "cartoon")
+    reference = trainings.evaluator(random_generator(0), perceptual).to_domain.reference
+    held_out = PreparedDataset(project.prepared("cartoon"), "test")
+    images = perceptual.embed(to_tensor(held_out.images(slice(None))))
+    assert len(held_out) != len(PreparedDataset(project.prepared("cartoon")))
+    assert np.allclose(reference, images.double().numpy(), atol=1e-5)
 
 
 def test_a_pair_shares_its_images_and_its_latents(

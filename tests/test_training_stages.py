@@ -16,6 +16,7 @@ from tasks.running import stage_cli
 from tasks.running.stage_cli import DEVICE_VARIABLE, PROCESSES_VARIABLE
 from ui2i import precision
 from ui2i.checkpoints import load_generator
+from ui2i.datasets.prepared import PreparedDataset
 from ui2i.precision import choose_precision
 from ui2i.tables import TRAINING_SCHEMA, read_table
 
@@ -96,7 +97,8 @@ def test_measurements_are_in_the_table_and_their_protocol_in_the_card(prepared):
     assert provenance["framing"] == {"framing": "center", "background": "white", "resampling": "lanczos"}
     record = provenance["evaluation"]
     assert record["backbone"] == "random-squeeze" and record["num_images"] == 6 and len(record["backbone_hash"]) == 64
-    assert record["num_held_out"] >= 2
+    sizes = {split: len(PreparedDataset(prepared.prepared("cartoon"), split)) for split in ("train", "test")}
+    assert record["num_held_out"] == sizes["test"] != sizes["train"], "those that trained it say nothing"
 
 
 @pytest.mark.parametrize(
