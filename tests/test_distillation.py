@@ -265,6 +265,31 @@ def test_the_adversarial_loss_changes_the_translator(
         train(pairs, real, perceptual, learning_rate=1e18)
 
 
+def test_the_adversary_takes_the_domain_s_images_for_real_and_translations_for_fake(
+    pairs: tuple[Pairs, Pairs], real: Domains, perceptual: Perceptual, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judged: list[tuple[torch.Tensor, torch.Tensor]] = []
+    compared: list[tuple[torch.Tensor, torch.Tensor]] = []
+    plain_forward, plain_loss = training.PatchDiscriminator.forward, training.discriminator_loss
+
+    def forward(network: training.PatchDiscriminator, images: torch.Tensor) -> torch.Tensor:
+        judged.append((images.detach(), plain_forward(network, images)))
+        return judged[-1][1]
+
+    def loss(real_logits: torch.Tensor, fake_logits: torch.Tensor) -> torch.Tensor:
+        compared.append((real_logits, fake_logits))
+        return plain_loss(real_logits, fake_logits)
+
+    monkeypatch.setattr(training.PatchDiscriminator, "forward", forward)
+    monkeypatch.setattr(training, "discriminator_loss", loss)
+    log = train(pairs, real, perceptual, total_kimg=0.032, adversarial_weight=0.1).log
+    assert log[-1]["adversarial"] > 0, "softplus of what it is told, which a translator lowers"
+    (translations, _), (real_logits, fake_logits) = judged[-3], compared[-1]
+    seen = {id(logits): images for images, logits in judged}
+    assert torch.equal(seen[id(fake_logits)], translations)
+    assert not torch.equal(seen[id(real_logits)], translations)
+
+
 def test_the_file_gives_the_translator_back(trained: Any, tmp_path: Path) -> None:
     path = tmp_path / "translator.safetensors"
     save_translator(path, trained.translator)
