@@ -3,8 +3,8 @@
 import pytest
 from tiny_models import random_generator
 from tiny_project import files_below, make_project, write_images
+from typed_commands import ui2i as ui2i
 
-from cli import app
 from tasks.requests.measure import measure as measure_models
 from ui2i import tables
 from ui2i.checkpoints import ModelCard, save_generator
@@ -20,19 +20,6 @@ def project(tmp_path):
         folder.mkdir(parents=True)
         save_generator(folder / "generator.safetensors", random_generator(seed), ModelCard(domain=name, mode="FC-FT"))
     return made
-
-
-@pytest.fixture
-def ui2i(project, capsys, monkeypatch):
-    """A function that runs a command line in the project and returns status, stdout and stderr."""
-    monkeypatch.chdir(project.root)
-
-    def call(*arguments):
-        capsys.readouterr()
-        status = app.run([str(argument) for argument in arguments])
-        return status, *capsys.readouterr()
-
-    return call
 
 
 def test_where_values_cannot_go_nothing_is_measured(project, ui2i, tmp_path):

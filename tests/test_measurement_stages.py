@@ -11,8 +11,8 @@ from stage_calls import OPTIONS, run
 from stage_calls import _stay_here as _stay_here
 from tiny_models import random_generator
 from tiny_project import make_project, set_param, write_images
+from typed_commands import ui2i as ui2i
 
-from cli import app
 from experiments.paper import paper_paths
 from experiments.paper.stages.table import build_table
 from tasks.project.params import load_params
@@ -55,19 +55,6 @@ def trained(tmp_path_factory):
 def project(trained, tmp_path):
     shutil.copytree(trained.root, tmp_path / "project")
     return type(trained)(tmp_path / "project")
-
-
-@pytest.fixture
-def ui2i(project, capsys, monkeypatch):
-    """A function that runs a command line in the project and returns status, stdout and stderr."""
-    monkeypatch.chdir(project.root)
-
-    def call(*arguments):
-        capsys.readouterr()
-        status = app.run([str(argument) for argument in arguments])
-        return status, *capsys.readouterr()
-
-    return call
 
 
 # Distances

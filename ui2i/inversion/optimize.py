@@ -2,8 +2,7 @@
 
 Images advance in batches for speed alone. Each has its own latent code, noise maps and loss; losses are summed over a
 batch, never averaged, and Adam works element by element. So an image's latent code depends on its neighbours by
-rounding alone, which a search amplifies: codes found in batches of 5 and alone differed by up to 6 % of the spread of
-w. The generator's weights stay as they are.
+rounding alone, which a search amplifies (docs/inversion.md has how much). The generator's weights stay as they are.
 """
 
 import dataclasses
