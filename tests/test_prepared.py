@@ -1,7 +1,9 @@
 """Reading prepared datasets, the order of batches, and files that are complete or absent."""
 
+import errno
 import io
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,7 +19,7 @@ from ui2i.datasets import ingest as ingest_module
 from ui2i.datasets.ingest import ingest
 from ui2i.datasets.prepared import BatchSampler, PreparedDataset, Split
 from ui2i.errors import ConfigError, DataError
-from ui2i.files import atomic_file, atomic_folder, sha256_bytes, sha256_file, sha256_folder, write_bytes
+from ui2i.files import atomic_file, atomic_folder, sha256_bytes, sha256_file, sha256_folder, sha256_listing, write_bytes
 from ui2i.settings import IngestConfig
 
 
@@ -201,6 +203,40 @@ def test_failed_writes_leave_the_old_version(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder"]
 
 
+def test_what_was_written_is_on_disk_before_it_takes_its_place_and_its_name_after(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps: list[object] = []  # inodes that were flushed, and renames
+    flush, rename = os.fsync, os.replace
+    monkeypatch.setattr(os, "fsync", lambda descriptor: (steps.append(os.fstat(descriptor).st_ino), flush(descriptor)))
+    monkeypatch.setattr(os, "replace", lambda source, target: (steps.append("rename"), rename(source, target)))
+    write_bytes(tmp_path / "file", b"new")
+    assert steps == [(tmp_path / "file").stat().st_ino, "rename", tmp_path.stat().st_ino]
+    steps.clear()
+    with atomic_folder(tmp_path / "folder") as folder:
+        make_folder(folder / "inner", {"a": b"1"})
+    inside = {path.stat().st_ino for path in (tmp_path / "folder").rglob("*")}
+    assert len(inside) == 2 and set(steps[:2]) == inside
+    assert steps[2:] == [(tmp_path / "folder").stat().st_ino, "rename", tmp_path.stat().st_ino]
+
+
+def test_a_folder_that_cannot_take_its_place_leaves_the_old_one_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_folder(tmp_path / "folder", {"old": b"1"})
+    rename = os.replace
+
+    def refuse_new(source: Path, target: Path) -> None:
+        if (source / "new").exists():
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        rename(source, target)
+
+    monkeypatch.setattr(os, "replace", refuse_new)
+    with pytest.raises(OSError, match="Input/output error"), atomic_folder(tmp_path / "folder") as folder:
+        (folder / "new").touch()
+    assert [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")] == ["folder", "folder/old"]
+
+
 def test_a_folder_is_replaced_as_a_whole_even_through_a_link(tmp_path: Path) -> None:
     make_folder(tmp_path / "folder", {"old/a": b"1", "b": b"2"})
     (tmp_path / "link").symlink_to(tmp_path / "folder")
@@ -229,3 +265,15 @@ def test_hashes(tmp_path: Path) -> None:
     assert one == sha256_folder(make_folder(tmp_path / "two", {"y/z": b"2", "x": b"1"}))
     assert one != sha256_folder(make_folder(tmp_path / "three", {"x": b"1", "yz": b"2"}))
     assert one != sha256_folder(make_folder(tmp_path / "four", {"x": b"2", "y/z": b"1"}))
+
+
+def test_a_file_s_hash_is_of_all_of_it(tmp_path: Path) -> None:
+    content = bytes(3 << 20) + b"1"
+    write_bytes(tmp_path / "long", content)
+    assert sha256_file(tmp_path / "long") == sha256_bytes(content)
+
+
+def test_no_two_listings_read_alike() -> None:
+    """Each name and each content ends in a zero byte; what the file system calls a name need not be UTF-8."""
+    assert sha256_listing(iter([("a", "b"), ("c\udcff", "d")])) == sha256_bytes(b"a\0b\0c\xff\0d\0")
+    assert sha256_listing(iter([("b", "1"), ("a", "2")])) == sha256_bytes(b"b\x001\0a\x002\0"), "in the given order"
