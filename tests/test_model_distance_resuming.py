@@ -1,5 +1,6 @@
 """Measurements of model distances that are interrupted go on bit for bit."""
 
+import copy
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
@@ -54,7 +55,7 @@ def test_an_interrupted_measurement_goes_on_bit_for_bit(
     assert not state.exists()
 
 
-@pytest.mark.parametrize("change", ["config", "weights", "pairs", "values", "damage"])
+@pytest.mark.parametrize("change", ["config", "weights", "backbone", "pairs", "values", "damage"])
 def test_the_state_of_another_measurement_is_passed_over(
     generators: dict[str, Generator],
     perceptual: Perceptual,
@@ -71,6 +72,9 @@ def test_the_state_of_another_measurement_is_passed_over(
         config = dataclasses.replace(CONFIG, truncation_psi=0.7)
     if change == "weights":
         generators["a"].mapping.fc1.bias.data[0] += 0.1
+    if change == "backbone":
+        perceptual = copy.copy(perceptual)
+        perceptual.weights_hash = "another"
     if change == "pairs":
         pairs = [("b", "a")]
     if change == "damage":
