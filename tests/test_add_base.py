@@ -1,5 +1,6 @@
 """`ui2i base add` and `ui2i checkpoint`: from somebody's file or address to a base that the project knows."""
 
+import hashlib
 import json
 import shutil
 from collections.abc import Callable
@@ -78,7 +79,9 @@ def test_a_base_s_images_are_framed_as_those_that_it_was_trained_on(
 
 
 def test_a_file(project: Project, ui2i: Ui2i, added: list[tuple[str, ...]], file: Path) -> None:
-    status, out, err = ui2i("base", "add", "ffhq", file, "--license", "CC BY-NC 4.0", "--sha256", sha256_file(file))
+    status, out, err = ui2i(
+        "base", "add", "ffhq", file, "--license", "CC BY-NC 4.0", "--sha256", sha256_file(file).upper()
+    )
     assert (status, err) == (0, "")
     folder = project.base("ffhq")
     assert files_below(folder) == {"card.json", "discriminator.safetensors", "generator.safetensors"}
@@ -149,10 +152,26 @@ def test_what_has_the_hash_that_was_asked_for_is_kept(
 ) -> None:
     file.write_bytes(b"no checkpoint")
     with serving(Site(file.read_bytes())) as site:
-        for _ in range(2):
-            status, _, err = ui2i("base", "add", "ffhq", site.url, "--sha256", sha256_file(file))
+        for digest in (sha256_file(file), sha256_file(file).upper()):
+            status, _, err = ui2i("base", "add", "ffhq", site.url, "--sha256", digest)
             assert status == 2 and "fetch it again" not in err.partition(";")[2]
     assert len(site.requests) == 1
+
+
+def test_what_has_another_hash_than_was_asked_for_is_never_taken(
+    project: Project, ui2i: Ui2i, added: list[tuple[str, ...]], file: Path
+) -> None:
+    """Neither from the address, nor of what an earlier command fetched from it."""
+    other = file.with_name("other.pt")
+    write_checkpoint(other, tiny_checkpoint(1))
+    site = Site(other.read_bytes())
+    with serving(site):
+        status, _, err = ui2i("base", "add", "ffhq", site.url, "--sha256", sha256_file(file))
+        assert status == 2 and sha256_file(other)[:12] in err
+        (project.downloads / f"{hashlib.sha256(site.url.encode()).hexdigest()[:12]}-model.pt").write_bytes(site.content)
+        site.content = file.read_bytes()
+        assert ui2i("base", "add", "ffhq", site.url, "--sha256", sha256_file(file))[0] == 0
+    assert differences(read_checkpoint(project.base("ffhq")), tiny_checkpoint()) == []
 
 
 def test_with_images(project: Project, ui2i: Ui2i, added: list[tuple[str, ...]], file: Path, tmp_path: Path) -> None:
