@@ -106,6 +106,13 @@ def test_brightness_and_contrast_are_no_difference_and_a_shifted_colour_is() -> 
     assert cell_difference(thumbnail(image), thumbnail(warmer)) > MAX_CELL_DIFFERENCE
 
 
+@pytest.mark.parametrize(("one", "other", "expected"), [(60, 45, 0), (45, 60, 0), (60, 30, 60 - 40), (30, 60, 45 - 30)])
+def test_a_third_more_contrast_is_made_equal_and_no_more(one: int, other: int, expected: int) -> None:
+    signs = np.where(np.indices((16, 16)).sum(axis=0) % 2, 1, -1)[..., None].repeat(3, axis=2)
+    levels = [(128 + signs * amplitude).astype(np.uint8).tobytes() for amplitude in (one, other)]
+    assert cell_difference(*levels) == pytest.approx(expected)
+
+
 def test_the_hash_is_that_of_a_literal_transform() -> None:
     image = textured(9, 32, 32)
     levels = np.asarray(image.convert("L")).astype(int)

@@ -12,7 +12,7 @@ from conftest import randomize
 from ui2i.datasets.prepared import PreparedDataset
 from ui2i.errors import DataError
 from ui2i.metrics import frechet
-from ui2i.metrics.frechet import embed, frechet_distance, held_out_evaluator, kernel_distance
+from ui2i.metrics.frechet import embed, frechet_distance, frechet_standard_error, held_out_evaluator, kernel_distance
 from ui2i.networks.generator import Generator
 from ui2i.perceptual import Perceptual
 from ui2i.settings import NetworkConfig
@@ -86,6 +86,18 @@ def test_order_and_too_few_images(distance: frechet.Callable[..., float], featur
     assert distance(x, y) == pytest.approx(distance(y, x))
     with pytest.raises(DataError, match="sets of 1 and 30 images came"):
         distance(x[:1], y)
+
+
+@pytest.mark.parametrize("num_features", [3, 40], ids=["covariances", "products"])
+def test_the_standard_error_is_that_of_literal_draws_from_both_sets(
+    num_features: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(frechet, "KEPT_VARIANCE", 1.0)
+    x, y = (np.random.default_rng(count).normal(size=(count, num_features)) for count in (20, 30))
+    random = np.random.RandomState(3)
+    values = [frechet_distance(x[random.randint(0, 20, 20)], y[random.randint(0, 30, 30)]) for _ in range(4)]
+    found = frechet_standard_error(x, y, seed=3, num_resamples=4)
+    assert found == pytest.approx(np.std(values, ddof=1), rel=1e-6)
 
 
 def test_embedding_does_not_depend_on_batches(perceptual: Perceptual, monkeypatch: pytest.MonkeyPatch) -> None:
