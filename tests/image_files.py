@@ -22,6 +22,17 @@ def file_bytes(image: Image.Image, file_format: str, **options: Any) -> bytes:
     return buffer.getvalue()
 
 
+def cmyk_profile() -> bytes:
+    """An ICC profile of a printer that has black ink alone (ICC.1:2001-04, section 6.5.8)."""
+    levels = bytes(range(256))
+    header = struct.pack(">4s4x4B9i", b"mft1", 4, 3, 2, 0, 65536, 0, 0, 0, 65536, 0, 0, 0, 65536)
+    table = header + levels * 4 + bytes([255, 128, 128, 0, 128, 128]) * 2**3 + levels * 3
+    about = struct.pack(">4xI4s4s4s12x4s", 0x02400000, b"prtr", b"CMYK", b"Lab ", b"acsp").ljust(64, b"\0")
+    about += struct.pack(">3i", 0xF6D6, 0x10000, 0xD32D).ljust(60, b"\0")  # D50
+    tags = struct.pack(">I4sII", 1, b"A2B0", 144, len(table))
+    return struct.pack(">I", 144 + len(table)) + about + tags + table
+
+
 def png_chunk(kind: bytes, data: bytes) -> bytes:
     """One part of a PNG file, with its length and checksum."""
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from image_files import bomb_png, file_bytes, gradient, noise
+from image_files import bomb_png, cmyk_profile, file_bytes, gradient, noise
 from PIL import Image, ImageCms, features
 
 from ui2i.errors import DataError
@@ -209,6 +209,16 @@ def test_a_profile_of_grey_takes_no_colours(mode: str) -> None:
     found = np.asarray(load_image(file_bytes(image, "PNG", icc_profile=bytes(profile))))
     plain = np.asarray(load_image(file_bytes(image, "PNG")))
     assert np.array_equal(found, plain) == (mode not in ("L", "LA")), "grey images are converted by it"
+
+
+@pytest.mark.parametrize("file_format", ["JPEG", "TIFF"])
+def test_a_profile_of_print_colours_is_followed_by_these_alone(file_format: str) -> None:
+    profile = cmyk_profile()
+    print_colours = Image.new("CMYK", (16, 16), (0, 255, 255, 127))
+    found = np.asarray(load_image(file_bytes(print_colours, file_format, icc_profile=profile)))
+    assert np.abs(found.astype(int) - 119).max() <= 2, "what sRGB has for a lightness of 50 of 100"
+    plain, ignored = (load_image(file_bytes(noise(), "PNG", **options)) for options in ({}, {"icc_profile": profile}))
+    assert plain == ignored
 
 
 @pytest.mark.parametrize("mode", ["RGB", "L", "CMYK", "RGBA"])
