@@ -1,12 +1,14 @@
 """A server's password, its addresses, and the exceptions from proxies, without a server."""
 
+import asyncio
 import os
 import socket
 import stat
+import types
 
 import pytest
 
-from flows.services.guard import own_addresses
+from flows.services.guard import Addresses, Guard, own_addresses
 from flows.services.loopback import LOOPBACK, bypass_proxies
 from flows.services.password import PasswordError, make_password, make_private, read_password
 
@@ -64,6 +66,66 @@ def test_what_a_server_may_be_called():
         port = listener.getsockname()[1]
         hosts = own_addresses(listener).hosts
         assert hosts >= {f"127.0.0.1:{port}", f"0.0.0.0:{port}", f"{socket.gethostname().lower()}:{port}"}
+
+
+def test_addresses_are_written_as_browsers_write_them():
+    """Without the port of HTTP, and an IPv6 address in brackets."""
+
+    def addresses(address, port, *names):
+        return own_addresses(types.SimpleNamespace(getsockname=lambda: (address, port, 0, 0)), names)
+
+    assert addresses("::1", 4200).hosts == {"[::1]:4200", "localhost:4200"}
+    assert addresses("10.1.2.3", 80).hosts == {"10.1.2.3:80", "10.1.2.3"}
+    assert addresses("10.1.2.3", 80).origins == {"http://10.1.2.3:80", "http://10.1.2.3"}
+    assert "10.1.2.3" not in addresses("10.1.2.3", 4200).hosts
+
+
+# The guard
+
+OWN = Addresses(frozenset({"127.0.0.1:4200"}), frozenset({"http://127.0.0.1:4200"}))
+HOST, ORIGIN = (b"host", b"127.0.0.1:4200"), (b"origin", b"http://127.0.0.1:4200")
+
+
+def answers(kind, headers):
+    """What a guard says to a request: the type and the status or code of each message."""
+    said = []
+
+    async def application(scope, receive, send):
+        await send({"type": "let in"})
+
+    async def receive():
+        said.append(("received", None))
+
+    async def send(message):
+        said.append((message["type"], message.get("status", message.get("code"))))
+
+    asyncio.run(Guard(application, OWN)({"type": kind, "headers": headers}, receive, send))
+    return said
+
+
+@pytest.mark.parametrize("kind", ["http", "websocket"])
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ([HOST], None),
+        ([HOST, ORIGIN], None),
+        ([HOST, (b"origin", b"HTTP://127.0.0.1:4200")], None),
+        ([(b"host", b"evil.test:4200")], 421),
+        ([(b"host", b"127.0.0.1:4201")], 421),
+        ([HOST, HOST], 421),
+        ([], 421),
+        ([HOST, (b"origin", b"http://evil.test")], 403),
+        ([HOST, (b"origin", b"https://127.0.0.1:4200")], 403),
+        ([HOST, ORIGIN, (b"origin", b"http://evil.test")], 403),
+    ],
+)
+def test_a_request_is_to_the_server_s_own_name_and_from_no_other_s_page(kind, headers, status):
+    if status is None:
+        assert answers(kind, headers) == answers("lifespan", []) == [("let in", None)]
+    elif kind == "http":
+        assert answers(kind, headers) == [("http.response.start", status), ("http.response.body", None)]
+    else:
+        assert answers(kind, headers) == [("received", None), ("websocket.close", 1008)]
 
 
 # Proxies
