@@ -184,6 +184,18 @@ def test_similarity_is_to_what_the_base_makes_of_the_same_latent(project):
     assert frame["lpips_s"][1] == 0 < frame["lpips_s"][0]
 
 
+def test_inputs_and_outputs_have_the_psi_of_the_settings(project):
+    """At 0 every image of a model is that of its mean; one that is the base gives even that back."""
+    base = project.checkpoint("face") / "generator.safetensors"
+    shutil.copy(base, project.mode_checkpoint("cartoon", "FT") / base.name)
+    set_param(project, "evaluation.truncation_psi", 0.0)
+    assert run(project, "evaluate", "cartoon") == 0
+    frame = read_table(project.evaluation_table("cartoon"), EVALUATION_SCHEMA)
+    assert frame["lpips_d"].tolist() == pytest.approx([0] * 4, abs=1e-6)
+    assert frame["lpips_s"][1] == 0 < frame["lpips_s"][0]
+    assert set(frame["truncation_psi"]) == {0}
+
+
 def test_inception_that_is_named_must_be_there(project, capsys):
     set_param(project, "evaluation.inception_weights", "data/absent.pth")
     assert run(project, "evaluate", "cartoon") == 2

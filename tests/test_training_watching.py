@@ -200,6 +200,16 @@ def test_collapse_stops_and_names_the_last_good_state(
     assert saved_steps(tmp_path / "state.pt") == SNAPSHOT_STEPS
 
 
+def test_a_slow_collapse_is_measured_by_the_most_that_samples_ever_differed(
+    run: Callable[..., TrainingState], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values = iter([0.1, 0.5, 0.2, 0.04])
+    monkeypatch.setattr(loop, "diversity", lambda _images: next(values))
+    monkeypatch.setattr(loop, "LOG_ROWS_PER_SNAPSHOT", 1)
+    with pytest.raises(TrainingError, match=r"at step 4: .* differ by 0\.0400, expected at least 10% of the 0\.5000"):
+        run(dataclasses.replace(CONFIG, snapshot_kimg=0.004))
+
+
 # -- memory ------------------------------------------------------------------------------------------------------------
 
 
