@@ -27,6 +27,7 @@ from tasks.running import stage_cli
 from tasks.stages import translate
 from ui2i.checkpoints import ModelCard, file_hash, save_generator
 from ui2i.datasets.ingest import ingest
+from ui2i.datasets.manifest import read_manifest
 from ui2i.domain_check import fit_reference, load_reference, save_reference
 from ui2i.errors import CheckpointError, ConfigError
 from ui2i.layer_swap import FeatureSwappedGenerator, blend_weights, swap_weights
@@ -156,10 +157,21 @@ def test_the_check_of_an_imported_base_is_found_where_it_came_from(made: Project
     try:
         found = domain_checks.find_reference(made, source, extractor)
         assert (found.origin, found.num_images) == ("images", 40)
-        save_reference(folder / "domain_check.safetensors", dataclasses.replace(shipped, base_hash="another's"))
-        assert domain_checks.find_reference(made, source, extractor).origin == "samples"
+        for name in ("base_hash", "features_hash"):
+            other = dataclasses.replace(shipped, **{name: "another's"})  # type: ignore[arg-type]
+            save_reference(folder / "domain_check.safetensors", other)
+            domain_checks.kept_check(made, "face", source.hash).unlink(missing_ok=True)
+            assert domain_checks.find_reference(made, source, extractor).origin == "samples"
     finally:
         shutil.rmtree(folder)
+
+
+def test_a_check_is_kept_for_its_generator_and_its_images(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    paths = set()
+    for base_hash, dataset_hash in (("1", "a"), ("2", "a"), ("1", "b"), ("1", None)):
+        monkeypatch.setattr(domain_checks, "_dataset_hash", lambda *_, found=dataset_hash: found)
+        paths.add(domain_checks.kept_check(project, "face", base_hash))
+    assert len(paths) == 4
 
 
 def test_a_base_is_checked_by_its_own_images(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -181,6 +193,7 @@ def test_a_base_is_checked_by_its_own_images(tmp_path: Path, capsys: pytest.Capt
     [kept] = (project.data_dir / "runs" / "domain-checks").iterdir()
     reference = load_reference(kept)
     assert reference.origin == "images" and len(reference.reconstructions) == 1
+    assert reference.dataset_hash == read_manifest(project.prepared("face")).dataset_sha256
     # Packed with the base, it goes where the base goes.
     assert app.run(["--project", str(project.root), "base", "pack", "face", str(tmp_path / "packed")]) == 0
     assert (tmp_path / "packed" / "domain_check.safetensors").read_bytes() == kept.read_bytes()
