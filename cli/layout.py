@@ -10,9 +10,9 @@ import textwrap
 from collections.abc import Sequence
 
 UNBROKEN = 16  # characters; shorter cells, such as a time or an interval, do not wrap
-LONG = (
-    30  # characters of a word, such as a hash, whose row becomes a block where that lets the others stand side by side
-)
+LONG = 30
+"""Characters of a word, such as a hash, whose row becomes a block where that lets the others stand side by side."""
+
 MAX_LINES = 8  # of a cell; where one would be taller, rows become blocks
 GAP = 2  # characters between two columns
 

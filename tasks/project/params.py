@@ -235,7 +235,7 @@ def _contradictions(params: Params) -> Iterator[str]:
             )
     for name in params.encoders:  # a base's domains share its latent codes, and need no encoder of their own
         if name not in bases:
-            yield (f"encoders.{name} names no base, expected one of bases or imported ({known}); correct or remove it")
+            yield f"encoders.{name} names no base, expected one of bases or imported ({known}); correct or remove it"
     for name, translator in params.translators.items():
         base = params.domains[name].base if name in params.domains else None
         if translator.base != base:

@@ -1,1 +1,1 @@
-"""Datasets: `procedural` draws images, `ingest` prepares any images, `prepared` reads them for training."""
+"""Datasets: `ingest` prepares any images, `prepared` reads them for training."""

@@ -46,7 +46,6 @@ FAST_TRANSLATION_SCHEMA = pa.schema(
     ],
     metadata={"table": "fast-translation", "schema_version": "1"},
 )
-
 """Of the manifest; a translation found by inversion has the columns of `TRANSLATION_SCHEMA`."""
 
 Translate = Callable[[UInt8[np.ndarray, "n r r 3"]], UInt8[np.ndarray, "n r r 3"]]
@@ -117,7 +116,6 @@ class _Writer:
         self.rows: list[dict[str, Any]] = []
         self.sheet: list[Row] = []
         self._folder = folder
-        self._ending = card.variant
         self._namer = StemNamer([card.variant])
         self._shared = {
             **made_with,
@@ -133,7 +131,7 @@ class _Writer:
     def write(self, sources: Sequence[SourceImage], outputs: UInt8[np.ndarray, "n r r 3"], seconds: float) -> None:
         for source, output in zip(sources, outputs, strict=True):
             stem = self._namer.name(source.path)
-            output_file = f"{stem}-{self._ending}.png"
+            output_file = f"{stem}-{self._shared['variant']}.png"
             # The folder is flushed to disk as a whole; flushing each file at once would take longer than translating.
             (self._folder / output_file).write_bytes(encode_png(output))
             width, height = source.size or (None, None)

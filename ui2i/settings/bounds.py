@@ -11,9 +11,7 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from ui2i.settings.words import Described
-
-MOST = 2**31 - 1
+from ui2i.settings.words import MOST, Described
 
 _T = TypeVar("_T")
 

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 Path = tuple[int | str, ...]
 
-_MOST = 2**31 - 1  # a bound that nobody needs to be told
+MOST = 2**31 - 1  # a bound that nobody needs to be told
 _LONGEST = 200  # characters of a value in a message
 
 
@@ -102,11 +102,7 @@ def _parts(hint: Any) -> tuple[Any, list[Any]]:
     if not hasattr(hint, "__metadata__"):
         return hint, []
     plain, inner = _parts(typing.get_args(hint)[0])
-    return plain, [*inner, *(each for extra in hint.__metadata__ for each in (extra, *_constraints(extra)))]
-
-
-def _constraints(extra: Any) -> list[Any]:
-    return list(getattr(extra, "metadata", ()))
+    return plain, [*inner, *(each for extra in hint.__metadata__ for each in (extra, *getattr(extra, "metadata", ())))]
 
 
 def _words(hint: Any, came: Any) -> str:
@@ -133,7 +129,7 @@ def _interval(bounds: Mapping[str, float], kind: str, came: float) -> str:
         return "a finite number"
     low, is_open = bounds.get("gt", bounds.get("ge", -math.inf)), "gt" in bounds
     high = bounds.get("lt", bounds.get("le", math.inf))
-    if high in (_MOST, math.inf) and not came > high:
+    if high in (MOST, math.inf) and not came > high:
         return f"{kind} above {low:g}" if is_open else f"at least {low:g}"
     return f"{kind} {'above' if is_open else 'from'} {low:.10g} to {'below ' if 'lt' in bounds else ''}{high:.10g}"
 

@@ -7,7 +7,6 @@ import time
 from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -23,9 +22,6 @@ from ui2i.training.processes import process_rank
 from ui2i.training.snapshots import BEST_FILE, SAMPLES_PATTERN
 from ui2i.training.state import TrainingState
 from ui2i.training.step import require_finite
-
-if TYPE_CHECKING:
-    pass
 
 NUM_SAMPLES = 36
 STRIP_COLUMNS = 8

@@ -127,7 +127,7 @@ class _Chains:
         self._newest = array("i", [-1]) * (1 << num_bits)
         self._previous = array("i")
 
-    def with_value(self, value: int) -> "list[int]":
+    def with_value(self, value: int) -> list[int]:
         number, found = self._newest[value & self._mask], []
         while number >= 0:
             found.append(number)

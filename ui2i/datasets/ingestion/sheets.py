@@ -44,7 +44,7 @@ def rejects_sheet(
         counts: reason -> how many were rejected for it.
     """
     rows = []
-    for reason in (reason for reason in REASONS if reason in files):
+    for reason in sorted(files, key=list(REASONS).index):
         rows.append(Row(f"{reason} ({counts[reason]:,})", np.stack([_thumbnail(data) for data in files[reason]])))
         if reason in originals:
             rows.append(Row("kept instead", np.stack([_thumbnail(data) for data in originals[reason]])))
