@@ -95,7 +95,7 @@ class _Network:
 
     def named(self, *parts: str) -> list[PersistentObject]:
         """Return the modules whose last name is one of `parts`."""
-        return [module for path, module in self.modules.items() if path.rsplit(".", 1)[-1] in parts]
+        return [module for path, module in self.modules.items() if _last(path) in parts]
 
     def check(self, name: str, expected: str, *parts: str) -> None:
         """Raise RefusedError unless an attribute of the modules named has the only value that is supported."""
@@ -139,7 +139,7 @@ def _join(prefix: str, name: str) -> str:
 def _generator(network: _Network, note: Note | None, second: _Network | None) -> tuple[Generator, list[str]]:
     """Return the generator and remarks; its settings take in those of the discriminator, `second`, to train with."""
     _check_kind(network)
-    mapping = [path.rsplit(".", 1)[-1] for path in network.modules if path.startswith("mapping.fc")]
+    mapping = [_last(path) for path in network.modules if path.startswith("mapping.fc")]
     network.check("architecture", "skip", *_block_names(network))
     network.check("activation", "lrelu", "conv0", "conv1", *mapping)
     views, remarks = dict(network.views), []
@@ -235,8 +235,7 @@ def _check_conditions(network: _Network) -> None:
 
 
 def _block_names(network: _Network) -> list[str]:
-    names = (path.rsplit(".", 1)[-1] for path in network.modules)
-    return [name for name in names if name[:1] == "b" and name[1:].isdecimal()]
+    return [name for name in map(_last, network.modules) if name[:1] == "b" and name[1:].isdecimal()]
 
 
 def _clamp(network: _Network, *parts: str) -> float | None:

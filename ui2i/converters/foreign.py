@@ -1,7 +1,6 @@
 """A model as it came out of a foreign file."""
 
 import dataclasses
-import math
 from collections.abc import Callable, Mapping
 from typing import Any, BinaryIO, Literal
 
@@ -10,7 +9,7 @@ import torch
 
 from ui2i.converters.inert import RefusedError
 from ui2i.converters.note import Note
-from ui2i.converters.tensor_views import Storage, TensorView, tensor_view
+from ui2i.converters.tensor_views import Storage, TensorView, row_major_strides, tensor_view
 from ui2i.networks.discriminator import Discriminator
 from ui2i.networks.generator import Generator
 from ui2i.ops.resample import FIR_TAPS
@@ -76,8 +75,7 @@ def view_of(values: np.ndarray) -> TensorView:
     """Return an array as what is read from a file, in float32."""
     storage = Storage(torch.float32, values.size)
     storage.attach(memoryview(bytearray(values.astype("<f4").tobytes())))
-    strides = tuple(math.prod(values.shape[axis + 1 :]) for axis in range(values.ndim))
-    return tensor_view(storage, 0, values.shape, strides)
+    return tensor_view(storage, 0, values.shape, row_major_strides(values.shape))
 
 
 def tensors(name: str, state: Any) -> Mapping[str, TensorView]:

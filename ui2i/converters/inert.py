@@ -12,6 +12,8 @@ from ui2i.untrusted import shown
 
 _MAX_KEY = 1 << 48  # of whole numbers that are hashed; larger ones can be chosen to collide, each with all others
 
+DAMAGED = "the file is damaged or forged: fetch it again"
+
 
 class RefusedError(CheckpointError):
     """A file's content is refused. The message is a predicate: the reader puts the path in front of it."""
@@ -73,8 +75,5 @@ def hashable(value: Any) -> Any:
             number that is large enough to be chosen for its hash.
     """
     if type(value) not in (str, int, bool, type(None)) or (type(value) is int and not -_MAX_KEY <= value < _MAX_KEY):
-        raise RefusedError(
-            f"has the key {shown(value)}, expected a text or a usual whole number; the file is damaged or forged: "
-            "fetch it again"
-        )
+        raise RefusedError(f"has the key {shown(value)}, expected a text or a usual whole number; {DAMAGED}")
     return value

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from ui2i.converters.inert import Bystander
-from ui2i.converters.tensor_views import Storage, tensor_view
+from ui2i.converters.tensor_views import Storage, row_major_strides, tensor_view
 
 ARRAY = "an array of numpy"
 _DTYPES = {"f2": torch.float16, "f4": torch.float32, "f8": torch.float64}
@@ -31,8 +31,7 @@ def as_view(value: Any) -> Any:
         ) if kind == ARRAY and code in _DTYPES and all(type(size) is int and size >= 0 for size in shape[:9]):
             storage = Storage(_DTYPES[code], math.prod(shape[:9]))
             storage.attach(data)
-            axes = range(len(shape))
-            strides = [math.prod(shape[:axis] if is_fortran else shape[axis + 1 :]) for axis in axes]
-            return tensor_view(storage, 0, shape, tuple(strides))
+            strides = row_major_strides(shape[::-1])[::-1] if is_fortran else row_major_strides(shape)
+            return tensor_view(storage, 0, shape, strides)
         case _:
             return value

@@ -9,8 +9,8 @@ import struct
 from collections.abc import Callable
 from typing import Any
 
-from ui2i.converters.inert import Bystander, Global, RefusedError, SkippedText, hashable
-from ui2i.converters.pickle_stack import DAMAGED, MAX_INTEGER_BYTES, MAX_MARKS, MAX_TEXT_BYTES, PickleStack, decode
+from ui2i.converters.inert import DAMAGED, Bystander, Global, RefusedError, SkippedText, hashable
+from ui2i.converters.pickle_stack import MAX_INTEGER_BYTES, MAX_MARKS, MAX_TEXT_BYTES, PickleStack, decode
 from ui2i.untrusted import shown
 
 

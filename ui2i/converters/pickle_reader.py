@@ -8,9 +8,9 @@ is charged to the file's budget, so a file can take neither time nor memory beyo
 
 from typing import Any
 
-from ui2i.converters.inert import Bystander, PersistentObject, RefusedError
+from ui2i.converters.inert import DAMAGED, Bystander, PersistentObject, RefusedError
 from ui2i.converters.pickle_opcodes import HANDLERS
-from ui2i.converters.pickle_stack import DAMAGED, MAX_DEPTH, PickleStack, Vocabulary
+from ui2i.converters.pickle_stack import MAX_DEPTH, PickleStack, Vocabulary
 
 
 def read_pickle(data: memoryview, vocabulary: Vocabulary, position: int = 0) -> tuple[Any, int]:

@@ -4,15 +4,13 @@ import struct
 from typing import Any, Protocol
 
 from ui2i.converters.budget import Budget
-from ui2i.converters.inert import Global, RefusedError
+from ui2i.converters.inert import DAMAGED, Global, RefusedError
 
 MAX_DEPTH = 64  # levels of containers inside each other
 MAX_MARKS = 1000  # containers that are open while their contents are read
 MAX_TEXT_BYTES = 8192  # longer texts are stepped over
 MAX_LINE_BYTES = 256  # of a name
 MAX_INTEGER_BYTES = 16
-
-DAMAGED = "the file is damaged or forged: fetch it again"
 
 
 class Vocabulary(Protocol):

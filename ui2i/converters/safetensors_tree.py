@@ -7,7 +7,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from ui2i.converters.inert import RefusedError
-from ui2i.converters.tensor_views import Storage, TensorView, tensor_view
+from ui2i.converters.tensor_views import Storage, TensorView, row_major_strides, tensor_view
 from ui2i.tensor_files import KEY, last_line, read_layout
 from ui2i.untrusted import shortened, shown
 
@@ -67,6 +67,5 @@ def read_safetensors(path: Path, data: memoryview) -> dict[str, TensorView]:
         storage = Storage(_DTYPES[entry["dtype"]], math.prod(shape))
         first, last = entry["data_offsets"]
         storage.attach(data[start + first : start + last])
-        strides = tuple(math.prod(shape[axis + 1 :]) for axis in range(len(shape)))
-        views[name] = tensor_view(storage, 0, shape, strides)
+        views[name] = tensor_view(storage, 0, shape, row_major_strides(shape))
     return views

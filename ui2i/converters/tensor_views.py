@@ -8,11 +8,12 @@ bytes that it claims.
 import dataclasses
 import math
 import zlib
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from ui2i.converters.inert import RefusedError
+from ui2i.converters.inert import DAMAGED, RefusedError
 from ui2i.tensor_files import is_finite
 from ui2i.untrusted import shown
 
@@ -55,8 +56,7 @@ class Storage:
         """
         if len(data) != self.num_bytes:
             raise RefusedError(
-                f"has {len(data):,} bytes for a storage that claims {self.num_bytes:,}, expected as many; "
-                "the file is damaged or forged: fetch it again"
+                f"has {len(data):,} bytes for a storage that claims {self.num_bytes:,}, expected as many; {DAMAGED}"
             )
         self.data = data
 
@@ -69,7 +69,7 @@ class Storage:
         if self.crc32 and self.data is not None and zlib.crc32(self.data) != self.crc32:
             raise RefusedError(
                 f"has other numbers for {shown(name)} than were written (its checksum is another), expected the same; "
-                "the file is damaged: fetch it again"
+                f"{DAMAGED}"
             )
         self.crc32 = 0
 
@@ -146,10 +146,14 @@ def tensor_view(storage: Storage, offset: int, shape: tuple[int, ...], strides: 
     ):
         raise RefusedError(
             f"claims a tensor of shape {shown(shape)} and strides {shown(strides)} at {shown(offset)} in a storage of "
-            f"{storage.num_elements:,} elements, expected it to lie inside; the file is damaged or forged: fetch it "
-            "again"
+            f"{storage.num_elements:,} elements, expected it to lie inside; {DAMAGED}"
         )
     return view
+
+
+def row_major_strides(shape: Sequence[int]) -> tuple[int, ...]:
+    """Return the strides of a contiguous tensor, in elements."""
+    return tuple(math.prod(shape[axis + 1 :]) for axis in range(len(shape)))
 
 
 def _is_dense(shape: tuple[int, ...], strides: tuple[int, ...]) -> bool:

@@ -8,7 +8,7 @@ import struct
 from typing import Any
 
 from ui2i.converters.budget import Budget
-from ui2i.converters.inert import RefusedError
+from ui2i.converters.inert import DAMAGED, RefusedError
 from ui2i.converters.pickle_reader import read_pickle
 from ui2i.converters.tensor_views import Storage
 from ui2i.converters.vocabulary import TorchVocabulary, new_storage
@@ -86,7 +86,7 @@ def _attach(data: memoryview, position: int, keys: Any, storages: dict[str, Stor
         if start > len(data) or _LENGTH.unpack_from(data, position)[0] != storage.num_elements:
             raise RefusedError(
                 f"has another length for storage {shown(key)} than the {storage.num_elements:,} elements it claims, "
-                "expected the same; the file is damaged or forged: fetch it again"
+                f"expected the same; {DAMAGED}"
             )
         storage.attach(data[start : start + storage.num_bytes])
         position = start + storage.num_bytes

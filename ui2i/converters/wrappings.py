@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from ui2i.converters.budget import TENSOR_BYTES_FREE, TENSOR_BYTES_PER_FILE_BYTE
-from ui2i.converters.inert import RefusedError
+from ui2i.converters.inert import DAMAGED, RefusedError
 from ui2i.converters.torch_files import is_torch_zip, map_file, release
 from ui2i.converters.zip_records import DEFLATED, STORED, Record, read_directory
 from ui2i.errors import CheckpointError
@@ -108,7 +108,7 @@ def _unpack(packed: memoryview | Record, target: Path) -> None:
     if isinstance(packed, Record) and (size, crc32) != (packed.num_bytes, packed.crc32):
         raise RefusedError(
             f"has {size:,} bytes in {shown(packed.name)} of another size or checksum than the archive says, expected "
-            "the same; it is damaged or forged: fetch it again"
+            f"the same; {DAMAGED}"
         )
 
 

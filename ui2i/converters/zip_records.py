@@ -10,7 +10,7 @@ import struct
 import zlib
 from collections.abc import Iterator
 
-from ui2i.converters.inert import RefusedError
+from ui2i.converters.inert import DAMAGED, RefusedError
 from ui2i.untrusted import shown
 
 MAX_RECORDS = 20_000  # a training checkpoint of 1024 px with its optimisers has about 1,500
@@ -23,8 +23,6 @@ _LOCAL = struct.Struct("<4s5H3I2H")  # header in front of a record
 _EXTRA = struct.Struct("<HH")
 _MAX_COMMENT = 65_535
 _IS_LARGE = 0xFFFFFFFF  # a number that stands in the field of zip64
-_DAMAGED = "the file is damaged or forged: fetch it again"
-
 
 STORED, DEFLATED = 0, 8  # methods
 
@@ -62,7 +60,7 @@ class Record:
         data = self.stored()
         if self.crc32 and zlib.crc32(data) != self.crc32:
             raise RefusedError(
-                f"has a record {shown(self.name)} of another checksum than it says, expected the same; {_DAMAGED}"
+                f"has a record {shown(self.name)} of another checksum than it says, expected the same; {DAMAGED}"
             )
         return data
 
@@ -77,9 +75,9 @@ def read_directory(data: memoryview) -> dict[str, Record]:
     records: dict[str, Record] = {}
     for name, offset, packed, record in _entries(data[start:end], count):
         if name.startswith("/") or "\\" in name or ".." in name.split("/") or "\0" in name:
-            raise RefusedError(f"has a record named {shown(name)}, expected names inside the archive; {_DAMAGED}")
+            raise RefusedError(f"has a record named {shown(name)}, expected names inside the archive; {DAMAGED}")
         if name in records:
-            raise RefusedError(f"has two records named {shown(name)}, expected one; {_DAMAGED}")
+            raise RefusedError(f"has two records named {shown(name)}, expected one; {DAMAGED}")
         records[name] = dataclasses.replace(record, data=_record(data, name, offset, packed))
     return records
 
@@ -95,12 +93,12 @@ def _find_directory(data: memoryview) -> tuple[int, int, int]:
     if locator >= 0 and bytes(data[locator : locator + 4]) == b"PK\x06\x07":
         end64 = _END64_LOCATOR.unpack_from(data, locator)[2]
         if end64 + _END64.size > len(data) or bytes(data[end64 : end64 + 4]) != b"PK\x06\x06":
-            raise RefusedError(f"has a directory that points outside it, expected a whole zip archive; {_DAMAGED}")
+            raise RefusedError(f"has a directory that points outside it, expected a whole zip archive; {DAMAGED}")
         *_, count, size, start = _END64.unpack_from(data, end64)
     if start + size > len(data) or count > MAX_RECORDS:
         raise RefusedError(
             f"announces {count:,} records in {size:,} bytes at {start:,}, expected at most {MAX_RECORDS:,} inside its "
-            f"{len(data):,} bytes; {_DAMAGED}"
+            f"{len(data):,} bytes; {DAMAGED}"
         )
     return count, start, start + size
 
@@ -110,7 +108,7 @@ def _entries(directory: memoryview, count: int) -> Iterator[tuple[str, int, int,
     position = 0
     for _ in range(count):
         if position + _ENTRY.size > len(directory):
-            raise RefusedError(f"has a directory that ends early, expected {count:,} entries; {_DAMAGED}")
+            raise RefusedError(f"has a directory that ends early, expected {count:,} entries; {DAMAGED}")
         fields = _ENTRY.unpack_from(directory, position)
         signature, flags, method, crc32, packed, size = fields[0], *fields[3:5], *fields[7:10]
         name_size, extra_size, comment_size, offset = fields[10], fields[11], fields[12], fields[16]
@@ -118,7 +116,7 @@ def _entries(directory: memoryview, count: int) -> Iterator[tuple[str, int, int,
         extra_start = name_start + name_size
         name = bytes(directory[name_start:extra_start]).decode("utf-8", "backslashreplace")
         if signature != b"PK\x01\x02":
-            raise RefusedError(f"has no entry at byte {position:,} of its directory, expected one; {_DAMAGED}")
+            raise RefusedError(f"has no entry at byte {position:,} of its directory, expected one; {DAMAGED}")
         size, packed, offset = _large(directory[extra_start : extra_start + extra_size], size, packed, offset)
         yield name, offset, packed, Record(name, directory[:0], method, bool(flags & 1), size, crc32)
         position = extra_start + extra_size + comment_size
