@@ -139,6 +139,9 @@ def wait_for(condition, *, seconds: float):
     raise AssertionError("waited in vain")
 
 
-def test_few_files_are_examined_by_this_process() -> None:
+def test_few_files_are_examined_by_this_process_and_many_by_one_for_each_of_its_cores(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 5}, raising=False)
     assert default_workers(10) == 1
-    assert 1 <= default_workers(10**6) <= workers.MAX_WORKERS
+    assert default_workers(10**6) == 3

@@ -24,6 +24,7 @@ from jaxtyping import Bool, Int64, UInt8
 
 from ui2i.datasets.prepared import BatchSampler, PreparedDataset
 from ui2i.errors import ConfigError
+from ui2i.processors import usable_cores
 
 MAX_WORKERS = 8
 
@@ -152,9 +153,8 @@ class BatchLoader(contextlib.AbstractContextManager["BatchLoader"], Iterator[Ima
 
 def default_num_workers() -> int:
     """Return the processors this process may use, shared among torchrun's processes on this machine, 1 to 8."""
-    num_processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     num_processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-    return min(MAX_WORKERS, max(1, num_processors // num_processes))
+    return min(MAX_WORKERS, max(1, usable_cores() // num_processes))
 
 
 def _check_num_workers(num_workers: int) -> int:

@@ -97,7 +97,7 @@ SHARD_OPTIONS = {"compression": "none", "use_dictionary": False, "write_statisti
 """How shards are written: PNGs as they are, one after the other, so that `PngStore` finds each of them. They are
 compressed already, and dictionaries and statistics of distinct bytes only cost."""
 
-_MEND = "fetch the dataset or ingest it again"
+MEND = "fetch the dataset or ingest it again"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -155,7 +155,7 @@ def check_shard(folder: Path, shard: Shard) -> Path:
     """
     path = existing_shard(folder, shard)
     if sha256_file(path) != shard.sha256:
-        raise DataError(f"{path} has changed, expected the SHA-256 {shard.sha256[:12]}... of its manifest; {_MEND}")
+        raise DataError(f"{path} has changed, expected the SHA-256 {shard.sha256[:12]}... of its manifest; {MEND}")
     return path
 
 
@@ -167,7 +167,7 @@ def existing_shard(folder: Path, shard: Shard) -> Path:
     """
     path = folder / shard.name
     if not path.is_file():
-        raise DataError(f"{path} is missing, expected the {shard.num_images} images its manifest lists; {_MEND}")
+        raise DataError(f"{path} is missing, expected the {shard.num_images} images its manifest lists; {MEND}")
     return path
 
 
@@ -206,6 +206,4 @@ def _parse(values: Any, path: Path) -> Manifest:
 
 
 def _corrupt(path: Path, what: str) -> DataError:
-    return DataError(
-        f"{path} is corrupt ({what}), expected the file that ingest wrote; fetch the dataset or ingest it again"
-    )
+    return DataError(f"{path} is corrupt ({what}), expected the file that ingest wrote; {MEND}")

@@ -18,10 +18,11 @@ import pyarrow.parquet as pq
 from jaxtyping import UInt8
 from PIL import Image
 
+from ui2i.datasets.manifest import MEND
 from ui2i.errors import DataError
+from ui2i.images.file_signatures import PNG_SIGNATURE
 
 _COLUMN = "png"
-_SIGNATURE = b"\x89PNG\r\n\x1a\n"  # every PNG begins with it
 _LENGTH_BYTES = 4  # little-endian, before each value
 _WINDOW_BYTES = 128  # a page header (some 30 bytes), a length and a signature fit
 
@@ -86,7 +87,7 @@ class PngStore:
     def _damaged(self, image_id: int, what: str) -> DataError:
         return DataError(
             f"image {image_id} in {self._paths[self._shard(image_id)]} is damaged ({what}), expected the PNG "
-            "that ingest wrote; fetch the dataset or ingest it again"
+            f"that ingest wrote; {MEND}"
         )
 
 
@@ -103,7 +104,7 @@ def _locate(descriptor: int, metadata: pq.FileMetaData, path: Path) -> list[tupl
         position = chunk.data_page_offset
         for _ in range(chunk.num_values):
             window = os.pread(descriptor, _WINDOW_BYTES, position)
-            start = window.find(_SIGNATURE)
+            start = window.find(PNG_SIGNATURE)
             if start < _LENGTH_BYTES:
                 raise _foreign(path)
             length = int.from_bytes(window[start - _LENGTH_BYTES : start], "little")
@@ -118,7 +119,7 @@ def _locate(descriptor: int, metadata: pq.FileMetaData, path: Path) -> list[tupl
 def _foreign(path: Path) -> DataError:
     return DataError(
         f"{path} stores its images in another way than ingest or is damaged, expected PNGs uncompressed and in plain "
-        "encoding; fetch the dataset or ingest it again"
+        f"encoding; {MEND}"
     )
 
 

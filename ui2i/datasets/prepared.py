@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from jaxtyping import Bool, Int64, UInt8
 
 from ui2i.datasets.facing import is_one_sided
-from ui2i.datasets.manifest import Manifest, Shard, check_shard, existing_shard, read_manifest
+from ui2i.datasets.manifest import MEND, Manifest, Shard, check_shard, existing_shard, read_manifest
 from ui2i.datasets.png_store import PngStore
 from ui2i.errors import ConfigError, DataError
 
@@ -150,9 +150,7 @@ class PreparedDataset:
         try:
             return pq.ParquetFile(path)
         except (pa.ArrowException, OSError) as error:
-            raise DataError(
-                f"{path} cannot be read ({error}), expected a Parquet file; fetch the dataset or ingest it again"
-            ) from error
+            raise DataError(f"{path} cannot be read ({error}), expected a Parquet file; {MEND}") from error
 
 
 class BatchSampler:

@@ -13,7 +13,7 @@ from jaxtyping import Float, Float32, UInt8
 from PIL import Image
 
 from ui2i.errors import DataError
-from ui2i.files import atomic_file
+from ui2i.files import write_bytes
 
 if TYPE_CHECKING:
     import torch
@@ -49,8 +49,7 @@ def encode_png(image: UInt8[np.ndarray, "h w 3"] | Image.Image) -> bytes:
 
 def save_png(path: str | os.PathLike[str], image: UInt8[np.ndarray, "h w 3"] | Image.Image) -> None:
     """Write an image as a PNG file, atomically."""
-    with atomic_file(path) as temporary:
-        temporary.write_bytes(encode_png(image))
+    write_bytes(path, encode_png(image))
 
 
 def to_tensor(

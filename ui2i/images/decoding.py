@@ -19,7 +19,7 @@ from PIL import ExifTags, Image, ImageCms
 
 from ui2i.errors import DataError
 from ui2i.images.depth import DepthError, is_of_unknown_kind, opaque_mask, reduce_depth
-from ui2i.images.file_signatures import is_cut_short, recognize
+from ui2i.images.file_signatures import HEAD_BYTES, is_cut_short, recognize
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF", "AVIF")  # no other decoder is ever offered a file
 HEIF_EXTRA = "pillow-heif"  # decodes HEIF; not among the packages that always come
@@ -28,7 +28,6 @@ SUFFIXES = (
     *(".avif", ".heic", ".heif"),
 )
 MAX_FILE_BYTES = 1 << 28  # 256 MiB: of a larger file no more than that and one byte is ever read
-_HEAD_BYTES = 256  # in which every format announces itself
 MAX_PIXELS = 80_000_000  # larger images are refused before they are decoded; below Pillow's own limit of 89 million
 
 # How to undo each EXIF orientation; 1 is upright.
@@ -132,7 +131,7 @@ def check_image_file(path: str | os.PathLike[str], *, name: str | None = None) -
     name = name or os.fspath(path)
     with _opened(path, name) as handle:
         check_file_size(os.fstat(handle.fileno()).st_size, name)
-        check_signature(handle.read(_HEAD_BYTES), name)
+        check_signature(handle.read(HEAD_BYTES), name)
 
 
 def check_signature(data: bytes, name: str) -> None:

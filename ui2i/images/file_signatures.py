@@ -6,7 +6,9 @@ broke off can be told from a file that was spoilt. (A TIFF keeps its parts anywh
 
 import struct
 
-_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+HEAD_BYTES = 256  # in which every format announces itself
+
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1")
 _AVIF_BRANDS = (b"avif", b"avis")
 
@@ -39,7 +41,7 @@ def _brand_format(data: bytes) -> str | None:
 
 def _png_is_cut(data: bytes) -> bool:
     """A PNG is a row of chunks (length, name, content, checksum), of which IEND is the last."""
-    place = len(_PNG_SIGNATURE)
+    place = len(PNG_SIGNATURE)
     while place + 12 <= len(data):
         (length,) = struct.unpack_from(">I", data, place)
         if data[place + 4 : place + 8] == b"IEND":
@@ -82,7 +84,7 @@ def _boxes_are_cut(data: bytes) -> bool:
 
 
 _SIGNATURES = (
-    (_PNG_SIGNATURE, "PNG"),
+    (PNG_SIGNATURE, "PNG"),
     (b"\xff\xd8\xff", "JPEG"),
     (b"GIF87a", "GIF"),
     (b"GIF89a", "GIF"),

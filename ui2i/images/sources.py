@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ui2i.errors import DataError
 from ui2i.images.decoding import SUFFIXES, open_regular_file
-from ui2i.images.file_signatures import recognize
+from ui2i.images.file_signatures import HEAD_BYTES, recognize
 from ui2i.images.folders import folder_source, list_source, read_list
 from ui2i.images.left_out import no_images
 from ui2i.images.members import Source
@@ -18,9 +18,6 @@ from ui2i.progress import Progress, no_progress
 ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".parquet")
 LIST_SUFFIX = ".txt"
 KINDS = "a folder, a .zip, .tar or .parquet of images, or a .txt that lists them"
-
-HEAD_BYTES = 256
-"""Of a file, in which its type is told."""
 
 FILE_MANAGERS_FILES = (".DS_Store", "Thumbs.db")
 """What looking at a folder leaves in it on some systems."""

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ui2i.datasets.ingestion.table_writer import TableWriter
-from ui2i.datasets.manifest import ROW_GROUP_SIZE, SHARD_OPTIONS, SHARD_SCHEMA, Manifest, Shard, check_shard
+from ui2i.datasets.manifest import MEND, ROW_GROUP_SIZE, SHARD_OPTIONS, SHARD_SCHEMA, Manifest, Shard, check_shard
 from ui2i.errors import DataError
 from ui2i.files import sha256_file
 
@@ -73,7 +73,4 @@ def read_rows(folder: Path, manifest: Manifest, columns: Sequence[str]) -> Itera
                 for group in range(file.num_row_groups):
                     yield from file.read_row_group(group, columns=list(columns)).to_pylist()
         except (OSError, pa.ArrowException) as error:
-            raise DataError(
-                f"{path} cannot be read ({error}), expected {shard.num_images} images; fetch the "
-                "dataset or ingest it again"
-            ) from error
+            raise DataError(f"{path} cannot be read ({error}), expected {shard.num_images} images; {MEND}") from error

@@ -21,6 +21,7 @@ from ui2i.datasets.ingestion.examine import Examined, Examiner, Unread
 from ui2i.errors import ConfigError, DataError
 from ui2i.images.decoding import ImageError
 from ui2i.images.members import Member, Source
+from ui2i.processors import usable_cores
 
 MAX_WORKERS = 8
 FEW_FILES = 200  # which one process examines before others have started
@@ -38,7 +39,7 @@ def examine_all(
     """Yield every member of a source with what became of it, in order. Closing the generator ends the work.
 
     Args:
-        num_workers: processes; None: one per processor, at most `MAX_WORKERS`, and none but this one for few files.
+        num_workers: processes; None: one per usable core, at most `MAX_WORKERS`, and none but this one for few files.
 
     Raises:
         DataError: a process died.
@@ -61,7 +62,7 @@ def examine_all(
 
 def default_workers(num_files: int) -> int:
     """Return how many processes examine a number of files."""
-    return 1 if num_files <= FEW_FILES else min(MAX_WORKERS, os.cpu_count() or 1)
+    return 1 if num_files <= FEW_FILES else min(MAX_WORKERS, usable_cores())
 
 
 def read(source: Source, member: Member) -> Unread:
