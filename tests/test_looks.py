@@ -53,3 +53,13 @@ def test_a_file_that_judges_otherwise_is_refused(extractors, tmp_path, monkeypat
             exports=KeptExports(tmp_path / "kept"),
         )
     assert not (tmp_path / "kept").exists()
+
+
+def test_a_file_that_the_runtime_refuses_without_a_word(tmp_path, monkeypatch):
+    def refuse(*_, **__):
+        raise RuntimeError
+
+    monkeypatch.setattr("onnxruntime.InferenceSession", refuse)
+    (tmp_path / "a.onnx").write_bytes(b"")
+    with pytest.raises(CheckpointError, match=r"no readable ONNX file \(RuntimeError\)"):
+        open_session(tmp_path / "a.onnx")

@@ -14,7 +14,7 @@ from torch import Tensor
 from ui2i.errors import BackboneError
 from ui2i.files import sha256_file
 from ui2i.tensor_files import first_not_finite
-from ui2i.untrusted import shortened
+from ui2i.untrusted import first_line, shortened
 
 SHA256 = {
     "alex_shift_tolerant.pth": "b356b382f96010f77d085ee8343ecd9fd322d0a56e8de2b2d0549fafcad8b9ee",
@@ -56,9 +56,8 @@ def read_published(path: Path, *, what: str, way_out: str) -> dict[str, Tensor]:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # the bytes of a damaged file can make the unpickler raise nearly anything
-        first_line = (str(error).splitlines() or [type(error).__name__])[0]
         raise BackboneError(
-            f"{path} cannot be read as weights ({shortened(first_line)}), expected {what}; {way_out}"
+            f"{path} cannot be read as weights ({shortened(first_line(error))}), expected {what}; {way_out}"
         ) from error
     if not isinstance(state, Mapping) or not all(map(_is_entry, state.items())):
         raise BackboneError(

@@ -15,6 +15,11 @@ def shown(value: object) -> str:
     return ascii(text)[1:-1] if not text.isascii() or not text.isprintable() else text
 
 
+def first_line(error: Exception) -> str:
+    """Return the first line of an error's message, or its type if it has none."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+
+
 def shortened(text: str) -> str:
     """Return a message about an untrusted file, which may quote it: on one line, escaped, at most `MAX_LENGTH` long."""
     line = text if text.isprintable() else ascii(text)[1:-1]

@@ -12,7 +12,7 @@ from jaxtyping import UInt8
 from ui2i.distillation.card import TranslatorCard
 from ui2i.errors import CheckpointError, ConfigError
 from ui2i.settings import from_mapping
-from ui2i.untrusted import shortened
+from ui2i.untrusted import first_line, shortened
 
 INPUT, OUTPUT = "images", "translations"
 CARD_KEY, HASH_KEY = "ui2i.card", "ui2i.translator_sha256"
@@ -72,7 +72,7 @@ def open_session(path: Path) -> Any:
         return runtime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # its errors share no class
         raise CheckpointError(
-            f"{path} is no readable ONNX file ({shortened(str(error).splitlines()[0])}), expected one that ui2i "
+            f"{path} is no readable ONNX file ({shortened(first_line(error))}), expected one that ui2i "
             "export-onnx wrote; export it again"
         ) from error
 

@@ -15,6 +15,7 @@ from ui2i.networks.blank import blank_network
 from ui2i.provenance import provenance
 from ui2i.settings import TranslatorConfig, from_mapping, to_mapping
 from ui2i.tensor_files import read_tensors, write_tensors
+from ui2i.untrusted import first_line
 
 FORMAT_VERSION = 3  # with two blocks at coarse levels
 KIND = "translator"
@@ -44,9 +45,9 @@ def load_translator(path: Path, *, device: torch.device | str = "cpu") -> Transl
     try:
         translator = _build(stored.header, {name: value.float().clone() for name, value in stored.tensors.items()})
     except (UI2IError, ValueError, KeyError, TypeError, RuntimeError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise CheckpointError(
-            f"{path} is no readable translator ({reason}), expected one that this version wrote; train it again"
+            f"{path} is no readable translator ({first_line(error)}), expected one that this version wrote; train it "
+            "again"
         ) from error
     stored.check()
     return translator.requires_grad_(False).eval().to(device)

@@ -14,6 +14,7 @@ from ui2i.networks.blank import blank_network
 from ui2i.provenance import provenance
 from ui2i.settings import EncoderConfig, NetworkConfig, from_mapping, to_mapping
 from ui2i.tensor_files import read_tensors, write_tensors
+from ui2i.untrusted import first_line
 
 FORMAT_VERSION = 1
 KIND = "encoder"
@@ -56,9 +57,8 @@ def load_encoder(path: Path, *, base_hash: str | None = None, device: torch.devi
     try:
         encoder = _build(stored.header, {name: value.float().clone() for name, value in stored.tensors.items()})
     except (UI2IError, ValueError, KeyError, TypeError, RuntimeError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise CheckpointError(
-            f"{path} is no readable encoder ({reason}), expected one that this version wrote; train it again"
+            f"{path} is no readable encoder ({first_line(error)}), expected one that this version wrote; train it again"
         ) from error
     stored.check()
     if base_hash is not None and encoder.base_hash != base_hash:

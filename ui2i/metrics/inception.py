@@ -19,6 +19,7 @@ from ui2i.errors import BackboneError
 from ui2i.files import sha256_file
 from ui2i.images import to_uint8
 from ui2i.published_weights import read_published
+from ui2i.untrusted import first_line
 
 WEIGHTS_NAME = "weights-inception-2015-12-05-6726825d.pth"
 NUM_FEATURES = 2048
@@ -81,9 +82,8 @@ def load_inception(weights: Path | None = None, device: torch.device | str = "cp
                 "inception-v3-compat", [str(NUM_FEATURES)], feature_extractor_weights_path=str(path)
             )
     except Exception as error:  # what the package makes of another network's weights can be nearly anything
-        first_line = (str(error).splitlines() or [type(error).__name__])[0]
         raise BackboneError(
-            f"{path} does not fit Inception ({first_line}), expected torch-fidelity's {WEIGHTS_NAME}; {way_out}"
+            f"{path} does not fit Inception ({first_line(error)}), expected torch-fidelity's {WEIGHTS_NAME}; {way_out}"
         ) from error
     name = f"torch-fidelity {version('torch-fidelity')}"
     return Inception(network.eval().to(device), name=name, weights_hash=sha256_file(path))
