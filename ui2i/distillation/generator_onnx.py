@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from ui2i.checkpoints import ModelCard
 from ui2i.distillation.onnx_export import checked_difference, onnx_model
-from ui2i.distillation.onnx_session import needs_package, open_session
+from ui2i.distillation.onnx_session import CARD_KEY, needs_package, open_session
 from ui2i.files import atomic_file
 from ui2i.networks.generator import Generator
 from ui2i.provenance import provenance
@@ -29,7 +29,7 @@ from ui2i.settings import to_mapping
 MAX_DIFFERENCE = 1e-4  # of values in [-1, 1]
 COMPARED_SEEDS = range(8)
 COMPARED_PSI = 0.7
-CARD_KEY, NETWORK_KEY, HASH_KEY = "ui2i.card", "ui2i.network", "ui2i.generator_sha256"
+NETWORK_KEY, HASH_KEY = "ui2i.network", "ui2i.generator_sha256"
 
 
 class _Mapping(nn.Module):

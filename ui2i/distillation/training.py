@@ -24,20 +24,18 @@ from ui2i.distillation.pairs import Pairs
 from ui2i.distillation.warping import draw_warps
 from ui2i.errors import TrainingError
 from ui2i.images import to_tensor
-from ui2i.inversion.encoder_state import read_state, write_state
+from ui2i.inversion.encoder_state import WITHOUT_EFFECT, read_state, write_state
+from ui2i.inversion.schedule import training_rate_scale
 from ui2i.losses import discriminator_loss, generator_loss
 from ui2i.perceptual import Perceptual
 from ui2i.progress import Progress, no_progress
 from ui2i.settings import TranslatorConfig, to_mapping
 
-WARMUP = 0.05  # share of the steps in which the rate rises
 DISCRIMINATOR_START = 0.5  # share of the steps before the discriminator learns
 ADVERSARIAL_START = 0.6  # and before its opinion counts; earlier it undoes what the pairs teach
 DISCRIMINATOR_RATE = 1.0  # of the translator's learning rate
 UNPAIRED_SHARE = 0.5  # images of the source in a batch, as a share of the pairs; only the discriminator judges them
 MAX_EMA_DECAY = 0.995
-WITHOUT_EFFECT = ("snapshot_kimg", "num_held_out")
-"""Settings that do not change what a step computes."""
 
 Domains = tuple[PreparedDataset, PreparedDataset]  # images of the source and of the target, which make no pairs
 
@@ -142,7 +140,7 @@ class TranslatorTrainer:
             losses["adversarial"] = generator_loss(self.discriminator(outputs[place]))
         loss = torch.stack([weights[name] * value for name, value in losses.items()]).sum()
         for group in self._optimizer.param_groups:
-            group["lr"] = config.learning_rate * _rate_scale(self.step, self.num_steps)
+            group["lr"] = config.learning_rate * training_rate_scale(self.step, self.num_steps)
         _descend(self._optimizer, loss)
         if len(real):
             logits = self.discriminator(real[place]), self.discriminator(outputs[place].detach())
@@ -221,7 +219,6 @@ class TranslatorTrainer:
             averaged.lerp_(trained, 1 - decay)
 
 
-@torch.no_grad()
 def _random_of(seed: int, step: int) -> torch.Generator:
     """Return the random numbers of a step, others for every seed; torch itself takes 32 bits of a seed and no more."""
     return torch.Generator().manual_seed(int(np.random.SeedSequence([seed, step]).generate_state(1)[0]))
@@ -249,9 +246,3 @@ def _descend(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()
-
-
-def _rate_scale(step: int, num_steps: int) -> float:
-    """Return the factor on the learning rate at each step: a short rise, then half a cosine down to 0."""
-    warmup = max(1, round(WARMUP * num_steps))
-    return min((step + 1) / warmup, 0.5 * (1 + math.cos(math.pi * step / num_steps)))

@@ -1,4 +1,4 @@
-"""The saved state of an encoder's training, from which it resumes."""
+"""The saved state of an encoder's or a translator's training, from which it resumes."""
 
 from pathlib import Path
 from typing import Any
@@ -9,11 +9,11 @@ from ui2i.files import atomic_file, is_whole_zip
 from ui2i.settings import EncoderConfig, to_mapping
 
 WITHOUT_EFFECT = ("snapshot_kimg", "num_held_out")
-"""Settings that do not change what a step computes."""
+"""Settings of either that do not change what a step computes."""
 
 
 def settings_of(config: EncoderConfig, base_hash: str, dataset_hash: str, backbone_hash: str) -> dict[str, Any]:
-    """Return what a state must agree with to be taken up."""
+    """Return what an encoder's state must agree with to be taken up."""
     values = {name: value for name, value in to_mapping(config).items() if name not in WITHOUT_EFFECT}
     return values | {"base_hash": base_hash, "dataset_hash": dataset_hash, "backbone_hash": backbone_hash}
 

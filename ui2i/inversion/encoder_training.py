@@ -21,6 +21,7 @@ from ui2i.images import to_tensor
 from ui2i.inversion.codes import code_spread
 from ui2i.inversion.encoder import Encoder
 from ui2i.inversion.encoder_state import read_state, settings_of, write_state
+from ui2i.inversion.schedule import training_rate_scale
 from ui2i.inversion.target import Target
 from ui2i.networks.generator import Generator
 from ui2i.perceptual import Perceptual
@@ -28,7 +29,7 @@ from ui2i.precision import DTYPES, choose_precision, warn_if_emulated
 from ui2i.progress import Progress, no_progress
 from ui2i.settings import EncoderConfig, InversionConfig
 
-WARMUP = 0.05  # share of the steps in which the rate rises; after it half a cosine falls
+SEED_STEP = 1_000_003  # between the seeds of two settings, for those of the steps
 HELD_OUT_SEED = 1 << 20  # added to the seed for the generated images that measure
 EVALUATION_BATCH = 32
 RECENT = 50  # steps whose mean loss is shown
@@ -157,7 +158,7 @@ class _Trainer:
         """Take one step."""
         config = self.config
         w, generated = _generated(
-            self._generator, config, config.batch_size - self.num_real, config.seed * 1_000_003 + self.step
+            self._generator, config, config.batch_size - self.num_real, config.seed * SEED_STEP + self.step
         )
         images = torch.cat([generated, self._real().to(generated.device)])
         codes = self.encoder(images, dtype=DTYPES[self.precision])
@@ -168,7 +169,7 @@ class _Trainer:
         self._optimizer.zero_grad()
         loss.backward()
         for group in self._optimizer.param_groups:
-            group["lr"] = config.learning_rate * _rate_scale(self.step, self.num_steps)
+            group["lr"] = config.learning_rate * training_rate_scale(self.step, self.num_steps)
         self._optimizer.step()
         self.step += 1
         values = {"loss": loss, "latent_error": latent_error, "image_loss": image_loss}
@@ -228,9 +229,3 @@ def _generated(generator: Generator, config: EncoderConfig, count: int, seed: in
     z = torch.randn(count, generator.config.z_dim, generator=random).to(generator.w_avg.device)
     w = generator.truncate(generator.mapping(z), config.truncation_psi)
     return w, generator.synthesis(generator.broadcast(w)).clamp(-1, 1)
-
-
-def _rate_scale(step: int, num_steps: int) -> float:
-    """Return the factor on the learning rate at each step."""
-    warmup = max(1, round(WARMUP * num_steps))
-    return min((step + 1) / warmup, 0.5 * (1 + math.cos(math.pi * step / num_steps)))
