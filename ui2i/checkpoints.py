@@ -62,7 +62,7 @@ class ModelCard:
 
 def save_generator(path: Path, generator: Generator, card: ModelCard) -> None:
     """Write a generator atomically; an interrupted call leaves the old file, or none."""
-    _save(path, generator, card, kind="generator")
+    _save(path, generator, card)
 
 
 def save_discriminator(path: Path, discriminator: Discriminator, card: ModelCard, *, half: bool = False) -> None:
@@ -74,7 +74,7 @@ def save_discriminator(path: Path, discriminator: Discriminator, card: ModelCard
     Raises:
         CheckpointError: a weight is beyond float16.
     """
-    _save(path, discriminator, card, kind="discriminator", half=half)
+    _save(path, discriminator, card, half=half)
 
 
 def load_generator(
@@ -161,10 +161,10 @@ def stored_tensors(network: nn.Module, *, half: bool = False) -> dict[str, Tenso
     return tensors
 
 
-def _save(path: Path, network: Generator | Discriminator, card: ModelCard, *, kind: str, half: bool = False) -> None:
+def _save(path: Path, network: Generator | Discriminator, card: ModelCard, *, half: bool = False) -> None:
     header = {
         "format_version": FORMAT_VERSION,
-        "kind": kind,
+        "kind": _KINDS[type(network)],
         "network": to_mapping(network.config),
         "card": dataclasses.asdict(card),
     }
