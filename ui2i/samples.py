@@ -20,6 +20,11 @@ def seeded_latents(seeds: Sequence[int], z_dim: int) -> Float[Tensor, "n z_dim"]
     return torch.from_numpy(np.stack(latents)).float()
 
 
+def sample_latents(seed: int, count: int, z_dim: int) -> Float[Tensor, "n z_dim"]:
+    """Return standard normal latents z [count, z_dim]; fewer are a prefix of more."""
+    return torch.from_numpy(np.random.RandomState(seed).standard_normal((count, z_dim))).float()
+
+
 @torch.no_grad()
 def shared_latents_sheet(
     generators: Mapping[str, Generator],
@@ -37,7 +42,6 @@ def shared_latents_sheet(
     """
     rows = []
     for label, generator in generators.items():
-        latents = np.random.RandomState(seed).randn(num_images, generator.config.z_dim)
-        z = torch.from_numpy(latents).float().to(generator.w_avg.device)
+        z = sample_latents(seed, num_images, generator.config.z_dim).to(generator.w_avg.device)
         rows.append(Row(label, to_uint8(generator(z, truncation_psi=truncation_psi))))
     return contact_sheet(rows, title=title)

@@ -41,6 +41,7 @@ def work(job: Job) -> None:
     from ui2i.metrics.evaluation import embed_set
     from ui2i.metrics.image_sets import of_dataset
     from ui2i.perceptual import load_perceptual
+    from ui2i.samples import sample_latents
     from ui2i.tables import EVALUATION_SCHEMA, append_rows
 
     device, settings = default_device(), job.params.evaluation
@@ -91,14 +92,6 @@ def work(job: Job) -> None:
         rows.append(evaluation_row(run, evaluation, **own))
     append_rows(job.project.evaluation_table(job.name), rows, EVALUATION_SCHEMA)
     write_text(job.project.evaluation_summary(job.name), json.dumps(_summary(rows), indent=2) + "\n")
-
-
-def sample_latents(seed: int, count: int, z_dim: int) -> "Tensor":
-    """Return standard normal latent codes [count, z_dim]; fewer are a prefix of more."""
-    import numpy as np
-    import torch
-
-    return torch.from_numpy(np.random.RandomState(seed).standard_normal((count, z_dim))).float()
 
 
 def outputs_of(generator: "Generator", z: "Tensor", truncation_psi: float, device: str) -> "ImageSet":

@@ -7,7 +7,6 @@ comes from the format.
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -18,6 +17,7 @@ from ui2i.errors import ConfigError
 from ui2i.networks.blank import blank_network
 from ui2i.networks.discriminator import Discriminator
 from ui2i.networks.generator import Generator
+from ui2i.samples import sample_latents
 from ui2i.settings import NetworkConfig
 from ui2i.untrusted import shown
 
@@ -102,9 +102,8 @@ def build(network_type: type[NetworkT], config: NetworkConfig, views: _Views) ->
 
 def mean_w(generator: Generator) -> Tensor:
     """Return the mean of w over fixed latents [w_dim], for files that have no truncation mean."""
-    z = np.random.RandomState(MEAN_SEED).randn(MEAN_LATENTS, generator.config.z_dim)
     with torch.no_grad():
-        return generator.mapping(torch.from_numpy(z).float()).mean(dim=0)
+        return generator.mapping(sample_latents(MEAN_SEED, MEAN_LATENTS, generator.config.z_dim)).mean(dim=0)
 
 
 def _config(widths: Mapping[int, int], **settings: Any) -> NetworkConfig:

@@ -19,6 +19,7 @@ from ui2i.errors import DataError
 from ui2i.images import to_tensor
 from ui2i.networks.generator import Generator
 from ui2i.perceptual import Perceptual
+from ui2i.samples import sample_latents
 
 Features = Float64[np.ndarray, "n c"]
 
@@ -116,11 +117,10 @@ class HeldOutEvaluator:
 
     def __call__(self, generator: Generator) -> Mapping[str, float]:
         """Return `fd` and `kd` of `num_images` generated images (psi 1) to the held-out ones."""
-        z = np.random.RandomState(self.seed).randn(self.num_images, generator.config.z_dim)
-        device = generator.w_avg.device
+        z = sample_latents(self.seed, self.num_images, generator.config.z_dim)
 
         def images(positions: slice) -> Tensor:
-            return generator(torch.from_numpy(z[positions]).float().to(device)).clamp(-1, 1)
+            return generator(z[positions].to(generator.w_avg.device)).clamp(-1, 1)
 
         features = embed(images, self.num_images, self.perceptual)
         return {

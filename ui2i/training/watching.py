@@ -18,6 +18,7 @@ from ui2i.contact_sheet import Row, contact_sheet
 from ui2i.datasets.loading import BatchLoader
 from ui2i.images import grid, grid_cells, save_png, to_uint8
 from ui2i.networks.generator import Generator
+from ui2i.samples import sample_latents
 from ui2i.training.processes import process_rank
 from ui2i.training.snapshots import BEST_FILE, SAMPLES_PATTERN
 from ui2i.training.state import TrainingState
@@ -142,8 +143,7 @@ def fixed_samples(
     generator: Generator, *, num_images: int = NUM_SAMPLES, truncation_psi: float = 1.0
 ) -> Float[Tensor, "n 3 r r"]:
     """Generate [N, 3, R, R] at the first latents of seed 0."""
-    latents = np.random.RandomState(0).randn(num_images, generator.config.z_dim)
-    z = torch.from_numpy(latents).float().to(generator.w_avg.device)
+    z = sample_latents(0, num_images, generator.config.z_dim).to(generator.w_avg.device)
     return torch.cat([generator(part, truncation_psi=truncation_psi) for part in z.split(16)])
 
 

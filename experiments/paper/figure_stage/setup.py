@@ -36,7 +36,7 @@ class Setup:
 
     def latents(self, count: int, z_dim: int) -> "Tensor":
         """Return latent codes z [count, z_dim]; fewer are a prefix of more."""
-        from tasks.stages.evaluate import sample_latents
+        from ui2i.samples import sample_latents
 
         return sample_latents(self.settings.seed, count, z_dim)
 

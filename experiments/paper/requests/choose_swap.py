@@ -12,7 +12,7 @@ from tasks.project.params import Params, load_params
 from tasks.project.paths import Project
 from tasks.running.progress import part_of
 from tasks.running.stage_cli import default_device
-from tasks.stages.evaluate import outputs_of, sample_latents
+from tasks.stages.evaluate import outputs_of
 from ui2i.errors import ConfigError
 from ui2i.progress import Progress, no_progress
 
@@ -63,6 +63,7 @@ def choose(
     from ui2i.metrics.evaluation import embed_set, evaluate
     from ui2i.metrics.image_sets import of_dataset
     from ui2i.perceptual import load_perceptual
+    from ui2i.samples import sample_latents
 
     _check_modes(modes)
     params, device = load_params(project), default_device()
