@@ -18,6 +18,7 @@ from torch import Tensor
 from ui2i.errors import ConfigError
 from ui2i.files import atomic_file, sha256_bytes
 from ui2i.images import to_tensor, to_uint8
+from ui2i.networks.equality import have_equal_tensors
 from ui2i.networks.generator import Generator
 from ui2i.progress import Progress, no_progress
 from ui2i.settings import TranslatorConfig
@@ -64,7 +65,7 @@ class PairMaker:
             ConfigError: the target is the source, or a copy of it.
         """
         check_family(source, {"the target": target})
-        if source_hash == target_hash or _are_equal(source.synthesis, target.synthesis):
+        if source_hash == target_hash or have_equal_tensors(source.synthesis, target.synthesis):
             raise ConfigError(
                 f"the target is the source itself ({source_hash[:12]}), expected a model fine-tuned from it; name one"
             )
@@ -127,10 +128,3 @@ class PairMaker:
         least = self._config.min_truncation_psi
         psi = least + (1 - least) * torch.rand(PART, 1, generator=random).to(z.device)
         return source.w_avg.lerp(source.mapping(z), psi)
-
-
-def _are_equal(first: torch.nn.Module, second: torch.nn.Module) -> bool:
-    ours, theirs = first.state_dict(), second.state_dict()
-    return ours.keys() == theirs.keys() and all(
-        value.shape == theirs[name].shape and torch.equal(value, theirs[name]) for name, value in ours.items()
-    )

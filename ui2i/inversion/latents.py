@@ -255,7 +255,7 @@ def stack_latents(
     if any(value is None for value in values):
         return ws, None
     flat = torch.from_numpy(np.stack([value for value in values if value is not None])).to(device)
-    sides = [4] + [side for side in generator.config.block_resolutions[1:] for _ in range(2)]
+    sides = generator.config.noise_resolutions
     if flat.shape[1] != sum(side**2 for side in sides):
         raise DataError(
             f"noise maps have {flat.shape[1]} values, expected {sum(side**2 for side in sides)} for "

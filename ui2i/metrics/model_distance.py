@@ -29,6 +29,7 @@ from ui2i.errors import CheckpointError, ConfigError
 from ui2i.metrics.moments import Moments
 from ui2i.metrics.unfinished import Pair as Pair
 from ui2i.metrics.unfinished import Unfinished, fingerprint
+from ui2i.networks.equality import have_equal_tensors
 from ui2i.networks.generator import Generator
 from ui2i.perceptual import Perceptual
 from ui2i.progress import Progress, no_progress
@@ -166,11 +167,7 @@ def _inputs(
 
 
 def _draw_noise(stream: np.random.RandomState, num_latents: int, generator: Generator) -> list[Tensor]:
-    resolutions = [
-        resolution
-        for resolution in generator.config.block_resolutions
-        for _ in range(generator.synthesis.block(resolution).num_convs)
-    ]
+    resolutions = generator.config.noise_resolutions
     sizes = [resolution**2 for resolution in resolutions]
     maps = _draw(stream, num_latents, sum(sizes)).to(generator.w_avg.device).split(sizes, dim=1)
     return [part.reshape(num_latents, 1, r, r) for part, r in zip(maps, resolutions, strict=True)]
@@ -228,9 +225,7 @@ def _check_compatible(generators: Mapping[str, Generator]) -> None:
 
 
 def _latent_space(source: Generator, target: Generator) -> LatentSpace:
-    a, b = source.mapping.state_dict(), target.mapping.state_dict()
-    shares_w = a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
-    return "w" if shares_w else "z"
+    return "w" if have_equal_tensors(source.mapping, target.mapping) else "z"
 
 
 def _finite(values: Tensor, source: str, target: str) -> np.ndarray:

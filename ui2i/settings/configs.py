@@ -71,6 +71,11 @@ class NetworkConfig:
         return tuple(2**k for k in range(2, self.img_resolution.bit_length()))
 
     @property
+    def noise_resolutions(self) -> tuple[int, ...]:
+        """Resolutions of the noise maps, one for each convolution: at 4 px one, at others two."""
+        return (4, *(resolution for resolution in self.block_resolutions[1:] for _ in range(2)))
+
+    @property
     def num_ws(self) -> int:
         """Number of style inputs of the synthesis network: 2 log2(resolution) - 2."""
         return 2 * len(self.block_resolutions)
@@ -110,6 +115,11 @@ class TrainingConfig:
     evaluation_images: Sample = 2000  # generated for each measurement
     patience: Count | None = None  # measurements without improvement before training stops and returns to the best
     seed: Seed = 0
+
+    @property
+    def num_steps(self) -> int:
+        """Number of batches in which `total_kimg` are shown."""
+        return -(-int(self.total_kimg * 1000) // self.batch_size)
 
     def __post_init__(self) -> None:
         if self.patience is not None and self.evaluation_kimg is None:

@@ -80,5 +80,4 @@ def draw_noise(config: NetworkConfig, num_images: int, device: torch.device) -> 
     """Draw one map an image and convolution."""
     if not config.use_noise:
         return NoiseDraws(None)
-    resolutions = [resolution for resolution in config.block_resolutions for _ in range(1 if resolution == 4 else 2)]
-    return NoiseDraws([torch.randn(num_images, 1, r, r, device=device) for r in resolutions])
+    return NoiseDraws([torch.randn(num_images, 1, r, r, device=device) for r in config.noise_resolutions])

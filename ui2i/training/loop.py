@@ -140,7 +140,7 @@ class _Run:
     def __post_init__(self) -> None:
         config = self.config
         self.is_writer = process_rank() == 0
-        self.num_steps = -(-int(config.total_kimg * 1000) // config.batch_size)
+        self.num_steps = config.num_steps
         self.log_steps = max(1, round(config.snapshot_kimg * 1000 / config.batch_size / LOG_ROWS_PER_SNAPSHOT))
         self.snapshot_steps = self.log_steps * LOG_ROWS_PER_SNAPSHOT
 

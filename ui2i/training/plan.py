@@ -67,7 +67,7 @@ def plan_training(
     """
     state = initial_state(network_config, config, base=base, device=device)
     warn_if_emulated(state.precision, state.device)
-    num_steps = -(-int(config.total_kimg * 1000) // config.batch_size)
+    num_steps = config.num_steps
     plain, path_length, r1 = _seconds_of_steps(state, config)
     seconds = num_steps * plain + num_steps / config.r1_interval * max(0.0, r1 - plain)
     if config.path_length_interval:

@@ -17,6 +17,7 @@ import torch
 from ui2i.distillation.generator_onnx import mapping_model, synthesis_model
 from ui2i.distillation.onnx_session import needs_package
 from ui2i.factorization import directions, style_weights
+from ui2i.networks.equality import have_equal_tensors
 from ui2i.networks.generator import Generator
 from ui2i.samples import seeded_latents
 from ui2i.web.kept_exports import KeptExports
@@ -77,9 +78,8 @@ def write_family(folder: Path, base: FamilyModel, models: list[FamilyModel], *, 
 
 def is_related(base: FamilyModel, model: FamilyModel) -> bool:
     """Whether a latent code means the same to both: their mapping networks and architectures are equal."""
-    ours, theirs = base.generator.mapping.state_dict(), model.generator.mapping.state_dict()
-    same_network = base.generator.config == model.generator.config
-    return same_network and all(torch.equal(ours[name], theirs[name]) for name in ours)
+    ours, theirs = base.generator, model.generator
+    return ours.config == theirs.config and have_equal_tensors(ours.mapping, theirs.mapping)
 
 
 def _mapping(generator: Generator) -> bytes:
