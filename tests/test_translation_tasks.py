@@ -207,6 +207,9 @@ def test_any_domain_of_a_family_to_any_other(made: Project, tmp_path: Path) -> N
     assert rows[0]["base_hash"] == file_hash(made.mode_checkpoint("cartoon", "FC-FT") / "generator.safetensors")
     params = load_params(made)
     assert choose_source(made, params, "cartoon", None, device="cpu").name == "face"
+    no_variants = Project(tmp_path / "without")
+    shutil.copytree(made.checkpoint("cartoon"), no_variants.checkpoint("cartoon"))
+    assert choose_source(no_variants, params, "face", "cartoon", device="cpu").name == "cartoon/FC-FT"
     with pytest.raises(ConfigError, match=r"face is no domain with a base, .* --from, one of: alien, cartoon"):
         choose_source(made, params, "face", None, device="cpu")
     with pytest.raises(ConfigError, match="face is a base, expected a domain for variants"):

@@ -44,6 +44,17 @@ def base_model(project: Project, params: Params, domain: str, *, device: str) ->
     return _read(base, base, project.checkpoint(base) / GENERATOR_FILE, device, made_by=_stage_of_base(params, base))
 
 
+def first_model(project: Project, params: Params, domain: str, *, device: str) -> Model:
+    """Return a domain's model of its first mode, and read no other.
+
+    Raises:
+        ConfigError: there is no such domain.
+        CheckpointError: its file is missing or damaged.
+    """
+    path = project.mode_checkpoint(domain, find_entry(params.domains, domain, "domains").modes[0]) / GENERATOR_FILE
+    return _read(None, domain, path, device, made_by=f"finetune@{domain}")
+
+
 def target_models(project: Project, params: Params, domain: str, *, device: str) -> list[Model]:
     """Return a domain's own models: its modes in their order, then the variants of the first.
 

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from tasks.models.domain_models import Model, base_model, named_model, target_models
+from tasks.models.domain_models import Model, base_model, first_model, named_model, target_models
 from tasks.project.params import Params
 from tasks.project.paths import Project
 from ui2i.errors import ConfigError
@@ -49,7 +49,7 @@ def choose_source(project: Project, params: Params, domain: str, source: str | N
             )
         return base_model(project, params, domain, device=device)
     if source in params.domains:
-        return target_models(project, params, source, device=device)[0]
+        return first_model(project, params, source, device=device)
     return named_model(project, params, source, device=device)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from tasks.models.domain_checks import extractor_of, find_reference, held_out_images, keep_reference
-from tasks.models.domain_models import Model, named_model, target_models
+from tasks.models.domain_models import Model, first_model, named_model
 from tasks.models.inversion_models import encoder_of, inversion_of, latent_store
 from tasks.project.params import Params, load_params
 from tasks.project.paths import Project
@@ -118,5 +118,5 @@ def _separations(
 
 def _find(project: Project, params: Params, name: str, device: str) -> Model:
     if name in params.domains:
-        return target_models(project, params, name, device=device)[0]
+        return first_model(project, params, name, device=device)
     return named_model(project, params, name, device=device)
