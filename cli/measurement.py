@@ -108,7 +108,7 @@ def report(
     from tasks.requests.report import write_report
 
     project = context.obj.project
-    path = (out or project.data_dir / "tables" / "report.html").resolve()
+    path = (out or project.report).resolve()
     write_report(project, path)
     print_paths({"report": path})
 

@@ -38,7 +38,7 @@ def list_(context: typer.Context) -> None:
         )
         for table in list_tables(project)
     ]
-    print_table(f"Tables in {project.data_dir / 'tables'}", ("table", "rows", "runs", "kind", "version"), rows)
+    print_table(f"Tables in {project.tables}", ("table", "rows", "runs", "kind", "version"), rows)
 
 
 @tables_app.command(

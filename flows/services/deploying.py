@@ -17,7 +17,7 @@ from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound, PrefectHTTPS
 
 from flows.limits import ensure_training_limit
 from flows.naming import run_name
-from tasks.project.paths import DVC_FILE, PARAMS_FILE, Project
+from tasks.project.paths import Project, is_project
 from tasks.running.dvc_command import dvc_environment
 from ui2i.errors import ConfigError, UI2IError
 
@@ -86,7 +86,7 @@ def _check_folder(project: Project, template: Mapping[str, Any]) -> None:
     folder = (template.get("job_configuration") or {}).get("working_dir")
     if not isinstance(folder, str) or Path(folder).resolve() == project.root.resolve():
         return
-    if all((Path(folder) / name).is_file() for name in (PARAMS_FILE, DVC_FILE)):
+    if is_project(Path(folder)):
         raise DeployError(
             f"the server's work pool {POOL} runs flows in the project {folder}, expected {project.root}; unset "
             "PREFECT_API_URL, with which `ui2i up` starts a server of this project's own, or, if the other project "

@@ -30,6 +30,21 @@ class Project:
         """Everything that is not code."""
         return self.root / "data"
 
+    @property
+    def tables(self) -> Path:
+        """Folder of all tables."""
+        return self.data_dir / "tables"
+
+    @property
+    def report(self) -> Path:
+        """Page of all tables, made on request."""
+        return self.tables / "report.html"
+
+    @property
+    def runs(self) -> Path:
+        """Folder of what can be made again, and of locks; not tracked."""
+        return self.data_dir / "runs"
+
     def raw(self, name: str) -> Path:
         """Folder of drawn or added images; an added archive lies beside it as `<name>.zip` or the like."""
         return self.data_dir / "raw" / name
@@ -45,7 +60,7 @@ class Project:
     @property
     def downloads(self) -> Path:
         """Folder of what is being fetched; not tracked."""
-        return self.data_dir / "runs" / "downloads"
+        return self.runs / "downloads"
 
     def checkpoint(self, name: str) -> Path:
         """Folder of a base's model, or of a domain's, with one folder a mode in it."""
@@ -57,7 +72,7 @@ class Project:
 
     def run_dir(self, name: str, mode: str) -> Path:
         """Folder of a training's resumable state; not tracked."""
-        return self.data_dir / "runs" / name / mode.lower()
+        return self.runs / name / mode.lower()
 
     def variants(self, domain: str) -> Path:
         """Folder of a domain's layer-swapped generators."""
@@ -69,7 +84,7 @@ class Project:
 
     def distance_table(self, domain: str) -> Path:
         """Table of model distances, to which every run appends."""
-        return self.data_dir / "tables" / "distance" / f"{domain}.parquet"
+        return self.tables / "distance" / f"{domain}.parquet"
 
     def distance_summary(self, domain: str) -> Path:
         """The latest distances as JSON, for `dvc metrics`."""
@@ -77,16 +92,16 @@ class Project:
 
     def unfinished_distances(self, domain: str) -> Path:
         """State of a measurement of distances that was interrupted; not tracked."""
-        return self.data_dir / "runs" / "distance" / f"{domain}.npz"
+        return self.runs / "distance" / f"{domain}.npz"
 
     @property
     def measured_distances(self) -> Path:
         """Table of distances that somebody asked for, between any models; no stage's. No domain's name has a dot."""
-        return self.data_dir / "tables" / "distance" / "measured.any.parquet"
+        return self.tables / "distance" / "measured.any.parquet"
 
     def evaluation_table(self, domain: str) -> Path:
         """Table of how a domain's models translate, to which every run appends."""
-        return self.data_dir / "tables" / "evaluation" / f"{domain}.parquet"
+        return self.tables / "evaluation" / f"{domain}.parquet"
 
     def evaluation_summary(self, domain: str) -> Path:
         """The latest evaluation as JSON, for `dvc metrics`."""
@@ -94,11 +109,11 @@ class Project:
 
     def measured_evaluations(self, domain: str) -> Path:
         """Table of folders of outputs that somebody had evaluated, of any system; no stage's."""
-        return self.data_dir / "tables" / "evaluation" / f"measured.{domain}.parquet"
+        return self.tables / "evaluation" / f"measured.{domain}.parquet"
 
     def swap_choice(self, domain: str) -> Path:
         """Table of how a swap's resolution and mode trade fidelity for similarity, with .png and .md beside it."""
-        return self.data_dir / "tables" / "swap" / f"{domain}.parquet"
+        return self.tables / "swap" / f"{domain}.parquet"
 
     @property
     def encoders(self) -> Path:
@@ -115,7 +130,7 @@ class Project:
 
     def encoder_state(self, base: str) -> Path:
         """State of an encoder's training that was stopped; not tracked."""
-        return self.data_dir / "runs" / "encoders" / f"{base}.pt"
+        return self.runs / "encoders" / f"{base}.pt"
 
     def translator_folder(self, domain: str) -> Path:
         """Folder of a domain's translator."""
@@ -127,7 +142,7 @@ class Project:
 
     def translator_run(self, domain: str) -> Path:
         """Folder of the pairs that a translator is trained on and of its training's state; not tracked."""
-        return self.data_dir / "runs" / "translators" / domain
+        return self.runs / "translators" / domain
 
     def onnx_translator(self, domain: str) -> Path:
         """A domain's translator as ONNX, made on request; not tracked."""
@@ -136,36 +151,36 @@ class Project:
     @property
     def web_runtime(self) -> Path:
         """Folder of onnxruntime-web, which runs models in browsers; not tracked."""
-        return self.data_dir / "runs" / "onnxruntime-web"
+        return self.runs / "onnxruntime-web"
 
     @property
     def web_exports(self) -> Path:
         """Folder of the ONNX models of sites, which later sites have again; not tracked."""
-        return self.data_dir / "runs" / "web-exports"
+        return self.runs / "web-exports"
 
     @property
     def served_site(self) -> Path:
         """Folder of the pages that `ui2i serve` shows; not tracked."""
-        return self.data_dir / "runs" / "served" / "site"
+        return self.runs / "served" / "site"
 
     @property
     def served_address(self) -> Path:
         """File with the port of `ui2i serve`, the present one or the last; not tracked."""
-        return self.data_dir / "runs" / "served" / "address.json"
+        return self.runs / "served" / "address.json"
 
     @property
     def refinements(self) -> Path:
         """Folder of the images that visitors of `ui2i serve` had refined; not tracked."""
-        return self.data_dir / "runs" / "served" / "refinements"
+        return self.runs / "served" / "refinements"
 
     @property
     def latents(self) -> Path:
         """Store of latent codes, which all translations share; not tracked."""
-        return self.data_dir / "runs" / "latents"
+        return self.runs / "latents"
 
     def domain_check(self, key: str) -> Path:
         """File of what a model's own images look like, for a model that came without; not tracked."""
-        return self.data_dir / "runs" / "domain-checks" / f"{key}.safetensors"
+        return self.runs / "domain-checks" / f"{key}.safetensors"
 
     def shared_samples(self, domain: str) -> Path:
         """Image of the same latents in all models of a domain."""
@@ -177,7 +192,7 @@ class Project:
 
     def truth_table(self, domain: str) -> Path:
         """Table of translations against their true counterparts, image by image."""
-        return self.data_dir / "tables" / "truth" / f"{domain}.parquet"
+        return self.tables / "truth" / f"{domain}.parquet"
 
     def truth_sheet(self, domain: str) -> Path:
         """Image of inputs, translations and counterparts."""
@@ -185,25 +200,25 @@ class Project:
 
     def baseline_run(self, domain: str) -> Path:
         """Folder of what a baseline is trained on; not tracked."""
-        return self.data_dir / "runs" / "baselines" / domain
+        return self.runs / "baselines" / domain
 
     def cost_file(self, stage: str) -> Path:
         """What running a stage took, on this machine; not tracked."""
-        return self.data_dir / "runs" / ".costs" / f"{stage}.json"
+        return self.runs / ".costs" / f"{stage}.json"
 
     @property
     def regressors(self) -> Path:
         """Folder of trained attribute regressors, which domains share; not tracked."""
-        return self.data_dir / "runs" / "regressors"
+        return self.runs / "regressors"
 
     def lock_path(self, output: Path) -> Path:
         """File that a stage locks while it writes `output`."""
         name = "-".join(output.relative_to(self.data_dir).parts)
-        return self.data_dir / "runs" / ".locks" / f"{name}.lock"
+        return self.runs / ".locks" / f"{name}.lock"
 
     def file_lock_path(self, file_name: str) -> Path:
         """File that is locked while a file of the project itself is edited."""
-        return self.data_dir / "runs" / ".locks" / f"{file_name}.lock"
+        return self.runs / ".locks" / f"{file_name}.lock"
 
     def relative(self, path: Path) -> str:
         """A path as `params.yaml` and `dvc.yaml` write it."""
@@ -213,6 +228,11 @@ class Project:
 def variant_file(swap_resolution: int) -> str:
     """Name of a variant's file."""
     return f"ls{swap_resolution}.safetensors"
+
+
+def is_project(folder: Path) -> bool:
+    """Whether a folder has the two files of a project."""
+    return (folder / PARAMS_FILE).is_file() and (folder / DVC_FILE).is_file()
 
 
 def find_project(start: Path | str | None = None) -> Project:
@@ -225,7 +245,7 @@ def find_project(start: Path | str | None = None) -> Project:
     if not folder.is_dir():  # a project above it is not the one that was meant
         raise ConfigError(f"{folder} is no folder, expected a project's; correct the path")
     for candidate in (folder, *folder.parents):
-        if (candidate / PARAMS_FILE).is_file() and (candidate / DVC_FILE).is_file():
+        if is_project(candidate):
             return Project(candidate)
     raise ConfigError(
         f"{folder} is in no project, expected {PARAMS_FILE} and {DVC_FILE} there or above; "

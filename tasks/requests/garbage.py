@@ -149,7 +149,7 @@ def _training_states(project: Project, params: Params) -> Iterator[Garbage]:
     modes = {name: {"scratch"} for name in params.bases}
     modes |= {name: {mode.lower() for mode in domain.modes} for name, domain in params.domains.items()}
     kept = {project.downloads, project.regressors, project.baseline_run("x").parent, project.translator_run("x").parent}
-    for folder in _folders(project.data_dir / "runs"):
+    for folder in _folders(project.runs):
         if folder in kept or folder.name.startswith("."):
             continue
         for run in _folders(folder):

@@ -14,7 +14,7 @@ from pathlib import Path
 from ruamel.yaml import YAML
 
 from tasks.project.params import parse_params
-from tasks.project.paths import DVC_FILE, PARAMS_FILE, Project
+from tasks.project.paths import PARAMS_FILE, Project, is_project
 from tasks.project.register import add_entries
 from tasks.project.shipped import FILES, SHIPPED, files_below
 from tasks.running.dvc_command import ensure_dvc
@@ -100,7 +100,7 @@ def _without_domains(text: str) -> str:
 
 def _check_empty(root: Path, names: set[str]) -> None:
     """Refuse a folder with files that are anybody's. Those of an earlier try that was killed are ours."""
-    if all((root / name).is_file() for name in (PARAMS_FILE, DVC_FILE)):
+    if is_project(root):
         raise ConfigError(
             f"{root} is a project already, expected a new or an empty folder; use it as it is or choose another"
         )

@@ -50,7 +50,7 @@ def list_tables(project: Project) -> list[TableFile]:
     Raises:
         DataError: a file is damaged.
     """
-    root = project.data_dir / "tables"
+    root = project.tables
     return [_describe(path, root) for path in sorted(root.rglob("*.parquet")) if path.name[0] != "."]
 
 

@@ -136,7 +136,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _locked(project: Project, _domain: str, *, out: Path, part: tuple[int, int] | None) -> Path:
     """Return what stands for the output in the project, where locks are."""
     suffix = "" if part is None else f"-part{part[0]}"
-    return project.data_dir / "translations" / f"folder-{sha256_bytes(str(out).encode())[:16]}{suffix}"
+    return project.translations(f"folder-{sha256_bytes(str(out).encode())[:16]}{suffix}")
 
 
 def _part(text: str) -> tuple[int, int]:

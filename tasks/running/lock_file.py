@@ -231,4 +231,4 @@ def _read(path: Path) -> str | None:
 
 
 def _copy_path(project: Project) -> Path:
-    return project.data_dir / "runs" / f"{LOCK_FILE}.whole"
+    return project.runs / f"{LOCK_FILE}.whole"

@@ -187,7 +187,7 @@ def _describe(path: Path) -> str:
 
 
 def _folder(project: Project) -> Path:
-    return project.data_dir / "runs" / ".locks" / "leases"
+    return project.runs / ".locks" / "leases"
 
 
 def _lock_path(project: Project, name: str) -> Path:
