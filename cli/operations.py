@@ -208,11 +208,9 @@ def _parameter(text: str) -> tuple[str, Any]:
 
 def _require_server(project: "Project") -> str:
     """Return the address of the server's API."""
-    from flows.services.daemons import running_server
-    from flows.services.environment import prepare_environment, users_server
+    from flows.services.session import server_address
 
-    is_embedded = prepare_environment(project.root)
-    url = (None if is_embedded else users_server()) or running_server(project)
+    url = server_address(project)
     if url is None:
         raise ConfigError("no server is up, expected one with a worker; run `ui2i up` first, or set PREFECT_API_URL")
     return url
@@ -243,8 +241,7 @@ def _print_services(url: str, pids: dict[Any, int]) -> None:
 
 
 def _print_domains(project: "Project") -> None:
-    from cli.overview import when
-    from cli.report import print_table
+    from cli.report import print_table, when
     from tasks.requests.domain_status import domain_statuses
 
     rows = [(it.domain, when(it.trained), when(it.measured), it.verdict) for it in domain_statuses(project)]

@@ -16,6 +16,7 @@ from prefect.client.schemas.objects import StateType
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.exceptions import ObjectNotFound
 
+from cli.report import when
 from flows.limits import TRAINING_LIMIT
 from flows.naming import run_name
 from flows.services.deploying import POOL
@@ -62,11 +63,6 @@ def overview(project: Project, *, is_own_server: bool) -> Overview:
         ),
         failed=tuple((run.name, run.state_name or "", when(run.end_time), reason(run), str(run.id)) for run in failed),
     )
-
-
-def when(time: datetime | None) -> str:
-    """Return a time as tables show it, in UTC."""
-    return f"{time.astimezone(UTC):%Y-%m-%d %H:%M}" if time else ""
 
 
 def reason(run: "FlowRun") -> str:

@@ -3,6 +3,7 @@
 import sys
 import textwrap
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,6 +48,11 @@ def print_distances(project: "Project", domain: str) -> None:
 
     table = read_distances(project, domain)
     print_table(table.title, COLUMNS, table.rows)
+
+
+def when(time: datetime | None) -> str:
+    """Return a time as tables show it, in UTC."""
+    return f"{time.astimezone(UTC):%Y-%m-%d %H:%M}" if time else ""
 
 
 def print_runs(runs: "Iterable[Run]") -> None:

@@ -35,10 +35,8 @@ def domains(project: Project, *, asks_dvc: bool) -> list[dict[str, str]]:
     Raises:
         ConfigError: `params.yaml` is not valid.
     """
+    from cli.report import when
     from tasks.requests.domain_status import domain_statuses
-
-    def when(moment: Any) -> str:
-        return f"{moment:%Y-%m-%d %H:%M}" if moment else ""
 
     return [
         {"domain": it.domain, "trained": when(it.trained), "measured": when(it.measured), "state": it.verdict}
@@ -53,11 +51,9 @@ def runs(project: Project) -> dict[str, Any]:
         ServerError: there should be a server, and it does not answer.
     """
     from flows.display import Display, shown
-    from flows.services.daemons import running_server
-    from flows.services.environment import prepare_environment, users_server
-    from flows.services.session import prefect_session
+    from flows.services.session import prefect_session, server_address
 
-    url = (None if prepare_environment(project.root) else users_server()) or running_server(project)
+    url = server_address(project)
     if url is None:
         return {"server": None, "running": [], "scheduled": [], "failed": []}
     with shown(Display()), prefect_session(project) as is_own_server:

@@ -51,6 +51,11 @@ def prefect_session(project: Project, *, verbose: bool = False) -> Iterator[bool
             _send_rest()
 
 
+def server_address(project: Project) -> str | None:
+    """Return the API of the user's server, else of that of `ui2i up`; None: there is neither."""
+    return (None if prepare_environment(project.root) else users_server()) or running_server(project)
+
+
 @contextlib.contextmanager
 def _told_if_it_ends(url: str) -> Iterator[None]:
     """Turn into one line what Prefect raises when its server, which others may stop, has been away for a minute.
