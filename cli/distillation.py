@@ -11,6 +11,7 @@ from cli.epilog import examples
 from cli.terminal import session
 from ui2i.errors import ConfigError
 from ui2i.files import expanded
+from ui2i.translation_files import SHEET_NAME
 
 if TYPE_CHECKING:
     from tasks.project.params import Params
@@ -144,7 +145,7 @@ def translate_fast(project: "Project", request: "TranslationRequest", *, watch: 
         f"{time.perf_counter() - start:.1f} s"
     )
     print(*describe_images(out), sep="\n")
-    print_paths({"translations": out, "contact sheet": out / "contact_sheet.png"})
+    print_paths({"translations": out, "contact sheet": out / SHEET_NAME})
 
 
 def _planned(params: "Params", domain: str, settings: dict[str, Any]) -> "TranslatorParams":

@@ -5,6 +5,7 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tasks.models.framing import choose_framer
 from tasks.models.translator_models import check_translator, translator_path
 from tasks.project.params import Params, find_entry, load_params
 from tasks.project.paths import Project
@@ -49,7 +50,6 @@ def translate_fast(
         DataError: there are no (readable) images, or the output folder holds something else.
     """
     from ui2i.distillation.folder import translate_folder_fast
-    from ui2i.images.framing import framer_of
 
     _refuse_more(request)
     params = load_params(project)
@@ -60,8 +60,6 @@ def translate_fast(
             f"--variant is {', '.join(request.variants)}, expected {found.card.variant}, which the translator of "
             f"{request.domain} imitates; leave it out, or leave out --fast"
         )
-    landmarks = params.ingest.face_landmarks
-    place = None if landmarks is None else str(project.root / landmarks)
     translate_folder_fast(
         request.images,
         found.translate,
@@ -69,7 +67,7 @@ def translate_fast(
         request.out,
         engine=found.engine,
         translator_hash=found.hash,
-        framer=framer_of(found.card.framing, framing=request.framing, face_landmarks=place),
+        framer=choose_framer(project, params, found.card.framing, request.framing),
         progress=progress,
     )
     return found
