@@ -233,6 +233,11 @@ COLUMNS: Mapping[str, Meaning] = {
 }
 
 
+def required(name: str, kind: pa.DataType) -> pa.Field:
+    """Return a column that has a value in every row."""
+    return pa.field(name, kind, nullable=False)
+
+
 def described(table: str, fields: Iterable[pa.Field], meanings: Mapping[str, Meaning] = COLUMNS) -> list[pa.Field]:
     """Return the fields with description and unit in their metadata, which the Parquet files then carry.
 

@@ -21,7 +21,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from ui2i.columns import described
+from ui2i.columns import described, required
 from ui2i.datasets.ingestion.duplicates import THUMBNAIL_BYTES
 from ui2i.errors import DataError
 from ui2i.files import sha256_bytes, sha256_file, write_text
@@ -38,29 +38,29 @@ REJECTS_SHEET_NAME = "rejects.png"
 
 SHARD_SCHEMA = pa.schema(
     [
-        pa.field("id", pa.int64(), nullable=False),  # 0, 1, ... in the order of source paths, through all shards
-        pa.field("source_path", pa.string(), nullable=False),  # relative to the source, with forward slashes
-        pa.field("sha256", pa.string(), nullable=False),  # of the source file's bytes
-        pa.field("width", pa.int32(), nullable=False),  # of the upright source image
-        pa.field("height", pa.int32(), nullable=False),
-        pa.field("crop", pa.list_(pa.int32(), 4), nullable=False),  # left, top, right, bottom in the upright source
-        pa.field("split", pa.string(), nullable=False),  # train or test
-        pa.field("png", pa.binary(), nullable=False),  # RGB, img_resolution squared
+        required("id", pa.int64()),  # 0, 1, ... in the order of source paths, through all shards
+        required("source_path", pa.string()),  # relative to the source, with forward slashes
+        required("sha256", pa.string()),  # of the source file's bytes
+        required("width", pa.int32()),  # of the upright source image
+        required("height", pa.int32()),
+        required("crop", pa.list_(pa.int32(), 4)),  # left, top, right, bottom in the upright source
+        required("split", pa.string()),  # train or test
+        required("png", pa.binary()),  # RGB, img_resolution squared
     ]
 )
 DETAIL_SCHEMA = pa.schema(
     described(
         "details",
         [
-            pa.field("id", pa.int64(), nullable=False),
-            pa.field("part", pa.int32(), nullable=False),
-            pa.field("size_bytes", pa.int64(), nullable=False),
-            pa.field("file_format", pa.string(), nullable=False),
-            pa.field("mode", pa.string(), nullable=False),
-            pa.field("phash", pa.binary(32), nullable=False),
-            pa.field("thumbnail", pa.binary(THUMBNAIL_BYTES), nullable=False),
-            pa.field("level_sums", pa.list_(pa.int64(), 3), nullable=False),
-            pa.field("level_squares", pa.list_(pa.int64(), 3), nullable=False),
+            required("id", pa.int64()),
+            required("part", pa.int32()),
+            required("size_bytes", pa.int64()),
+            required("file_format", pa.string()),
+            required("mode", pa.string()),
+            required("phash", pa.binary(32)),
+            required("thumbnail", pa.binary(THUMBNAIL_BYTES)),
+            required("level_sums", pa.list_(pa.int64(), 3)),
+            required("level_squares", pa.list_(pa.int64(), 3)),
             pa.field("corners", pa.list_(pa.float64(), 8)),
         ],
     )
@@ -69,9 +69,9 @@ REJECT_SCHEMA = pa.schema(
     described(
         "rejects",
         [
-            pa.field("path", pa.string(), nullable=False),
-            pa.field("reason", pa.string(), nullable=False),
-            pa.field("size_bytes", pa.int64(), nullable=False),
+            required("path", pa.string()),
+            required("reason", pa.string()),
+            required("size_bytes", pa.int64()),
             pa.field("sha256", pa.string()),
         ],
     )
@@ -84,12 +84,12 @@ INGEST_REJECT_SCHEMA = pa.schema(
             pa.field("width", pa.int32()),
             pa.field("height", pa.int32()),
             pa.field("duplicate_of", pa.string()),
-            pa.field("part", pa.int32(), nullable=False),
+            required("part", pa.int32()),
             pa.field("phash", pa.binary(32)),
             pa.field("thumbnail", pa.binary(THUMBNAIL_BYTES)),
-            pa.field("file_format", pa.string(), nullable=False),
-            pa.field("mode", pa.string(), nullable=False),
-            pa.field("detail", pa.string(), nullable=False),
+            required("file_format", pa.string()),
+            required("mode", pa.string()),
+            required("detail", pa.string()),
         ],
     )
 )

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 from jaxtyping import UInt8
 
-from ui2i.columns import described
+from ui2i.columns import described, required
 from ui2i.contact_sheet import Row, contact_sheet
 from ui2i.datasets.manifest import REJECT_SCHEMA, REJECTS_NAME
 from ui2i.distillation.card import TranslatorCard
@@ -42,7 +42,7 @@ _OWN = ("translator_hash", "engine")
 FAST_TRANSLATION_SCHEMA = pa.schema(
     [
         *(TRANSLATION_SCHEMA.field(name) for name in _AS_IN_TRANSLATIONS.split()),
-        *described("fast-translation", (pa.field(name, pa.string(), nullable=False) for name in _OWN)),
+        *described("fast-translation", (required(name, pa.string()) for name in _OWN)),
     ],
     metadata={"table": "fast-translation", "schema_version": "1"},
 )

@@ -17,7 +17,7 @@ import torch
 from jaxtyping import Float, Float32, UInt8
 from torch import Tensor
 
-from ui2i.columns import described
+from ui2i.columns import described, required
 from ui2i.errors import DataError
 from ui2i.files import sha256_bytes
 from ui2i.images import to_tensor
@@ -41,25 +41,25 @@ LATENTS_SCHEMA = pa.schema(
     described(
         "latents",
         [
-            pa.field("index", pa.int64(), nullable=False),
-            pa.field("input_path", pa.string(), nullable=False),
-            pa.field("input_sha256", pa.string(), nullable=False),
-            pa.field("base_hash", pa.string(), nullable=False),
-            pa.field("method", pa.string(), nullable=False),
-            pa.field("start", pa.string(), nullable=False),
-            pa.field("settings", pa.string(), nullable=False),
+            required("index", pa.int64()),
+            required("input_path", pa.string()),
+            required("input_sha256", pa.string()),
+            required("base_hash", pa.string()),
+            required("method", pa.string()),
+            required("start", pa.string()),
+            required("settings", pa.string()),
             pa.field("encoder_hash", pa.string()),
-            pa.field("backbone_hash", pa.string(), nullable=False),
-            pa.field("learning_rate", pa.float64(), nullable=False),
-            pa.field("steps", pa.int64(), nullable=False),
-            pa.field("loss", pa.float64(), nullable=False),
-            pa.field("losses", _list(pa.float32()), nullable=False),
-            pa.field("ssim", pa.float64(), nullable=False),
-            pa.field("lpips", pa.float64(), nullable=False),
-            pa.field("seconds", pa.float64(), nullable=False),
-            pa.field("num_ws", pa.int64(), nullable=False),
-            pa.field("w_dim", pa.int64(), nullable=False),
-            pa.field("ws", _list(pa.float32()), nullable=False),
+            required("backbone_hash", pa.string()),
+            required("learning_rate", pa.float64()),
+            required("steps", pa.int64()),
+            required("loss", pa.float64()),
+            required("losses", _list(pa.float32())),
+            required("ssim", pa.float64()),
+            required("lpips", pa.float64()),
+            required("seconds", pa.float64()),
+            required("num_ws", pa.int64()),
+            required("w_dim", pa.int64()),
+            required("ws", _list(pa.float32())),
             pa.field("noise", _list(pa.float32())),
         ],
     ),
