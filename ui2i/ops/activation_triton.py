@@ -14,7 +14,8 @@ import triton.language as tl
 from jaxtyping import Float
 from torch import Tensor
 
-_BLOCK_ELEMENTS = 2048  # pixels x channels of a tile
+from ui2i.ops.triton_blocks import block_shape
+
 _TILES = 16  # of a program that sums over pixels
 
 
@@ -49,7 +50,7 @@ def forward(
     num_images, channels, height, width = x.shape
     x = x.contiguous(memory_format=torch.channels_last)
     y = torch.empty_like(x, memory_format=torch.channels_last)
-    block_c, block_p = _blocks(channels, height * width)
+    block_c, block_p = block_shape(channels, height * width)
     grid = (triton.cdiv(height * width, block_p), triton.cdiv(channels, block_c), num_images)
     _forward_kernel[grid](
         x,
@@ -96,7 +97,7 @@ def backward(
     dy = dy.contiguous(memory_format=torch.channels_last)
     dx = torch.empty_like(dy, memory_format=torch.channels_last)
     x, y = (None if value is None else value.contiguous(memory_format=torch.channels_last) for value in (x, y))
-    block_c, block_p = _blocks(channels, num_pixels)
+    block_c, block_p = block_shape(channels, num_pixels)
     tiles = min(_TILES, triton.cdiv(num_pixels, block_p))
     strips, blocks = triton.cdiv(num_pixels, tiles * block_p), triton.cdiv(channels, block_c)
     scale_sums = _sums(dy, num_images, strips, channels) if wants_scale else None
@@ -140,12 +141,6 @@ def _sums(like: Tensor, *shape: int) -> Tensor:
 def _dense(tensor: Tensor | None, instead: Tensor) -> Tensor:
     """Return a tensor that lies in memory without gaps; for one that the kernel will not read, any other."""
     return instead if tensor is None else tensor.contiguous()
-
-
-def _blocks(channels: int, num_pixels: int) -> tuple[int, int]:
-    """Return how many channels and pixels a tile has: powers of two."""
-    block_c = min(64, triton.next_power_of_2(channels))
-    return block_c, min(_BLOCK_ELEMENTS // block_c, triton.next_power_of_2(num_pixels))
 
 
 @triton.jit

@@ -11,8 +11,9 @@ import triton.language as tl
 from jaxtyping import Float
 from torch import Tensor
 
+from ui2i.ops.triton_blocks import block_shape
+
 _ROWS = 8  # output rows of a program
-_BLOCK_ELEMENTS = 2048  # columns x channels of a program
 
 
 def filter2d(x: Float[Tensor, "n c h w"], *, stride: int, padding: int, gain: float) -> Float[Tensor, "n c _ _"]:
@@ -20,7 +21,7 @@ def filter2d(x: Float[Tensor, "n c h w"], *, stride: int, padding: int, gain: fl
     num_images, channels, height, width = x.shape
     size = [(side + 2 * padding - 4) // stride + 1 for side in (height, width)]
     x, y = _channels_last(x), _empty(x, size)
-    block_c, block_x = _blocks(channels, size[1])
+    block_c, block_x = block_shape(channels, size[1])
     grid = (triton.cdiv(size[1], block_x) * triton.cdiv(channels, block_c), triton.cdiv(size[0], _ROWS), num_images)
     _filter_kernel[grid](
         x, y, channels, height, width, size[0], size[1], padding, gain / 64, stride, _ROWS, block_x, block_c
@@ -32,7 +33,7 @@ def upsample2x(x: Float[Tensor, "n c h w"], *, gain: float) -> Float[Tensor, "n 
     """Return `x` [N, C, H, W] at twice the resolution, filtered; zeros lie beyond the border."""
     num_images, channels, height, width = x.shape
     x, y = _channels_last(x), _empty(x, [2 * height, 2 * width])
-    block_c, block_x = _blocks(channels, width)
+    block_c, block_x = block_shape(channels, width)
     rows = _ROWS // 2
     grid = (triton.cdiv(width, block_x) * triton.cdiv(channels, block_c), triton.cdiv(height, rows), num_images)
     _upsample_kernel[grid](x, y, channels, height, width, gain / 64, rows, block_x, block_c)
@@ -46,12 +47,6 @@ def _channels_last(x: Tensor) -> Tensor:
 def _empty(x: Tensor, size: list[int]) -> Tensor:
     shape = (*x.shape[:2], *size)
     return torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=torch.channels_last)
-
-
-def _blocks(channels: int, width: int) -> tuple[int, int]:
-    """Return how many channels and columns a program takes: powers of two."""
-    block_c = min(64, triton.next_power_of_2(channels))
-    return block_c, min(_BLOCK_ELEMENTS // block_c, triton.next_power_of_2(width))
 
 
 @triton.jit
