@@ -54,7 +54,9 @@ def translate(
     ] = None,
     variant: Annotated[
         list[str] | None,
-        typer.Option(metavar="VARIANT", help="FC-FT, FC-FT-LS8, ... Default: the first mode and its variants."),
+        typer.Option(
+            metavar="VARIANT", help="FC-FT, FC-FT-LS8, ...; repeatable. Default: the first mode and its variants."
+        ),
     ] = None,
     swap_resolution: Annotated[
         list[int] | None,
@@ -74,17 +76,19 @@ def translate(
     reference: Annotated[
         list[Path] | None,
         typer.Option(
-            metavar="FILE", help="Image of the target domain whose appearance an additional version takes on."
+            metavar="FILE", help="Image of the target domain whose appearance another version takes on; repeatable."
         ),
     ] = None,
     style_layers: Annotated[
         int | None, typer.Option(metavar="N", help="Number of style inputs that another appearance replaces.")
     ] = None,
     direction: Annotated[
-        list[int] | None, typer.Option(metavar="N", help="Semantic direction to edit along; 1 is the strongest.")
+        list[int] | None,
+        typer.Option(metavar="N", help="Semantic direction to edit along; 1 is the strongest; repeatable."),
     ] = None,
     strength: Annotated[
-        list[float] | None, typer.Option(metavar="X", help="Strength of the edit, in standard deviations. Default: 2.")
+        list[float] | None,
+        typer.Option(metavar="X", help="How far, in standard deviations; repeatable. Default: 2."),
     ] = None,
     method: Annotated[str | None, typer.Option(metavar="METHOD", help=f"Inversion method: {METHODS}.")] = None,
     steps: Annotated[int | None, typer.Option(metavar="N", help="Number of inversion steps.")] = None,

@@ -86,7 +86,9 @@ def compare_inversions(
     steps: Annotated[
         int | None, typer.Option(metavar="N", help="Steps of each search. Default: from params.yaml.")
     ] = None,
-    method: Annotated[list[str] | None, typer.Option(metavar="METHOD", help=f"{METHODS}. Default: all.")] = None,
+    method: Annotated[
+        list[str] | None, typer.Option(metavar="METHOD", help=f"{METHODS}; repeatable. Default: all.")
+    ] = None,
     encoder_steps: Annotated[
         int, typer.Option(metavar="N", help="Steps of the search in w that starts from the encoder's latent code.")
     ] = 150,
