@@ -88,9 +88,9 @@ def verdicts(claims: Sequence[Claim]) -> str:
     parts += [f"- {reason}." for reason in missing]
     parts.append(
         "\nA column with several trainings lists the difference of each. Means and intervals are those of the mixed "
-        "model `difference ~ 1 + (1 | column) + (1 | column:training)`, with Student's t for the number of columns; "
-        "where no training takes part (Table III) they are over images. All of it follows from the tables beside this "
-        "page (`experiments/paper/reproduction/verdicts.py`).\n"
+        "model `difference ~ 1 + (1 | column) + (1 | column:training)`, with Student's t for the number of columns, of "
+        "a single column for that of its trainings; those of Table III's searches without an encoder are over images of "
+        "one base. All of it follows from the tables beside this page (`experiments/paper/reproduction/verdicts.py`).\n"
     )
     return "\n".join(parts)
 
