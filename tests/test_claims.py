@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from plain_claims import claim
 
 from experiments.paper.reproduction import sections, verdicts
 from experiments.paper.tables import Cell
@@ -30,18 +31,6 @@ PAGE = REPOSITORY / "docs" / "results" / "reproduction.md"
 OTHER_RUNS = [
     REPOSITORY / "docs" / "results" / name for name in ("family", "table1", "seeds", "across", "across-2", "baselines")
 ]
-
-
-def claim(*differences: float | tuple[float, ...], aspects: tuple[str, ...] = (), **columns: Any) -> Claim:
-    cases = tuple(
-        Case(
-            column=f"c{place}",
-            differences=value if isinstance(value, tuple) else (value,),
-            aspect=aspects[place] if aspects else "",
-        )
-        for place, value in enumerate(differences)
-    )
-    return Claim(source="Table I", text="it is so", paper="0.3", cases=cases, **columns)
 
 
 @pytest.mark.parametrize(
@@ -196,6 +185,16 @@ def test_models_of_another_base_are_compared_at_the_same_frechet_distance() -> N
     assert claim.evidence.endswith(f"left out: {left_out}")
 
 
+def test_domains_that_no_model_of_another_base_was_made_of_are_named() -> None:
+    apart = [training("FT", [90, 50], [0.0, 0.1]), training(APART, [200, 60], [0.5, 0.4])]
+    dog = training("FT", [80, 40], [0.0, 0.1], "dog")
+    assert nearer_than_apart([pd.concat(apart), dog])[1] == "domains without a model of another base (dog)"
+    blur = [training(mode, fd, [0.0, 0.1], "anime") for mode, fd in (("FT", [90, 50]), (APART, [200, 95]))]
+    left_out = nearer_than_apart([pd.concat([*apart, *blur, dog])])[1]
+    assert left_out.startswith("models of another base that") and left_out.endswith(" base (dog)")
+    assert nearer_than_apart([dog]) == ([], ""), "what has no such model at all leaves none out"
+
+
 def test_models_of_another_base_stand_for_pairs_trained_apart_once_they_are_as_good() -> None:
     apart = [cell for cell in table_1() if (cell.row, cell.column) == ("FT", "cartoon2portrait")]
     cells = [*table_1(), *(dataclasses.replace(cell, row=APART, value=cell.value + 0.1) for cell in apart)]
@@ -315,33 +314,3 @@ def test_the_readme_counts_as_the_page_does() -> None:
     assert f"{counts['cannot be told']} cannot be told" in said
     lacking = f"for {counts['control missing']} the control is missing"
     assert (lacking in said) == (counts["control missing"] > 0)
-
-
-def test_a_sceptic_asks_for_controls_that_are_missing_wholly_or_in_part() -> None:
-    lacking, partly = claim(0.3, missing_control="It is blur"), claim(0.2, left_out="CycleGAN of dogs")
-    asked = verdicts.sceptic([lacking, partly, partly])
-    assert "1 claim lacks one: Table I, it is so. 2 claims leave out domains that lack one: Table I, it is so;" in asked
-    assert "finished control" not in verdicts.sceptic([claim(0.3)])
-
-
-def test_a_sceptic_asks_for_more_trainings_of_what_rests_on_one() -> None:
-    unsure = Claim(source="Table II", text="so", paper="", cases=(Case(column="c", differences=(0.1,), errors=(1.0,)),))
-    assert unsure.verdict == "cannot be told" and "1 claim rests on too few trainings" in verdicts.sceptic([unsure])
-    images = Case(column="c", differences=(0.1,), errors=(1.0,), num_images=32)
-    assert "too few trainings" not in verdicts.sceptic([dataclasses.replace(unsure, cases=(images,))])
-
-
-def test_a_page_without_a_section_is_refused() -> None:
-    with pytest.raises(DataError, match="has no section '## What holds'"):
-        verdicts.rewritten("# Another page\n", [])
-
-
-def test_sections_are_replaced_and_the_rest_stays() -> None:
-    page = "# Title\n\n## What holds\n\nstale\n\n## Table I\n\nkept\n"
-    once = verdicts.rewritten(page, [claim(0.3)])
-    assert "stale" not in once and "kept" in once and "direction only 1" in once
-    assert once.index("## Table I") < once.index("## What a sceptic")
-    assert verdicts.rewritten(once, [claim(0.3)]) == once
-    with_table = page.replace("## Table I\n", f"{verdicts.TABLE_3}\n\nold rows\n\n## Figures\n")
-    once = verdicts.rewritten(with_table, [claim(0.3)], "new rows\n")
-    assert "old rows" not in once and f"{verdicts.TABLE_3}\n\nnew rows\n\n## Figures\n\nkept\n" in once

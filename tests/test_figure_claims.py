@@ -48,6 +48,13 @@ def test_figure_6_is_judged_by_models_of_another_base_where_there_are_any() -> N
     assert case.differences == pytest.approx((0.35, 0.5)) and len(case.errors) == 2 and case.num_samples == 2
 
 
+def test_figure_6_names_domains_that_no_model_of_another_base_was_made_of() -> None:
+    own = [*agreement("anime", "FC-FT", [0.8, 0.9]), *agreement("dog", "FC-FT", [0.8, 0.9])]
+    apart = pd.DataFrame([*own[:2], *agreement("anime", APART, [0.4, 0.5])])
+    (_, claim) = figure_6_claims(pd.DataFrame([*own, *agreement("face", "scratch", [1, 1])]), [Across(agreement=apart)])
+    assert claim.left_out == "domains without a model of another base (dog)"
+
+
 def measure(
     metric: str, domain: str, mode: str, value: float, half: float | None = 0.1, **columns: Any
 ) -> dict[str, Any]:

@@ -149,6 +149,11 @@ class Claim:
         return "direction only, against" if found == {"against"} else "cannot be told"
 
     @property
+    def p_value(self) -> float:
+        """The largest of its aspects, all of which have to hold; 1: there are none."""
+        return max((finding.pooled.p_value for finding in self.findings), default=1.0)
+
+    @property
     def is_of_one_training(self) -> bool:
         """Whether every aspect rests on a single training."""
         return bool(self.cases) and all(

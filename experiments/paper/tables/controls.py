@@ -1,7 +1,7 @@
 """What stands for models trained apart, and for baselines, and when it is finished enough to say anything."""
 
 import dataclasses
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from types import MappingProxyType
 
 from experiments.paper.tables.model_distance import APART
@@ -44,6 +44,12 @@ def control_apart(columns: Collection[str], unfinished: Mapping[str, str], missi
     if any(domain_of(column) not in unfinished for column in columns):
         return Control(APART, left_out=words if dropped else "")
     return Control(missing_control=f"Of another base there are only {words}" if dropped else missing_control)
+
+
+def without_another_base(domains: Iterable[str]) -> str:
+    """Return in words which domains no model of another base was made of; empty: none."""
+    named = ", ".join(domains)
+    return f"domains without a model of another base ({named})" if named else ""
 
 
 def control_baseline(name: str, columns: Collection[str], unfinished: Mapping[str, str]) -> Control:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from experiments.paper.tables.claims import Case
+from experiments.paper.tables.controls import without_another_base
 from experiments.paper.tables.model_distance import APART
 
 if TYPE_CHECKING:
@@ -60,8 +61,8 @@ def nearer_than_apart(curves: "Sequence[pd.DataFrame]") -> tuple[list[Case], str
             trainings with one seed in several folders the first with both counts.
 
     Returns:
-        A case for each domain; and which domains have none because the other base's model is no nearer to them than
-        the base's own images are, in words; empty: none.
+        A case for each domain; and which domains have none, because the other base's model is no nearer to them than
+        the base's own images are or because there is none, in words; empty: none.
     """
     found: dict[tuple[str, str], list[tuple[float, float]]] = {}
     unfinished = {}
@@ -89,10 +90,13 @@ def nearer_than_apart(curves: "Sequence[pd.DataFrame]") -> tuple[list[Case], str
         )
         for (base, domain), values in found.items()
     ]
-    said = ", ".join(
-        f"{domain} {why}" for domain, why in unfinished.items() if domain not in {name for _, name in found}
-    )
-    return cases, f"models of another base that are too far from the domain (Frechet distance: {said})" if said else ""
+    known = {name for _, name in found}
+    said = ", ".join(f"{domain} {why}" for domain, why in unfinished.items() if domain not in known)
+    too_far = f"models of another base that are too far from the domain (Frechet distance: {said})" if said else ""
+    trained = dict.fromkeys(str(domain) for frame in curves for domain in frame["domain"])
+    apart = {str(domain) for frame in curves for domain in frame[frame["mode"] == APART]["domain"]}
+    lacking = without_another_base(domain for domain in trained if known and domain not in apart)
+    return cases, " and ".join(reason for reason in (too_far, lacking) if reason)
 
 
 def _farther(own: "pd.DataFrame", apart: "pd.DataFrame") -> tuple[float, float] | None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from experiments.paper.tables.across import Across, never_finished
 from experiments.paper.tables.claims import INTERVAL_SEMS, Case, Claim, of_images, of_several_trainings, of_values
-from experiments.paper.tables.controls import control_apart
+from experiments.paper.tables.controls import control_apart, without_another_base
 from experiments.paper.tables.model_distance import APART
 
 if TYPE_CHECKING:
@@ -37,7 +37,11 @@ def figure_6_claims(
     if control.row == APART:
         finished = [table[~table["domain"].isin(unfinished)] for table, unfinished in tables]
         above_control = of_several_trainings([list(_agreeing(table, APART)) for table in finished])
+        made = agreement[(agreement["domain"] != agreement["base"]) & ~agreement["domain"].isin(had)]
+        lacking = without_another_base(str(domain) for domain in made["domain"].unique())
+        left_out = " and ".join(reason for reason in (control.left_out, lacking) if reason)
     else:
+        left_out = ""
         above_control = list(_agreeing(agreement, CONTROL))
     return [
         Claim(
@@ -52,7 +56,7 @@ def figure_6_claims(
             paper="shown, for one direction",
             cases=tuple(above_control),
             missing_control=control.missing_control,
-            left_out=control.left_out,
+            left_out=left_out,
         ),
     ]
 

@@ -32,6 +32,15 @@ class Pooled:
         """Half of the 95 % interval (Student's t)."""
         return t_quantile(self.degrees) * self.error
 
+    @property
+    def p_value(self) -> float:
+        """Two-sided p-value of a true mean of zero (Student's t); 1 without a degree of freedom."""
+        from scipy.special import stdtr
+
+        if self.degrees < 1:
+            return 1.0
+        return 2 * float(stdtr(self.degrees, -abs(self.mean) / self.error if self.error else -math.inf))
+
 
 def pool(differences: Mapping[str, Sequence[float]], errors: Mapping[str, Sequence[float]] | None = None) -> Pooled:
     """Return the mean of differences over columns.
