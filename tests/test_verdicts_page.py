@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 from plain_claims import claim
-from scipy.stats import ttest_1samp
+from scipy.stats import ttest_1samp  # type: ignore[import-untyped]
 
 from experiments.paper.reproduction import verdicts
 from experiments.paper.tables.claims import Case, Claim

@@ -94,8 +94,8 @@ def nearer_than_apart(curves: "Sequence[pd.DataFrame]") -> tuple[list[Case], str
     said = ", ".join(f"{domain} {why}" for domain, why in unfinished.items() if domain not in known)
     too_far = f"models of another base that are too far from the domain (Frechet distance: {said})" if said else ""
     trained = dict.fromkeys(str(domain) for frame in curves for domain in frame["domain"])
-    apart = {str(domain) for frame in curves for domain in frame[frame["mode"] == APART]["domain"]}
-    lacking = without_another_base(domain for domain in trained if known and domain not in apart)
+    compared = {str(domain) for frame in curves for domain in frame[frame["mode"] == APART]["domain"]}
+    lacking = without_another_base(domain for domain in trained if known and domain not in compared)
     return cases, " and ".join(reason for reason in (too_far, lacking) if reason)
 
 

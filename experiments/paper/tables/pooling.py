@@ -35,7 +35,7 @@ class Pooled:
     @property
     def p_value(self) -> float:
         """Two-sided p-value of a true mean of zero (Student's t); 1 without a degree of freedom."""
-        from scipy.special import stdtr
+        from scipy.special import stdtr  # type: ignore[import-untyped]
 
         if self.degrees < 1:
             return 1.0
@@ -68,7 +68,7 @@ def pool(differences: Mapping[str, Sequence[float]], errors: Mapping[str, Sequen
 
 def t_quantile(degrees: int) -> float:
     """Return the 97.5 % quantile of Student's t; infinite without a degree of freedom."""
-    from scipy.special import stdtrit  # type: ignore[import-untyped]
+    from scipy.special import stdtrit
 
     return math.inf if degrees < 1 else float(stdtrit(degrees, (1 + CONFIDENCE) / 2))
 
