@@ -91,6 +91,12 @@ def test_a_terminal_gets_the_first_columns_and_a_pipe_all(project, monkeypatch, 
     assert all(name in out.split() for name in DISTANCE_SCHEMA.names)
 
 
+def test_a_narrow_terminal_gets_a_table_of_each_column_beside_the_paper_s(project, monkeypatch, capsys):
+    monkeypatch.setattr(layout, "terminal_width", lambda: 80)
+    SAMPLES["experiments.paper.measurement_commands._print_paper_table"](project, monkeypatch)
+    assert re.search(r"^model +face2anime +paper: face2anime$", capsys.readouterr().out, re.MULTILINE)
+
+
 @pytest.mark.parametrize("kind", FIRST_COLUMNS)
 def test_first_columns_exist(kind):
     assert set(FIRST_COLUMNS[kind]) <= set(known_tables()[kind].names)

@@ -59,6 +59,14 @@ class PaperTable:
         several_metrics = len({metric for _, _, metric in self.columns}) > 1
         return [self.row_title, *(_heading(*key, with_metric=several_metrics) for key in self.columns)]
 
+    def by_column(self) -> "list[PaperTable]":
+        """Return a table for each column, the paper's values of it beside the measured ones."""
+        names = dict.fromkeys(column for _, column, _ in self.columns)
+        return [
+            dataclasses.replace(self, title=name, cells=tuple(cell for cell in self.cells if cell.column == name))
+            for name in names
+        ]
+
     def text_rows(self) -> list[list[str]]:
         """Return the table as it is read: one list a row, label first, empty where there is no value."""
         by_place = {(cell.row, cell.origin, cell.column, cell.metric): cell for cell in self.cells}
