@@ -78,3 +78,26 @@ def test_intervals_cover_the_truth_as_often_as_they_say() -> None:
 def test_quantiles() -> None:
     assert (t_quantile(7), t_quantile(1)) == pytest.approx((2.3646, 12.7062), rel=1e-4)
     assert math.isinf(t_quantile(0))
+
+
+def test_trainings_count_by_their_own_errors() -> None:
+    """Against the literal restricted likelihood of all differences at once: variances around those found have less."""
+    values = {"a": [0.1, 0.42, 0.25], "b": [0.75, 0.35], "c": [-0.1]}
+    errors = {"a": [0.02, 0.2, 0.1], "b": [0.01, 0.15], "c": [0.1]}
+    pooled = pool(values, errors)
+    y, own = (np.concatenate(list(each.values())) for each in (values, errors))
+    column, ones = np.repeat(range(3), [3, 2, 1]), np.ones(6)
+
+    def literal(between_columns: float, between_runs: float) -> tuple[float, float, float]:
+        covariance = np.diag(between_runs**2 + own**2) + between_columns**2 * np.equal.outer(column, column)
+        inverse = np.linalg.inv(covariance)
+        weight = ones @ inverse @ ones
+        mean = ones @ inverse @ y / weight
+        loss = np.linalg.slogdet(covariance)[1] + math.log(weight) + (y - mean) @ inverse @ (y - mean)
+        return loss, mean, weight**-0.5
+
+    least, *expected = literal(pooled.between_columns, pooled.between_runs)
+    assert (pooled.mean, pooled.error) == pytest.approx(expected)
+    steps = np.linspace(0.7, 1.3, 13)
+    around = [literal(pooled.between_columns * one, pooled.between_runs * other)[0] for one in steps for other in steps]
+    assert min(around) > least - 1e-6 and min(pooled.between_columns, pooled.between_runs) > 0.1

@@ -1,6 +1,7 @@
 """Pairs of trainings: what a pair shares, what is measured of it, and what differences are taken."""
 
 import argparse
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from experiments.paper.seeds.options import trainings_of
 from experiments.paper.tables.equal_fidelity import distance_at
 from experiments.paper.tables.model_distance import APART
 from experiments.paper.tables.published import read_published
+from tasks.models import model_folder
 from tasks.stages import import_base
 from ui2i.datasets.ingest import ingest
 from ui2i.datasets.prepared import PreparedDataset
@@ -123,6 +125,22 @@ def project(tmp_path: Path) -> Any:
     return made
 
 
+def test_trainings_of_a_seed_differ_in_the_freezing_and_in_the_base_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = make_project(tmp_path / "project")
+    monkeypatch.chdir(made.root)
+    monkeypatch.setattr(model_folder, "read_model", lambda folder, device: (folder, None, None))
+    options = argparse.Namespace(apart="other", kimg=0.5, apart_kimg=None, every_kimg=2.0, out=tmp_path)
+    trainings = trainings_of(options, "cartoon")
+    free, frozen, apart = (dataclasses.asdict(trainings.config(name)) for name in ("FT", "FC-FT", APART))
+    assert {name for name in free if free[name] != frozen[name]} == {"freeze_mapping"} and frozen["freeze_mapping"]
+    assert apart == free and free["total_kimg"] == 0.5
+    starts = {name: trainings.start_of(name)[0] for name in ("FT", "FC-FT", APART)}
+    face, other = (made.checkpoint(name) for name in ("face", "other"))
+    assert starts == {"FT": face, "FC-FT": face, APART: other}
+
+
 def test_models_are_measured_against_images_that_they_were_not_trained_on(
     project: Any, perceptual: Perceptual, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -174,7 +192,8 @@ def test_a_pair_shares_its_images_and_its_latents(
     assert {(cell.row, cell.column): cell.value for cell in run} == pytest.approx(
         {(name, "face2cartoon"): value for name, value in values.items()}
     )
-    assert curves[["fd", "d"]].notna().all(axis=None)
+    ends = curves[curves["kimg"] > 0].set_index("mode")["d"]
+    assert ends.to_dict() == pytest.approx(values.to_dict(), rel=1e-3), "few latents: the same along a training"
     assert set(rows["variant"]) == {"FT", "FC-FT", BASE_MAPPING, "FC-FT-LS8", "FC-FT-LS16"} and len(rows) == 5 * 4
     said = capsys.readouterr().out
     assert "FT - FC-FT, after equal images: cartoon " in said and "(one training)" in said

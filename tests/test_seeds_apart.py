@@ -2,12 +2,15 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
 import pytest
+from figure_family import model
 from tiny_project import make_project, set_param, write_base, write_images
 
+from experiments.paper.figures.models import Family
 from experiments.paper.figures.schemas import AGREEMENT_SCHEMA
 from experiments.paper.seeds import apart as command
 from experiments.paper.seeds.made import MADE_FILE
@@ -17,7 +20,9 @@ from experiments.paper.tables.published import ACROSS, AGREED, BETWEEN, Publishe
 from experiments.paper.truth import AttributeRegressor
 from tasks.stages import import_base
 from ui2i.datasets.ingest import ingest
-from ui2i.settings import IngestConfig
+from ui2i.metrics.model_distance import model_distances
+from ui2i.perceptual import Perceptual
+from ui2i.settings import DistanceConfig, IngestConfig
 from ui2i.tables import read_rows, write_table
 from ui2i.training import loop
 
@@ -66,7 +71,7 @@ def test_domains_are_compared_with_each_other_and_with_models_of_another_base(
         for order in (("cartoon", "portrait"), ("portrait", "cartoon"))
         for name in ("FT", "FC-FT", APART)
     }
-    assert len(pairs) == 2 * 3 * 4 and (pairs["d"] > 0).all()
+    assert len(pairs) == 2 * 3 * 4
     agreement = pd.read_parquet(out / AGREED)
     assert set(zip(agreement["domain"], agreement["mode"], strict=True)) == {
         ("face", "scratch"), *((domain, name) for domain in ("cartoon", "portrait") for name in ("FT", "FC-FT", APART))
@@ -75,7 +80,7 @@ def test_domains_are_compared_with_each_other_and_with_models_of_another_base(
     made = json.loads((out / MADE_FILE).read_text())
     assert made["portrait among cartoon, portrait, seed 0"]["apart"] == "other" and len(made) == 2
     models = pd.read_parquet(out / ACROSS)
-    assert (models["kimg"] > 0).all() and (models["fd"] > 0).all() and len(models) == 2 * 3
+    assert models["kimg"].to_numpy() == pytest.approx(0.008) and len(models) == 2 * 3
     models.assign(fd=10.0).to_parquet(out / ACROSS)
     published = read_published(tmp_path / "nothing", [out])
     (run,), distances = published.across, published.distances
@@ -109,6 +114,30 @@ def test_domains_are_compared_with_each_other_and_with_models_of_another_base(
     expected = pd.concat([pairs.assign(seed=1), pairs], ignore_index=True)
     assert pd.read_parquet(out / BETWEEN).equals(expected), "those of another seed stay"
     assert set(pd.read_parquet(out / AGREED)["domain"]) == {"anime", "face", "cartoon", "portrait"}
+
+
+def test_models_of_one_variant_are_compared_and_ft_with_those_of_another_base(perceptual: Perceptual) -> None:
+    domains = {
+        domain: [model(domain, mode, 3 * place + number) for number, mode in enumerate(command.NAMES)]
+        for place, domain in enumerate(("cartoon", "portrait"))
+    }
+    generators = {each.name: each.generator for found in domains.values() for each in found}
+    config = DistanceConfig(num_latents=3)
+    trainings: Any = SimpleNamespace(params=SimpleNamespace(distance=config))
+    family = Family(base=model("face", "scratch", 9), domains=domains)
+    rows = pd.DataFrame(command._between(family, 0, perceptual, trainings))
+    for (one, other, variant), found in rows.groupby(["base", "domain", "variant"])["d"]:
+        pair = (f"{one}/{'FT' if variant == APART else variant}", f"{other}/{variant}")
+        (expected,) = model_distances(generators, perceptual, config, pairs=[pair], keep_values=True)
+        assert found.to_numpy() == pytest.approx(expected.values, rel=1e-3), pair
+    assert len(rows) == 2 * 3 * 3
+
+
+def test_a_model_is_as_near_to_its_domain_as_it_was_last_measured() -> None:
+    log = [{"kimg": 1, "fd": 9, "kd": 3}, {"kimg": 2, "fd": 7, "kd": 2}, {"kimg": 3}]
+    states: Any = {("cartoon", "FT"): SimpleNamespace(log=log)}
+    expected = {"base": "face", "domain": "cartoon", "seed": 5, "mode": "FT", "kimg": 2, "fd": 7, "kd": 2}
+    assert list(command._nearness(states, 5, "face")) == [expected]
 
 
 def section_iv_e(published: Published) -> Claim:

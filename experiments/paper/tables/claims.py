@@ -260,9 +260,3 @@ def of_several_trainings(trainings: Sequence[Sequence[Case]]) -> list[Case]:
         )
         for cases in together.values()
     ]
-
-
-def interval(values: Sequence[float]) -> float:
-    """Return half of the 95 % interval of the mean of some values (Student's t)."""
-    found = estimate(list(values))
-    return t_quantile(found.count - 1) * found.sem
