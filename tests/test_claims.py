@@ -94,8 +94,8 @@ def test_a_difference_within_its_own_interval_has_no_sign() -> None:
     for (difference, error), verdict in cases.items():
         case = of_values("x", difference, 0.0, error=error)
         assert Claim(source="", text="", paper="", cases=(case,)).verdict == verdict, difference
-    few, many = (Case(column="x", differences=(0.25,), errors=(0.1,), num_samples=n) for n in (4, 40))
-    assert few.signs == [0] and many.signs == [1], "3.2 standard errors of four, 2.0 of forty"
+    few, many = (Case(column="x", differences=(0.26,), errors=(0.1,), num_samples=n) for n in (5, 40))
+    assert few.signs == [0] and many.signs == [1], "2.8 standard errors of five, 2.0 of forty"
     assert of_values("x", 0.1, 0.0, error=float("nan")).errors == () and of_values("x", 0.1, 0.0).signs == [1]
 
 

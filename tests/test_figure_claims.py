@@ -97,6 +97,23 @@ def test_figures_take_the_intervals_of_their_measures() -> None:
     assert direct.cases[0].errors == pytest.approx((10,)), "of four distances"
 
 
+def test_what_swapping_ruins_is_compared_with_the_largest_rise_and_takes_both_errors() -> None:
+    values = {
+        "dog": {"FC-FT": (20, 1), "FC-FT-LS8": (50, 2), "scratch": (15, 9), "source": (90, 9), "Direct-LS8": (99, 9)},
+        "wolf": {"FC-FT": (20, 9), "FC-FT-LS8": (21, 9)},
+        "cat": {"scratch": (16, 4), "source": (310, 9), "Direct-LS8": (340, 6)},
+        "bird": {"scratch": (400, 9), "source": (310, 9), "Direct-LS8": (500, 9)},  # not finished
+    }
+    rows = [
+        measure("fd", domain, mode, fd, 1.96 * error)
+        for domain, modes in values.items()
+        for mode, (fd, error) in modes.items()
+    ]
+    (case,) = figure_8_claims(pd.DataFrame(rows))[0].cases
+    assert (case.column, case.differences) == ("cat", (340 - 16 - 30,)), "of the dog's own base FC-FT was made"
+    assert case.errors == pytest.approx(((1 + 4 + 16 + 36) ** 0.5,))
+
+
 def test_a_control_is_finished_if_it_is_nearer_than_the_base() -> None:
     assert "dog 600 against 90" in unfinished_control(figure_8())
     assert "cat" not in unfinished_control(figure_8()).split("(")[1]

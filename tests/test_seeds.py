@@ -18,7 +18,7 @@ from experiments.paper.seeds.findings import AT_EQUAL_FIDELITY, find_differences
 from experiments.paper.seeds.made import MADE_FILE
 from experiments.paper.seeds.measuring import BASE_MAPPING, latent_distances, variants
 from experiments.paper.seeds.options import trainings_of
-from experiments.paper.tables.equal_fidelity import distance_at
+from experiments.paper.tables.equal_fidelity import distance_at, nearer_than_apart
 from experiments.paper.tables.model_distance import APART
 from experiments.paper.tables.published import read_published
 from tasks.models import model_folder
@@ -78,7 +78,8 @@ def test_differences_are_taken_latent_by_latent_and_pooled_over_pairs() -> None:
     )
     images, mapping, fidelity = find_differences(table, curves)
     assert images.cases[0].differences == pytest.approx([0.010, 0.011, 0.012], abs=0.0006)
-    assert max(images.cases[0].errors) < 0.0003, "latents alone would leave 0.04"
+    first = table[table["seed"] == 0].pivot(index="latent", columns="variant", values="d")
+    assert images.cases[0].errors[0] == pytest.approx((first["FT"] - first["FC-FT"]).sem()), "of pairs of latents"
     assert images.status == "holds" and mapping.pooled.mean == pytest.approx(0.003, abs=0.0006)
     assert fidelity.aspect == AT_EQUAL_FIDELITY
     assert fidelity.cases[0].differences == pytest.approx([0, -0.001, -0.002]), "FT was ahead only in images"
@@ -93,6 +94,7 @@ def test_differences_are_taken_latent_by_latent_and_pooled_over_pairs() -> None:
         (35, 0.1, []),  # before FC-FT was first measured
         (35, 0.2, [-0.05]),
         (10, 0.1, [0.02]),  # nearer than FC-FT ever was
+        (20, 0.1, [0.05]),  # as near as FC-FT at a measurement
         (15, 0.16, []),  # FC-FT came back towards the base: at 0.2 before, at 0.12 after
     ],
 )
@@ -106,6 +108,23 @@ def test_swapped_layers_are_compared_with_the_measurements_around_them(
         : len(differences)
     ]
     assert [case.differences[0] for finding in found for case in finding.cases] == pytest.approx(differences)
+
+
+@pytest.mark.parametrize(
+    ("fd", "differences"),
+    [
+        ([100, 30], [0.4 - 0.3]),  # as near as FT at its end
+        ([100, 20], [0.5 - 0.1]),  # nearer than FT from its second measurement on; the base's own images are no model
+        ([60, 95], [0.5 - 0.1]),  # at its nearest, not at its end
+        ([120, 90], []),  # no nearer than the base's own images
+    ],
+)
+def test_ft_is_compared_with_another_base_s_model_as_near_as_it_was(fd: list[float], differences: list[float]) -> None:
+    own, apart = curve("FT", 0, [90, 50, 30], [0, 0.1, 0.3]), curve(APART, 0, fd, [0.5, 0.4])
+    together = pd.concat([own.assign(d_sem=0.03), apart.assign(d_sem=0.04)]).assign(base="face")
+    cases, left_out = nearer_than_apart([together])
+    assert [case.differences[0] for case in cases] == pytest.approx(differences) and bool(left_out) != bool(cases)
+    assert [case.errors[0] for case in cases] == pytest.approx([0.05] * len(differences))
 
 
 def test_a_training_that_never_gets_there_is_left_out() -> None:

@@ -5,6 +5,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from experiments.paper.tables.protocols import DATA, check_protocol, check_searches
 from experiments.paper.tables.translation_claims import table_2_claims
 from ui2i.errors import DataError
 
@@ -58,6 +59,44 @@ def test_values_of_other_protocols_are_not_compared(column: str, value: Any) -> 
         table_2_claims([pd.DataFrame(rows)])
 
 
+BACKBONE, COUNTS = ["backbone", "backbone_hash"], ["num_outputs", "num_targets", "dataset_hash"]
+RESIZED = ["resizer", "img_resolution"]
+DECIDES = {
+    "fid": ["inception_hash", *RESIZED, *COUNTS],
+    "fd": ["fd_network", "fd_network_hash", *BACKBONE, *RESIZED, *COUNTS],
+    "lpips_d": [*BACKBONE, *RESIZED],
+    "lpips_s": [*BACKBONE, *RESIZED],
+}
+
+
+@pytest.mark.parametrize(("metric", "name"), [(metric, name) for metric, names in DECIDES.items() for name in names])
+def test_whatever_decides_a_value_has_to_agree(metric: str, name: str) -> None:
+    shared = {"system": "FC-FT", **dict.fromkeys(DECIDES[metric], "1")}
+    one, same, other, data = (
+        pd.Series(shared | change)
+        for change in ({}, {"system": "CycleGAN"}, {"system": "CycleGAN", name: "2"}, {"system": DATA, name: "2"})
+    )
+    check_protocol("face2anime", metric, one, same, data)
+    with pytest.raises(DataError, match=f"{name} of {metric} differs"):
+        check_protocol("face2anime", metric, one, other)
+
+
+def test_diversities_and_small_rises_are_of_one_protocol() -> None:
+    rows = [evaluation(name, 30, 0.6, 0.5, fid=60.0, backbone=name) for name in ("CycleGAN", "FC-FT")]
+    with pytest.raises(DataError, match="backbone of lpips_d differs"):
+        table_2_claims([pd.DataFrame(rows)])
+    rows = [evaluation(name, 30, 0.6, 0.5, fd_network=name) for name in ("FC-FT", "FC-FT-LS16")]
+    with pytest.raises(DataError, match="fd_network of fd differs"):
+        table_2_claims([pd.DataFrame(rows)])
+
+
+@pytest.mark.parametrize("name", ["steps", "base_hash", "backbone_hash", "perceptual_loss", "img_resolution"])
+def test_whatever_decides_a_search_has_to_agree(name: str) -> None:
+    rows = pd.DataFrame({"method": ["w", "directions"], name: ["1", "2"]})
+    with pytest.raises(DataError, match=f"face: {name} of w and directions differs"):
+        check_searches("face", rows)
+
+
 def test_more_diverse_than_the_data_is_not_better() -> None:
     rows = [
         evaluation("CycleGAN", 30, 0.9, 0.5),
@@ -65,6 +104,24 @@ def test_more_diverse_than_the_data_is_not_better() -> None:
         evaluation("the data itself", 1, 0.45, 0),
     ]
     assert table_2_claims([pd.DataFrame(rows)])[1].cases[0].differences[0] == pytest.approx(0.4)
+
+
+@pytest.mark.parametrize(
+    ("data", "difference", "error"),
+    [
+        (0.42, 0.08 - 0.02, (1 + 4 + (2 * 3) ** 2) ** 0.5),  # between both: its error counts twice
+        (0.3, 0.2 - 0.1, (1 + 4) ** 0.5),  # below both: it cancels out
+        (None, 0.4 - 0.5, (1 + 4) ** 0.5),
+    ],
+)
+def test_diversities_have_the_errors_of_all_that_is_compared(
+    data: float | None, difference: float, error: float
+) -> None:
+    rows = [evaluation("CycleGAN", 30, 0.5, 0.5, lpips_d_sem=1), evaluation("FC-FT", 20, 0.4, 0.4, lpips_d_sem=2)]
+    rows += [] if data is None else [evaluation("the data itself", 1, data, 0.0, lpips_d_sem=3)]
+    (case,) = table_2_claims([pd.DataFrame(rows)])[1].cases
+    assert case.differences == pytest.approx((difference,)) and case.errors == pytest.approx((error,))
+    assert case.aspect == ("plain difference" if data is None else "")
 
 
 def test_a_little_has_a_bound() -> None:
