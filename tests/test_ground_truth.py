@@ -233,7 +233,6 @@ def test_chance_is_the_mean_over_all_orders(kind: Kind, true: np.ndarray, read: 
     value, chance = agreement(kind, true, read)
     orders = [agreement(kind, true, read[list(order)])[0] for order in itertools.permutations(range(5))]
     assert chance == pytest.approx(np.mean(orders), abs=1e-12)
-    assert value in np.round(orders, 15) or np.isclose(orders, value).any()
     assert agreement(kind, true, true)[0] == pytest.approx(1)
     stacked = agreement(kind, np.stack([true, true]), np.stack([read, true]))[0]
     assert stacked == pytest.approx([float(value), 1])
