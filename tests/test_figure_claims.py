@@ -25,6 +25,7 @@ def test_figure_6_takes_the_models_made_from_the_base() -> None:
     assert [(case.column, case.aspect) for case in above_chance.cases] == [("anime", "FC-FT")]
     assert above_chance.cases[0].differences == pytest.approx((0.75,))
     assert above_control.cases[0].differences == pytest.approx((0.595,))
+    assert above_control.cases[0].errors == pytest.approx((0.005,)), "direction by direction"
     assert above_control.verdict == "control missing"
 
 
@@ -89,9 +90,9 @@ def test_figure_8_takes_models_that_were_good_before_the_swap() -> None:
 
 
 def test_figures_take_the_intervals_of_their_measures() -> None:
-    rows = [measure("fd", "dog", mode, fd, 9.8) for mode, fd in (("FC-FT-LS8", 30), ("FC-FT-LS32", 41))]
+    rows = [measure("fd", "dog", "FC-FT-LS8", 30, 3 * 1.96), measure("fd", "dog", "FC-FT-LS32", 39, 4 * 1.96)]
     more = figure_8_claims(pd.DataFrame(rows))[1]
-    assert more.cases[0].errors == pytest.approx((5 * 2**0.5,)) and more.verdict == "cannot be told"
+    assert more.cases[0].errors == pytest.approx((5,)) and more.verdict == "cannot be told", "9 of ± 9.8"
     known = figure_8().assign(ci95_low=lambda it: it["value"] - 9.8, ci95_high=lambda it: it["value"] + 9.8)
     direct, _ = figure_8_claims(known)
     assert direct.cases[0].errors == pytest.approx((10,)), "of four distances"

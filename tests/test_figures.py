@@ -7,9 +7,12 @@ import pytest
 import torch
 from figure_family import family as family
 from figure_family import model
+from scipy import stats
 from tiny_models import random_generator, random_ws
 from tiny_project import PARAMS
 
+from experiments.paper.figure_stage.ablation import Measured, _rows
+from experiments.paper.figure_stage.directions import Moved, compare
 from experiments.paper.figures.direction_sheet import PLACES, moved_images
 from experiments.paper.figures.directions import (
     compare_changes,
@@ -21,7 +24,7 @@ from experiments.paper.figures.directions import (
 from experiments.paper.figures.guided import guided_images, measure_guided
 from experiments.paper.figures.models import FigureModel, direct_swaps
 from experiments.paper.figures.multi_modal import measure_multi_modal, multi_modal_images
-from experiments.paper.figures.shared_latents import images_of, kept_traits, measure_images
+from experiments.paper.figures.shared_latents import KeptTraits, Measures, images_of, kept_traits, measure_images
 from experiments.paper.figures.traits import trait_regressor
 from experiments.paper.settings import sections_of
 from experiments.paper.stages.figures import with_set
@@ -30,7 +33,7 @@ from tasks.project.params import parse_params
 from ui2i.errors import ConfigError
 from ui2i.images import to_tensor, to_uint8
 from ui2i.layer_swap import swap_weights
-from ui2i.metrics.frechet import frechet_distance
+from ui2i.metrics.frechet import frechet_distance, frechet_standard_error, kernel_distance
 from ui2i.translation import Reference, TranslationConfig, mix_styles, sample_style, semantic_step
 
 pytestmark = pytest.mark.filterwarnings("ignore:The parameter 'pretrained'", "ignore:Arguments other than a weight")
@@ -165,14 +168,36 @@ def test_chance_is_that_of_pairs_of_different_directions():
     assert (nothing.mean, nothing.p_value, nothing.chance_mean) == (0, None, 0)
 
 
+def test_chance_is_a_direction_s_among_the_others_and_the_share_that_of_pairings_as_good():
+    model = np.array([[1, 0, 0], [0.6, 0.8, 0], [0, 0.8, 0.6]])
+    agreement = compare_changes(np.eye(3), model)
+    assert agreement.cosines == pytest.approx([1, 0.8, 0.6])
+    assert agreement.chance == pytest.approx([0.3, 0.4, 0])
+    assert agreement.p_value == pytest.approx(1 / 6, abs=0.02), "the true one of six, drawn as often as the others"
+
+
+def test_a_base_is_compared_with_itself_by_halves_of_the_latents(family):
+    regressor = SimpleNamespace(names=("yaw", "smile"))
+    base = np.array([[[1, 0], [1, 0], [0, 0.8], [0, 0.8]], [[0, 1]] * 4])
+    other = np.array([[[-0.6, 0.8]] * 4, [[0.3, 0.4]] * 4])
+    pairs = ((family.base, base), (family.first["anime"], other))
+    moved = [Moved(model=model, regressor=regressor, changes=changes) for model, changes in pairs]
+    settings = SimpleNamespace(seed=0, strength=2.0, num_directions=2)
+    rows, numbers = compare(SimpleNamespace(settings=settings, made={}), family, moved)
+    assert [row["cosine"] for row in rows] == pytest.approx([0, 1, 0.02 / 0.41**0.5, 0.8])
+    assert [(row["top_trait"], row["top_rank"]) for row in rows[2:]] == [("yaw", 2), ("smile", 1)]
+    summary = numbers["models"]["anime/FC-FT"]
+    assert (summary["top_trait_moves_the_same_way"], summary["top_trait_is_the_top_here_too"]) == (1, 1)
+
+
 def test_a_change_is_half_of_what_lies_between_both_ways(family):
     generator = family.base.generator
     z, step = torch.randn(3, 8), semantic_step(generator, 2, 1.5)
-    changes = direction_changes(generator, z, step[None], mean_colours)[0]
-    w = generator.mapping(z)
+    changes = direction_changes(generator, z, step[None], mean_colours, truncation_psi=0.7)[0]
+    w = generator.truncate(generator.mapping(z), 0.7)
     ends = [mean_colours(to_uint8(generator.synthesis(generator.broadcast(w + sign * step)))) for sign in (1, -1)]
     assert changes == pytest.approx((ends[0] - ends[1]) / 2)
-    back = direction_changes(generator, z, -step[None], mean_colours)[0]
+    back = direction_changes(generator, z, -step[None], mean_colours, truncation_psi=0.7)[0]
     assert back == pytest.approx(-changes)
 
 
@@ -224,9 +249,22 @@ def test_measures_of_images(family, perceptual):
     expected = perceptual.distance(to_tensor(images), to_tensor(of_base)).double().numpy()
     assert measures.lpips == pytest.approx(expected, rel=1e-5)
     assert measures.fd == pytest.approx(0, abs=1e-6) and same.fd > 0.1
-    assert same.fd == pytest.approx(
-        frechet_distance(perceptual.embed(to_tensor(of_base)).double().numpy(), target), rel=1e-4
-    )
+    features = perceptual.embed(to_tensor(of_base)).double().numpy()
+    found = (frechet(features, target) for frechet in (frechet_distance, frechet_standard_error, kernel_distance))
+    assert (same.fd, same.fd_sem, same.kd) == pytest.approx(tuple(found), rel=1e-3)
+
+
+def test_intervals_of_measures_have_95_percent(family):
+    measures = Measures(lpips=np.array([0.1, 0.2, 0.6]), fd=5.0, fd_sem=1.0, kd=0.1)
+    measured = Measured(model=family.base, measures=measures, kept=None, num_targets=3)
+    setup = SimpleNamespace(made={}, perceptual=SimpleNamespace(name="", weights_hash=""))
+    lpips, fd, _ = _rows(setup, SimpleNamespace(family=family), measured, "8")
+    literal = stats.t.interval(0.95, 2, loc=0.3, scale=stats.sem(measures.lpips))
+    assert (lpips["ci95_low"], lpips["ci95_high"]) == pytest.approx(literal)
+    assert (fd["ci95_low"], fd["ci95_high"]) == pytest.approx(stats.norm.interval(0.95, loc=5), abs=1e-3)
+    resampled = np.arange(1001.0) * np.array([[1], [3]])
+    kept = KeptTraits(attributes=("yaw", "smile"), values=np.zeros(2), resampled=resampled)
+    assert (kept.interval(0), kept.interval()) == (pytest.approx((25, 975)), pytest.approx((50, 1950)))
 
 
 def test_traits_are_kept_wholly_by_the_same_images_and_not_at_all_by_others():
@@ -237,9 +275,10 @@ def test_traits_are_kept_wholly_by_the_same_images_and_not_at_all_by_others():
     own = regressor_of([YAW, GLASSES], read=lambda _: read)
     kept = kept_traits(images, images, own, own, min_skill=0.25)
     assert kept.attributes == ("yaw", "glasses")
-    assert kept.values == pytest.approx([1, 1])
+    assert kept.values == pytest.approx([1, 1]) and kept.interval() == pytest.approx((1, 1))
     lost = kept_traits(images, images, own, regressor_of([YAW, GLASSES], read=lambda _: shuffled), min_skill=0.25)
     assert np.abs(lost.values).max() < 0.15
+    assert lost.resampled[0].std() == pytest.approx(400**-0.5, rel=0.2), "of a correlation of nothing"
     low, high = lost.interval()
     assert low < lost.mean < high and low < 0.05 and high > -0.05
     # The other style's drawings lack a class: places differ, names do not.

@@ -49,6 +49,17 @@ def test_frechet_distance_with_fewer_images_than_features() -> None:
     assert frechet_distance(x, y) > 1
 
 
+def test_standard_error_is_the_spread_of_both_sets_drawn_again(
+    features: tuple[np.ndarray, np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(frechet, "KEPT_VARIANCE", 1.0)
+    x, y = features
+    random = np.random.RandomState(7)
+    drawn = [frechet_distance(*(part[random.randint(0, len(part), len(part))] for part in (x, y))) for _ in range(4)]
+    found = frechet.frechet_standard_error(x, y, seed=7, num_resamples=4)
+    assert found == pytest.approx(np.std(drawn, ddof=1), rel=1e-6)
+
+
 def test_kernel_distance_is_the_literal_sum(features: tuple[np.ndarray, np.ndarray]) -> None:
     x, y = (part[:7] for part in features)
 

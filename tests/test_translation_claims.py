@@ -135,6 +135,8 @@ def test_table_2_takes_fid_where_all_have_it() -> None:
     rows = [evaluation("CycleGAN", 1, 0.4, 0.5, fid=60.0), evaluation("FC-FT", 2, 0.5, 0.4, fid=50.0)]
     (case,) = table_2_claims([pd.DataFrame(rows)])[0].cases
     assert case.differences == (10,) and case.column == "face2anime"
+    frames = [pd.DataFrame(rows), pd.DataFrame(rows).assign(fid=None)]
+    assert table_2_claims(frames)[0].cases[0].differences == (-1, -1), "fd, which both have"
 
 
 def test_trainings_of_a_column_are_pooled() -> None:
