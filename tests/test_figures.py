@@ -1,5 +1,6 @@
 """Figures 4 to 8: which images they show, and measurements whose answer is known."""
 
+import dataclasses
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,7 +12,7 @@ from scipy import stats
 from tiny_models import random_generator, random_ws
 from tiny_project import PARAMS
 
-from experiments.paper.figure_stage.ablation import Measured, _rows
+from experiments.paper.figure_stage.ablation import Measured, _difference, _rows
 from experiments.paper.figure_stage.directions import Moved, compare
 from experiments.paper.figures.direction_sheet import PLACES, moved_images
 from experiments.paper.figures.directions import (
@@ -265,6 +266,12 @@ def test_intervals_of_measures_have_95_percent(family):
     resampled = np.arange(1001.0) * np.array([[1], [3]])
     kept = KeptTraits(attributes=("yaw", "smile"), values=np.zeros(2), resampled=resampled)
     assert (kept.interval(0), kept.interval()) == (pytest.approx((25, 975)), pytest.approx((50, 1950)))
+    of_ft = dataclasses.replace(kept, values=kept.values - 0.2, resampled=resampled - 0.2)
+    nearer = dataclasses.replace(measures, lpips=measures.lpips - 0.1)
+    differ = _difference(
+        dataclasses.replace(measured, kept=kept), dataclasses.replace(measured, measures=nearer, kept=of_ft)
+    )
+    assert differ == {"lpips": pytest.approx([0.1] * 3), "traits": pytest.approx([0.2] * 3)}, "latent by latent"
 
 
 def test_traits_are_kept_wholly_by_the_same_images_and_not_at_all_by_others():
