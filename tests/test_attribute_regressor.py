@@ -227,6 +227,10 @@ def test_what_is_read_as_from_the_truth_was_kept_and_what_is_shuffled_was_not() 
         assert 0.25 < half[name].kept < 0.75
         assert half[name].ci95_low < half[name].kept < half[name].ci95_high
     assert np.mean([abs(it.kept) for it in lost.values()]) < 0.1
+    draws = np.random.default_rng(0).integers(200, size=(1000, 200))
+    again = [np.corrcoef(exact["yaw"][own], noisy["yaw"][own])[0, 1] for own in draws]  # the ceiling is 1
+    found = half["yaw"].ci95_low, half["yaw"].ci95_high
+    assert found == pytest.approx(tuple(np.quantile(again, [0.025, 0.975]))), "of images drawn again"
     # Where the ceiling itself is half, a translation that is read as well has kept all that can be known.
     assert kept(0, 0)["glasses"].kept == pytest.approx(1)
     assert kept(0, 0)["glasses"].ceiling < 0.9

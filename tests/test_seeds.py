@@ -219,10 +219,12 @@ def test_a_pair_shares_its_images_and_its_latents(
     num_steps = len(shown)
     assert command.main([*arguments, "--pairs", "2", "--out", str(out)]) == 0
     assert len(shown) == 2 * num_steps, "the first pair is not trained again"
+    assert not torch.equal(shown[0], shown[num_steps]), "each pair has its own seed"
     rows = pd.read_parquet(out / command.LATENTS_FILE)
     assert rows["seed"].tolist() == [0] * 20 + [1] * 20
     assert command.main([*arguments, "--pairs", "1", "--apart", "face", "--out", str(out)]) == 0
     assert len(shown) == 2.5 * num_steps, "only the model that is to stand for those trained apart is trained"
+    assert all(torch.equal(one, other) for one, other in zip(shown, shown[2 * num_steps :], strict=False))
     rows = pd.read_parquet(out / command.LATENTS_FILE)
     assert set(rows[rows["seed"] == 0]["variant"]) - set(rows[rows["seed"] == 1]["variant"]) == {APART}
     assert APART in pd.read_parquet(out / command.CURVES_FILE)["mode"].tolist()
