@@ -113,16 +113,21 @@ def test_loss_terms_by_hand(gan: SimpleNamespace) -> None:
 
 
 def test_step_updates_by_the_weighted_sum(gan: SimpleNamespace) -> None:
-    settings = settings_of(gan)
+    settings = settings_of(gan, cycle_weight=7.0, identity_weight=3.0)
     model = scaled_model(gan, settings)
     x, y, g, f = 0.1, 0.4, 2.0, -0.5
     model.train_step(torch.full((2, 3, 4, 4), x), torch.full((2, 3, 4, 4), y))
-    # d/dg of (3 g x - 1)^2 + 10 (|f g x - x| + |g f y - y|) + 5 |g y - y|; both cycles' insides are negative.
-    change = 2 * (3 * g * x - 1) * 3 * x + 10 * (-f * x - f * y) + 5 * y
+    # d/dg of (3 g x - 1)^2 + 7 (|f g x - x| + |g f y - y|) + 3 |g y - y|; both cycles' insides are negative.
+    change = 2 * (3 * g * x - 1) * 3 * x + 7 * (-f * x - f * y) + 3 * y
     assert model.to_target.factor.item() == pytest.approx(g - change)
+    # d/df of (5 f y - 1)^2 + 7 (|f g x - x| + |g f y - y|) + 3 |f x - x|, all of whose insides are negative.
+    change = 2 * (5 * f * y - 1) * 5 * y - 7 * (g * x + g * y) - 3 * x
+    assert model.to_source.factor.item() == pytest.approx(f - change)
     # d/dd of ((d y - 1)^2 + (d g x)^2) / 2: the fake is the one from before the update.
     change = (3 * y - 1) * y + 3 * (g * x) ** 2
     assert model.discriminator_target.factor.item() == pytest.approx(3 - change)
+    change = (5 * x - 1) * x + 5 * (f * y) ** 2
+    assert model.discriminator_source.factor.item() == pytest.approx(5 - change)
 
 
 def test_bf16_gives_nearly_the_same_losses(gan: SimpleNamespace) -> None:
@@ -151,9 +156,9 @@ def test_buffer_hands_out_what_comes_until_it_is_full(gan: SimpleNamespace) -> N
 def test_buffer_hands_out_older_images_half_of_the_time(gan: SimpleNamespace) -> None:
     buffer = gan.cyclegan.ImageBuffer(50, seed=0)
     buffer.exchange(numbered(0, 50))
-    older = 0
+    older, now = 0, {float(number) for number in range(50)}
     for first in range(50, 1050):
-        kept = {float(picture.mean()) for picture in buffer.images}
+        kept = now
         (got,) = buffer.exchange(numbered(first, 1)).mean(dim=(1, 2, 3)).tolist()
         now = {float(picture.mean()) for picture in buffer.images}
         if got == first:
@@ -162,6 +167,25 @@ def test_buffer_hands_out_older_images_half_of_the_time(gan: SimpleNamespace) ->
             assert got in kept and now == kept - {got} | {first}
             older += 1
     assert 450 < older < 550
+    assert min(now) >= 50, "every place is exchanged"
+
+
+def test_discriminators_see_what_the_buffers_hand_out(gan: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, came = scaled_model(gan, settings_of(gan, buffer_size=7, seed=3)), {}
+    targets, sources = model.fake_targets, model.fake_sources
+    assert targets.capacity == sources.capacity == 7
+    assert not torch.equal(*(buffer.state_dict()["random"] for buffer in (targets, sources)))
+    for buffer, older in ((targets, 0.7), (sources, -0.3)):
+
+        def exchange(fakes: torch.Tensor, older: float = older) -> torch.Tensor:
+            came[older] = fakes.mean().item()
+            return torch.full_like(fakes, older)
+
+        monkeypatch.setattr(buffer, "exchange", exchange)
+    terms = model.train_step(torch.full((2, 3, 4, 4), 0.1), torch.full((2, 3, 4, 4), 0.4))
+    assert came == pytest.approx({0.7: 2 * 0.1, -0.3: -0.5 * 0.4})
+    expected = (3 * 0.4 - 1) ** 2 + (3 * 0.7) ** 2 + (5 * 0.1 - 1) ** 2 + (5 * -0.3) ** 2
+    assert terms["discriminator"].item() == pytest.approx(expected / 2)
 
 
 # Schedule
