@@ -1,4 +1,4 @@
-"""MUNIT and DRIT++: training, resuming, what the command writes, curves, and toys on which all must succeed."""
+"""MUNIT and DRIT++: training, resuming, what the command writes, and toys on which all must succeed."""
 
 import dataclasses
 import json
@@ -6,29 +6,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 from conftest import randomize
 from PIL import Image
 from tiny_baselines import MULTI_MODAL, StopError, blobs, networks, stopping_after, tiny, write_folder
-from tiny_project import make_project
 
 from experiments.paper.baselines import __main__ as command
-from experiments.paper.baselines import curve, curve_table, drit, training
+from experiments.paper.baselines import state, training
 from experiments.paper.baselines.diversity import style_diversities
+from experiments.paper.baselines.image_sets import ImageSet, identity_of
 from experiments.paper.baselines.state import Baseline as Model
-from experiments.paper.baselines.systems import build, choose_settings
+from experiments.paper.baselines.systems import SYSTEMS, build, choose_settings
 from experiments.paper.settings import Baseline, BaselineRun
 from experiments.paper.stages import baseline as stage
-from ui2i.datasets.ingest import ingest
-from ui2i.errors import ConfigError
 from ui2i.images import to_tensor
 from ui2i.metrics.image_sets import find_images
 from ui2i.perceptual import Perceptual
-from ui2i.provenance import processor
-from ui2i.settings import IngestConfig
-from ui2i.tables import read_rows
 
 
 def trained(system: str, path: Path, data: tuple[Any, Any], **changes: Any) -> Model:
@@ -81,11 +75,36 @@ def test_munit_s_learning_rate_is_halved() -> None:
     assert rates == pytest.approx([1e-4, 1e-4, 5e-5, 5e-5, 2.5e-5])
 
 
-@pytest.mark.parametrize(("system", "batch_size"), [("munit", 1), ("drit", 2)])
-def test_defaults_are_the_papers(system: str, batch_size: int) -> None:
+@pytest.mark.parametrize(
+    ("system", "paper"),
+    [
+        (
+            "munit",
+            {"batch_size": 1, "halving_steps": 100_000, "image_weight": 10, "content_weight": 1, "style_weight": 1},
+        ),
+        (
+            "drit",
+            {
+                "batch_size": 2,
+                "content_learning_rate": 4e-5,
+                "content_gradient_norm": 5,
+                "content_period": 3,
+                "content_adversarial_weight": 1,
+                "cycle_weight": 10,
+                "domain_adversarial_weight": 1,
+                "reconstruction_weight": 10,
+                "latent_weight": 10,
+                "kl_weight": 0.01,
+                "content_norm_weight": 0.01,
+                "mode_seeking_weight": 1,
+            },
+        ),
+    ],
+)
+def test_defaults_are_the_papers(system: str, paper: dict[str, float]) -> None:
     settings = dataclasses.asdict(choose_settings(system, 64, minutes=1, batch_size=None))
-    paper = {"learning_rate": 1e-4, "style_dim": 8, "num_blocks": 4, "num_scales": 3, "weight_decay": 1e-4}
-    assert (paper | {"batch_size": batch_size}).items() <= settings.items()
+    shared = {"learning_rate": 1e-4, "style_dim": 8, "num_blocks": 4, "num_scales": 3, "weight_decay": 1e-4}
+    assert (shared | paper).items() <= settings.items()
     model = build(system, tiny(system), "cpu")
     for name in model.parts:
         if name.endswith("_optimizer"):
@@ -93,58 +112,41 @@ def test_defaults_are_the_papers(system: str, batch_size: int) -> None:
             assert (group["betas"], group["weight_decay"]) == ((0.5, 0.999), 1e-4), name
 
 
-def drit_step(num_steps: int = 2, **changes: Any) -> tuple[Model, dict[str, dict[str, torch.Tensor]], dict[str, Any]]:
-    """Return a DRIT++ after a step, the weights that it had before, and the step's terms."""
-    model = build("drit", dataclasses.replace(tiny("drit"), **changes), "cpu")
-    before = {
-        name: {key: value.clone() for key, value in part.state_dict().items()} for name, part in networks(model).items()
-    }
-    model.num_steps = num_steps
-    return model, before, model.train_step(*torch.randn(2, 2, 3, 32, 32).clamp(-1, 1))
+def test_a_state_is_of_its_settings_and_of_the_images_of_both_domains() -> None:
+    source, target = (
+        ImageSet(name="any", names=["0"], images=blobs(1, 0), sha256=sha256) for sha256 in ("a" * 64, "b" * 64)
+    )
+    identities = [identity_of(tiny("munit"), *images) for images in ((source, source), (target, target))]
+    changed = {"precision": "bf16", "minutes": 1.0, "core_minutes": 1.0}
+    for system in SYSTEMS:
+        settings = tiny(system)
+        identities += [identity_of(settings, source, target), identity_of(settings, target, source)]
+        for name, value in dataclasses.asdict(settings).items():
+            other = dataclasses.replace(settings, **{name: changed.get(name, 2 * (value or 1))})
+            identities.append(identity_of(other, source, target))
+    assert len(set(identities)) == len(identities)
+    again = dataclasses.replace(source, name="another", names=["1"])
+    assert identity_of(tiny("munit"), again, target) in identities, "names and folders do not train"
 
 
-@pytest.mark.parametrize("num_steps", range(3))
-def test_two_of_three_steps_of_drit_train_the_content_discriminator_alone(num_steps: int) -> None:
-    model, before, terms = drit_step(num_steps)
-    for name, part in networks(model).items():
-        is_same = [torch.equal(value, before[name][key]) for key, value in part.state_dict().items()]
-        assert (not any(is_same)) if num_steps == 2 or name == "content_discriminator" else all(is_same), name
-    assert (terms.keys() == {"content_discriminator"}) == (num_steps < 2)
+def test_a_resumed_run_counts_on(tmp_path: Path) -> None:
+    models = [build("munit", tiny("munit"), "cpu") for _ in range(2)]
+    counters = {"num_steps": 3, "seconds": 4.0, "processor_seconds": 5.0, "log": [{"kimg": 6.0}]}
+    vars(models[0]).update(counters)
+    models[0].save(tmp_path / "state.pt", "its settings")
+    assert models[1].resume(tmp_path / "state.pt", "its settings") == "resumed"
+    assert counters.items() <= vars(models[1]).items()
 
 
-def test_drawn_attributes_do_not_train_drit_s_attribute_encoders() -> None:
-    silent = dict.fromkeys(("kl_weight", "cycle_weight", "reconstruction_weight", "weight_decay"), 0.0)
-    model, before, _ = drit_step(**silent, domain_adversarial_weight=0.0)
-    for key, value in model.target.state_dict().items():
-        assert torch.equal(value, before["target"][key]) == key.startswith("attributes."), key
-
-
-def test_rates_of_drit_fall_and_that_of_its_content_discriminator_is_lower() -> None:
-    model = build("drit", tiny("drit"), "cpu")
-    for share, factor in ((0.0, 1.0), (0.5, 1.0), (0.75, 0.5), (1.0, 0.0)):
-        model.set_learning_rate(share)
-        assert model.generator_optimizer.param_groups[0]["lr"] == pytest.approx(1e-4 * factor)
-        assert model.content_optimizer.param_groups[0]["lr"] == pytest.approx(4e-5 * factor)
-
-
-def test_gradients_of_drit_s_content_discriminator_are_clipped() -> None:
-    model = build("drit", dataclasses.replace(tiny("drit"), content_gradient_norm=1e-3), "cpu")
-    model._update_content_discriminator(*(100 * torch.randn(2, 1, 8, 8, 8)))
-    gradients = torch.cat([parameter.grad.flatten() for parameter in model.content_discriminator.parameters()])
-    assert float(gradients.norm()) == pytest.approx(1e-3, rel=1e-2)
-
-
-def test_contents_of_drit_are_noisy_in_training_alone() -> None:
-    model, images = build("drit", tiny("drit"), "cpu"), torch.zeros(2, 3, 32, 32)
-    noise = drit._noisy_content(model, model.source, images, 0) - model.source.content(images)
-    assert float(noise.detach().std()) == pytest.approx(1, abs=0.1)
-    outputs = [model.translate(np.zeros((2, 32, 32, 3), np.uint8)) for _ in range(2)]
-    assert (outputs[0] == outputs[1]).all()
-
-
-def test_an_odd_batch_of_drit_is_refused() -> None:
-    with pytest.raises(ConfigError, match="--batch-size is 3, expected an even number"):
-        tiny("drit", batch_size=3)
+@pytest.mark.parametrize("system", MULTI_MODAL)
+def test_each_image_of_each_batch_gets_a_style_of_its_own(system: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(state, "BATCH_SIZE", 2)
+    model = build(system, tiny(system), "cpu")
+    randomize(model.target)
+    images = blobs(1, 0).repeat(4, axis=0)
+    outputs = [*model.translate(images, seed=0), *model.translate(images, seed=1)]
+    assert len({output.tobytes() for output in outputs}) == 8
+    assert (model.translate(images, seed=1) == outputs[4:]).all()
 
 
 def test_terms_of_some_steps_are_averaged_over_those() -> None:
@@ -254,84 +256,3 @@ def test_styles_of_an_input_are_compared_with_one_another(tmp_path: Path, percep
     expected = torch.stack([perceptual.distance(images[a], images[b]) for a, b in ((0, 1), (1, 2), (2, 0))]).mean()
     assert found["many"]["lpips_d"] == pytest.approx(float(expected), rel=1e-4)
     assert (found["many"]["num_inputs"], found["many"]["num_styles"]) == (3, 3)
-
-
-# Curves
-
-
-def test_lines_of_a_curve_are_trainings(tmp_path: Path) -> None:
-    rows = [
-        {"system": "MUNIT", "mark": mark, "core_minutes": mark, "budget_core_minutes": 4.0, "identity": identity}
-        for mark in (2.0, 4.0)
-        for identity in ('{"seed": 0, "width": 32}', '{"seed": 1, "width": 32}')
-    ]
-    lines = curve_table._lines(rows)
-    assert {name: [row["mark"] for row in line] for name, line in lines.items()} == {
-        "MUNIT, 4, seed 0": [2, 4],
-        "MUNIT, 4, seed 1": [2, 4],
-    }
-    assert list(curve_table._lines(rows[::2])) == ["MUNIT, 4"]
-
-
-def test_a_curve_has_rows_at_its_marks_and_resumes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    project = make_project(tmp_path / "project")
-    for name, seed in (("face", 0), ("cartoon", 1)):
-        write_folder(tmp_path / name, blobs(40, seed))
-        ingest(tmp_path / name, project.prepared(name), IngestConfig(img_resolution=32, test_share=0.2), name=name)
-    monkeypatch.setattr(curve, "load_efficientnet", lambda _device: Colours())
-    monkeypatch.setattr(training, "LOG_STEPS", 1)
-    clock = Clock()
-    monkeypatch.setattr(training.time, "process_time", clock)
-    out = tmp_path / "out"
-    monkeypatch.chdir(tmp_path)
-    arguments = ["--project", str(project.root), "--base", "face", "--domain", "cartoon", "--out", str(out)]
-    arguments += ["--system", "munit", "--core-minutes", "4", "--width", "2", "--num-test", "6"]
-    clock.stop_after = 3
-    with pytest.raises(StopError):
-        curve.main([*arguments, "--marks", "2"])
-    clock.stop_after = 1000
-    assert curve.main([*arguments, "--marks", "2"]) == 0
-    assert Path.cwd() == project.root, "from where params.yaml's paths count"
-    rows = pd.DataFrame(read_rows(out / curve.TABLE_FILE, curve.CURVE_SCHEMA))
-    trained = rows[rows["system"] == "MUNIT"]
-    assert trained["mark"].tolist() == [2, 2, 4, 4] and trained["core_minutes"].tolist() == [2, 2, 4, 4]
-    assert trained["fd_network"].isna().tolist() == [True, False] * 2 and (trained["styles_lpips_d"] > 0).all()
-    assert trained["fd_sem"].notna().tolist() == [False, True] * 2 and (trained["num_outputs"] == 6).all()
-    assert rows["processor"].map(json.loads).tolist() == [processor()] * len(rows)
-    assert rows["system"].tolist()[:4] == ["the data itself", "the input itself"] * 2
-    assert {path.name for path in (out / "munit-4-0-w2").glob("*.png")} == {"sheet-2.png", "sheet-4.png"}
-    assert (out / curve.PLOT_FILE).is_file()
-    assert curve.main([*arguments, "--marks", "2", "3"]) == 0, "a mark that is past is left out"
-    assert "has 2 of 3 marks of munit-4-0-w2" in capsys.readouterr().out
-    for mark in ("5", "0", "-1", "nan"):
-        assert curve.main([*arguments, "--marks", mark]) == 2
-        assert f"a mark is {mark}, expected core minutes above 0 up to --core-minutes, 4" in capsys.readouterr().err
-    assert curve.main([*arguments, "--num-test", "5"]) == 2
-    assert "has curves of 6 images from face to cartoon, expected 5 images" in capsys.readouterr().err
-    assert len(read_rows(out / curve.TABLE_FILE, curve.CURVE_SCHEMA)) == len(rows)
-
-
-class Clock:
-    """Processor time of which a step takes a minute, and which ends the process once."""
-
-    stop_after = 1000
-
-    def __init__(self) -> None:
-        self.num_calls = 0
-
-    def __call__(self) -> float:
-        self.num_calls += 1
-        if self.num_calls > self.stop_after:
-            raise StopError
-        return 60.0 * self.num_calls
-
-
-class Colours:
-    """Stands for the Frechet network, whose weights are not everywhere."""
-
-    name, weights_hash = "colours", "0"
-
-    def embed(self, images: torch.Tensor) -> torch.Tensor:
-        return images.mean(dim=(2, 3))
