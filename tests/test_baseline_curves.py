@@ -145,7 +145,7 @@ def test_a_curve_has_rows_at_its_marks_and_resumes(
         assert f"a mark is {mark}, expected core minutes above 0 up to --core-minutes, 4" in capsys.readouterr().err
     assert curve.main([*arguments, "--num-test", "5"]) == 2
     assert "has curves of 6 images from face to cartoon, expected 5 images" in capsys.readouterr().err
-    assert len(read_rows(out / curve.TABLE_FILE, curve.CURVE_SCHEMA)) == len(rows)
+    assert len(read_rows(out / curve.TABLE_FILE, curve.CURVE_SCHEMA)) == len(rows) + 2, "those of the mark 3.82"
 
 
 class Clock:

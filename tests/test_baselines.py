@@ -26,6 +26,8 @@ def test_style_encoder_has_the_paper_s_parameters() -> None:
     expected = 3 * 64 * 49 + 64 + (64 * 128 + 128 * 256 + 2 * 256 * 256) * 16 + 128 + 3 * 256 + 256 * 8 + 8
     encoder = munit_networks.StyleEncoder(64, 8)
     assert sum(parameter.numel() for parameter in encoder.parameters()) == expected
+    kinds = {type(layer) for layer in encoder.layers}
+    assert kinds == {nn.Conv2d, nn.ReLU}, "a norm would leave every channel's mean, the style, at 0"
 
 
 def test_munit_s_style_network_and_decoder_have_the_paper_s_parameters() -> None:
@@ -38,6 +40,8 @@ def test_discriminators_begin_with_small_weights_and_encoders_of_munit_with_thos
     torch.manual_seed(0)
     layer = munit_networks.MultiScaleDiscriminator(16, 1).scales[0][4]
     assert float(layer.weight.detach().std()) == pytest.approx(0.02, rel=0.1)  # not 1 / sqrt(8 * 32)
+    scale = munit_networks.Decoder(16, 1, 8).layers[2].scale.detach()
+    assert 0 <= scale.min() < 0.2 and 0.8 < scale.max() < 1, "not all 1, as torch's norms begin"
     block = munit_networks.ContentEncoder(16, 1).layers[-1].layers[0]
     assert float(block.weight.detach().std()) == pytest.approx((2 / (64 * 9)) ** 0.5, rel=0.1)
 
