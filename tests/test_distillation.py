@@ -1,82 +1,28 @@
-"""Translators: the network, the pairs, training that resumes, and the file."""
+"""Translators: the network, training that resumes, and the file."""
 
-import copy
 import dataclasses
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from tiny_models import random_generator
+from tiny_translators import CARD, CONFIG, equal, train
+from tiny_translators import family as family
+from tiny_translators import pairs as pairs
+from tiny_translators import real as real
 
-from ui2i.datasets.prepared import PreparedDataset
 from ui2i.distillation import training
-from ui2i.distillation.card import TranslatorCard
 from ui2i.distillation.evaluation import evaluate_translator
 from ui2i.distillation.losses import crop_place, edge_difference, pair_losses
 from ui2i.distillation.network import Translator, fold_factor, level_widths
-from ui2i.distillation.pairs import PairMaker, Pairs
+from ui2i.distillation.pairs import Pairs
 from ui2i.distillation.plan import plan_distillation
-from ui2i.distillation.training import Domains, TranslatorTrainer, train_translator
+from ui2i.distillation.training import Domains, TranslatorTrainer
 from ui2i.distillation.translator_file import load_translator, save_translator
-from ui2i.distillation.warping import draw_warps
-from ui2i.errors import CheckpointError, ConfigError, DataError, TrainingError
+from ui2i.errors import CheckpointError, DataError, TrainingError
 from ui2i.networks.generator import Generator
 from ui2i.perceptual import Perceptual
-from ui2i.settings import TranslatorConfig, from_mapping
-
-CONFIG = TranslatorConfig(
-    total_kimg=0.16,
-    num_pairs=24,
-    batch_size=8,
-    learning_rate=0.04,
-    snapshot_kimg=0.04,
-    num_held_out=6,
-    width=3,
-    edge_weight=0.2,
-    adversarial_weight=0,
-)
-CARD = TranslatorCard(
-    source="face", domain="cartoon", variant="FC-FT", source_hash="a" * 64, target_hash="b" * 64, img_resolution=32
-)
-
-
-@pytest.fixture(scope="module")
-def family() -> tuple[Generator, Generator]:
-    """A model and one with the same mapping network and other colours."""
-    source = random_generator(7, use_noise=False)
-    source.mapping.fc0.weight.mul_(8)  # so that latent codes differ visibly
-    source.mapping.fc1.weight.mul_(8)
-    for resolution in source.config.block_resolutions:  # and keep within [-1, 1]
-        source.synthesis.block(resolution).torgb.weight.div_(4)
-        source.synthesis.block(resolution).torgb.bias.div_(4)
-    target = copy.deepcopy(source)
-    target.synthesis.block(32).torgb.bias.add_(0.5)
-    return source, target
-
-
-def maker(family: tuple[Generator, Generator], config: TranslatorConfig = CONFIG, **hashes: str) -> PairMaker:
-    return PairMaker(*family, config, **{"source_hash": "a" * 64, "target_hash": "b" * 64} | hashes)
-
-
-@pytest.fixture(scope="module")
-def pairs(family: tuple[Generator, Generator], tmp_path_factory: pytest.TempPathFactory) -> tuple[Pairs, Pairs]:
-    made = maker(family)
-    return made.cached(tmp_path_factory.mktemp("pairs")), made.held_out()
-
-
-@pytest.fixture(scope="module")
-def real(tiny_prepared: Path) -> Domains:
-    return PreparedDataset(tiny_prepared), PreparedDataset(tiny_prepared, "test")
-
-
-def train(pairs: tuple[Pairs, Pairs], real: Any, perceptual: Perceptual, **settings: Any) -> Any:
-    options = {name: settings.pop(name) for name in ("state_path", "progress") if name in settings}
-    return train_translator(*pairs, real, perceptual, dataclasses.replace(CONFIG, **settings), CARD, **options)
-
-
-def equal(first: torch.nn.Module, second: torch.nn.Module) -> bool:
-    return all(torch.equal(value, second.state_dict()[name]) for name, value in first.state_dict().items())
+from ui2i.settings import TranslatorConfig
 
 
 def test_the_network_has_the_stated_size_and_begins_as_the_identity() -> None:
@@ -109,54 +55,6 @@ def test_an_image_does_not_depend_on_its_neighbours() -> None:
     together = translator(images)
     assert not torch.allclose(together, images, atol=0.01)
     torch.testing.assert_close(torch.cat([translator(image[None]) for image in images]), together, atol=1e-5, rtol=0)
-
-
-def test_pairs_are_of_one_latent_code_and_are_kept(family: tuple[Generator, Generator], tmp_path: Path) -> None:
-    seen: list[int] = []
-    made = maker(family).cached(tmp_path, lambda done, total, note="": seen.append(done))
-    sources, targets = made.batch([3, 23])
-    assert seen == [24] and sources.shape == (2, 3, 32, 32)
-    inside = (targets < 0.9) & (sources > -0.9)
-    assert (targets - sources)[inside].mean() == pytest.approx(0.5, abs=0.02), "the models differ by this bias alone"
-    again = maker(family).cached(tmp_path, lambda done, total, note="": seen.append(done))
-    more = maker(family, dataclasses.replace(CONFIG, num_pairs=30)).cached(tmp_path)
-    assert seen == [24] and len(more) == 30
-    for other in (again, more):
-        assert all(torch.equal(a, b) for a, b in zip(other.batch([3, 23]), (sources, targets), strict=True))
-
-
-def test_damaged_or_other_pairs_are_made_again(family: tuple[Generator, Generator], tmp_path: Path) -> None:
-    first = [image.clone() for image in maker(family).cached(tmp_path).batch(range(24))]
-    (path,) = tmp_path.rglob("*.npy")
-    path.write_bytes(path.read_bytes()[:-5])
-    assert all(torch.equal(a, b) for a, b in zip(first, maker(family).cached(tmp_path).batch(range(24)), strict=True))
-    maker(family, target_hash="c" * 64).cached(tmp_path)
-    assert not path.exists() and len(list(tmp_path.rglob("*.npy"))) == 1, "of the models that are there now"
-    held_out = maker(family).held_out().batch(range(6))[0]
-    assert not torch.equal(held_out, first[0][:6])
-
-
-def test_models_that_make_no_pairs_are_refused(family: tuple[Generator, Generator]) -> None:
-    with pytest.raises(CheckpointError, match="has another mapping network than the source"):
-        maker((family[0], random_generator(8, use_noise=False)))
-    with pytest.raises(ConfigError, match="the target is the source itself"):
-        maker(family, target_hash="a" * 64)
-    with pytest.raises(ConfigError, match="the target is the source itself"):
-        maker((family[0], copy.deepcopy(family[0])))  # a file of another hash, with the same weights
-    with pytest.raises(ConfigError, match=r"num_pairs is 0, expected"):
-        from_mapping(TranslatorConfig, {"num_pairs": 0}, section="translators.cartoon")
-    with pytest.raises(ConfigError, match="l1_weight and perceptual_weight are 0, expected one of them above 0"):
-        TranslatorConfig(l1_weight=0, perceptual_weight=0)
-
-
-def test_warps_leave_a_share_alone_and_mirror_the_others() -> None:
-    random = torch.Generator().manual_seed(0)
-    matrices = draw_warps(400, TranslatorConfig(), random)
-    plain = (matrices.abs() - torch.eye(2, 3)).abs().amax(dim=(1, 2)) < 1e-6
-    assert 0.4 < plain.float().mean() < 0.6
-    assert 0.4 < (matrices[:, 0, 0] < 0).float().mean() < 0.6
-    still = draw_warps(8, TranslatorConfig(mirror=False, warp_share=0), random)
-    assert torch.equal(still, torch.eye(2, 3).repeat(8, 1, 1))
 
 
 def test_edges_see_a_texture_and_no_shift_of_brightness() -> None:
