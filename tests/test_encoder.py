@@ -1,6 +1,5 @@
 """The encoder: what it learns, its file, an interrupted training, and searches that start at its latent codes."""
 
-import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -8,40 +7,18 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from tiny_models import random_generator
+from tiny_encoders import model as model
+from tiny_encoders import pictures as pictures
+from tiny_encoders import train
 from torch import Tensor
 
-import ui2i.inversion.encoder_training as training_module
 from ui2i.datasets.prepared import PreparedDataset
 from ui2i.errors import CheckpointError, ConfigError, DataError, TrainingError
-from ui2i.inversion import Encoder, code_spread, invert, load_encoder, save_encoder, train_encoder
+from ui2i.inversion import Encoder, code_spread, invert, load_encoder, save_encoder
 from ui2i.inversion.encoder_state import read_state, settings_of, write_state
 from ui2i.networks.generator import Generator
 from ui2i.perceptual import Perceptual
 from ui2i.settings import EncoderConfig, InversionConfig
-
-CONFIG = EncoderConfig(
-    total_kimg=0.24, batch_size=8, learning_rate=0.01, snapshot_kimg=0.08, num_held_out=6, precision="fp32", seed=3
-)
-
-
-@pytest.fixture(scope="module")
-def model() -> Generator:
-    generator = random_generator(7, use_noise=False)
-    for layer in (generator.mapping.fc0, generator.mapping.fc1):  # so that codes differ visibly
-        layer.weight.mul_(8)
-    return generator
-
-
-@pytest.fixture(scope="module")
-def pictures(tiny_prepared: Path) -> dict[str, PreparedDataset]:
-    return {split: PreparedDataset(tiny_prepared, split) for split in ("train", "test")}  # type: ignore[arg-type]
-
-
-def train(model: Generator, pictures: dict[str, PreparedDataset], perceptual: Perceptual, **settings: Any) -> Any:
-    options = {name: settings.pop(name) for name in ("state_path", "progress", "base_hash") if name in settings}
-    config = dataclasses.replace(CONFIG, **settings)
-    return train_encoder(model, pictures["train"], pictures["test"], perceptual, config, **options)
 
 
 @pytest.fixture(scope="module")
@@ -269,15 +246,3 @@ def test_widths_can_differ_from_the_generators(model: Generator) -> None:
 def test_settings_out_of_range(settings: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match="expected"):
         EncoderConfig(**settings)
-
-
-@pytest.mark.parametrize("share", [0.0, 0.97])
-def test_of_any_share_of_real_images_some_are_generated(
-    model: Generator,
-    pictures: dict[str, PreparedDataset],
-    perceptual: Perceptual,
-    monkeypatch: pytest.MonkeyPatch,
-    share: float,
-) -> None:
-    monkeypatch.setattr(training_module, "measure_encoder", lambda *_args: {})
-    assert train(model, pictures, perceptual, total_kimg=0.016, real_share=share).log[0]["latent_error"] > 0
