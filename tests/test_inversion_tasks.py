@@ -14,6 +14,7 @@ from translation_project import BASE, manifest, run
 from translation_project import here as here
 from translation_project import made as made
 
+import ui2i.inversion
 from cli import app
 from experiments.paper import paper_paths
 from experiments.paper.inversion_parts import compare_in_parts
@@ -54,8 +55,22 @@ def test_without_its_encoder_a_base_inverts_as_set_for_that(made: Project, tmp_p
         made.params_path.write_text(before)
 
 
-def test_the_encoder_is_a_stage_and_translates(made: Project, tmp_path: Path) -> None:
+def test_the_encoder_is_a_stage_and_translates(made: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    train, sheet = ui2i.inversion.train_encoder, encode._sheet
+    splits: list[str | None] = []
+
+    def noting_train(generator: Any, dataset: Any, held_out: Any, *args: Any, **options: Any) -> Any:
+        splits.extend((dataset.split, held_out.split))
+        return train(generator, dataset, held_out, *args, **options)
+
+    def noting_sheet(encoder: Any, generator: Any, dataset: Any) -> Any:
+        splits.append(dataset.split)
+        return sheet(encoder, generator, dataset)
+
+    monkeypatch.setattr(ui2i.inversion, "train_encoder", noting_train)
+    monkeypatch.setattr(encode, "_sheet", noting_sheet)
     assert encode.main(encode.STAGE, ["--base", "face"]) == 0
+    assert splits == ["train", "test", "test"], "it is measured and shown on images that it was not trained on"
     folder = made.encoder_folder("face")
     assert {path.name for path in folder.iterdir()} == {"encoder.safetensors", "encoder.json", "reconstructions.png"}
     assert set(json.loads((folder / "encoder.json").read_text())) == {"held_out", "precision", "training"}

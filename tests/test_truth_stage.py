@@ -3,7 +3,9 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from drawn_people import truth as truth
@@ -11,9 +13,11 @@ from stage_calls import run
 from tiny_models import random_generator
 from tiny_project import PARAMS, make_project, set_param
 
+from experiments.paper import truth as truth_module
+from experiments.paper.settings import sections_of
 from experiments.paper.truth import METRICS, DrawnImage, load_cases, read_drawn
 from experiments.synthetic.procedural import draw_dataset
-from tasks.project.params import parse_params
+from tasks.project.params import load_params, parse_params
 from tasks.project.paths import Project
 from ui2i.datasets.prepared import PreparedDataset
 from ui2i.errors import ConfigError, DataError
@@ -58,10 +62,22 @@ def translate(project: Project, perceptual: Perceptual) -> None:
     )
 
 
-def test_the_stage_writes_its_tables(project: Project) -> None:
+def test_the_stage_writes_its_tables(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = {"num_drawings": 60, "num_held_out": 20, "num_epochs": 10, "batch_size": 12, "width": 8}
     set_param(project, "truth.cartoon.regressor", settings)
+    set_param(project, "truth.cartoon.seed", 7)
+    compared: list[Any] = []
+    plain = truth_module.score_translations
+
+    def noting(inputs: Any, outputs: Any, counterparts: Any, others: Any, *args: Any, **options: Any) -> Any:
+        compared[:] = others, options["num_draws"], options["seed"]
+        return plain(inputs, outputs, counterparts, others, *args, **options)
+
+    monkeypatch.setattr(truth_module, "score_translations", noting)
     assert run(project, "truth", "cartoon") == 0
+    held_out = PreparedDataset(project.prepared("cartoon"), "test").images(slice(None))
+    assert np.array_equal(compared[0], held_out), "chance is that of images no model was trained on"
+    assert compared[1:] == [sections_of(load_params(project)).truth["cartoon"].num_draws, 7]
     scores = read_table(project.truth_table("cartoon"), TRUTH_SCHEMA)
     assert len(scores) == 6 * 2 * len(METRICS)
     drawn = read_drawn(project.raw("face"))
