@@ -44,6 +44,14 @@ def test_the_share_tells_sets_that_look_one_way_from_others() -> None:
     assert facing_share(profiles(60, both_ways=False)) == 1
     assert 0.5 <= (facing_share(profiles(60, both_ways=True)) or 0) < 0.7
     assert facing_share(profiles(MIN_IMAGES - 1, both_ways=False)) is None
+    assert facing_share(profiles(MIN_IMAGES, both_ways=False)) == 1
+
+
+@pytest.mark.parametrize(("step", "share"), [(2, 0.5), (8, 0.875)])
+def test_each_half_of_a_set_is_judged_by_the_other(step: int, share: float) -> None:
+    images = np.stack(profiles(64, both_ways=False))
+    images[1::step] = images[1::step, :, ::-1]  # all, or a quarter, of the second half
+    assert facing_share(list(images)) == share
 
 
 def test_symmetric_images_have_no_direction() -> None:
