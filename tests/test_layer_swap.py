@@ -23,6 +23,7 @@ from ui2i.layer_swap import (
     synthesize_feature_swap,
 )
 from ui2i.networks.generator import Generator
+from ui2i.ops.resample import upsample2x
 from ui2i.settings import NetworkConfig
 
 SOURCE, TARGET = random_generator(1), random_generator(2)
@@ -142,6 +143,50 @@ def test_feature_swap_at_4_px_leaves_no_target_features() -> None:
         parameter.zero_()
     expected = synthesize_feature_swap(SOURCE, TARGET, some_ws(), 4)
     assert torch.equal(synthesize_feature_swap(SOURCE, spoiled, some_ws(), 4), expected)
+
+
+@pytest.mark.parametrize("swap_resolution", RESOLUTIONS)
+def test_feature_swap_hands_over_activations_and_no_colours(swap_resolution: int) -> None:
+    ws, (source, target) = some_ws(), (random_generator(seed) for seed in (1, 2))
+    seen: dict[str, torch.Tensor] = {}
+
+    def note_down(model: Generator, side: str) -> None:
+        for r in RESOLUTIONS:
+            block = model.synthesis.block(r)
+            block.register_forward_hook(lambda _m, _a, made, r=r: seen.update({f"{side} x{r}": made[0]}))
+            block.torgb.register_forward_hook(lambda _m, _a, made, r=r: seen.update({f"{side} rgb{r}": made}))
+
+    note_down(source, "source")
+    note_down(target, "target")
+    target.synthesis(ws)
+    own = dict(seen)
+    swapped = synthesize_feature_swap(source, target, ws, swap_resolution)
+    img = torch.zeros(2, 3, 2, 2)
+    layers = target.synthesis.block_ws(ws)
+    for r in RESOLUTIONS:
+        if r < swap_resolution:
+            assert torch.equal(seen[f"target rgb{r}"], own[f"target rgb{r}"]), "of the target's own activations"
+        if r == swap_resolution:
+            of_the_source = TARGET.synthesis.block(r).torgb(seen[f"source x{r}"], layers[r][:, -1])
+            assert torch.equal(seen[f"target rgb{r}"], of_the_source)
+        img = upsample2x(img) + seen[f"target rgb{r}"]
+    torch.testing.assert_close(swapped, img, atol=1e-5, rtol=0)
+
+
+def test_feature_swap_at_4_px_is_that_of_the_weights() -> None:
+    expected = image(swap_weights(SOURCE, TARGET, 4))
+    torch.testing.assert_close(synthesize_feature_swap(SOURCE, TARGET, some_ws(), 4), expected, atol=1e-5, rtol=0)
+
+
+def test_a_feature_swap_maps_as_the_target_and_passes_its_arguments_on() -> None:
+    swapped, ws, z = swap(SOURCE, TARGET, SwapConfig(resolution=8, mode="features")), some_ws(), torch.ones(1, 8)
+    assert torch.equal(swapped.mapping(z), TARGET.mapping(z)) and torch.equal(swapped.w_avg, TARGET.w_avg)
+    assert not torch.equal(TARGET.w_avg, SOURCE.w_avg)
+    maps = [torch.ones(1, 1, r, r) for r in (4, 8, 8, 16, 16, 32, 32)]
+    for options in ({"noise_mode": "none"}, {"noise": maps}, {"dtype": torch.bfloat16}):
+        expected = synthesize_feature_swap(SOURCE, TARGET, ws, 8, **options)  # type: ignore[arg-type]
+        assert torch.equal(swapped.synthesis(ws, **options), expected)
+        assert not torch.equal(expected, synthesize_feature_swap(SOURCE, TARGET, ws, 8))
 
 
 @pytest.mark.parametrize("swap_resolution", [0, 2, 12, 64])
