@@ -8,6 +8,7 @@ from torch import Tensor
 from ui2i.errors import ConfigError
 from ui2i.inversion import code_spread, invert
 from ui2i.inversion.noise import Jitter, jitter_scale, renormalize_, start_maps, whiteness_penalty
+from ui2i.metrics.ssim import ssim
 from ui2i.networks.generator import Generator
 from ui2i.perceptual import Perceptual
 from ui2i.settings import InversionConfig
@@ -37,6 +38,8 @@ def test_maps_of_the_image_are_found_and_make_it(model: Generator, images: Tenso
     made = model.synthesis(found.ws, noise=list(found.noise))
     l1 = (images - made).abs().mean(dim=(1, 2, 3))
     torch.testing.assert_close(l1 + perceptual.distance(images, made), found.loss, atol=1e-5, rtol=0)
+    torch.testing.assert_close(found.ssim, ssim(images, made.clamp(-1, 1)))
+    torch.testing.assert_close(found.lpips, perceptual.distance(images, made.clamp(-1, 1)), atol=1e-5, rtol=1e-4)
     assert not torch.allclose(found.noise[-1][0], found.noise[-1][1])  # each image has its own
 
 
