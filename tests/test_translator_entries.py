@@ -1,14 +1,19 @@
-"""The section `translators` of params.yaml: what is refused in it, and how `ui2i distill` adds to it."""
+"""The section `translators` of params.yaml: what is refused, what `ui2i distill` adds, models that changed."""
 
 from pathlib import Path
 
 import pytest
 from tiny_project import make_project, set_param
 
+from tasks.models.domain_models import model_path
+from tasks.models.model_folder import GENERATOR_FILE
+from tasks.models.translator_models import check_translator
 from tasks.project.params import load_params
 from tasks.project.paths import Project
 from tasks.project.register import register_translator
-from ui2i.errors import ConfigError
+from ui2i.distillation.card import TranslatorCard
+from ui2i.errors import CheckpointError, ConfigError
+from ui2i.files import sha256_bytes
 
 ENTRY = {"base": "face", "total_kimg": 1.0}
 
@@ -46,3 +51,29 @@ def test_an_entry_is_added_and_never_changed(project: Project) -> None:
     assert project.params_path.read_text().startswith(before)
     with pytest.raises(ConfigError, match=r"translators\.cartoon with other settings"):
         register_translator(project, "cartoon", {"total_kimg": 4.0})
+
+
+def test_a_translator_is_of_the_base_and_of_the_model_that_are_there(project: Project) -> None:
+    params, path = load_params(project), project.translator("cartoon")
+    files = {
+        "face": project.checkpoint("face") / GENERATOR_FILE,
+        "FC-FT": model_path(project, params, "cartoon", "FC-FT"),
+    }
+    for name, file in files.items():
+        file.parent.mkdir(parents=True)
+        file.write_bytes(name.encode())
+    source_hash, target_hash = (sha256_bytes(name.encode()) for name in files)
+    card = TranslatorCard(
+        source="face",
+        domain="cartoon",
+        variant="FC-FT",
+        source_hash=source_hash,
+        target_hash=target_hash,
+        img_resolution=32,
+    )
+    check_translator(project, params, path, card)
+    for name, file in files.items():
+        file.write_bytes(b"another")
+        with pytest.raises(CheckpointError, match=rf"imitates the model {sha256_bytes(name.encode())[:12]} of {name}"):
+            check_translator(project, params, path, card)
+        file.write_bytes(name.encode())
