@@ -1,6 +1,7 @@
 """Native checkpoints: exact, atomic, and clear about what is wrong with a file."""
 
 import dataclasses
+import errno
 import hashlib
 import json
 import os
@@ -109,6 +110,16 @@ def test_permissions_are_those_of_any_new_file(saved: Path) -> None:
     other = saved.with_name("other")
     other.touch()
     assert saved.stat().st_mode == other.stat().st_mode
+
+
+def test_a_drive_that_keeps_no_permissions(saved: Path, generator: Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path, _mode: int) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted", str(path))
+
+    monkeypatch.setattr(Path, "chmod", refuse)
+    again = saved.with_name("again.safetensors")
+    save_generator(again, generator, CARD)
+    assert file_hash(again) == file_hash(saved)
 
 
 def test_missing_file(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import errno
 import io
 import json
 import os
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
@@ -235,6 +236,25 @@ def test_a_folder_that_cannot_take_its_place_leaves_the_old_one_there(
     with pytest.raises(OSError, match="Input/output error"), atomic_folder(tmp_path / "folder") as folder:
         (folder / "new").touch()
     assert [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")] == ["folder", "folder/old"]
+
+
+def test_a_file_system_that_flushes_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def flush(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "Invalid argument")
+        if refused:
+            raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", flush)
+    refused = False
+    write_bytes(tmp_path / "file", b"new")
+    with atomic_folder(tmp_path / "folder") as folder:
+        (folder / "below").mkdir()
+    assert (tmp_path / "file").read_bytes() == b"new" and (tmp_path / "folder" / "below").is_dir()
+    refused = True
+    with pytest.raises(OSError, match="Input/output error"):
+        write_bytes(tmp_path / "file", b"newer")
+    assert (tmp_path / "file").read_bytes() == b"new"
 
 
 def test_a_folder_is_replaced_as_a_whole_even_through_a_link(tmp_path: Path) -> None:

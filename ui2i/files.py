@@ -26,6 +26,7 @@ from ui2i.names import MAX_NAME_BYTES, cut_name
 _CHUNK_BYTES = 1 << 20
 _FLUSHED_AT_ONCE = 8  # files
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_CANNOT_FLUSH = (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP)
 
 
 @contextlib.contextmanager
@@ -240,9 +241,12 @@ def _swap_in(temporary: Path, path: Path, moved: Iterable[Path]) -> None:
 
 
 def _fsync(path: Path) -> None:
-    """Flush a file or folder to disk."""
+    """Flush a file or folder to disk. Some file systems, such as shares of virtual machines, cannot flush a folder."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _CANNOT_FLUSH or not path.is_dir():
+            raise
     finally:
         os.close(descriptor)

@@ -5,6 +5,7 @@ and over every tensor's name, type, shape and bytes. It tells accidents, not for
 from before there were digests are read with a note. Values that are not finite are neither written nor read.
 """
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -90,7 +91,8 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str
     complete = plain | {DIGEST_KEY: digest(plain, tensors)}
     with atomic_file(path) as temporary:
         save_file(dict(tensors), temporary, metadata={KEY: json.dumps(complete, sort_keys=True)})
-        temporary.chmod(usual_mode())
+        with contextlib.suppress(PermissionError):  # a network drive may show every file as another user's
+            temporary.chmod(usual_mode())
 
 
 def read_tensors(path: Path, *, what: str, with_tensors: bool = True) -> TensorFile:
