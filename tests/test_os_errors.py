@@ -151,6 +151,7 @@ def test_other_errors_stay_what_they_are(tmp_path):
         (PermissionError(errno.EACCES, "Permission denied", "a"), "a: Permission denied, expected a place that this"),
         (OSError(errno.EXDEV, "Cross-device link", "a", None, "b"), "a: b: Cross-device link, expected the operating"),
         (OSError("encoder error -2 when writing image file"), "encoder error -2 when writing image file, expected"),
+        (OSError(errno.ENOLCK, "No locks available"), "[Errno 37] No locks available, expected a file system"),
         (OSError(), "OSError, expected the operating system to do it; mend that"),
         (ConfigError("two\nlines"), "two lines"),
     ],

@@ -34,6 +34,8 @@ _REMEDIES = {
     errno.EEXIST: "expected nothing there; move it away or choose another name",
     errno.ENAMETOOLONG: "expected a name of at most 255 bytes; shorten it",
     errno.ENOMEM: "expected more free memory; end other programs, or run fewer things side by side",
+    errno.ENOLCK: "expected a file system with locks; put the project on a local disk, or on NFS 4",
+    errno.EOPNOTSUPP: "expected a file system that can do it; put the project on a local disk, or on NFS 4",
     errno.EMFILE: "expected to open more files at once; raise the limit (ulimit -n)",
 }
 _OTHER = "expected the operating system to do it; mend that and run the command again"
