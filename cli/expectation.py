@@ -4,8 +4,8 @@ from pathlib import Path
 
 from ui2i.processors import usable_cores
 
-NATIVE_FLAGS = {"avx512_bf16", "amx_bf16"}
-"""Linux's names for x86 features that multiply in bf16."""
+NATIVE_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
+"""Linux's names for features that multiply in bf16, of x86 and of Arm."""
 
 # Of one domain on two cores, without the environment's set-up: docs/results/benchmarks.md. That of bf16 is scaled.
 MINUTES_BF16, MINUTES_FP32 = 3.5, 5.0
@@ -28,5 +28,5 @@ def computes_bf16(cpu_info: Path = Path("/proc/cpuinfo")) -> bool:
         lines = cpu_info.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return False
-    flags = next((line.partition(":")[2].split() for line in lines if line.startswith("flags")), [])
+    flags = next((line.partition(":")[2].split() for line in lines if line.startswith(("flags", "Features"))), [])
     return not NATIVE_FLAGS.isdisjoint(flags)

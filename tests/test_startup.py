@@ -124,6 +124,8 @@ def test_what_to_expect_depends_on_the_processor(tmp_path: Path, monkeypatch: py
     assert not computes_bf16(tmp_path / "absent")
     cpu_info.write_text("processor\t: 0\nflags\t\t: fpu avx2 avx512_bf16\n")
     assert computes_bf16(cpu_info)
+    cpu_info.write_text("processor\t: 0\nFeatures\t: fp asimd i8mm bf16\n")  # Arm
+    assert computes_bf16(cpu_info)
     lines = []
     for is_native in (True, False):
         monkeypatch.setattr("cli.expectation.computes_bf16", lambda native=is_native: native)
