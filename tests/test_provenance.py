@@ -107,6 +107,12 @@ def test_a_repository_that_git_refuses_is_said_aloud(code: Path) -> None:
     assert warned.count("UI2IWarning") == 1
 
 
+def test_what_git_says_in_bytes_of_another_encoding(code: Path) -> None:
+    place = code.rename(code.with_name("cödé"))
+    commit, warned = found(place, GIT_TEST_ASSUME_DIFFERENT_OWNER="1", LC_ALL="C", PYTHONUTF8="0")
+    assert commit == UNKNOWN and "dubious ownership" in warned
+
+
 def test_code_in_an_environment_inside_a_repository_is_not_that_repository_s(repository: Path, code: Path) -> None:
     installed = repository / ".venv"
     shutil.copytree(code / "ui2i", installed / "ui2i")

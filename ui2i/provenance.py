@@ -111,6 +111,7 @@ def _git(folder: str | os.PathLike[str], *arguments: str) -> str:
         env={name: value for name, value in os.environ.items() if name not in elsewhere},
         capture_output=True,
         text=True,
+        errors="replace",
         check=True,
         timeout=_TIMEOUT_SECONDS,
     )
