@@ -293,6 +293,12 @@ def test_every_extra_that_something_names_exists(monkeypatch):
         assert name in extras
 
 
-def test_a_folder_that_is_no_text(ui2i):
-    status, out, err = ui2i("init", os.fsdecode(b"caf\xe9"))
-    assert (status, err) == (0, "") and "cd 'caf\\udce9' && ui2i demo" in out
+@pytest.mark.parametrize("name", ["{a}", "cut}", os.fsdecode(b"caf\xe9")])
+def test_a_place_where_dvc_cannot_work_is_refused_at_once(ui2i, tmp_path, name):
+    status, out, err = ui2i("init", f"{name}/faces")
+    assert (status, out) == (2, "") and "expected a path that DVC can take" in err
+    assert not (tmp_path / "here" / name).exists()
+    assert ui2i("init", "faces")[0] == 0
+    (tmp_path / "here" / "faces").rename(tmp_path / "here" / name)
+    with pytest.raises(ConfigError, match="expected a path that DVC can take"):
+        find_project(name)

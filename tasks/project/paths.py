@@ -4,6 +4,7 @@ Each path below `data/` is named here and in `dvc.yaml`; the paper's in `experim
 """
 
 import dataclasses
+import os
 from pathlib import Path
 
 from ui2i.errors import ConfigError
@@ -239,15 +240,30 @@ def find_project(start: Path | str | None = None) -> Project:
     """Return the project that `start` (None: the current folder) is in: the nearest folder with both files.
 
     Raises:
-        ConfigError: neither it nor a folder above is a project.
+        ConfigError: neither it nor a folder above is a project, or the project is where DVC cannot work.
     """
     folder = Path(start or ".").resolve()
     if not folder.is_dir():  # a project above it is not the one that was meant
         raise ConfigError(f"{folder} is no folder, expected a project's; correct the path")
     for candidate in (folder, *folder.parents):
         if is_project(candidate):
+            check_place(candidate)
             return Project(candidate)
     raise ConfigError(
         f"{folder} is in no project, expected {PARAMS_FILE} and {DVC_FILE} there or above; "
         "change to the project's folder, name it with --project, or make one with `ui2i init`"
     )
+
+
+def check_place(root: Path) -> None:
+    """Refuse a folder where DVC would fail once a stage is done: it reads braces as fields, and records UTF-8.
+
+    Raises:
+        ConfigError: the path has what DVC cannot take.
+    """
+    path = os.fsencode(root).decode("utf-8", "replace")
+    if not {"{", "}", "\N{REPLACEMENT CHARACTER}"}.isdisjoint(path):
+        raise ConfigError(
+            f"{path} has braces or bytes that are not UTF-8, expected a path that DVC can take; choose another place "
+            "for the project"
+        )

@@ -14,7 +14,7 @@ from pathlib import Path
 from ruamel.yaml import YAML
 
 from tasks.project.params import parse_params
-from tasks.project.paths import PARAMS_FILE, Project, is_project
+from tasks.project.paths import PARAMS_FILE, Project, check_place, is_project
 from tasks.project.register import add_entries
 from tasks.project.shipped import FILES, SHIPPED, files_below
 from tasks.running.dvc_command import ensure_dvc
@@ -35,12 +35,13 @@ def create_project(folder: Path, *, example: bool) -> Project:
         example: with the domains of the demo; otherwise without any.
 
     Raises:
-        ConfigError: the folder holds a project or something else.
+        ConfigError: the folder holds a project or something else, or DVC cannot work there.
         OSError: it cannot be written.
     """
     if folder.exists() and not folder.is_dir():
         raise ConfigError(f"{folder} is a file, expected a new or an empty folder; choose another name")
     root = folder.resolve()
+    check_place(root)
     is_new = not root.exists()
     contents = _contents(example=example)
     root.mkdir(parents=True, exist_ok=True)
