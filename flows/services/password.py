@@ -83,7 +83,8 @@ def read_password(home: Path) -> str:
     if mode & 0o077 or ":" not in password:
         raise PasswordError(
             f"{path} has the mode {mode & 0o777:o} and {len(password)} characters, expected 600 and `user:password`; "
-            "others may know it: remove it, then run `ui2i down` and `ui2i up`"
+            "others may know it: remove it, then run `ui2i down` and `ui2i up`, in a project on a disk that keeps "
+            "permissions"
         )
     return password
 
