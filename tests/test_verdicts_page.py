@@ -13,9 +13,15 @@ from ui2i.errors import DataError
 
 def test_a_sceptic_asks_for_controls_that_are_missing_wholly_or_in_part() -> None:
     lacking, partly = claim(0.3, missing_control="It is blur"), claim(0.2, left_out="CycleGAN of dogs")
-    asked = verdicts.sceptic([lacking, partly, partly])
-    assert "1 claim lacks one: Table I, it is so. 2 claims leave out domains that lack one: Table I, it is so;" in asked
+    asked = verdicts.sceptic([dataclasses.replace(lacking, is_of_the_paper=False), partly, partly])
+    assert "1 claim lacks one (3). 2 claims leave out domains that lack one (1, 2)." in asked, "numbers of the page"
     assert "finished control" not in verdicts.sceptic([claim(0.3)])
+
+
+def test_claims_are_named_by_the_numbers_that_they_have_on_the_page() -> None:
+    claims = [claim(0.1 * place) for place in range(1, 8)]
+    assert "| 7 | Table I |" in verdicts.verdicts(claims)
+    assert verdicts._places([claims[place - 1] for place in (1, 3, 4, 5, 7)], claims) == "1, 3 to 5, 7"
 
 
 def test_a_sceptic_asks_which_verdicts_survive_that_there_are_many() -> None:

@@ -85,21 +85,22 @@ def headline(claims: Sequence[Claim]) -> str:
 
 def verdicts(claims: Sequence[Claim]) -> str:
     """Return the section about the claims, one a row, with what was found."""
-    header = ("where", "the paper says", "its numbers", "here", "evidence: mean difference (± half of a 95 % interval)")
+    evidence = "evidence: mean difference (± half of a 95 % interval)"
+    header = ("", "where", "the paper says", "its numbers", "here", evidence)
     parts = [f"{HOLDS}\n", f"{headline(claims)}\n", markdown_table(header, _rows(claims, of_the_paper=True))]
     others = _rows(claims, of_the_paper=False)
     if others:
         parts += ["What only the ground truth can say, and the paper does not:\n"]
-        parts += [markdown_table(("where", "our claim", "", "here", "evidence"), others)]
+        parts += [markdown_table(("", "where", "our claim", "", "here", "evidence"), others)]
     used = {claim.verdict for claim in claims}
     missing = dict.fromkeys(claim.missing_control for claim in claims if claim.verdict == "control missing")
     parts += [f"- **{verdict}**: {meaning}." for verdict, meaning in _MEANINGS.items() if verdict in used]
     parts += [f"- {reason}." for reason in missing]
     parts.append(
-        "\nA column with several trainings lists the difference of each. Means and intervals are those of the mixed "
-        "model `difference ~ 1 + (1 | column) + (1 | column:training)`, with Student's t for the number of columns, of "
-        "a single column for that of its trainings; those of Table III's searches without an encoder are over images "
-        "of one base. All of it follows from the tables beside this page "
+        "\nA column with several trainings lists the difference of each, with slashes between them. Means and "
+        "intervals are those of the mixed model `difference ~ 1 + (1 | column) + (1 | column:training)`, with "
+        "Student's t for the number of columns, of a single column for that of its trainings; those of Table III's "
+        "searches without an encoder are over images of one base. All of it follows from the tables beside this page "
         "(`experiments/paper/reproduction/verdicts.py`).\n"
     )
     return "\n".join(parts)
@@ -116,11 +117,13 @@ def sceptic(claims: Sequence[Claim]) -> str:
     ]
     questions = list(_QUESTIONS)
     if few:
-        questions.insert(0, f"**With other seeds?** {_counted(few, 'rest')} on too few trainings: {_listed(few)}.")
+        rest = f"{_counted(few, 'rest')} on too few trainings ({_places(few, claims)})."
+        questions.insert(0, f"**With other seeds?** {rest}")
     if many := _at_once(claims):
         questions.insert(-1, many)
-    without = f" {_counted(missing, 'lack')} one: {_listed(missing)}." if missing else ""
-    without += f" {_counted(in_part, 'leave')} out domains that lack one: {_listed(in_part)}." if in_part else ""
+    without = f" {_counted(missing, 'lack')} one ({_places(missing, claims)})." if missing else ""
+    if in_part:
+        without += f" {_counted(in_part, 'leave')} out domains that lack one ({_places(in_part, claims)})."
     if without:
         questions.insert(0, f"{_CONTROL}{without}")
     return f"{SCEPTIC}\n\n" + "\n".join(f"- {question}" for question in questions) + "\n"
@@ -155,8 +158,8 @@ def _section(title: str) -> re.Pattern[str]:
 
 def _rows(claims: Sequence[Claim], *, of_the_paper: bool) -> list[tuple[str, ...]]:
     return [
-        (it.source, it.text, it.paper, f"**{it.verdict}**", it.evidence)
-        for it in claims
+        (str(number), it.source, it.text, it.paper, f"**{it.verdict}**", it.evidence)
+        for number, it in enumerate(_in_order(claims), 1)
         if it.is_of_the_paper == of_the_paper
     ]
 
@@ -168,7 +171,7 @@ def _at_once(claims: Sequence[Claim]) -> str:
     kept = [claim for claim in told if claim.p_value < (1 - CONFIDENCE) / len(own)]
     if not told:
         return ""
-    listed = f": {_listed(kept)}" if kept else ""
+    listed = f": {_places(kept, claims)}" if kept else ""
     return (
         f"**How many by chance?** Each interval is at {CONFIDENCE * 100:.0f} % for one claim. At that for {len(own)} "
         f"claims at once (Bonferroni) {len(kept)} of the {len(told)} that hold or do not would keep their "
@@ -180,8 +183,21 @@ def _counted(claims: Sequence[Claim], verb: str) -> str:
     return f"1 claim {verb}s" if len(claims) == 1 else f"{len(claims)} claims {verb}"
 
 
-def _listed(claims: Sequence[Claim]) -> str:
-    return "; ".join(f"{claim.source}, {claim.text.split(' (')[0]}" for claim in claims)
+def _in_order(claims: Sequence[Claim]) -> list[Claim]:
+    """Return the claims as the page numbers them, from 1: the paper's first."""
+    return sorted(claims, key=lambda claim: not claim.is_of_the_paper)
+
+
+def _places(some: Sequence[Claim], claims: Sequence[Claim]) -> str:
+    """Return the numbers that some of the claims have on the page: `3, 6 to 8, 12`."""
+    numbers = [number for number, claim in enumerate(_in_order(claims), 1) if claim in some]
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    return ", ".join(f"{run[0]} to {run[-1]}" if len(run) > 2 else ", ".join(map(str, run)) for run in runs)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -60,7 +60,7 @@ class Case:
         return [int(math.copysign(1, difference)) if abs(difference) > margin else 0 for difference, margin in pairs]
 
     def __str__(self) -> str:
-        return f"{self.column} " + " and ".join(f"{difference:+.4f}" for difference in self.differences)
+        return f"{self.column} " + " / ".join(f"{difference:+.4f}" for difference in self.differences)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
