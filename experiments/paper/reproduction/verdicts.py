@@ -46,9 +46,9 @@ _CONTROL = (
 )
 _QUESTIONS = (
     (
-        "**Are columns independent?** All come from two bases, each trained once; intervals over columns or images do "
-        "not cover another base. Columns that share models count as independent: cartoon2portrait with two others and "
-        "with portrait2cartoon, and in Direct-LS the two bases with each other."
+        "**Are columns independent?** All come from two bases and their encoders, each trained once; intervals over "
+        "columns or images do not cover others. Columns that share models count as independent: cartoon2portrait with "
+        "two others and with portrait2cartoon, and in Direct-LS the two bases with each other."
     ),
     (
         "**At equal quality?** Values are compared after equal numbers of images, not at equal Frechet distances; a "
