@@ -91,10 +91,15 @@ def test_a_terminal_gets_the_first_columns_and_a_pipe_all(project, monkeypatch, 
     assert all(name in out.split() for name in DISTANCE_SCHEMA.names)
 
 
-def test_a_narrow_terminal_gets_a_table_of_each_column_beside_the_paper_s(project, monkeypatch, capsys):
-    monkeypatch.setattr(layout, "terminal_width", lambda: 80)
+@pytest.mark.parametrize(("width", "num_tables"), [(60, 6), (80, 3), (None, 1)])
+def test_a_paper_s_table_is_printed_in_parts_that_fit(project, monkeypatch, capsys, width, num_tables):
+    monkeypatch.setattr(layout, "terminal_width", lambda: width)
     SAMPLES["experiments.paper.measurement_commands._print_paper_table"](project, monkeypatch)
-    assert re.search(r"^model +face2anime +paper: face2anime$", capsys.readouterr().out, re.MULTILINE)
+    out = capsys.readouterr().out
+    parts = out.split("FC-FT-LS16")[:-1]  # the one row, after the heads of each part
+    assert len(parts) == num_tables and out.count("Table I.") == 1
+    for name in ("cartoon", "anime", "portrait", "cat", "dog", "wild"):
+        assert sorted(part.split().count(f"face2{name}") for part in parts)[-2:] in ([0, 2], [2]), "with the paper's"
 
 
 @pytest.mark.parametrize("kind", FIRST_COLUMNS)

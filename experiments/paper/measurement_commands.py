@@ -161,14 +161,12 @@ def _with_interval(row: dict[str, Any], name: str) -> str:
 
 def _print_paper_table(built: "PaperTable") -> None:
     from cli.layout import column_widths, terminal_width, wrapped
-    from cli.report import print_bold, print_table
+    from cli.report import print_table
 
-    rows = built.text_rows()
-    if column_widths(built.header, rows, terminal_width()):
-        print_table(built.title, built.header, rows)
-    else:  # a row across all columns would hide the order down each of them
-        print_bold(wrapped(built.title))
-        for part in built.by_column():
-            print_table(part.title, part.header, part.text_rows())
+    def fits(part: "PaperTable") -> bool:
+        return column_widths(part.header, part.text_rows(), terminal_width()) is not None
+
+    for part in built.in_parts(fits):  # a block for each row would hide the order down a column
+        print_table(part.title, part.header, part.text_rows())
     for note in built.notes:
         print(wrapped(note))

@@ -7,6 +7,7 @@ and columns. A column of the paper's own values is headed by `paper:` and comes 
 import csv
 import dataclasses
 import io
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 from ui2i.markdown import markdown_table
@@ -59,13 +60,23 @@ class PaperTable:
         several_metrics = len({metric for _, _, metric in self.columns}) > 1
         return [self.row_title, *(_heading(*key, with_metric=several_metrics) for key in self.columns)]
 
-    def by_column(self) -> "list[PaperTable]":
-        """Return a table for each column, the paper's values of it beside the measured ones."""
-        names = dict.fromkeys(column for _, column, _ in self.columns)
-        return [
-            dataclasses.replace(self, title=name, cells=tuple(cell for cell in self.cells if cell.column == name))
-            for name in names
-        ]
+    def in_parts(self, fits: Callable[["PaperTable"], bool]) -> "list[PaperTable]":
+        """Return tables of as many columns as fit, the paper's values of each beside the measured; the first is titled.
+
+        Args:
+            fits: whether there is room for a table. One of a single column is returned even if there is not.
+        """
+        parts: list[list[str]] = []
+        for name in dict.fromkeys(column for _, column, _ in self.columns):
+            if parts and fits(self._of_columns([*parts[-1], name])):
+                parts[-1].append(name)
+            else:
+                parts.append([name])
+        tables = [self._of_columns(names) for names in parts]
+        return [dataclasses.replace(table, title="") if number else table for number, table in enumerate(tables)]
+
+    def _of_columns(self, names: Sequence[str]) -> "PaperTable":
+        return dataclasses.replace(self, cells=tuple(cell for cell in self.cells if cell.column in names))
 
     def text_rows(self) -> list[list[str]]:
         """Return the table as it is read: one list a row, label first, empty where there is no value."""
