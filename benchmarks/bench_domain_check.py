@@ -23,9 +23,9 @@ import torch
 from experiments.synthetic.procedural import draw, sample_attributes
 from tasks.models.model_folder import DISCRIMINATOR_FILE, DOMAIN_CHECK_FILE, GENERATOR_FILE
 from tasks.project.paths import ENCODER_FILE
-from ui2i.checkpoints import file_hash, load_discriminator, load_generator
+from ui2i.checkpoints import load_discriminator, load_generator
 from ui2i.domain_check import discriminator_extractor, fit_reference, reconstructions_of, save_reference
-from ui2i.files import write_text
+from ui2i.files import sha256_file, write_text
 from ui2i.inversion import Inverter, load_encoder
 from ui2i.perceptual import load_perceptual
 from ui2i.provenance import provenance
@@ -53,7 +53,7 @@ def main() -> None:
         extractor(held_out[:NUM_HELD_OUT]),
         features=extractor.kind,
         features_hash=extractor.hash,
-        base_hash=file_hash(folder / GENERATOR_FILE),
+        base_hash=sha256_file(folder / GENERATOR_FILE),
         dataset_hash=card.dataset_hash,
         origin="images",
     )
@@ -93,7 +93,7 @@ def _compare(
 
 def _inverter(folder: Path, method: str, store: Path) -> Inverter:
     generator, _ = load_generator(folder / GENERATOR_FILE)
-    base_hash = file_hash(folder / GENERATOR_FILE)
+    base_hash = sha256_file(folder / GENERATOR_FILE)
     encoder = load_encoder(folder / ENCODER_FILE, base_hash=base_hash)
     return Inverter(
         generator.requires_grad_(False),
@@ -101,7 +101,7 @@ def _inverter(folder: Path, method: str, store: Path) -> Inverter:
         InversionConfig(method=method, num_steps=STEPS),  # type: ignore[arg-type]
         base_hash=base_hash,
         encoder=encoder,
-        encoder_hash=file_hash(folder / ENCODER_FILE),
+        encoder_hash=sha256_file(folder / ENCODER_FILE),
         store=store,
     )
 

@@ -87,7 +87,10 @@ def export_onnx(
         str, typer.Argument(metavar="DOMAIN", help="A domain with a translator; with --generator, any model.")
     ],
     out: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="File to write. Default: data/exports/DOMAIN.onnx.")
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="File to write. Default: DOMAIN.onnx or DOMAIN-VARIANT.onnx in data/exports."
+        ),
     ] = None,
     generator: Annotated[
         bool, typer.Option("--generator", help="Write the generator: FILE.mapping.onnx and FILE.synthesis.onnx.")

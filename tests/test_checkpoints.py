@@ -17,7 +17,6 @@ from safetensors.torch import load_file, save_file
 from ui2i import files
 from ui2i.checkpoints import (
     ModelCard,
-    file_hash,
     load_discriminator,
     load_generator,
     read_card,
@@ -25,6 +24,7 @@ from ui2i.checkpoints import (
     save_generator,
 )
 from ui2i.errors import CheckpointError
+from ui2i.files import sha256_file
 from ui2i.networks.discriminator import Discriminator
 from ui2i.networks.generator import Generator
 
@@ -95,15 +95,15 @@ def test_special_values_survive(generator: Generator, tmp_path: Path) -> None:
 
 
 def test_hash_is_the_contents(generator: Generator, saved: Path, tmp_path: Path) -> None:
-    assert file_hash(saved) == hashlib.sha256(saved.read_bytes()).hexdigest()
+    assert sha256_file(saved) == hashlib.sha256(saved.read_bytes()).hexdigest()
     again, other_card, other_weights = (tmp_path / name for name in "abc")
     save_generator(again, generator, CARD)
-    assert file_hash(again) == file_hash(saved)
+    assert sha256_file(again) == sha256_file(saved)
     save_generator(other_card, generator, dataclasses.replace(CARD, domain="anime"))
     with torch.no_grad():
         generator.synthesis.block(4).const[0, 0, 0] += 1e-6
     save_generator(other_weights, generator, CARD)
-    assert len({file_hash(path) for path in (saved, other_card, other_weights)}) == 3
+    assert len({sha256_file(path) for path in (saved, other_card, other_weights)}) == 3
 
 
 def test_permissions_are_those_of_any_new_file(saved: Path) -> None:
@@ -119,7 +119,7 @@ def test_a_drive_that_keeps_no_permissions(saved: Path, generator: Generator, mo
     monkeypatch.setattr(Path, "chmod", refuse)
     again = saved.with_name("again.safetensors")
     save_generator(again, generator, CARD)
-    assert file_hash(again) == file_hash(saved)
+    assert sha256_file(again) == sha256_file(saved)
 
 
 def test_missing_file(tmp_path: Path) -> None:

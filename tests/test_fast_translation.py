@@ -23,7 +23,7 @@ from tasks.project.paths import Project
 from tasks.requests.evaluate_folder import evaluate_folder
 from tasks.running.dvc_stages import domain_stages, stages_of
 from tasks.stages import distill, translate
-from ui2i.checkpoints import ModelCard, file_hash, save_generator
+from ui2i.checkpoints import ModelCard, save_generator
 from ui2i.datasets.ingest import ingest
 from ui2i.datasets.prepared import PreparedDataset
 from ui2i.distillation import onnx_export
@@ -32,6 +32,7 @@ from ui2i.distillation.onnx_export import export_onnx
 from ui2i.distillation.onnx_session import OnnxTranslator
 from ui2i.distillation.translator_file import load_translator, save_translator
 from ui2i.errors import CheckpointError, ConfigError
+from ui2i.files import sha256_file
 from ui2i.images import load_image, to_tensor, to_uint8
 from ui2i.settings import IngestConfig
 from ui2i.tables import TRANSLATION_SCHEMA, read_rows, read_table, write_table
@@ -64,7 +65,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Project:
     cartoon.synthesis.block(32).torgb.bias.add_(0.4)
     path = project.checkpoint("face") / "generator.safetensors"
     save_generator(path, base, ModelCard(domain="face", mode="scratch"))
-    card = ModelCard(domain="cartoon", mode="FC-FT", base="face", base_hash=file_hash(path), license="CC0-1.0")
+    card = ModelCard(domain="cartoon", mode="FC-FT", base="face", base_hash=sha256_file(path), license="CC0-1.0")
     save_generator(project.mode_checkpoint("cartoon", "FC-FT") / "generator.safetensors", cartoon, card)
     swapped = ModelCard(domain="cartoon", mode="FC-FT-LS8", swap_resolution=8)
     save_generator(project.variant("cartoon", 8), cartoon, swapped)
@@ -116,7 +117,7 @@ def test_the_stage_leaves_a_translator_its_measures_and_a_sheet(made: Project) -
     card = load_translator(made.translator("cartoon")).card
     assert (card.source, card.domain, card.variant, card.license) == ("face", "cartoon", "FC-FT", "CC0-1.0")
     folders = made.checkpoint("face"), made.mode_checkpoint("cartoon", "FC-FT")
-    assert [card.source_hash, card.target_hash] == [file_hash(it / "generator.safetensors") for it in folders]
+    assert [card.source_hash, card.target_hash] == [sha256_file(it / "generator.safetensors") for it in folders]
     height = load_image(folder / "translations.png").height
     assert height > 3 * 128, "input, pipeline, translator"
     assert list(made.translator_run("cartoon").rglob("*.npy"))
@@ -176,7 +177,7 @@ def test_a_folder_is_translated_in_one_pass(made: Project, tmp_path: Path, capsy
     rows = read_table(out / "manifest.parquet", FAST_TRANSLATION_SCHEMA)
     assert list(rows["output_file"]) == [f"0{place}-FC-FT.png" for place in range(4)]
     assert set(rows["engine"]) == {"torch"}
-    assert set(rows["translator_hash"]) == {file_hash(made.translator("cartoon"))}
+    assert set(rows["translator_hash"]) == {sha256_file(made.translator("cartoon"))}
     with torch.no_grad():
         expected = to_uint8(
             load_translator(made.translator("cartoon"))(to_tensor(images_of(made.root.parent / "mine")))

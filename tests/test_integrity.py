@@ -16,9 +16,10 @@ from foreign_files import CARD, native_header, rosinality_content, save_torch, s
 from safetensors.torch import load_file, save_file
 
 from tasks.running.warning_lines import warnings_as_lines
-from ui2i.checkpoints import file_hash, load_discriminator, load_generator, save_discriminator, save_generator
+from ui2i.checkpoints import load_discriminator, load_generator, save_discriminator, save_generator
 from ui2i.converters.formats import read_checkpoint, write_checkpoint
 from ui2i.errors import CheckpointError
+from ui2i.files import sha256_file
 from ui2i.inversion import load_encoder, save_encoder
 from ui2i.inversion.encoder import Encoder
 from ui2i.inversion.encoder_state import read_state, write_state
@@ -160,12 +161,12 @@ def test_a_base_that_is_new_records_its_digests() -> None:
         load_generator(base / GENERATOR)
         load_discriminator(base / DISCRIMINATOR)
     assert read_checkpoint(base).remarks == ()
-    assert json.loads((base / "card.json").read_text())["generator_sha256"] == file_hash(base / GENERATOR)
+    assert json.loads((base / "card.json").read_text())["generator_sha256"] == sha256_file(base / GENERATOR)
 
 
 @pytest.mark.parametrize(("name", "start"), OLD_BASES)
 def test_a_base_of_an_older_release_keeps_its_bytes(name: str, start: str) -> None:
-    assert file_hash(REPOSITORY / "data" / "base" / name / GENERATOR).startswith(start)
+    assert sha256_file(REPOSITORY / "data" / "base" / name / GENERATOR).startswith(start)
 
 
 def test_encoders_are_under_a_digest_too(tmp_path: Path) -> None:

@@ -25,8 +25,9 @@ from tasks.project.params import load_params, parse_params
 from tasks.project.paths import Project
 from tasks.project.register import register_encoder
 from tasks.stages import encode, import_base
-from ui2i.checkpoints import ModelCard, file_hash, load_discriminator, save_discriminator, save_generator
+from ui2i.checkpoints import ModelCard, load_discriminator, save_discriminator, save_generator
 from ui2i.errors import ConfigError
+from ui2i.files import sha256_file
 from ui2i.inversion import load_encoder
 from ui2i.networks.discriminator import Discriminator
 from ui2i.schemas import INVERSION_SCHEMA, INVERTED_SCHEMA, STYLE_LAYERS_SCHEMA
@@ -77,7 +78,7 @@ def test_the_encoder_is_a_stage_and_translates(made: Project, tmp_path: Path, mo
     assert run(made, tmp_path / "out", method="encoder", variants=("FC-FT",)) == 0
     rows = manifest(tmp_path / "out")
     assert {(row["method"], row["steps"], row["encoder_hash"]) for row in rows} == {
-        ("encoder", 0, file_hash(made.encoder("face")))
+        ("encoder", 0, sha256_file(made.encoder("face")))
     }
     assert run(made, tmp_path / "w", method="w", start="encoder", steps=1, variants=("FC-FT",)) == 0
     assert manifest(tmp_path / "w")[0]["start"] == "encoder"
@@ -108,7 +109,7 @@ def test_a_base_is_packed_with_its_encoder_and_used_elsewhere(
     shutil.copytree(packed, other.base("face"))
     assert import_base.main(import_base.STAGE, ["--base", "face", "--project", str(other.root)]) == 0
     assert encoder_path(other, "face") == other.checkpoint("face") / "encoder.safetensors"
-    base_hash = file_hash(other.checkpoint("face") / "generator.safetensors")
+    base_hash = sha256_file(other.checkpoint("face") / "generator.safetensors")
     encoder, _ = find_encoder(other, "face", base_hash, device="cpu")
     images = torch.rand(2, 3, 32, 32) * 2 - 1
     trained = load_encoder(made.encoder("face"))

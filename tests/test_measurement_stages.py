@@ -16,7 +16,8 @@ from typed_commands import ui2i as ui2i
 from experiments.paper import paper_paths
 from experiments.paper.stages.table import build_table
 from tasks.project.params import load_params
-from ui2i.checkpoints import ModelCard, file_hash, save_generator
+from ui2i.checkpoints import ModelCard, save_generator
+from ui2i.files import sha256_file
 from ui2i.metrics import unfinished
 from ui2i.tables import (
     DISTANCE_SCHEMA,
@@ -68,8 +69,8 @@ def test_a_distance_row_says_all_that_decides_it(project):
         "scratch", "FC-FT-LS8", "weights", 8,
     )  # fmt: skip
     assert (pair["source_dataset_hash"], pair["dataset_hash"]) == ("faces", "c")
-    assert pair["source_hash"] == file_hash(project.checkpoint("face") / "generator.safetensors")
-    assert pair["target_hash"] == file_hash(project.variant("cartoon", 8))
+    assert pair["source_hash"] == sha256_file(project.checkpoint("face") / "generator.safetensors")
+    assert pair["target_hash"] == sha256_file(project.variant("cartoon", 8))
     assert (pair["num_models"], pair["num_latents"], pair["seed"]) == (5, 4, 0)
     assert pair["ci95_low"] < pair["mean"] < pair["ci95_high"]
     assert pair["sem"] == pytest.approx(pair["std"] / 2)

@@ -22,7 +22,7 @@ from experiments.paper.tables.published import INVERTED, INVERTED_TRUTH, read_pu
 from experiments.paper.tables.truth_claims import inversion_claims
 from experiments.paper.truth import draw_images, read_drawn
 from tasks.stages import import_base
-from ui2i.checkpoints import file_hash
+from ui2i.files import sha256_file
 from ui2i.images import to_tensor
 from ui2i.inversion.codes import code_spread
 from ui2i.inversion.optimize import InversionResult
@@ -66,9 +66,9 @@ def test_each_method_is_judged_by_reconstructions_and_by_translations(
     scores = pd.read_parquet(out / INVERTED_TRUTH)
     assert set(scores["variant"]) == set(METHODS) and len(scores) == 3 * len(METHODS) * 3
     assert set(scores["input_path"]) == set(rows[rows["kind"] == "real"]["image"])
-    assert set(scores["checkpoint_hash"]) == {file_hash(out / "runs" / "cartoon" / "0" / "FC-FT" / STATE_FILE)}
+    assert set(scores["checkpoint_hash"]) == {sha256_file(out / "runs" / "cartoon" / "0" / "FC-FT" / STATE_FILE)}
     frozen = out / "runs" / "cartoon" / "0" / "FC-FT" / STATE_FILE
-    assert set(scores["checkpoint_hash"]) == {file_hash(frozen)}
+    assert set(scores["checkpoint_hash"]) == {sha256_file(frozen)}
 
     # That the truth is that of the same person: an input's own distance to it follows from its file alone.
     drawn = read_drawn(project.raw("face"))

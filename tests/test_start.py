@@ -16,11 +16,12 @@ from tasks.models.translator_models import check_translator, translator_path
 from tasks.project.params import load_params
 from tasks.project.paths import Project
 from tasks.stages import finetune, import_base, ingest
-from ui2i.checkpoints import ModelCard, file_hash, save_generator
+from ui2i.checkpoints import ModelCard, save_generator
 from ui2i.distillation.card import TranslatorCard
 from ui2i.distillation.network import Translator
 from ui2i.distillation.translator_file import save_translator
 from ui2i.errors import CheckpointError, ConfigError
+from ui2i.files import sha256_file
 from ui2i.settings import TranslatorConfig
 from ui2i.translation import share_mapping
 
@@ -55,8 +56,8 @@ def make_domain(project: Project) -> None:
         source="face",
         domain="cartoon",
         variant="FC-FT",
-        source_hash=file_hash(project.checkpoint("face") / "generator.safetensors"),
-        target_hash=file_hash(model / "generator.safetensors"),
+        source_hash=sha256_file(project.checkpoint("face") / "generator.safetensors"),
+        target_hash=sha256_file(model / "generator.safetensors"),
         img_resolution=32,
     )
     save_translator(project.translator("cartoon"), Translator(TranslatorConfig(width=3), card))
@@ -64,7 +65,7 @@ def make_domain(project: Project) -> None:
 
 
 def start_with(project: Project, folder: str, sha256: str | None = None) -> None:
-    sha256 = sha256 or file_hash(project.root / folder / "generator.safetensors")
+    sha256 = sha256 or sha256_file(project.root / folder / "generator.safetensors")
     set_param(project, "domains.cartoon.start", {"model": folder, "sha256": sha256})
 
 
@@ -75,7 +76,7 @@ def test_training_goes_on_with_it(trained: Project) -> None:
     start_with(trained, "data/domains/cartoon")
     assert finetune.main(finetune.STAGE, ["--domain", "cartoon"]) == 0
     after, _, now = read_model(folder)
-    assert now.started_from == file_hash(packed / "generator.safetensors")
+    assert now.started_from == sha256_file(packed / "generator.safetensors")
     assert now.images_seen == 2 * card.images_seen
     assert (now.base, now.base_hash) == (card.base, card.base_hash)
     base, _, _ = read_model(trained.checkpoint("face"))
@@ -94,7 +95,7 @@ def test_a_plan_says_what_each_mode_begins_with(trained: Project, capsys: pytest
     start_with(trained, "data/domains/cartoon")
     capsys.readouterr()
     assert finetune.main(finetune.STAGE, ["--domain", "cartoon", "--dry-run"]) == 0
-    digest = file_hash(trained.root / "data/domains/cartoon/generator.safetensors")[:12]
+    digest = sha256_file(trained.root / "data/domains/cartoon/generator.safetensors")[:12]
     mine = [line for line in capsys.readouterr().out.splitlines() if "begins with" in line]
     assert mine == [
         f"  begins with data/domains/cartoon, trained on 8 images, SHA-256 {digest}",  # FC-FT
@@ -137,7 +138,7 @@ def test_a_translator_of_another_model_is_refused(trained: Project) -> None:
     model = trained.mode_checkpoint("cartoon", "FC-FT") / "generator.safetensors"
     card = ModelCard(domain="cartoon", mode="FC-FT", provenance={"started_from": "0" * 64})
     save_generator(model, random_generator(9), card)
-    source = file_hash(trained.checkpoint("face") / "generator.safetensors")
+    source = sha256_file(trained.checkpoint("face") / "generator.safetensors")
     imitating = TranslatorCard(
         source="face", domain="cartoon", variant="FC-FT", source_hash=source, target_hash="1" * 64, img_resolution=32
     )

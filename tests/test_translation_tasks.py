@@ -25,11 +25,12 @@ from tasks.requests import translate_folder
 from tasks.requests.translation_request import TranslationRequest
 from tasks.running import stage_cli
 from tasks.stages import translate
-from ui2i.checkpoints import ModelCard, file_hash, save_generator
+from ui2i.checkpoints import ModelCard, save_generator
 from ui2i.datasets.ingest import ingest
 from ui2i.datasets.manifest import read_manifest
 from ui2i.domain_check import fit_reference, load_reference, save_reference
 from ui2i.errors import CheckpointError, ConfigError
+from ui2i.files import sha256_file
 from ui2i.layer_swap import FeatureSwappedGenerator, blend_weights, swap_weights
 from ui2i.settings import IngestConfig, InversionConfig
 from ui2i.tables import SWAP_CHOICE_SCHEMA, write_table
@@ -204,7 +205,7 @@ def test_any_domain_of_a_family_to_any_other(made: Project, tmp_path: Path) -> N
     assert variants(tmp_path / "back") == ["reconstruction", "face"]
     rows = manifest(tmp_path / "back")
     assert (rows[0]["source_domain"], rows[0]["domain"]) == ("cartoon", "face")
-    assert rows[0]["base_hash"] == file_hash(made.mode_checkpoint("cartoon", "FC-FT") / "generator.safetensors")
+    assert rows[0]["base_hash"] == sha256_file(made.mode_checkpoint("cartoon", "FC-FT") / "generator.safetensors")
     params = load_params(made)
     assert choose_source(made, params, "cartoon", None, device="cpu").name == "face"
     no_variants = Project(tmp_path / "without")

@@ -12,8 +12,9 @@ from tiny_project import make_project, set_param, write_images
 from tasks.project.paths import Project
 from tasks.requests import translate_folder
 from tasks.requests.translation_request import TranslationRequest
-from ui2i.checkpoints import ModelCard, file_hash, save_generator
+from ui2i.checkpoints import ModelCard, save_generator
 from ui2i.datasets.ingest import ingest
+from ui2i.files import sha256_file
 from ui2i.layer_swap import swap_weights
 from ui2i.settings import IngestConfig
 
@@ -34,7 +35,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Project:
     }.items():
         set_param(project, path, value)
     save_generator(project.checkpoint("face") / "generator.safetensors", BASE, ModelCard(domain="face", mode="scratch"))
-    base_hash = file_hash(project.checkpoint("face") / "generator.safetensors")
+    base_hash = sha256_file(project.checkpoint("face") / "generator.safetensors")
     cartoon, alien = random_generator(2, use_noise=False), random_generator(3, use_noise=False)
     cartoon.mapping.load_state_dict(BASE.mapping.state_dict())
     drifted = copy.deepcopy(cartoon)

@@ -13,13 +13,14 @@ from cli import serving
 from tasks.project.paths import Project
 from tasks.requests.web_site import write_project_site
 from tasks.stages import translate
-from ui2i.checkpoints import ModelCard, file_hash, save_generator
+from ui2i.checkpoints import ModelCard, save_generator
 from ui2i.datasets.ingest import ingest
 from ui2i.datasets.prepared import PreparedDataset
 from ui2i.distillation.card import TranslatorCard
 from ui2i.distillation.network import Translator
 from ui2i.distillation.translator_file import save_translator
 from ui2i.errors import UI2IError
+from ui2i.files import sha256_file
 from ui2i.images import to_tensor
 from ui2i.layer_swap import swap_weights
 from ui2i.settings import IngestConfig, TranslatorConfig
@@ -63,8 +64,8 @@ def web_project(tmp_path_factory: pytest.TempPathFactory, web_runtime: Path) -> 
         source="face",
         domain="cartoon",
         variant="FC-FT",
-        source_hash=file_hash(base_path),
-        target_hash=file_hash(model_path),
+        source_hash=sha256_file(base_path),
+        target_hash=sha256_file(model_path),
         img_resolution=32,
         framing={"framing": "center", "background": "white"},
     )

@@ -17,7 +17,6 @@ from torch import Tensor, nn
 
 from ui2i import __version__
 from ui2i.errors import CheckpointError, ConfigError
-from ui2i.files import sha256_file
 from ui2i.networks.blank import blank_network
 from ui2i.networks.discriminator import Discriminator
 from ui2i.networks.generator import Generator
@@ -138,11 +137,6 @@ def card_from_mapping(values: Mapping[str, Any]) -> ModelCard:
     if not isinstance(provenance, dict):
         raise ConfigError(f"card.provenance is {type(provenance).__name__}, expected values by name; write {{}}")
     return dataclasses.replace(from_mapping(ModelCard, plain, section="card"), provenance=provenance)
-
-
-def file_hash(path: Path) -> str:
-    """sha256 of a checkpoint file, the identity that cards and tables record."""
-    return sha256_file(path)
 
 
 def stored_tensors(network: nn.Module, *, half: bool = False) -> dict[str, Tensor]:

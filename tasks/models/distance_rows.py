@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from ui2i.files import sha256_file
+
 if TYPE_CHECKING:
     from tasks.models.domain_models import Model
     from ui2i.metrics.model_distance import PairDistance
@@ -71,7 +73,6 @@ def latent_rows(rows: Sequence[Row], distances: "Sequence[PairDistance]") -> lis
 
 
 def _pair_columns(source: "Model", target: "Model", pair: "PairDistance") -> Row:
-    from ui2i.checkpoints import file_hash
     from ui2i.layer_swap import swapped_share
 
     values = dataclasses.asdict(pair)
@@ -86,8 +87,8 @@ def _pair_columns(source: "Model", target: "Model", pair: "PairDistance") -> Row
         "swap_resolution": swap_resolution,
         "swapped_share": None if swap_resolution is None else swapped_share(network, swap_resolution),
         "img_resolution": network.img_resolution,
-        "source_hash": file_hash(source.path),
-        "target_hash": file_hash(target.path),
+        "source_hash": sha256_file(source.path),
+        "target_hash": sha256_file(target.path),
         "source_dataset_hash": source.card.dataset_hash,
         "dataset_hash": target.card.dataset_hash,
     }

@@ -13,7 +13,7 @@ from tasks.project.params import load_params
 from tasks.project.paths import Project
 from tasks.running.stage_cli import default_device
 from ui2i.errors import CheckpointError, DataError
-from ui2i.files import sha256_bytes
+from ui2i.files import sha256_bytes, sha256_file
 
 if TYPE_CHECKING:
     import numpy as np
@@ -120,13 +120,13 @@ def make_reference(
 
 def write_check(project: Project, domain: str, folder: Path) -> None:
     """Write the reference of a model of a domain into the model's folder."""
-    from ui2i.checkpoints import file_hash, load_generator
+    from ui2i.checkpoints import load_generator
     from ui2i.domain_check import save_reference
 
     path, device = folder / GENERATOR_FILE, default_device()
     generator, card = load_generator(path, device=device)
     model = Model(name=domain, domain=domain, path=path, generator=generator, card=card)
-    reference = make_reference(project, domain, file_hash(path), generator, extractor_of(model, device=device))
+    reference = make_reference(project, domain, sha256_file(path), generator, extractor_of(model, device=device))
     save_reference(folder / DOMAIN_CHECK_FILE, reference)
 
 

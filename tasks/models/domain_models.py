@@ -8,6 +8,7 @@ from tasks.models.model_folder import GENERATOR_FILE
 from tasks.project.params import Params, find_entry
 from tasks.project.paths import Project
 from ui2i.errors import CheckpointError, ConfigError
+from ui2i.files import sha256_file
 from ui2i.variants import VariantName
 
 if TYPE_CHECKING:
@@ -28,9 +29,7 @@ class Model:
     @property
     def hash(self) -> str:
         """SHA-256 of the checkpoint."""
-        from ui2i.checkpoints import file_hash
-
-        return file_hash(self.path)
+        return sha256_file(self.path)
 
 
 def base_model(project: Project, params: Params, domain: str, *, device: str) -> Model:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from tasks.project.paths import ENCODER_FILE, Project
 from tasks.running.stage_cli import RESTART_VARIABLE
+from ui2i.files import sha256_file
 
 if TYPE_CHECKING:
     from tasks.project.params import Params
@@ -45,11 +46,10 @@ def find_encoder(project: Project, base: str, base_hash: str, *, device: str) ->
     Raises:
         CheckpointError: it is missing, damaged or of another model.
     """
-    from ui2i.checkpoints import file_hash
     from ui2i.inversion import load_encoder
 
     path = encoder_path(project, base)
-    return load_encoder(path, base_hash=base_hash, device=device), file_hash(path)
+    return load_encoder(path, base_hash=base_hash, device=device), sha256_file(path)
 
 
 def latent_store(project: Project) -> Path | None:

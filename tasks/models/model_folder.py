@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tasks.project.paths import ENCODER_FILE, TRANSLATOR_FILE
-from ui2i.files import write_text
+from ui2i.files import sha256_file, write_text
 
 if TYPE_CHECKING:
     from tasks.models.trained_model import TrainedModel
@@ -70,13 +70,13 @@ def write_model(folder: Path, model: "TrainedModel") -> None:
 
 def write_card(folder: Path) -> None:
     """Write `card.json` from the generator's own header."""
-    from ui2i.checkpoints import file_hash, read_card
+    from ui2i.checkpoints import read_card
 
     network, card = read_card(folder / GENERATOR_FILE)
     values = {
         "card": dataclasses.asdict(card),
         "network": dataclasses.asdict(network),
-        "generator_sha256": file_hash(folder / GENERATOR_FILE),
+        "generator_sha256": sha256_file(folder / GENERATOR_FILE),
     }
     write_text(folder / CARD_FILE, json.dumps(values, indent=2) + "\n")
 

@@ -7,6 +7,7 @@ from tasks.models.model_training import StartModel
 from tasks.project.paths import Project
 from tasks.project.sections import Domain
 from ui2i.errors import CheckpointError
+from ui2i.files import sha256_file
 
 if TYPE_CHECKING:
     from ui2i.networks.generator import Generator
@@ -24,12 +25,11 @@ def start_model(project: Project, domain: Domain, base: "Generator | None", *, d
     """
     if domain.start is None:
         return None
-    from ui2i.checkpoints import file_hash
     from ui2i.translation import check_family
 
     folder = project.root / domain.start.model
     generator, discriminator, card = read_model(folder, device=device)
-    found = file_hash(folder / GENERATOR_FILE)
+    found = sha256_file(folder / GENERATOR_FILE)
     if found != domain.start.sha256:
         raise CheckpointError(
             f"{folder / GENERATOR_FILE} has the SHA-256 {found}, expected {domain.start.sha256} as start.sha256 says; "

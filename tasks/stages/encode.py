@@ -27,9 +27,9 @@ NUM_SHOWN = 12
 
 def work(job: Job) -> None:
     """Train the encoder. An interrupted training resumes."""
-    from ui2i.checkpoints import file_hash, load_generator
+    from ui2i.checkpoints import load_generator
     from ui2i.datasets.prepared import PreparedDataset
-    from ui2i.files import atomic_folder, write_text
+    from ui2i.files import atomic_folder, sha256_file, write_text
     from ui2i.images import save_png
     from ui2i.inversion import save_encoder, train_encoder
     from ui2i.perceptual import load_perceptual
@@ -47,7 +47,7 @@ def work(job: Job) -> None:
         held_out,
         load_perceptual(job.params.perceptual, device),
         config,
-        base_hash=file_hash(path),
+        base_hash=sha256_file(path),
         state_path=state_path,
         progress=job.progress,
     )

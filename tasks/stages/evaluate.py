@@ -35,9 +35,8 @@ def work(job: Job) -> None:
         run_columns,
     )
     from tasks.running.progress import part_of
-    from ui2i.checkpoints import file_hash
     from ui2i.datasets.prepared import PreparedDataset
-    from ui2i.files import write_text
+    from ui2i.files import sha256_file, write_text
     from ui2i.metrics.evaluation import embed_set
     from ui2i.metrics.image_sets import of_dataset
     from ui2i.perceptual import load_perceptual
@@ -84,8 +83,8 @@ def work(job: Job) -> None:
             "num_targets": measured.target.count,
             "truncation_psi": None if measured.inputs is None else settings.truncation_psi,
             "img_resolution": base.generator.config.img_resolution,
-            "checkpoint_hash": None if model is None else file_hash(model.path),
-            "base_hash": file_hash(base.path),
+            "checkpoint_hash": None if model is None else sha256_file(model.path),
+            "base_hash": sha256_file(base.path),
             "dataset_hash": dataset.hash,
             "seconds": time.perf_counter() - start,
         }

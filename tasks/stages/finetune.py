@@ -15,14 +15,13 @@ def work(job: Job) -> None:
     from tasks.models.model_folder import CURVES_FILE, GENERATOR_FILE, read_model, write_model
     from tasks.models.model_training import train_model
     from tasks.models.start_models import start_model
-    from ui2i.checkpoints import file_hash
     from ui2i.curves import save_curves
-    from ui2i.files import atomic_folder
+    from ui2i.files import atomic_folder, sha256_file
 
     domain = find_entry(job.params.domains, job.name, "domains")
     base_folder = job.project.checkpoint(domain.base)
     generator, discriminator, _ = read_model(base_folder, device=default_device())
-    base_hash = file_hash(base_folder / GENERATOR_FILE)
+    base_hash = sha256_file(base_folder / GENERATOR_FILE)
     start = start_model(job.project, domain, generator, device=default_device())
     models = [
         train_model(

@@ -38,11 +38,11 @@ def work(job: Job) -> None:
 def _check_encoder(source: Path) -> None:
     """Refuse an encoder beside the model that is damaged or belongs to another model."""
     from tasks.models.model_folder import GENERATOR_FILE
-    from ui2i.checkpoints import file_hash
+    from ui2i.files import sha256_file
     from ui2i.inversion import load_encoder
 
     if (source / ENCODER_FILE).exists():
-        load_encoder(source / ENCODER_FILE, base_hash=file_hash(source / GENERATOR_FILE))
+        load_encoder(source / ENCODER_FILE, base_hash=sha256_file(source / GENERATOR_FILE))
 
 
 def _copy_files(source: Path, folder: Path) -> None:

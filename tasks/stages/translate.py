@@ -21,8 +21,8 @@ def work(job: Job) -> None:
     from tasks.models.domain_checks import find_check
     from tasks.models.domain_models import base_model, target_models
     from tasks.models.inversion_models import encoder_of, inversion_of, latent_store
-    from ui2i.checkpoints import file_hash
     from ui2i.datasets.prepared import PreparedDataset
+    from ui2i.files import sha256_file
     from ui2i.inversion import Inverter
     from ui2i.perceptual import load_perceptual
     from ui2i.translation import TranslationConfig, translate_folder
@@ -51,8 +51,8 @@ def work(job: Job) -> None:
         inversion,
         job.project.translations(job.name),
         domain=job.name,
-        source_hash=file_hash(base.path),
-        target_hashes={model.card.mode: file_hash(model.path) for model in targets},
+        source_hash=sha256_file(base.path),
+        target_hashes={model.card.mode: sha256_file(model.path) for model in targets},
         source_domain=base.name,
         config=TranslationConfig(
             truncation_psi=settings.truncation_psi,

@@ -127,8 +127,7 @@ def _write(
     **columns: int,
 ) -> None:
     from experiments.paper.swap_choice import save_plot
-    from ui2i.checkpoints import file_hash
-    from ui2i.files import write_text
+    from ui2i.files import sha256_file, write_text
     from ui2i.layer_swap import swapped_share
     from ui2i.markdown import markdown_table
     from ui2i.provenance import code_commit
@@ -139,8 +138,8 @@ def _write(
         "fidelity_metric": choice.fidelity_metric,
         "backbone": perceptual.name,
         "backbone_hash": perceptual.weights_hash,
-        "target_hash": file_hash(first.path),
-        "base_hash": file_hash(base.path),
+        "target_hash": sha256_file(first.path),
+        "base_hash": sha256_file(base.path),
         "commit": code_commit(),
     }
     rows = []

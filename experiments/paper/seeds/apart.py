@@ -24,6 +24,7 @@ from experiments.paper.tables.model_distance import APART
 from experiments.paper.tables.published import ACROSS, AGREED, BETWEEN
 from tasks.running.stage_cli import Job
 from ui2i.errors import ConfigError
+from ui2i.files import sha256_file
 
 if TYPE_CHECKING:
     import numpy as np
@@ -118,7 +119,6 @@ def _family(
     """Return the base and the models of all domains."""
     from experiments.paper.figure_stage.setup import base_of
     from experiments.paper.figures.models import Family, FigureModel
-    from ui2i.checkpoints import file_hash
     from ui2i.training.snapshots import STATE_FILE
 
     domain, first = next(iter(trainings.items()))
@@ -130,7 +130,7 @@ def _family(
                     domain=domain,
                     mode=name,
                     generator=states[domain, name].generator_ema,
-                    hash=file_hash(each.folder_of(seed, name) / STATE_FILE),
+                    hash=sha256_file(each.folder_of(seed, name) / STATE_FILE),
                 )
                 for name in NAMES
             ]

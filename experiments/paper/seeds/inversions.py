@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 from experiments.paper.seeds.options import add_options, run_command, trainings_of_one_base
 from experiments.paper.tables.published import INVERTED, INVERTED_TRUTH
 from ui2i.errors import ConfigError
+from ui2i.files import sha256_file
 
 if TYPE_CHECKING:
     from experiments.paper.seeds.contest import Codes, Contest
@@ -88,7 +89,6 @@ def _against_truth(
 
     from experiments.paper.truth import find_pairs, read_drawn, score_translations
     from experiments.synthetic.settings import synthetic_of
-    from ui2i.checkpoints import file_hash
     from ui2i.datasets.prepared import PreparedDataset
     from ui2i.images import to_uint8
     from ui2i.training.snapshots import STATE_FILE
@@ -108,7 +108,7 @@ def _against_truth(
         }
     shared = {
         "domain": domain,
-        "checkpoint_hash": file_hash(trainings.folder_of(seed, MODE) / STATE_FILE),
+        "checkpoint_hash": sha256_file(trainings.folder_of(seed, MODE) / STATE_FILE),
         "style": style,
         "seed": DRAWS_SEED,
         "backbone": perceptual.name,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from experiments.paper.tables.model_distance import APART
 from experiments.paper.tables.published import MADE_FILE
 from ui2i.errors import ConfigError
-from ui2i.files import write_text
+from ui2i.files import sha256_file, write_text
 from ui2i.provenance import provenance
 
 if TYPE_CHECKING:
@@ -43,16 +43,15 @@ def note_what_made(folder: Path, name: str, trainings: "Trainings", perceptual: 
         name: of the part; an earlier note of that name is replaced.
     """
     from tasks.models.model_folder import GENERATOR_FILE
-    from ui2i.checkpoints import file_hash
     from ui2i.datasets.prepared import PreparedDataset
 
     project, earlier = trainings.project, read_notes(folder)
     apart = trainings.apart
     own = {
         "provenance": provenance(trainings.device),
-        "base_hash": file_hash(project.checkpoint(trainings.base) / GENERATOR_FILE),
+        "base_hash": sha256_file(project.checkpoint(trainings.base) / GENERATOR_FILE),
         "apart": apart,
-        "apart_hash": None if apart is None else file_hash(project.checkpoint(apart) / GENERATOR_FILE),
+        "apart_hash": None if apart is None else sha256_file(project.checkpoint(apart) / GENERATOR_FILE),
         "apart_kimg": None if apart is None else trainings.config(APART).total_kimg,
         "dataset_hash": PreparedDataset(project.prepared(trainings.domain)).hash,
         "backbone": perceptual.name,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from experiments.paper.tables.model_distance import APART
 from tasks.project.params import Params, find_entry, training_config
 from tasks.project.paths import Project
+from ui2i.files import sha256_file
 from ui2i.settings import TrainingConfig
 
 if TYPE_CHECKING:
@@ -90,7 +91,6 @@ class Trainings:
         """
         from tasks.models.model_folder import GENERATOR_FILE
         from tasks.running.progress import report_progress
-        from ui2i.checkpoints import file_hash
         from ui2i.datasets.prepared import PreparedDataset
         from ui2i.training.loop import train
 
@@ -103,7 +103,7 @@ class Trainings:
                 generator.config,
                 config,
                 base=(generator, discriminator),
-                base_hash=file_hash(self._start_folder(name) / GENERATOR_FILE),
+                base_hash=sha256_file(self._start_folder(name) / GENERATOR_FILE),
                 device=self.device,
                 evaluator=evaluator,
                 progress=progress,
