@@ -13,10 +13,11 @@ from tiny_project import make_project, set_param, write_base, write_images
 from experiments.paper.figures.models import Family
 from experiments.paper.figures.schemas import AGREEMENT_SCHEMA
 from experiments.paper.seeds import apart as command
+from experiments.paper.seeds import columns
 from experiments.paper.seeds.made import MADE_FILE
 from experiments.paper.tables.claims import Claim
 from experiments.paper.tables.model_distance import APART
-from experiments.paper.tables.published import ACROSS, AGREED, BETWEEN, Published, read_published
+from experiments.paper.tables.published import ACROSS, AGREED, BETWEEN, COLUMNS, Published, read_published
 from experiments.paper.truth import AttributeRegressor
 from tasks.stages import import_base
 from ui2i.datasets.ingest import ingest
@@ -103,17 +104,71 @@ def test_domains_are_compared_with_each_other_and_with_models_of_another_base(
     assert read_published(tmp_path / "nothing", [out]).across == [], "nobody knows what is finished"
     assert run.agreement is not None and len(run.agreement) == len(agreement)
 
-    def train_no_more(*_: Any, **__: Any) -> None:
-        raise AssertionError("a finished training was trained again")
-
     pairs.assign(seed=1).to_parquet(out / BETWEEN)
     other = [row | {"domain": "anime"} for row in read_rows(out / AGREED, AGREEMENT_SCHEMA) if row["domain"] != "face"]
     write_table(out / AGREED, other, AGREEMENT_SCHEMA)
-    monkeypatch.setattr(loop, "train_step", train_no_more)
+    monkeypatch.setattr(loop, "train_step", _fail)
     assert command.main(arguments(project, out)) == 0
     expected = pd.concat([pairs.assign(seed=1), pairs], ignore_index=True)
     assert pd.read_parquet(out / BETWEEN).equals(expected), "those of another seed stay"
     assert set(pd.read_parquet(out / AGREED)["domain"]) == {"anime", "face", "cartoon", "portrait"}
+
+
+def test_two_domains_models_of_one_seed_are_a_training_of_their_column(project: Any, tmp_path: Path) -> None:
+    set_param(project, "finetune.total_kimg", 0.008)
+    out = tmp_path / "out"
+    pair = ["--source", "cartoon", "--target", "portrait", "--every-kimg", "0.008", "--out", str(out)]
+    place = ["--project", str(project.root), *pair]
+    assert columns.main([*place, "--first-seed", "1", "--pairs", "2"]) == 0
+    rows = pd.read_parquet(out / COLUMNS)
+    variants = ("FT", "FC-FT", "FC-FT-LS8", "FC-FT-LS16")
+    assert set(zip(rows["base"], rows["domain"], rows["seed"], rows["variant"], strict=True)) == {
+        ("cartoon", "portrait", seed, name) for seed in (1, 2) for name in variants
+    }
+    made = json.loads((out / MADE_FILE).read_text())
+    assert {f"{domain} in cartoon2portrait, seed {seed}" for domain in ("cartoon", "portrait") for seed in (1, 2)} == {
+        *made
+    }
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(columns, "_distances", _fail)  # neither is measured again
+        assert columns.main([*place, "--first-seed", "1", "--pairs", "2"]) == 0
+
+    published = read_published(tmp_path / "nothing", [out])
+    assert published.across == [] and len(published.distances) == 2, "one a seed, in Table I"
+    means = rows.groupby(["seed", "variant"])["d"].mean()
+    for seed, cells in zip((1, 2), published.distances, strict=True):
+        assert {cell.column for cell in cells} == {"cartoon2portrait"}
+        assert {cell.row: cell.value for cell in cells} == pytest.approx(means[seed].to_dict())
+    swaps = next(claim for claim in published.claims if "further swap" in claim.text)
+    assert next(case.differences for case in swaps.cases if case.column == "cartoon2portrait") == pytest.approx(
+        tuple(means[seed]["FC-FT"] - means[seed]["FC-FT-LS8"] for seed in (1, 2))
+    )
+
+
+def test_the_rows_of_a_column_compare_models_of_one_kind(perceptual: Perceptual) -> None:
+    names = ("FT", "FC-FT", "FC-FT-LS8")
+    models = {
+        domain: {name: model(domain, name, 3 * place + number).generator for number, name in enumerate(names)}
+        for place, domain in enumerate(("cartoon", "portrait"))
+    }
+    config = DistanceConfig(num_latents=3)
+    trainings: Any = SimpleNamespace(params=SimpleNamespace(distance=config))
+    rows = pd.DataFrame(columns._distances(models, "cartoon", "portrait", trainings, perceptual))
+    for name in names:
+        both = {domain: found[name] for domain, found in models.items()}
+        (expected,) = model_distances(both, perceptual, config, keep_values=True)
+        assert rows.loc[rows["variant"] == name, "d"].to_numpy() == pytest.approx(expected.values, rel=1e-3), name
+    assert list(rows["latent"]) == [0, 1, 2] * 3
+
+
+def test_a_column_of_one_domain_is_refused(project: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    same = ["--source", "cartoon", "--target", "cartoon", "--out", str(tmp_path / "out")]
+    assert columns.main(["--project", str(project.root), *same]) == 2
+    assert "expected two domains" in capsys.readouterr().err and not (tmp_path / "out").exists()
+
+
+def _fail(*_: Any, **__: Any) -> None:
+    raise AssertionError("what is done was done again")
 
 
 def test_models_of_one_variant_are_compared_and_ft_with_those_of_another_base(perceptual: Perceptual) -> None:

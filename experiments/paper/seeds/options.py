@@ -16,10 +16,18 @@ if TYPE_CHECKING:
 RUNS_FOLDER = "runs"  # of all trainings, in the output folder
 
 
-def add_options(parser: argparse.ArgumentParser, *, apart_is_required: bool) -> None:
-    """Add the options that say what is trained."""
+def add_place(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say where is trained, and how often is measured."""
     add = parser.add_argument
     add("--project", metavar="FOLDER", help="a project with the domain's prepared images and its base (default: this)")
+    add("--every-kimg", metavar="N", type=float, default=2.0, help="thousands of images between measurements")
+    add("--out", metavar="DIR", type=Path, required=True, help="output folder, for tables and resumable trainings")
+
+
+def add_options(parser: argparse.ArgumentParser, *, apart_is_required: bool) -> None:
+    """Add the options that say what is trained, and those of `add_place`."""
+    add_place(parser)
+    add = parser.add_argument
     add(
         "--apart",
         metavar="BASE",
@@ -33,8 +41,6 @@ def add_options(parser: argparse.ArgumentParser, *, apart_is_required: bool) -> 
         type=float,
         help="thousands of images of the models of another base, which may need more of them (default: as the others)",
     )
-    add("--every-kimg", metavar="N", type=float, default=2.0, help="thousands of images between measurements")
-    add("--out", metavar="DIR", type=Path, required=True, help="output folder, for tables and resumable trainings")
 
 
 def run_command(

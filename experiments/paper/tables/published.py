@@ -34,6 +34,8 @@ INVERTED, INVERTED_TRUTH = "inversion.images.parquet", "inversion.truth.parquet"
 TRUTH_ROWS = "truth.images.parquet"
 PAIRED, CURVES = "latents.parquet", "curves.parquet"
 """Of repeated trainings (`experiments.paper.seeds`): distances to the base, at their ends and along them."""
+COLUMNS = "columns.parquet"
+"""Of two domains' repeated trainings (`experiments.paper.seeds.columns`): distances between them, at their ends."""
 BETWEEN, AGREED, ACROSS = "pairs.parquet", "agreement.parquet", "models.parquet"
 """Of several domains' trainings (`experiments.paper.seeds.apart`): distances between them, agreement of directions, and
 how near each model is to its domain."""
@@ -145,7 +147,7 @@ def read_published(folder: Path, more_runs: Sequence[Path] = ()) -> Published:
         distances=[
             cells
             for each in (folder, *more_runs)
-            for cells in (_cells(each), *_paired(each / PAIRED).values())
+            for cells in (_cells(each), *_paired(each / PAIRED).values(), *_paired(each / COLUMNS).values())
             if cells
         ],
         curves=[frame for each in (folder, *more_runs) if (frame := _read(each / CURVES)) is not None],
@@ -203,7 +205,7 @@ def _backbones(folder: Path) -> set[str]:
     """Return the hashes of the backbones of a folder's model distances, as far as they are known."""
     tables = [frame for path in sorted(folder.glob("distance*.parquet")) if (frame := _read(path)) is not None]
     found = {str(value) for frame in tables for value in of_last_backbone(frame, ["target"])["backbone_hash"]}
-    made, is_of_trainings = folder / MADE_FILE, any((folder / name).is_file() for name in (PAIRED, BETWEEN))
+    made, is_of_trainings = folder / MADE_FILE, any((folder / name).is_file() for name in (PAIRED, COLUMNS, BETWEEN))
     notes = json.loads(made.read_text(encoding="utf-8")) if is_of_trainings and made.is_file() else {}
     return found | {str(note["backbone_hash"]) for note in notes.values() if "backbone_hash" in note}
 
