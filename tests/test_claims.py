@@ -17,7 +17,7 @@ from plain_claims import claim
 from experiments.paper.reproduction import sections, verdicts
 from experiments.paper.tables import Cell
 from experiments.paper.tables.across import Across, doubts_of, never_finished
-from experiments.paper.tables.claims import Case, Claim, of_images, of_runs, of_values
+from experiments.paper.tables.claims import Case, Claim, Finding, of_images, of_runs, of_values
 from experiments.paper.tables.equal_fidelity import nearer_than_apart
 from experiments.paper.tables.model_distance import APART
 from experiments.paper.tables.paper_claims import table_1_claims, table_3_claims
@@ -29,7 +29,8 @@ from ui2i.markdown import wrap_markdown
 REPOSITORY = Path(__file__).resolve().parent.parent
 PAGE = REPOSITORY / "docs" / "results" / "reproduction.md"
 OTHER_RUNS = [
-    REPOSITORY / "docs" / "results" / name for name in ("family", "table1", "seeds", "across", "across-2", "baselines")
+    REPOSITORY / "docs" / "results" / name
+    for name in ("family", "table1", "seeds", "across", "across-2", "across-3", "baselines")
 ]
 
 
@@ -68,6 +69,28 @@ def test_a_claim_fails_in_part_if_some_aspects_do_and_the_others_cannot_be_told(
 
 def test_what_is_not_known_has_no_sign() -> None:
     assert claim(math.nan).verdict == "cannot be told"
+
+
+def test_columns_that_share_models_decide_nothing_alone() -> None:
+    apart = [Case(column=f"{place}", differences=(value,)) for place, value in enumerate((0.1, 0.2, 0.3, -0.02))]
+    shared = Case(column="cartoon2portrait", differences=(0.3,), shares_models=True)
+    counted = Finding(aspect="", cases=(*apart, dataclasses.replace(shared, shares_models=False)))
+    finding = Finding(aspect="", cases=(*apart, shared))
+    assert (counted.status, finding.status) == ("holds on average", "unsure")
+    assert finding.pooled == counted.pooled and finding.p_value == Finding(aspect="", cases=(*apart,)).pooled.p_value
+    left = "; without cartoon2portrait, whose models others have, too: +0.1450 (± 0.2180)"
+    assert str(finding) == f"{counted}{left}"
+    alike = [dataclasses.replace(case, differences=(0.3 + 0.01 * place,)) for place, case in enumerate(apart)]
+    agreeing = Finding(aspect="", cases=(*alike, shared))
+    assert agreeing.status == "holds" and "without" not in str(agreeing)
+    alone = dataclasses.replace(shared, differences=(0.3, 0.31, 0.3))
+    assert Finding(aspect="", cases=(alone,)).status == "holds", "there are no others"
+
+
+def test_a_pair_of_domains_has_the_models_of_two_columns() -> None:
+    claims = table_1_claims([table_1()])
+    shared = [{case.column for case in claim.cases if case.shares_models} for claim in claims]
+    assert shared == [{"cartoon2portrait"}, {"cartoon2portrait"}, {"cartoon2portrait"}, set(), set()]
 
 
 def test_a_missing_control_outweighs_any_difference() -> None:
@@ -135,7 +158,8 @@ def table_1(change: dict[tuple[str, str], float] | None = None) -> list[Cell]:
 
 def test_the_paper_s_own_table_1_bears_its_claims_out() -> None:
     claims = table_1_claims([table_1()])
-    assert [claim.verdict for claim in claims[:3]] == ["holds", "holds", "holds in part"]
+    assert [claim.verdict for claim in claims[:3]] == ["holds", "direction only", "direction only"]
+    assert claims[1].findings[0].pooled.p_value < 0.05 < claims[1].findings[0].independent.pooled.p_value
     assert [claim.verdict for claim in claims[3:]] == ["direction only"] * 2, "of one training"
     assert [len(claim.cases) for claim in claims] == [6, 6, 18, 2, 2]
     assert claims[1].paper == "+0.002 to +0.068 in 6 columns"

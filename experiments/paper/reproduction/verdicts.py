@@ -47,8 +47,9 @@ _CONTROL = (
 _QUESTIONS = (
     (
         "**Are columns independent?** All come from two bases and their encoders, each trained once; intervals over "
-        "columns or images do not cover others. Columns that share models count as independent: cartoon2portrait with "
-        "two others and with portrait2cartoon, and in Direct-LS the two bases with each other."
+        "columns or images do not cover others. In Direct-LS each of the two is swapped with the other. "
+        "cartoon2portrait has the models of two other columns, and portrait2cartoon those of cartoon2portrait: no "
+        "verdict rests on counting them, too."
     ),
     (
         "**At equal quality?** Values are compared after equal numbers of images, not at equal Frechet distances; a "
@@ -100,8 +101,9 @@ def verdicts(claims: Sequence[Claim]) -> str:
         "\nA column with several trainings lists the difference of each, with slashes between them. Means and "
         "intervals are those of the mixed model `difference ~ 1 + (1 | column) + (1 | column:training)`, with "
         "Student's t for the number of columns, of a single column for that of its trainings; those of Table III's "
-        "searches without an encoder are over images of one base. All of it follows from the tables beside this page "
-        "(`experiments/paper/reproduction/verdicts.py`).\n"
+        "searches without an encoder are over images of one base. An interval that is beyond zero only with columns "
+        "whose fine-tuned models others have, too, decides nothing. All of it follows from the tables beside this "
+        "page (`experiments/paper/reproduction/verdicts.py`).\n"
     )
     return "\n".join(parts)
 

@@ -4,7 +4,8 @@ A case is such a difference in one column of a table, for each training that was
 same models differs from the first by several times the error that latents or images leave, so that a verdict needs
 several of them, of one column or of several: their mean and its interval are in `experiments.paper.tables.pooling`. One
 training alone says which way the difference points and no more. Where no training takes part in a comparison, images
-stand in their place. A comparison with a model or system that is not finished says nothing about the method.
+stand in their place. A comparison with a model or system that is not finished says nothing about the method. Columns
+whose fine-tuned models others have, too, are no independent evidence: an interval also has to stand without them.
 """
 
 import dataclasses
@@ -45,6 +46,7 @@ class Case:
     num_samples: int | None = None  # behind each error; None: hundreds
     num_images: int | None = None  # images over which the difference was taken, where no training takes part in it
     aspect: str = ""  # of what the claim says several times: a metric, a mode
+    shares_models: bool = False  # whether other columns have its fine-tuned models, too
 
     @property
     def mean(self) -> float:
@@ -86,12 +88,30 @@ class Finding:
         errors = {case.column: case.errors for case in self.cases} if known else None
         return pool({case.column: case.differences for case in self.cases}, errors)
 
+    @functools.cached_property
+    def independent(self) -> "Finding":
+        """The finding without columns whose models others have, too, if there are others."""
+        own = tuple(case for case in self.cases if not case.shares_models)
+        return dataclasses.replace(self, cases=own) if 0 < len(own) < len(self.cases) else self
+
+    @property
+    def is_told(self) -> bool:
+        """Whether the interval is on one side of zero, without the columns that share models, too."""
+        with_all, without = self.pooled, self.independent.pooled
+        is_beyond = [abs(each.mean) > each.half_width for each in (with_all, without)]
+        return all(is_beyond) and (with_all.mean > 0) == (without.mean > 0)
+
+    @property
+    def p_value(self) -> float:
+        """The larger one, of all columns and of those that share no models."""
+        return max(self.pooled.p_value, self.independent.pooled.p_value)
+
     @property
     def status(self) -> Status:
         """What the mean and its interval say."""
         pooled, each = self.pooled, [value for case in self.cases for value in case.differences]
         signs = {sign for case in self.cases for sign in case.signs}
-        if abs(pooled.mean) > pooled.half_width:
+        if self.is_told:
             if pooled.mean < 0:
                 return "reversed"
             return "holds" if min(each) > 0 else "holds on average"
@@ -106,7 +126,15 @@ class Finding:
         name = f"{self.aspect}: " if self.aspect else ""
         if len(self.cases) == 1 and len(self.cases[0].differences) == 1:
             return f"{name}{listed} ({margin})"
-        return f"{name}{pooled.mean:+.4f} ({margin}), from {listed}"
+        return f"{name}{pooled.mean:+.4f} ({margin}), from {listed}{self._without_shared()}"
+
+    def _without_shared(self) -> str:
+        """Return what is left without the columns that share models, if that decides."""
+        if self.is_told or abs(self.pooled.mean) <= self.pooled.half_width:
+            return ""
+        left = self.independent.pooled
+        shared = " and ".join(case.column for case in self.cases if case.shares_models)
+        return f"; without {shared}, whose models others have, too: {left.mean:+.4f} (± {left.half_width:.4f})"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -151,7 +179,7 @@ class Claim:
     @property
     def p_value(self) -> float:
         """The largest of its aspects, all of which have to hold; 1: there are none."""
-        return max((finding.pooled.p_value for finding in self.findings), default=1.0)
+        return max((finding.p_value for finding in self.findings), default=1.0)
 
     @property
     def is_of_one_training(self) -> bool:
@@ -213,6 +241,7 @@ def of_runs(
     smaller: Sequence[tuple[float, float]],
     *,
     aspect: str = "",
+    shares_models: bool = False,
 ) -> Case:
     """Return the case of two values, each with its standard error, in as many trainings."""
     pairs = list(zip(larger, smaller, strict=True))
@@ -221,6 +250,7 @@ def of_runs(
         differences=tuple(one[0] - other[0] for one, other in pairs),
         errors=tuple(math.hypot(one[1], other[1]) for one, other in pairs),
         aspect=aspect,
+        shares_models=shares_models,
     )
 
 

@@ -69,7 +69,14 @@ def table_1_claims(
             case
             for far, near in pairs
             for column in columns
-            for case in _between(tables, column, (far, column), (near, column), near if len(pairs) > 1 else "")
+            for case in _between(
+                tables,
+                column,
+                (far, column),
+                (near, column),
+                near if len(pairs) > 1 else "",
+                shares_models=column in PAIR_COLUMNS,  # those of both domains' own columns
+            )
         ]
         return Claim(
             source="Table I",
@@ -106,7 +113,14 @@ def table_1_claims(
                 case
                 for row in ("FT", "FC-FT")
                 for column in PAIRS_APART
-                for case in _between(tables_across, column, (apart_in_pairs.row, column), (row, column), row)
+                for case in _between(
+                    tables_across,
+                    column,
+                    (apart_in_pairs.row, column),
+                    (row, column),
+                    row,
+                    shares_models=column not in PAIR_COLUMNS,  # the other order has the same models of one base
+                )
             ),
             missing_control=apart_in_pairs.missing_control,
             left_out=apart_in_pairs.left_out,
@@ -171,8 +185,11 @@ def _between(
     far: tuple[str, str],
     near: tuple[str, str],
     aspect: str,
+    *,
+    shares_models: bool = False,
 ) -> Iterator[Case]:
     """Yield how much farther one cell is than another in all trainings that have both."""
     having = [table for table in tables if far in table and near in table]
     if having:
-        yield of_runs(column, [table[far] for table in having], [table[near] for table in having], aspect=aspect)
+        values = [[table[cell] for table in having] for cell in (far, near)]
+        yield of_runs(column, *values, aspect=aspect, shares_models=shares_models)
