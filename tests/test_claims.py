@@ -83,6 +83,8 @@ def test_columns_that_share_models_decide_nothing_alone() -> None:
     alike = [dataclasses.replace(case, differences=(0.3 + 0.01 * place,)) for place, case in enumerate(apart)]
     agreeing = Finding(aspect="", cases=(*alike, shared))
     assert agreeing.status == "holds" and "without" not in str(agreeing)
+    of_one = Finding(aspect="", cases=(apart[2], dataclasses.replace(shared, differences=(0.3, 0.31, 0.3))))
+    assert str(of_one).endswith("too: +0.3000 (one training)")
     alone = dataclasses.replace(shared, differences=(0.3, 0.31, 0.3))
     assert Finding(aspect="", cases=(alone,)).status == "holds", "there are no others"
 

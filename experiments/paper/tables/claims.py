@@ -120,8 +120,7 @@ class Finding:
         return "against" if signs == {-1} else "unsure"
 
     def __str__(self) -> str:
-        pooled = self.pooled
-        margin = "one training" if math.isinf(pooled.half_width) else f"± {pooled.half_width:.4f}"
+        pooled, margin = self.pooled, _margin(self.pooled)
         listed = ", ".join(str(case) for case in self.cases)
         name = f"{self.aspect}: " if self.aspect else ""
         if len(self.cases) == 1 and len(self.cases[0].differences) == 1:
@@ -134,7 +133,11 @@ class Finding:
             return ""
         left = self.independent.pooled
         shared = " and ".join(case.column for case in self.cases if case.shares_models)
-        return f"; without {shared}, whose models others have, too: {left.mean:+.4f} (± {left.half_width:.4f})"
+        return f"; without {shared}, whose models others have, too: {left.mean:+.4f} ({_margin(left)})"
+
+
+def _margin(pooled: Pooled) -> str:
+    return "one training" if math.isinf(pooled.half_width) else f"± {pooled.half_width:.4f}"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
