@@ -327,8 +327,7 @@ def test_an_export_that_differs_replaces_nothing(
 
 
 def test_an_export_replaces_nothing_but_onnx_files(made: Project, capsys: pytest.CaptureFixture[str]) -> None:
-    path = made.params_path
-    before = path.read_bytes()
+    path, before = made.params_path, made.params_path.read_bytes()
     assert app.run(["export-onnx", "cartoon", "--out", str(path)]) == 2
     assert "expected a name that ends in .onnx" in capsys.readouterr().err
     assert path.read_bytes() == before
@@ -342,8 +341,7 @@ def test_a_finished_training_is_not_repeated(made: Project, monkeypatch: pytest.
 
     monkeypatch.setattr("ui2i.distillation.training.TranslatorTrainer.advance", fail)
     folder = made.translator_folder("cartoon")
-    kept = folder.with_name("kept")
-    shutil.copytree(folder, kept)
+    kept = shutil.copytree(folder, folder.with_name("kept"))
     assert distill.main(distill.STAGE, ["--domain", "cartoon"]) == 0
     after = load_translator(made.translator("cartoon"))
     assert all(torch.equal(value, after.state_dict()[name]) for name, value in before.state_dict().items())

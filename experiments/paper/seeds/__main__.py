@@ -20,13 +20,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from experiments.paper.seeds.options import add_options, run_command, trainings_of
+from experiments.paper.seeds.options import MODES, add_options, run_command, trainings_of
 from ui2i.errors import ConfigError
 
 if TYPE_CHECKING:
     from experiments.paper.seeds.trainings import Trainings
 
-MODES = ("FT", "FC-FT")
 CURVES_FILE, LATENTS_FILE, FINDINGS_FILE, PLOT_FILE = "curves.parquet", "latents.parquet", "findings.txt", "curves.png"
 ROUNDING_KIMG = 1e-4  # of tables in single precision
 CURVE_COLUMNS = ("kimg", "fd", "kd", "d", "d_sem")

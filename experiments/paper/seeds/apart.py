@@ -27,8 +27,6 @@ from ui2i.errors import ConfigError
 from ui2i.files import sha256_file
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from experiments.paper.figures.models import Family
     from experiments.paper.seeds.trainings import Trainings
     from ui2i.perceptual import Perceptual
@@ -141,25 +139,20 @@ def _family(
 
 def _between(family: "Family", seed: int, perceptual: "Perceptual", trainings: "Trainings") -> Iterator[dict[str, Any]]:
     """Yield a row for each two domains in either order, variant and latent; `APART` has the second of another base."""
-    from experiments.paper.seeds.tables import to_significant
-    from ui2i.metrics.model_distance import model_distances
+    from experiments.paper.seeds.measuring import pair_distances
 
     models = {(domain, each.mode): each.generator for domain, found in family.domains.items() for each in found}
 
-    def measured(source: str, target: str, name: str) -> "np.ndarray":
+    def measured(source: str, target: str, name: str) -> list[float]:
         both = {source: models[source, "FT" if name == APART else name], target: models[target, name]}
-        (found,) = model_distances(
-            both, perceptual, trainings.params.distance, pairs=[(source, target)], keep_values=True
-        )
-        assert found.values is not None
-        return to_significant(found.values)
+        return list(pair_distances(both, perceptual, trainings.params.distance))
 
     for source, target in itertools.combinations(family.domains, 2):
         same = {name: measured(source, target, name) for name in NAMES if name != APART}
         for one, other in ((source, target), (target, source)):
             for name, values in {**same, APART: measured(one, other, APART)}.items():
                 key = {"base": one, "domain": other, "seed": seed, "variant": name}
-                yield from ({**key, "latent": place, "d": float(value)} for place, value in enumerate(values))
+                yield from ({**key, "latent": place, "d": value} for place, value in enumerate(values))
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from experiments.paper.seeds.options import add_place, run_command, trainings_of_one_base
+from experiments.paper.seeds.options import MODES, add_place, run_command, trainings_of_one_base
 from experiments.paper.tables.published import COLUMNS
 from ui2i.errors import ConfigError
 
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from experiments.paper.seeds.trainings import Trainings
     from ui2i.networks.generator import Generator
     from ui2i.perceptual import Perceptual
-
-MODES = ("FT", "FC-FT")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -82,15 +80,12 @@ def _distances(
     perceptual: "Perceptual",
 ) -> Iterator[dict[str, Any]]:
     """Yield a row for each kind of model and latent."""
-    from experiments.paper.seeds.tables import to_significant
-    from ui2i.metrics.model_distance import model_distances
+    from experiments.paper.seeds.measuring import pair_distances
 
     for variant, generator in models[source].items():
         both = {source: generator, target: models[target][variant]}
-        (found,) = model_distances(both, perceptual, trainings.params.distance, keep_values=True)
-        assert found.values is not None
-        for place, value in enumerate(to_significant(found.values)):
-            yield {"variant": variant, "latent": place, "d": float(value)}
+        for place, value in enumerate(pair_distances(both, perceptual, trainings.params.distance)):
+            yield {"variant": variant, "latent": place, "d": value}
 
 
 def _is_measured(path: Path, key: Mapping[str, Any]) -> bool:

@@ -2,7 +2,7 @@
 
 import copy
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from experiments.paper.seeds.tables import to_significant
@@ -58,3 +58,10 @@ def latent_distances(
         values = enumerate(to_significant(pair.values))
         rows += [{"variant": pair.target, "latent": place, "d": float(value)} for place, value in values]
     return rows
+
+
+def pair_distances(models: Mapping[str, Generator], perceptual: Perceptual, config: DistanceConfig) -> Iterator[float]:
+    """Yield the distance between two models at each latent, as tables keep it."""
+    (found,) = model_distances(models, perceptual, config, keep_values=True)
+    assert found.values is not None
+    yield from map(float, to_significant(found.values))

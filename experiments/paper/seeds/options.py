@@ -13,6 +13,7 @@ from ui2i.errors import ConfigError
 if TYPE_CHECKING:
     from experiments.paper.seeds.trainings import Trainings
 
+MODES = ("FT", "FC-FT")  # of a pair
 RUNS_FOLDER = "runs"  # of all trainings, in the output folder
 
 
