@@ -21,12 +21,11 @@ import numpy as np
 import torch
 
 from experiments.synthetic.procedural import draw, sample_attributes
-from tasks.models.model_folder import DISCRIMINATOR_FILE, DOMAIN_CHECK_FILE, GENERATOR_FILE
-from tasks.project.paths import ENCODER_FILE
 from ui2i.checkpoints import load_discriminator, load_generator
 from ui2i.domain_check import discriminator_extractor, fit_reference, reconstructions_of, save_reference
 from ui2i.files import sha256_file, write_text
 from ui2i.inversion import Inverter, load_encoder
+from ui2i.model_files import DISCRIMINATOR_FILE, DOMAIN_CHECK_FILE, ENCODER_FILE, GENERATOR_FILE
 from ui2i.perceptual import load_perceptual
 from ui2i.provenance import provenance
 from ui2i.settings import InversionConfig, PerceptualConfig

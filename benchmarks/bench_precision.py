@@ -19,6 +19,7 @@ from torch import Tensor
 from ui2i.checkpoints import load_discriminator, load_generator
 from ui2i.files import write_text
 from ui2i.losses import discriminator_loss, generator_loss, path_lengths, r1_penalty
+from ui2i.model_files import DISCRIMINATOR_FILE, GENERATOR_FILE
 from ui2i.networks.discriminator import Discriminator
 from ui2i.networks.generator import Generator
 from ui2i.provenance import provenance
@@ -54,8 +55,8 @@ def main() -> None:
 def pairs() -> dict[str, Networks]:
     """Return the generators and discriminators to compare."""
     networks = {"fresh": (Generator(NETWORK), Discriminator(NETWORK))}
-    generator, _ = load_generator(BASE / "generator.safetensors")
-    discriminator, _ = load_discriminator(BASE / "discriminator.safetensors")
+    generator, _ = load_generator(BASE / GENERATOR_FILE)
+    discriminator, _ = load_discriminator(BASE / DISCRIMINATOR_FILE)
     networks["trained"] = (generator.requires_grad_(), discriminator.requires_grad_())
     return networks
 

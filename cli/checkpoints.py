@@ -94,8 +94,9 @@ def convert(
 
 def _check_replaced(source: Path, destination: Path) -> None:
     """Refuse to replace a folder that is no checkpoint, holds more, or has the checkpoint itself in it."""
-    from tasks.models.model_folder import GENERATOR_FILE, MODEL_FILES
+    from tasks.models.model_folder import MODEL_FILES
     from ui2i.images.sources import check_destination
+    from ui2i.model_files import GENERATOR_FILE
 
     if not destination.is_dir():
         return

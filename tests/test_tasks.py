@@ -11,13 +11,14 @@ from stage_calls import prepared as prepared
 from stage_calls import run
 from tiny_project import files_below, set_param, write_base, write_images
 
-from tasks.models.model_folder import DOMAIN_CHECK_FILE, read_model
+from tasks.models.model_folder import read_model
 from tasks.running import stage_cli
 from tasks.running.dvc_stages import defined_stages
 from ui2i.checkpoints import load_generator, read_card
 from ui2i.datasets.manifest import read_manifest
 from ui2i.domain_check import load_reference
 from ui2i.files import sha256_file
+from ui2i.model_files import DOMAIN_CHECK_FILE
 from ui2i.tables import DISTANCE_SCHEMA, TRAINING_SCHEMA, TRANSLATION_SCHEMA, read_table
 
 # What each stage writes

@@ -6,7 +6,6 @@ import pytest
 from tiny_project import make_project, set_param
 
 from tasks.models.domain_models import model_path
-from tasks.models.model_folder import GENERATOR_FILE
 from tasks.models.translator_models import check_translator
 from tasks.project.params import load_params
 from tasks.project.paths import Project
@@ -14,6 +13,7 @@ from tasks.project.register import register_translator
 from ui2i.distillation.card import TranslatorCard
 from ui2i.errors import CheckpointError, ConfigError
 from ui2i.files import sha256_bytes
+from ui2i.model_files import GENERATOR_FILE
 
 ENTRY = {"base": "face", "total_kimg": 1.0}
 

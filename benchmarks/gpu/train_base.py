@@ -25,6 +25,7 @@ from ui2i.files import write_text
 from ui2i.images import save_png
 from ui2i.images.framing import recorded_framing
 from ui2i.metrics.frechet import HeldOutEvaluator, held_out_evaluator
+from ui2i.model_files import DISCRIMINATOR_FILE, GENERATOR_FILE
 from ui2i.perceptual import load_perceptual
 from ui2i.provenance import provenance
 from ui2i.settings import IngestConfig, NetworkConfig, PerceptualConfig, TrainingConfig, from_mapping
@@ -157,8 +158,8 @@ def write_results(
         license=f"trained on {dataset.name}; rights follow its images",
         provenance=provenance(device) | {"framing": recorded_framing(dataset.manifest.settings)},
     )
-    save_generator(out / "generator.safetensors", state.generator_ema, card)
-    save_discriminator(out / "discriminator.safetensors", state.discriminator, card)
+    save_generator(out / GENERATOR_FILE, state.generator_ema, card)
+    save_discriminator(out / DISCRIMINATOR_FILE, state.discriminator, card)
     write_table(out / "training.parquet", state.log, TRAINING_SCHEMA)
     save_png(out / "samples.png", sample_grid(state.generator_ema))
     strip = film_strip(run_dir, dataset.resolution)

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks.models.domain_models import Model
-from tasks.models.model_folder import DISCRIMINATOR_FILE, DOMAIN_CHECK_FILE, GENERATOR_FILE
 from tasks.project.params import load_params
 from tasks.project.paths import Project
 from tasks.running.stage_cli import default_device
 from ui2i.errors import CheckpointError, DataError
 from ui2i.files import sha256_bytes, sha256_file
+from ui2i.model_files import DISCRIMINATOR_FILE, DOMAIN_CHECK_FILE, GENERATOR_FILE
 
 if TYPE_CHECKING:
     import numpy as np

@@ -4,11 +4,11 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tasks.models.model_folder import GENERATOR_FILE
 from tasks.project.params import Params, find_entry
 from tasks.project.paths import Project
 from ui2i.errors import CheckpointError, ConfigError
 from ui2i.files import sha256_file
+from ui2i.model_files import GENERATOR_FILE
 from ui2i.variants import VariantName
 
 if TYPE_CHECKING:

@@ -37,10 +37,10 @@ def framing_of(project: Project, domain: str, card: "ModelCard | None" = None) -
     Args:
         card: None: that of the base `domain`, if it has been trained or added.
     """
-    from tasks.models.model_folder import GENERATOR_FILE
     from ui2i.checkpoints import read_card
     from ui2i.datasets.manifest import read_manifest
     from ui2i.images.framing import recorded_framing
+    from ui2i.model_files import GENERATOR_FILE
 
     file: Path = project.checkpoint(domain) / GENERATOR_FILE
     if card is None and file.is_file():

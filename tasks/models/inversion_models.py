@@ -5,9 +5,10 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tasks.project.paths import ENCODER_FILE, Project
+from tasks.project.paths import Project
 from tasks.running.stage_cli import RESTART_VARIABLE
 from ui2i.files import sha256_file
+from ui2i.model_files import ENCODER_FILE
 
 if TYPE_CHECKING:
     from tasks.project.params import Params

@@ -17,8 +17,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tasks.project.paths import ENCODER_FILE, TRANSLATOR_FILE
 from ui2i.files import sha256_file, write_text
+from ui2i.model_files import DISCRIMINATOR_FILE, DOMAIN_CHECK_FILE, ENCODER_FILE, GENERATOR_FILE, TRANSLATOR_FILE
 
 if TYPE_CHECKING:
     from tasks.models.trained_model import TrainedModel
@@ -26,9 +26,6 @@ if TYPE_CHECKING:
     from ui2i.networks.discriminator import Discriminator
     from ui2i.networks.generator import Generator
 
-GENERATOR_FILE = "generator.safetensors"
-DISCRIMINATOR_FILE = "discriminator.safetensors"
-DOMAIN_CHECK_FILE = "domain_check.safetensors"
 CARD_FILE = "card.json"
 TRAINING_FILE = "training.parquet"
 SAMPLES_FILE = "samples.png"

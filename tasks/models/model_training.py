@@ -3,10 +3,10 @@
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from tasks.models.model_folder import GENERATOR_FILE
 from tasks.models.origins import keep_origin, with_origin
 from tasks.models.trained_model import TrainedModel
 from tasks.running.stage_cli import Job, default_device
+from ui2i.model_files import GENERATOR_FILE
 from ui2i.settings import NetworkConfig, TrainingConfig
 
 if TYPE_CHECKING:

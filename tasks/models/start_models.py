@@ -2,12 +2,13 @@
 
 from typing import TYPE_CHECKING
 
-from tasks.models.model_folder import GENERATOR_FILE, read_model
+from tasks.models.model_folder import read_model
 from tasks.models.model_training import StartModel
 from tasks.project.paths import Project
 from tasks.project.sections import Domain
 from ui2i.errors import CheckpointError
 from ui2i.files import sha256_file
+from ui2i.model_files import GENERATOR_FILE
 
 if TYPE_CHECKING:
     from ui2i.networks.generator import Generator

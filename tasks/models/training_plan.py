@@ -3,13 +3,13 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from tasks.models.model_folder import GENERATOR_FILE
 from tasks.models.model_training import StartModel
 from tasks.models.start_models import start_model
 from tasks.project.params import Params, find_entry, training_config
 from tasks.project.paths import Project
 from tasks.project.sections import Domain
 from tasks.running.stage_cli import default_device
+from ui2i.model_files import GENERATOR_FILE
 
 if TYPE_CHECKING:
     from ui2i.networks.generator import Generator

@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tasks.models.domain_models import Model, base_model, model_path, named_model
-from tasks.models.model_folder import CARD_FILE, GENERATOR_FILE
+from tasks.models.model_folder import CARD_FILE
 from tasks.project.params import Params, find_entry
-from tasks.project.paths import TRANSLATOR_FILE, Project
+from tasks.project.paths import Project
 from tasks.project.sections import TranslatorParams
 from ui2i.errors import CheckpointError
 from ui2i.files import sha256_file
+from ui2i.model_files import GENERATOR_FILE, TRANSLATOR_FILE
 
 if TYPE_CHECKING:
     from ui2i.distillation.card import TranslatorCard

@@ -8,11 +8,10 @@ import os
 from pathlib import Path
 
 from ui2i.errors import ConfigError
+from ui2i.model_files import ENCODER_FILE, TRANSLATOR_FILE
 
 PARAMS_FILE = "params.yaml"
 DVC_FILE = "dvc.yaml"
-ENCODER_FILE = "encoder.safetensors"
-TRANSLATOR_FILE = "translator.safetensors"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,11 +6,11 @@ from collections.abc import Collection
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tasks.models.model_folder import GENERATOR_FILE
 from tasks.project.params import load_params
 from tasks.project.paths import Project
 from tasks.running.dvc_stages import domain_stages
 from tasks.running.dvc_status import changed_stages
+from ui2i.model_files import GENERATOR_FILE
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -10,11 +10,12 @@ from pathlib import Path
 
 from tasks.models.domain_checks import kept_check
 from tasks.models.inversion_models import encoder_path
-from tasks.models.model_folder import DISCRIMINATOR_FILE, DOMAIN_CHECK_FILE, FILM_STRIP_FILE, GENERATOR_FILE
+from tasks.models.model_folder import FILM_STRIP_FILE
 from tasks.project.params import Params, load_params
-from tasks.project.paths import ENCODER_FILE, TRANSLATOR_FILE, Project
+from tasks.project.paths import Project
 from ui2i.errors import CheckpointError, ConfigError
 from ui2i.files import atomic_folder, sha256_file
+from ui2i.model_files import DISCRIMINATOR_FILE, DOMAIN_CHECK_FILE, ENCODER_FILE, GENERATOR_FILE, TRANSLATOR_FILE
 
 
 def pack_base(project: Project, name: str, folder: Path) -> Path:

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING
 
 from tasks.models.translator_models import card_of, imitated_models
 from tasks.project.params import Params, find_entry
-from tasks.project.paths import TRANSLATOR_FILE, Project
+from tasks.project.paths import Project
 from tasks.running.progress import part_of
 from tasks.running.rates import DISTILLED, GENERATED
 from tasks.running.stage_cli import Job, Stage, default_device, main
 from tasks.stages.translate import first_images
 from ui2i.errors import UI2IError, UI2IWarning
+from ui2i.model_files import TRANSLATOR_FILE
 
 if TYPE_CHECKING:
     import numpy as np

@@ -9,11 +9,11 @@ import json
 import sys
 from typing import TYPE_CHECKING
 
-from tasks.models.model_folder import GENERATOR_FILE
 from tasks.project.params import Params, find_entry
-from tasks.project.paths import ENCODER_FILE, Project
+from tasks.project.paths import Project
 from tasks.running.rates import ENCODED
 from tasks.running.stage_cli import Job, Stage, default_device, main
+from ui2i.model_files import ENCODER_FILE, GENERATOR_FILE
 
 if TYPE_CHECKING:
     import numpy as np

@@ -12,11 +12,12 @@ from tasks.running.stage_cli import Job, Stage, default_device, main
 
 def work(job: Job) -> None:
     """Train every mode of `domains.<name>` (paper, section III-A), then write all models at once."""
-    from tasks.models.model_folder import CURVES_FILE, GENERATOR_FILE, read_model, write_model
+    from tasks.models.model_folder import CURVES_FILE, read_model, write_model
     from tasks.models.model_training import train_model
     from tasks.models.start_models import start_model
     from ui2i.curves import save_curves
     from ui2i.files import atomic_folder, sha256_file
+    from ui2i.model_files import GENERATOR_FILE
 
     domain = find_entry(job.params.domains, job.name, "domains")
     base_folder = job.project.checkpoint(domain.base)

@@ -5,9 +5,10 @@ import sys
 from pathlib import Path
 
 from tasks.project.params import find_entry
-from tasks.project.paths import ENCODER_FILE, Project
+from tasks.project.paths import Project
 from tasks.running.stage_cli import Job, Stage, main
 from ui2i.errors import CheckpointError
+from ui2i.model_files import ENCODER_FILE
 
 
 def work(job: Job) -> None:
@@ -37,9 +38,9 @@ def work(job: Job) -> None:
 
 def _check_encoder(source: Path) -> None:
     """Refuse an encoder beside the model that is damaged or belongs to another model."""
-    from tasks.models.model_folder import GENERATOR_FILE
     from ui2i.files import sha256_file
     from ui2i.inversion import load_encoder
+    from ui2i.model_files import GENERATOR_FILE
 
     if (source / ENCODER_FILE).exists():
         load_encoder(source / ENCODER_FILE, base_hash=sha256_file(source / GENERATOR_FILE))
@@ -47,7 +48,7 @@ def _check_encoder(source: Path) -> None:
 
 def _copy_files(source: Path, folder: Path) -> None:
     """Copy all but the domain check: a base may get one or another, and what follows must not run again for it."""
-    from tasks.models.model_folder import DOMAIN_CHECK_FILE
+    from ui2i.model_files import DOMAIN_CHECK_FILE
 
     for path in sorted(source.iterdir()):
         if path.is_file() and not path.name.startswith(".") and path.name != DOMAIN_CHECK_FILE:

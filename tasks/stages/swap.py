@@ -10,10 +10,10 @@ from tasks.running.stage_cli import Job, Stage, main
 
 def work(job: Job) -> None:
     """Make one variant for each resolution in `swap.resolutions` (paper, Eq. 3)."""
-    from tasks.models.model_folder import GENERATOR_FILE
     from ui2i.checkpoints import load_generator, save_generator
     from ui2i.files import atomic_folder
     from ui2i.layer_swap import VariantName, swap
+    from ui2i.model_files import GENERATOR_FILE
     from ui2i.provenance import provenance
 
     domain, settings = find_entry(job.params.domains, job.name, "domains"), job.params.swap

@@ -21,12 +21,12 @@ from ui2i.converters.torch_files import map_file, read_tree, release
 from ui2i.converters.wrappings import unwrapped
 from ui2i.errors import CheckpointError
 from ui2i.files import atomic_file, atomic_folder, sha256_file
+from ui2i.model_files import DISCRIMINATOR_FILE, GENERATOR_FILE
 from ui2i.networks.discriminator import Discriminator
 from ui2i.networks.generator import Generator
 from ui2i.untrusted import shown
 
 Format = Literal["ui2i"] | ForeignName
-GENERATOR_FILE, DISCRIMINATOR_FILE = "generator.safetensors", "discriminator.safetensors"
 IMPORTED_MODE = "imported"
 UNKNOWN_LICENSE = "unknown: ask its publisher"
 

@@ -17,6 +17,7 @@ from ui2i.converters.inert import DAMAGED, RefusedError
 from ui2i.converters.torch_files import is_torch_zip, map_file, release
 from ui2i.converters.zip_records import DEFLATED, STORED, Record, read_directory
 from ui2i.errors import CheckpointError
+from ui2i.model_files import GENERATOR_FILE
 from ui2i.untrusted import shown
 
 MAX_WRAPPINGS = 2  # a `.pt.gz` inside a `.zip`
@@ -75,7 +76,7 @@ def _only_checkpoint(records: dict[str, Record]) -> Record:
         raise RefusedError(
             f"is a zip of {len(names):,} files ({shown(names)}) without one data.pkl as torch.save writes, or one "
             "checkpoint among them, expected one; unpack it and name the checkpoint in it, or a folder with "
-            "generator.safetensors"
+            f"{GENERATOR_FILE}"
         )
     return records[found[0]]
 

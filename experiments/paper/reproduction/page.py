@@ -20,13 +20,13 @@ from experiments.paper.reproduction.results import Results, read_results
 from experiments.paper.reproduction.verdicts import CLAIMS_FILE
 from experiments.paper.tables.claims import Claim
 from experiments.paper.tables.published import BASELINE_PREFIX, INVERTED, TRUTH_ROWS, TRUTH_SUMMARY, read_published
-from tasks.models.model_folder import GENERATOR_FILE
 from tasks.project.paths import PARAMS_FILE, Project, find_project
 from tasks.running.command_line import exit_status
 from tasks.running.lock_file import LOCK_FILE
 from tasks.running.warning_lines import warnings_as_lines
 from ui2i.files import atomic_folder, sha256_file, write_text
 from ui2i.markdown import wrap_markdown
+from ui2i.model_files import GENERATOR_FILE
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -42,8 +42,8 @@ def note_what_made(folder: Path, name: str, trainings: "Trainings", perceptual: 
     Args:
         name: of the part; an earlier note of that name is replaced.
     """
-    from tasks.models.model_folder import GENERATOR_FILE
     from ui2i.datasets.prepared import PreparedDataset
+    from ui2i.model_files import GENERATOR_FILE
 
     project, earlier = trainings.project, read_notes(folder)
     apart = trainings.apart

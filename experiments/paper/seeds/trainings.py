@@ -89,9 +89,9 @@ class Trainings:
 
         A finished training is read, and an interrupted one goes on.
         """
-        from tasks.models.model_folder import GENERATOR_FILE
         from tasks.running.progress import report_progress
         from ui2i.datasets.prepared import PreparedDataset
+        from ui2i.model_files import GENERATOR_FILE
         from ui2i.training.loop import train
 
         config = dataclasses.replace(self.config(name), seed=seed)
