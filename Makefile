@@ -41,7 +41,7 @@ $(READY): requirements.lock pyproject.toml
 	@printf '%s' '$(TORCH)' > .venv/.torch
 	@touch $@
 
-demo: $(READY) ## one artist's avatars to another's through every stage, offline; ends with a table and a contact sheet
+demo: $(READY) ## one artist's avatars to another's, from images to translations, offline; ends with a table and a contact sheet
 	$(BIN)/ui2i demo
 
 test: $(READY) ## the whole test suite except the slow marker

@@ -200,7 +200,7 @@ def check(
 ) -> None:
     """Show how well a base's domain check tells its own images from those of other datasets.
 
-    Also inverts held-out images as params.yaml says, so that translate can judge reconstructions by theirs.
+    Also inverts held-out images with the settings in params.yaml; translate compares its reconstructions with theirs.
     """
     from cli.report import print_table
     from flows.display import working

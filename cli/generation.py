@@ -32,7 +32,7 @@ def generate(
         float, typer.Option(metavar="PSI", help="Truncation; below 1: nearer to the model's mean.", show_default=True)
     ] = 1.0,
 ) -> None:
-    """Generate images from numbered seeds. A seed means what it means in NVIDIA's StyleGAN tools."""
+    """Generate images from numbered seeds. A seed draws the same latent as in NVIDIA's StyleGAN tools."""
     from cli.report import print_paths
     from flows.display import working
     from tasks.requests import generate as request

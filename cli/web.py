@@ -62,7 +62,7 @@ def serve(
     ] = None,
     runtime: _Runtime = None,
 ) -> None:
-    """Serve pages to translate, explore, measure and watch runs: to this machine alone, until Ctrl-C.
+    """Serve pages to translate, explore, measure and watch runs, on this machine only, until Ctrl-C.
 
     Only the link that is printed lets a browser in.
     """

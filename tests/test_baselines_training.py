@@ -14,12 +14,10 @@ from tiny_baselines import MULTI_MODAL, StopError, blobs, networks, stopping_aft
 
 from experiments.paper.baselines import __main__ as command
 from experiments.paper.baselines import state, training
-from experiments.paper.baselines.diversity import style_diversities
+from experiments.paper.baselines.diversity import style_distances
 from experiments.paper.baselines.image_sets import ImageSet, identity_of
 from experiments.paper.baselines.state import Baseline as Model
 from experiments.paper.baselines.systems import SYSTEMS, build, choose_settings
-from experiments.paper.settings import Baseline, BaselineRun
-from experiments.paper.stages import baseline as stage
 from ui2i.images import to_tensor
 from ui2i.metrics.image_sets import find_images
 from ui2i.perceptual import Perceptual
@@ -234,25 +232,12 @@ def test_discs_stay_where_they_are_and_everything_gets_the_target_s_colours(
         assert np.std([style[:, 1].mean() for style in styles]) > 20, "one image has outputs of many tints"
 
 
-# The stage
+# Several outputs of one input
 
 
-def test_each_training_of_a_domain_has_a_label_and_a_folder() -> None:
-    more = ({"system": "MUNIT", "core_minutes": 480}, {"system": "CycleGAN", "core_minutes": 80.5, "width": 64})
-    settings = Baseline(base="face", more=tuple(BaselineRun(**run) for run in more))
-    assert stage.labels(settings) == ["CycleGAN", "MUNIT, 480 core minutes", "CycleGAN, 80.5 core minutes, width 64"]
-    folders = [stage.outputs_folder(Path("out"), label).as_posix() for label in stage.labels(settings)]
-    assert folders == ["out", "out/more/munit-480-core-minutes", "out/more/cyclegan-80-5-core-minutes-width-64"]
-
-
-def test_styles_of_an_input_are_compared_with_one_another(tmp_path: Path, perceptual: Perceptual) -> None:
-    for number in range(3):
-        write_folder(tmp_path / "many" / "styles" / str(number), blobs(3, number))
-        write_folder(tmp_path / "same" / "styles" / str(number), blobs(3, 0))
-    write_folder(tmp_path / "one" / "images", blobs(3, 0))
-    found = style_diversities({name: tmp_path / name for name in ("many", "same", "one")}, perceptual, "cpu")
-    assert found.keys() == {"many", "same"} and found["same"]["lpips_d"] == 0
-    images = [to_tensor(blobs(3, number)) for number in range(3)]
-    expected = torch.stack([perceptual.distance(images[a], images[b]) for a, b in ((0, 1), (1, 2), (2, 0))]).mean()
-    assert found["many"]["lpips_d"] == pytest.approx(float(expected), rel=1e-4)
-    assert (found["many"]["num_inputs"], found["many"]["num_styles"]) == (3, 3)
+def test_styles_of_an_input_are_compared_with_one_another(perceptual: Perceptual) -> None:
+    many, same = np.stack([blobs(3, number) for number in range(3)], axis=1), np.stack([blobs(3, 0)] * 3, axis=1)
+    assert style_distances(same, perceptual, "cpu").tolist() == [0, 0, 0]
+    images = [to_tensor(own) for own in many.swapaxes(0, 1)]
+    expected = torch.stack([perceptual.distance(images[a], images[b]) for a, b in ((0, 1), (1, 2), (2, 0))]).mean(0)
+    assert style_distances(many, perceptual, "cpu") == pytest.approx(expected.flatten().numpy(), rel=1e-4)

@@ -9,7 +9,7 @@ import pytest
 from pydantic import Field
 from tiny_project import PARAMS
 
-from experiments.paper.settings import Baseline, BaselineRun, DomainPair, Evaluated, PaperSections, PaperTable, Truth
+from experiments.paper.settings import Baseline, DomainPair, Evaluated, PaperSections, PaperTable, Truth
 from experiments.synthetic.settings import SyntheticSections, SyntheticSet
 from tasks.project.experiment import installed_experiments
 from tasks.project.params import Params, parse_params
@@ -22,7 +22,6 @@ from ui2i.translation import TranslationConfig
 NEEDED = {
     Dataset: {"images": "x"},
     Imported: {"checkpoint": "x"},
-    BaselineRun: {"system": "MUNIT", "core_minutes": 1},
     DomainPair: {"source": "x", "target": "x"},
     PaperTable: {"source": "x"},
     Start: {"model": "x", "sha256": "0" * 64},

@@ -129,21 +129,39 @@ def test_cases() -> None:
     assert case.differences == pytest.approx((0.1, 0.3)) and case.errors == pytest.approx((0.5, 0.5))
     assert of_values("x", 0.5, 0.7).differences == pytest.approx((-0.2,)) and not of_values("x", 0.5, 0.7).errors
     values = [0.1, 0.4, 0.3]
-    case = of_images("x", values)
+    by_image = dict(zip("abc", values, strict=True))
+    case = of_images("x", by_image | {"not measured": float("nan")})
     assert case.differences == pytest.approx((np.mean(values),)) and case.num_images == 3
     assert case.errors == pytest.approx((np.std(values, ddof=1) / 3**0.5,))
-    assert of_images("x", values, has_trainings=True).num_images is None
+    assert of_images("x", by_image, has_trainings=True).num_images is None and case.samples == (by_image,)
     with pytest.raises(DataError, match="expected at least 2"):
-        of_images("x", [0.1])
+        of_images("x", {"a": 0.1})
 
 
 def test_few_images_have_student_s_quantile() -> None:
     """Eight directions: two standard errors would be below the difference, 2.36 are above it."""
     values = [0.1 + 0.1 * place for place in range(-3, 5)]
     mean, sem = np.mean(values), np.std(values, ddof=1) / 8**0.5
-    shifted = [value - mean + 2.2 * sem for value in values]
+    shifted = {str(place): value - mean + 2.2 * sem for place, value in enumerate(values)}
     found = Claim(source="", text="", paper="", cases=(of_images("face", shifted),))
     assert found.verdict == "cannot be told" and 2.36 < found.findings[0].pooled.half_width / sem < 2.37
+
+
+def test_images_that_all_columns_share_are_no_further_evidence() -> None:
+    """Three domains of the same four images agree because the images do: their own spread stays in the error."""
+    by_image = dict(zip("abcd", (0.1, 0.5, 0.2, 0.4), strict=True))
+    shared = [of_images(column, by_image, has_trainings=True) for column in ("x", "y", "z")]
+    others = [
+        of_images(column, {f"{column} {name}": value for name, value in by_image.items()}, has_trainings=True)
+        for column in ("x", "y", "z")
+    ]
+    one, many = (Claim(source="", text="", paper="", cases=tuple(cases)) for cases in (shared, others))
+    sem = np.std(list(by_image.values()), ddof=1) / 2
+    assert one.findings[0].pooled.error == pytest.approx(sem), "that of one domain"
+    assert many.findings[0].pooled.error == pytest.approx(sem / 3**0.5)
+    assert one.findings[0].pooled.degrees == 2
+    half = [dataclasses.replace(case, samples=()) for case in shared[:1]] + shared[1:]
+    assert Finding(aspect="", cases=tuple(half)).pooled.error == pytest.approx(sem / 3**0.5), "not known of all"
 
 
 def table_1(change: dict[tuple[str, str], float] | None = None) -> list[Cell]:

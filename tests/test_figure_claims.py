@@ -26,6 +26,7 @@ def test_figure_6_takes_the_models_made_from_the_base() -> None:
     assert above_chance.cases[0].differences == pytest.approx((0.75,))
     assert above_control.cases[0].differences == pytest.approx((0.595,))
     assert above_control.cases[0].errors == pytest.approx((0.005,)), "direction by direction"
+    assert list(above_control.cases[0].samples[0]) == ["face 1", "face 2"], "which other domains of the base share"
     assert above_control.verdict == "control missing"
 
 
@@ -76,43 +77,57 @@ def test_figure_7_compares_modes() -> None:
 
 
 def figure_8(**others: float) -> pd.DataFrame:
-    """A base face, a dog of it, blurred if trained apart, and the finished base cat with layers of face."""
+    """A base face, a dog of it, blurred if trained apart, and the finished bases cat and face with layers swapped."""
     dog = {"source": 90, "scratch": 600, "Direct-LS8": 610, "FC-FT": 20, "FC-FT-LS8": 30, "FC-FT-LS32": 60} | others
     cat = {"source": 310, "scratch": 16, "Direct-LS8": 340}
-    rows = [measure("fd", "dog", mode, fd, None) for mode, fd in dog.items()]
-    return pd.DataFrame([*rows, *(measure("fd", "cat", mode, fd, None) for mode, fd in cat.items())])
+    face = {"source": 300, "scratch": 6, "Direct-LS8": 360}
+    rows = [measure("fd", "dog", mode, fd, None, base="face") for mode, fd in dog.items()]
+    rows += [measure("fd", "cat", mode, fd, None, base="face") for mode, fd in cat.items()]
+    return pd.DataFrame([*rows, *(measure("fd", "face", mode, fd, None, base="cat") for mode, fd in face.items())])
 
 
 def test_figure_8_takes_models_that_were_good_before_the_swap() -> None:
     direct, more = figure_8_claims(figure_8())
-    assert [case.column for case in direct.cases] == ["cat"], "nothing can ruin the dog that is blur"
-    assert direct.cases[0].differences == (340 - 16 - 10,) and more.cases[0].differences == (30,)
+    assert [case.column for case in direct.cases] == ["cat and face"], "nothing can ruin the dog that is blur"
+    assert direct.cases[0].differences == (340 - 310,), "two models swapped with each other are one case, the worse one"
+    assert direct.verdict == "direction only" and more.cases[0].differences == (30,)
+
+
+def test_intact_images_of_another_base_are_not_ruined() -> None:
+    """They are as far from the domain as anything, which says nothing about the swap."""
+    measures = figure_8()
+    intact = measures.assign(
+        value=measures["value"].mask(
+            measures["mode"] == "Direct-LS8", measures["domain"].map({"cat": 310.0, "face": 300.0, "dog": 90.0})
+        )
+    )
+    assert figure_8_claims(intact)[0].cases[0].differences == (0.0,)
+    assert figure_8_claims(intact)[0].verdict == "cannot be told"
 
 
 def test_figures_take_the_intervals_of_their_measures() -> None:
     rows = [measure("fd", "dog", "FC-FT-LS8", 30, 3 * 1.96), measure("fd", "dog", "FC-FT-LS32", 39, 4 * 1.96)]
-    more = figure_8_claims(pd.DataFrame(rows))[1]
+    more = figure_8_claims(pd.DataFrame(rows).assign(base="face"))[1]
     assert more.cases[0].errors == pytest.approx((5,)) and more.verdict == "cannot be told", "9 of ± 9.8"
     known = figure_8().assign(ci95_low=lambda it: it["value"] - 9.8, ci95_high=lambda it: it["value"] + 9.8)
     direct, _ = figure_8_claims(known)
-    assert direct.cases[0].errors == pytest.approx((10,)), "of four distances"
+    assert direct.cases[0].errors == pytest.approx((5 * 2**0.5,)), "of two distances"
 
 
-def test_what_swapping_ruins_is_compared_with_the_largest_rise_and_takes_both_errors() -> None:
+def test_only_finished_models_of_another_base_can_be_ruined() -> None:
     values = {
         "dog": {"FC-FT": (20, 1), "FC-FT-LS8": (50, 2), "scratch": (15, 9), "source": (90, 9), "Direct-LS8": (99, 9)},
-        "wolf": {"FC-FT": (20, 9), "FC-FT-LS8": (21, 9)},
-        "cat": {"scratch": (16, 4), "source": (310, 9), "Direct-LS8": (340, 6)},
+        "cat": {"scratch": (16, 4), "source": (310, 8), "Direct-LS8": (340, 6)},
         "bird": {"scratch": (400, 9), "source": (310, 9), "Direct-LS8": (500, 9)},  # not finished
     }
     rows = [
-        measure("fd", domain, mode, fd, 1.96 * error)
+        measure("fd", domain, mode, fd, 1.96 * error, base="face")
         for domain, modes in values.items()
         for mode, (fd, error) in modes.items()
     ]
     (case,) = figure_8_claims(pd.DataFrame(rows))[0].cases
-    assert (case.column, case.differences) == ("cat", (340 - 16 - 30,)), "of the dog's own base FC-FT was made"
-    assert case.errors == pytest.approx(((1 + 4 + 16 + 36) ** 0.5,))
+    assert (case.column, case.differences) == ("cat and face", (30,)), "of the dog's own base FC-FT was made"
+    assert case.errors == pytest.approx((10,))
 
 
 def test_a_control_is_finished_if_it_is_nearer_than_the_base() -> None:

@@ -75,6 +75,22 @@ def test_intervals_cover_the_truth_as_often_as_they_say() -> None:
     assert covered >= 53  # 57 expected, standard deviation 1.7
 
 
+def test_what_trainings_share_does_not_average_out() -> None:
+    """Eight directions with effects of their own, in three columns of four trainings each: as often as it says."""
+    rng = np.random.default_rng(3)
+    covered, naive, repeats = 0, 0, 200
+    for _ in range(repeats):
+        directions = rng.normal(0, 0.2, 8)
+        values = {name: [rng.normal(0, 0.01) + directions + rng.normal(0, 0.02, 8) for _ in range(4)] for name in "xyz"}
+        means = {name: [float(own.mean()) for own in trainings] for name, trainings in values.items()}
+        samples = [dict(zip("abcdefgh", own, strict=True)) for trainings in values.values() for own in trainings]
+        found, without = pool(means, samples=samples), pool(means)
+        covered += abs(found.mean) < t_quantile(7) * found.error
+        naive += abs(without.mean) < t_quantile(2) * without.error
+    assert covered > 0.9 * repeats and naive < 0.6 * repeats
+    assert found.degrees == 2, "of the columns, which are fewer"
+
+
 def test_quantiles() -> None:
     assert (t_quantile(7), t_quantile(1)) == pytest.approx((2.3646, 12.7062), rel=1e-4)
     assert math.isinf(t_quantile(0))

@@ -90,8 +90,15 @@ def test_each_method_is_judged_by_reconstructions_and_by_translations(
     assert command.main(arguments(project, out)) == 0
     assert pd.read_parquet(out / INVERTED).equals(rows)
     assert command.main([*arguments(project, out), "--kinds", "generated"]) == 0
-    assert set(pd.read_parquet(out / INVERTED)["kind"]) == {"generated"}
+    order = ["kind", "method", "image"]
+    assert (
+        pd.read_parquet(out / INVERTED)
+        .sort_values(order, ignore_index=True)
+        .equals(rows.sort_values(order, ignore_index=True))
+    ), "what was measured of real images stays"
     assert pd.read_parquet(out / INVERTED_TRUTH).equals(scores), "generated images have no truth"
+    assert command.main([*arguments(project, out), "--methods", "w"]) == 0
+    assert set(pd.read_parquet(out / INVERTED_TRUTH)["variant"]) == set(METHODS), "other methods stay"
     with pytest.raises(AssertionError, match="searched again"):
         command.main([*arguments(project, out), "--num-steps", "2"])
 

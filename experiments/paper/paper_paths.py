@@ -58,11 +58,6 @@ def baseline_truth(project: Project, domain: str) -> Path:
     return project.data_dir / "tables" / "truth" / f"baseline.{domain}.parquet"
 
 
-def baseline_styles(project: Project, domain: str) -> Path:
-    """How diverse the outputs of one input are, of baselines that make several."""
-    return project.data_dir / "tables" / "evaluation" / f"baseline.{domain}.styles.json"
-
-
 def figures(project: Project) -> Path:
     """Folder of the paper's Figures 4 to 8."""
     return project.data_dir / "figures"

@@ -128,29 +128,15 @@ class Evaluated:
 
 
 @dataclass(frozen=True, kw_only=True)
-class BaselineRun:
-    """One more training of a baseline (`baselines.<domain>.more`)."""
-
-    system: Literal["CycleGAN", "MUNIT", "DRIT++"]
-    core_minutes: Positive  # processor time of all cores; four hours on two cores are 480
-    width: Count = 32  # channels of the first layer; the papers have 64
-    seed: Seed = 0
-
-    @property
-    def label(self) -> str:
-        """What tables call its outputs."""
-        width = "" if self.width == 32 else f", width {self.width}"
-        return f"{self.system}, {self.core_minutes:g} core minutes{width}"
-
-
-@dataclass(frozen=True, kw_only=True)
 class Baseline:
-    """A CycleGAN trained on the same images (`baselines.<domain>`), and other baselines; paper, Table II."""
+    """A CycleGAN trained on the same images (`baselines.<domain>`); paper, Table II.
+
+    Other baselines and budgets: `experiments.paper.baselines.curve`.
+    """
 
     base: str  # as in domains.<name>; DVC needs it here
     minutes: Positive | None = None  # of training; None: as many as the domain's first mode took
     seed: Seed = 0
-    more: tuple[BaselineRun, ...] = ()  # of any system, for a curve over training time
 
 
 @dataclass(frozen=True, kw_only=True)

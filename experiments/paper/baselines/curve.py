@@ -6,8 +6,8 @@ r"""How good does a baseline become with the compute that it is given? Rows at m
 trains for 230 minutes of processor time, and after 10, 80 and 230 of them translates test images, draws a contact sheet
 and adds rows to `curves/curve.parquet`: Frechet distances with bootstrap errors, LPIPS_d, LPIPS_s and, of MUNIT and
 DRIT++, LPIPS_d among the outputs of one input. `curve.png` shows all rows of the folder. The learning rates of CycleGAN
-and DRIT++ fall to zero at the end of the budget, so that marks before it are of models that are not done (column
-`rate_factor`); what a smaller budget could have bought takes a run of its own. Rerun the command to resume.
+and DRIT++ fall to zero at the end of the budget and are higher at marks before it (column `rate_factor`); what a
+smaller budget buys takes a run of its own. Rerun the command to resume.
 """
 
 import argparse

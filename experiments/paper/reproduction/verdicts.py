@@ -47,7 +47,7 @@ _CONTROL = (
 _QUESTIONS = (
     (
         "**Are columns independent?** All come from two bases and their encoders, each trained once; intervals over "
-        "columns or images do not cover others. In Direct-LS each of the two is swapped with the other. "
+        "columns or images do not cover others. In Direct-LS the two are swapped with each other, which is one case. "
         "cartoon2portrait has the models of two other columns, and portrait2cartoon those of cartoon2portrait: no "
         "verdict rests on counting them, too."
     ),
@@ -56,6 +56,10 @@ _QUESTIONS = (
         "model that has moved less is nearer to its source. In Table I models of another base are compared at equal "
         "distances. In Section IV-E and Figure 6 they may be nearer to the domain than FT, which favours FT. "
         "`docs/reproduction.md` says what that changes, from pairs of trainings."
+    ),
+    (
+        "**Are a column's trainings alike?** They may differ in drawings, seed, precision and processor; "
+        "`docs/reproduction.md` says how those of the published page do, and what is left without the odd ones."
     ),
     "**With which LPIPS?** Sizes compare only with values of the same backbone, which is named with each.",
     (
@@ -101,9 +105,10 @@ def verdicts(claims: Sequence[Claim]) -> str:
         "\nA column with several trainings lists the difference of each, with slashes between them. Means and "
         "intervals are those of the mixed model `difference ~ 1 + (1 | column) + (1 | column:training)`, with "
         "Student's t for the number of columns, of a single column for that of its trainings; those of Table III's "
-        "searches without an encoder are over images of one base. An interval that is beyond zero only with columns "
-        "whose fine-tuned models others have, too, decides nothing. All of it follows from the tables beside this "
-        "page (`experiments/paper/reproduction/verdicts.py`).\n"
+        "searches without an encoder are over images of one base. Where trainings were measured on the same images or "
+        "directions, the error of these is clustered by image and added. An interval that is beyond zero only with "
+        "columns whose fine-tuned models others have, too, decides nothing. All of it follows from the tables beside "
+        "this page (`experiments/paper/reproduction/verdicts.py`).\n"
     )
     return "\n".join(parts)
 

@@ -90,7 +90,7 @@ def write_findings(out: Path) -> None:
     """Write what the tables of a folder say, in words and as curves."""
     import pandas as pd
 
-    from experiments.paper.seeds.findings import find_differences
+    from experiments.paper.seeds.findings import find_differences, swap_bounds
     from experiments.paper.seeds.plot import save_curves
     from ui2i.files import write_text
 
@@ -99,7 +99,8 @@ def write_findings(out: Path) -> None:
     curves = pd.read_parquet(out / CURVES_FILE)
     save_curves(out / PLOT_FILE, curves)
     findings = find_differences(pd.read_parquet(out / LATENTS_FILE), curves)
-    write_text(out / FINDINGS_FILE, "".join(f"{finding} [{finding.status}]\n" for finding in findings))
+    lines = [*(f"{finding} [{finding.status}]" for finding in findings), *swap_bounds(curves)]
+    write_text(out / FINDINGS_FILE, "".join(f"{line}\n" for line in lines))
 
 
 def _is_measured(path: Path, key: dict[str, Any], trainings: "Trainings") -> bool:

@@ -75,9 +75,9 @@ def write_agreement(path: Path, family: "Family", trainings: "Trainings") -> Non
     from experiments.paper.figure_stage.directions import compare, move
     from experiments.paper.figure_stage.setup import set_up_families
     from experiments.paper.figures.schemas import AGREEMENT_SCHEMA
+    from experiments.paper.seeds.tables import replace_rows
     from experiments.paper.settings import Figures, sections_of
     from tasks.running.progress import report_progress
-    from ui2i.tables import read_rows, write_table
 
     settings = next(iter(sections_of(trainings.params).figures.values()), Figures())
     with report_progress("directions") as progress:
@@ -86,10 +86,7 @@ def write_agreement(path: Path, family: "Family", trainings: "Trainings") -> Non
         moved = move(setup, family, progress)
     if moved:
         rows, _ = compare(setup, family, moved)
-        anew = {(row["base"], row["domain"]) for row in rows}
-        earlier = read_rows(path, AGREEMENT_SCHEMA) if path.is_file() else []
-        kept = [row for row in earlier if (row["base"], row["domain"]) not in anew]
-        write_table(path, [*kept, *rows], AGREEMENT_SCHEMA)
+        replace_rows(path, rows, AGREEMENT_SCHEMA, key=("base", "domain"))
 
 
 def _train(

@@ -33,10 +33,22 @@ def find_differences(latents: "pd.DataFrame", curves: "pd.DataFrame") -> list[Fi
     """
     findings = [Finding(aspect=aspect, cases=tuple(_of_latents(latents, *modes))) for aspect, modes in COMPARED.items()]
     findings.append(Finding(aspect=AT_EQUAL_FIDELITY, cases=tuple(_at_equal_fidelity(curves))))
-    for mode in (name for name in curves["mode"].unique() if name.startswith(SWAPPED)):
-        aspect = f"FC-FT - {mode}, at least, {ASPECT}"
-        findings.append(Finding(aspect=aspect, cases=tuple(_of_swap(curves, mode))))
     return [finding for finding in findings if finding.cases]
+
+
+def swap_bounds(curves: "pd.DataFrame") -> list[str]:
+    """Return for each mode with swapped layers how much farther FC-FT is at its Frechet distance, as bounds.
+
+    A training is measured at intervals, so that nothing but a bound is known. Bounds have no mean.
+
+    Args:
+        curves: as `find_differences` takes them.
+    """
+    lines = []
+    for mode in (name for name in curves["mode"].unique() if name.startswith(SWAPPED)):
+        found = [f"{domain} {', '.join(bounds)}" for domain, bounds in _of_swap(curves, mode)]
+        lines += [f"FC-FT - {mode}, {ASPECT}: {'; '.join(found)}"] if found else []
+    return lines
 
 
 def _of_latents(latents: "pd.DataFrame", far: str, near: str) -> Iterator[Case]:
@@ -68,15 +80,15 @@ def _at_equal_fidelity(curves: "pd.DataFrame") -> Iterator[Case]:
             yield Case(column=str(domain), differences=tuple(differences))
 
 
-def _of_swap(curves: "pd.DataFrame", mode: str) -> Iterator[Case]:
-    """Yield how much farther FC-FT is, at least, where its training passes the Frechet distance of its swapped model.
+def _of_swap(curves: "pd.DataFrame", mode: str) -> Iterator[tuple[str, list[str]]]:
+    """Yield by domain bounds of how much farther FC-FT is where it passes its swapped model's Frechet distance.
 
     A training moves away from the base, so that it is between the measurements around that point. Above zero, swapping
     layers is better than to have trained for less long; below, FC-FT had been nearer to both, base and domain. What
     lies between the two is not known, and left out.
     """
     for domain, rows in curves.groupby("domain", sort=False):
-        differences = []
+        bounds = []
         for _, own in rows.groupby("seed", sort=True):
             trained, swapped = own[own["mode"] == "FC-FT"], own[own["mode"] == mode]
             if len(trained) and len(swapped):
@@ -84,6 +96,8 @@ def _of_swap(curves: "pd.DataFrame", mode: str) -> Iterator[Case]:
                 distance = float(swapped["d"].iloc[0])
                 is_nearer, is_farther = before > distance, after < distance
                 if is_nearer != is_farther:  # both: FC-FT moved back towards the base between them
-                    differences.append((before if is_nearer else after) - distance)
-        if differences:
-            yield Case(column=str(domain), differences=tuple(differences))
+                    bounds.append(
+                        f"at least {before - distance:+.4f}" if is_nearer else f"at most {after - distance:+.4f}"
+                    )
+        if bounds:
+            yield str(domain), bounds

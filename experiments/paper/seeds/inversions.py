@@ -12,7 +12,8 @@ style. It writes
 - `inversion.truth.parquet`: how far each translation is from the truth; its column `variant` has the method;
 - `made.json`: what made them.
 
-What a method found is kept in `inversions/`, so that an interrupted command resumes and further domains cost little.
+What a method found is kept in `inversions/`, so that an interrupted command resumes and further domains cost little;
+their rows join those that the tables have.
 """
 
 import argparse
@@ -43,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def judge(options: argparse.Namespace) -> None:
-    """Write both tables.
+    """Write both tables. What they have of other domains, kinds of images and methods stays.
 
     Raises:
         ConfigError: the domains have different bases, or there is no such method, or a number cannot be used.
@@ -52,9 +53,9 @@ def judge(options: argparse.Namespace) -> None:
     """
     from experiments.paper.seeds.contest import contest_of
     from experiments.paper.seeds.made import note_what_made
+    from experiments.paper.seeds.tables import replace_rows
     from ui2i.perceptual import load_perceptual
     from ui2i.schemas import INVERTED_SCHEMA, TRUTH_SCHEMA
-    from ui2i.tables import write_table
 
     trainings = trainings_of_one_base(options)
     first = next(iter(trainings.values()))
@@ -72,11 +73,11 @@ def judge(options: argparse.Namespace) -> None:
         seed=options.seed,
     )
     rows, codes = contest.run()
-    write_table(options.out / INVERTED, rows, INVERTED_SCHEMA)
+    replace_rows(options.out / INVERTED, rows, INVERTED_SCHEMA, key=("base", "kind", "method"))
     if not codes:
         return
     truths = [row for each in trainings.values() for row in _against_truth(each, contest, codes, options.seed)]
-    write_table(options.out / INVERTED_TRUTH, truths, TRUTH_SCHEMA)
+    replace_rows(options.out / INVERTED_TRUTH, truths, TRUTH_SCHEMA, key=("domain", "variant"))
     for domain, each in trainings.items():
         note_what_made(options.out, f"inversions to {domain}, seed {options.seed}", each, perceptual)
 

@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from jaxtyping import Float, Float32
 
 from ui2i.files import atomic_file
+from ui2i.tables import read_rows, write_table
 
 KEY = ["base", "domain", "seed"]
 """Columns that name what was trained: of a pair of domains the first stands as the base."""
@@ -45,3 +47,17 @@ def add_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
             use_dictionary=[name for name in new.columns if name not in (*floats, COUNTED)],
             column_encoding={COUNTED: "DELTA_BINARY_PACKED"} if COUNTED in new else None,
         )
+
+
+def replace_rows(path: Path, rows: Sequence[Mapping[str, Any]], schema: pa.Schema, *, key: Sequence[str]) -> None:
+    """Add rows of a schema to a table, in place of any that are alike in some columns; other rows stay.
+
+    Args:
+        key: the columns that name what was measured.
+
+    Raises:
+        DataError: the table that is there is damaged or of another schema.
+    """
+    anew = {tuple(row[name] for name in key) for row in rows}
+    earlier = read_rows(path, schema) if path.is_file() else []
+    write_table(path, [*(row for row in earlier if tuple(row[name] for name in key) not in anew), *rows], schema)

@@ -1,16 +1,15 @@
-"""Stage baseline@: baselines trained on a domain's images -> their translations of the images of translate@.
+"""Stage baseline@: a CycleGAN trained on a domain's images -> its translations of the images of translate@.
 
-A CycleGAN, and further trainings of any of `experiments.paper.baselines`, a program of its own. Their states are in
-data/runs/baselines, from which an interrupted training resumes; one that has ended translates again and no more.
+It is trained by `experiments.paper.baselines`, a program of its own. Its state is in data/runs/baselines, from which an
+interrupted training resumes; one that has ended translates again and no more.
 """
 
-import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from experiments.paper import paper_paths
 from experiments.paper.settings import Baseline, sections_of
@@ -24,12 +23,10 @@ if TYPE_CHECKING:
     import numpy as np
 
 PROGRAM = "experiments.paper.baselines"
-SYSTEM = "CycleGAN"
-"""As Table II calls the first one."""
-COMMANDS = {"CycleGAN": "cyclegan", "MUNIT": "munit", "DRIT++": "drit"}
-"""What the program calls the systems."""
-CARD_FILE, SHEET_FILE, IMAGES_FOLDER, STYLES_FOLDER = "card.json", "sheet.png", "images", "styles"
-"""What the program writes; styles only of systems with several outputs of an image."""
+SYSTEM, COMMAND = "CycleGAN", "cyclegan"
+"""As Table II and as the program calls it."""
+CARD_FILE, SHEET_FILE, IMAGES_FOLDER = "card.json", "sheet.png", "images"
+"""What the program writes."""
 
 
 class BaselineError(UI2IError):
@@ -37,7 +34,7 @@ class BaselineError(UI2IError):
 
 
 def work(job: Job) -> None:
-    """Train the baselines and have them translate the images that `translate@` translates."""
+    """Train the CycleGAN and have it translate the images that `translate@` translates."""
     from ui2i.files import atomic_folder
 
     settings = find_entry(sections_of(job.params).baselines, job.name, "baselines")
@@ -45,31 +42,17 @@ def work(job: Job) -> None:
     run_folder = job.project.baseline_run(job.name)
     if job.restart:
         shutil.rmtree(run_folder, ignore_errors=True)
-    first = {"system": COMMANDS[SYSTEM], "minutes": f"{minutes:.4f}", "seed": settings.seed}
-    runs: dict[str, dict[str, Any]] = {SYSTEM: first}
-    for run in settings.more:
-        own = {"core-minutes": f"{run.core_minutes:.4f}", "width": run.width, "seed": run.seed}
-        runs[run.label] = {"system": COMMANDS[run.system], **own}
     with atomic_folder(paper_paths.baseline(job.project, job.name)) as folder:
-        for label, options in runs.items():
-            _train(job, settings, outputs_folder(run_folder, label), options)
-            _copy_outputs(outputs_folder(run_folder, label), outputs_folder(folder, label))
+        _train(job, settings, run_folder, minutes)
+        _copy_outputs(run_folder, folder)
 
 
-def labels(settings: Baseline) -> list[str]:
-    """Return what tables call the outputs of a domain's baselines, the first one first."""
-    return [SYSTEM, *(run.label for run in settings.more)]
-
-
-def outputs_folder(folder: Path, label: str) -> Path:
-    """Return where below a domain's folder a baseline's outputs are: the first one's in the folder itself."""
-    return folder if label == SYSTEM else folder / "more" / re.sub(r"[^a-z0-9]+", "-", label.lower())
-
-
-def _train(job: Job, settings: Baseline, run_folder: Path, options: dict[str, Any]) -> None:
+def _train(job: Job, settings: Baseline, run_folder: Path, minutes: float) -> None:
     run_folder.mkdir(parents=True, exist_ok=True)
     options = {
-        **options,
+        "system": COMMAND,
+        "minutes": f"{minutes:.4f}",
+        "seed": settings.seed,
         "source": job.project.prepared(settings.base),
         "target": job.project.prepared(job.name),
         "test": job.project.prepared(settings.base),
@@ -83,9 +66,7 @@ def _train(job: Job, settings: Baseline, run_folder: Path, options: dict[str, An
 
 
 def _copy_outputs(source: Path, destination: Path) -> None:
-    for name in (IMAGES_FOLDER, STYLES_FOLDER):
-        if (source / name).is_dir():
-            shutil.copytree(source / name, destination / name)
+    shutil.copytree(source / IMAGES_FOLDER, destination / IMAGES_FOLDER)
     for name in (CARD_FILE, SHEET_FILE):
         shutil.copyfile(source / name, destination / name)
 
@@ -149,15 +130,14 @@ def estimate(params: Params, name: str, _num_images: int) -> float:
     """Return the seconds that it takes on two cores."""
     settings = sections_of(params).baselines[name]
     mode = params.domains[name].modes[0]
-    seconds = 30 * sum(run.core_minutes for run in settings.more)
     if settings.minutes:
-        return seconds + 60 * settings.minutes
-    return seconds + training_config(params, name, mode).total_kimg * 1000 / TRAINED
+        return 60 * settings.minutes
+    return training_config(params, name, mode).total_kimg * 1000 / TRAINED
 
 
 STAGE = Stage(
     name="baseline",
-    summary="Train baselines on the images of the domain NAME and its base, and translate the test images with them.",
+    summary="Train a CycleGAN on the images of the domain NAME and its base, and translate the test images with it.",
     option="domain",
     output=paper_paths.baseline,
     work=work,

@@ -12,7 +12,7 @@ import dataclasses
 import functools
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
 from experiments.paper.tables.pooling import Pooled, pool, t_quantile
@@ -45,6 +45,7 @@ class Case:
     errors: tuple[float, ...] = ()  # standard errors over latents or images, or of a bootstrap; empty: not known
     num_samples: int | None = None  # behind each error; None: hundreds
     num_images: int | None = None  # images over which the difference was taken, where no training takes part in it
+    samples: tuple[Mapping[str, float], ...] = ()  # behind each difference, by image or direction; empty: not known
     aspect: str = ""  # of what the claim says several times: a metric, a mode
     shares_models: bool = False  # whether other columns have its fine-tuned models, too
 
@@ -86,7 +87,9 @@ class Finding:
             )
         known = all(case.errors for case in self.cases)
         errors = {case.column: case.errors for case in self.cases} if known else None
-        return pool({case.column: case.differences for case in self.cases}, errors)
+        samples = [own for case in self.cases for own in case.samples]
+        has_all = all(len(case.samples) == len(case.differences) for case in self.cases)
+        return pool({case.column: case.differences for case in self.cases}, errors, samples if has_all else ())
 
     @functools.cached_property
     def independent(self) -> "Finding":
@@ -257,20 +260,23 @@ def of_runs(
     )
 
 
-def of_images(column: str, differences: Sequence[float], *, aspect: str = "", has_trainings: bool = False) -> Case:
-    """Return the case of a mean of differences, one an image.
+def of_images(column: str, differences: Mapping[str, float], *, aspect: str = "", has_trainings: bool = False) -> Case:
+    """Return the case of a mean of differences, one an image or a direction, by its name.
 
     Args:
+        differences: what is NaN was not measured.
         has_trainings: that the difference is one between trained models, of which another training would give another.
 
     Raises:
         DataError: there are fewer than two images.
     """
-    found = estimate(list(differences))
+    known = {name: float(value) for name, value in differences.items() if not math.isnan(value)}
+    found = estimate(list(known.values()))
     return Case(
         column=column,
         differences=(found.mean,),
         errors=(found.sem,),
+        samples=(known,),
         num_samples=found.count,
         num_images=None if has_trainings else found.count,
         aspect=aspect,
@@ -290,6 +296,7 @@ def of_several_trainings(trainings: Sequence[Sequence[Case]]) -> list[Case]:
             if all(case.errors for case in cases)
             else (),
             num_samples=min((case.num_samples for case in cases if case.num_samples is not None), default=None),
+            samples=tuple(own for case in cases for own in case.samples),
         )
         for cases in together.values()
     ]

@@ -161,7 +161,8 @@ def _reconstructions(base: str, frame: "pd.DataFrame", own: str, other: Inversio
     differences = (ours - theirs).dropna()  # of the images that both have
     if len(differences) > 1:
         has_encoder = InversionConfig(method=other).needs_encoder
-        yield of_images(base, list(differences.astype(float)), aspect=own, has_trainings=has_encoder)
+        by_image = {f"{base} {image}": value for image, value in differences.items()}
+        yield of_images(base, by_image, aspect=own, has_trainings=has_encoder)
 
 
 def _paper_steps(pairs: Sequence[tuple[str, str]]) -> str:

@@ -2,9 +2,11 @@
 
 The model is `difference ~ 1 + (1 | column) + (1 | column:run)`: columns differ, and so do two trainings of one column,
 by much more than the choice of latents explains. Both variances are estimated by restricted maximum likelihood; the
-error of latents or images is known and is added to that of each training.
+error of latents or images is known and is added to that of each training. Where trainings were measured on the same
+images or along the same directions, what these have in common does not average out, and its error is added to the mean.
 """
 
+import collections
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
@@ -42,13 +44,57 @@ class Pooled:
         return 2 * float(stdtr(self.degrees, -abs(self.mean) / self.error if self.error else -math.inf))
 
 
-def pool(differences: Mapping[str, Sequence[float]], errors: Mapping[str, Sequence[float]] | None = None) -> Pooled:
+def pool(
+    differences: Mapping[str, Sequence[float]],
+    errors: Mapping[str, Sequence[float]] | None = None,
+    samples: Sequence[Mapping[str, float]] = (),
+) -> Pooled:
     """Return the mean of differences over columns.
 
     Args:
         differences: one for each training, by column.
         errors: standard errors over latents or images, in the same places; None: zero.
+        samples: of all trainings the differences behind theirs, by the name of an image or a direction; empty: not
+            known. They take the place of errors where several trainings have the same names.
     """
+    counts = collections.Counter(name for own in samples for name in own)
+    if max(counts.values(), default=1) == 1:
+        return _over_columns(differences, errors)
+    found = _over_columns(differences)
+    return dataclasses.replace(
+        found,
+        error=math.hypot(found.error, shared_error(samples)),
+        degrees=min(found.degrees, len(counts) - 1),
+    )
+
+
+def shared_error(samples: Sequence[Mapping[str, float]]) -> float:
+    """Return the standard error that the choice of images leaves of the mean over trainings.
+
+    An image counts once, however many trainings were measured on it: it is clustered by image (Liang and Zeger 1986).
+
+    Args:
+        samples: as `pool` takes them; two or more names.
+    """
+    influence: dict[str, float] = collections.defaultdict(float)
+    for own in samples:
+        mean = math.fsum(own.values()) / len(own)
+        for name, value in own.items():
+            influence[name] += (value - mean) / (len(own) * len(samples))
+    count = len(influence)
+    return math.sqrt(count / (count - 1) * math.fsum(share**2 for share in influence.values()))
+
+
+def t_quantile(degrees: int) -> float:
+    """Return the 97.5 % quantile of Student's t; infinite without a degree of freedom."""
+    from scipy.special import stdtrit
+
+    return math.inf if degrees < 1 else float(stdtrit(degrees, (1 + CONFIDENCE) / 2))
+
+
+def _over_columns(
+    differences: Mapping[str, Sequence[float]], errors: Mapping[str, Sequence[float]] | None = None
+) -> Pooled:
     num_columns = len(differences)
     runs = {column: np.asarray(values, np.float64) for column, values in differences.items()}
     known = {
@@ -64,13 +110,6 @@ def pool(differences: Mapping[str, Sequence[float]], errors: Mapping[str, Sequen
         error = math.sqrt((spread**2 + float(np.mean(own**2))) / len(values))
         return Pooled(mean=mean, error=error, degrees=len(values) - 1, between_columns=0.0, between_runs=spread)
     return _reml(list(runs.values()), list(known.values()))
-
-
-def t_quantile(degrees: int) -> float:
-    """Return the 97.5 % quantile of Student's t; infinite without a degree of freedom."""
-    from scipy.special import stdtrit
-
-    return math.inf if degrees < 1 else float(stdtrit(degrees, (1 + CONFIDENCE) / 2))
 
 
 def _of_single_runs(values: Float64[np.ndarray, " n"], errors: Float64[np.ndarray, " n"]) -> Pooled:

@@ -117,5 +117,5 @@ def _nearer(
 ) -> Iterator[Case]:
     for metric, distances in farther.items():
         if metric in nearer:
-            differences = (distances - nearer[metric]).dropna()
-            yield of_images(name, list(differences.astype(float)), aspect=prefix + metric, has_trainings=True)
+            differences = {str(path): float(value) for path, value in (distances - nearer[metric]).items()}
+            yield of_images(name, differences, aspect=prefix + metric, has_trainings=True)
