@@ -22,11 +22,11 @@ from typing import Any
 import torch
 
 from ui2i.allocator import keep_freed_memory
+from ui2i.errors import is_out_of_memory
 from ui2i.files import write_text
 from ui2i.networks.generator import Generator
 from ui2i.provenance import provenance
 from ui2i.settings import NetworkConfig, TrainingConfig
-from ui2i.training.memory import stopped_by_memory
 from ui2i.training.sharding import Sharding
 from ui2i.training.state import initial_state
 from ui2i.training.step import train_step
@@ -92,7 +92,7 @@ def measure(case: dict[str, Any]) -> dict[str, Any]:
     try:
         seconds = (_train if case["task"] == "training" else _generate)(case)
     except Exception as error:
-        if not stopped_by_memory(error):
+        if not is_out_of_memory(error):
             raise
         return {"peak_mb": None, "images_per_cpu_second": None, "limit_mb": limit}
     rate = case["batch_size"] / seconds

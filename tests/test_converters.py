@@ -1,6 +1,8 @@
 """Checkpoints of other tools: numbers like theirs, and nothing lost there and back."""
 
 import dataclasses
+import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -153,6 +155,14 @@ def test_a_native_file_comes_back_byte_for_byte(tmp_path: Path, file: str, setti
     write_checkpoint(tmp_path / "after", read_checkpoint(tmp_path / file))
     for name in ("generator.safetensors", "discriminator.safetensors"):
         assert (tmp_path / "after" / name).read_bytes() == (tmp_path / "before" / name).read_bytes()
+
+
+@pytest.mark.parametrize("target", ["out.pkl", "out.pt", "out"])
+def test_a_file_s_name_may_be_no_text(golden: Path, tmp_path: Path, target: str) -> None:
+    place = tmp_path / os.fsdecode(b"caf\xe9.pt")
+    shutil.copyfile(golden / GOLDEN[-1], place)
+    write_checkpoint(tmp_path / target, read_checkpoint(place))
+    assert read_checkpoint(tmp_path / target).card.domain == "caf\\udce9"
 
 
 def test_a_generator_alone(tmp_path: Path) -> None:

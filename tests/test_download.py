@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import resource
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -317,6 +318,18 @@ def test_an_address_with_what_none_has_is_not_tried(tmp_path: Path, path: str) -
     with pytest.raises(DownloadError, match="no address") as caught:
         download(f"http://127.0.0.1:9{path}", tmp_path / "m.pt", pause_seconds=1000)
     assert "secret" not in str(caught.value)
+
+
+def test_a_disk_that_takes_no_more_is_not_the_server_s_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        with serving(Site(CONTENT)) as site:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (len(CONTENT) // 2, before[1]))
+            with pytest.raises(OSError, match="File too large"):
+                fetch(site, tmp_path / "m.pt")
+            assert len(site.requests) == 1, "which trying again would not mend"
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def test_a_server_that_is_not_there(tmp_path: Path) -> None:

@@ -140,6 +140,17 @@ def test_states_of_other_settings_or_damaged_ones_are_passed_over(
     assert seen[-1] == 16
 
 
+def test_a_lack_of_memory_says_nothing_about_a_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_state(tmp_path / "state.pt", {"settings": {}, "step": 7})
+
+    def refuse(*_args: Any, **_options: Any) -> None:
+        raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")
+
+    monkeypatch.setattr(torch, "load", refuse)
+    with pytest.raises(RuntimeError, match="allocate 9 bytes"):
+        read_state(tmp_path / "state.pt", {})
+
+
 def test_a_loss_that_is_not_finite_is_told(
     model: Generator, pictures: dict[str, PreparedDataset], perceptual: Perceptual
 ) -> None:
@@ -172,6 +183,8 @@ def test_the_file_gives_the_encoder_back(trained: Any, images: Tensor, tmp_path:
         {"config": {"unknown": 1}},
         {"network": {"w_dim": 10**9}},
         {"held_out": {"ssim": float("nan")}},
+        {"held_out": None},
+        {"held_out": [1]},
     ],
 )
 def test_headers_that_lie_are_refused(trained: Any, spoil: dict[str, Any], tmp_path: Path) -> None:

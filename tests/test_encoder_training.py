@@ -18,6 +18,7 @@ from ui2i.inversion import code_spread
 from ui2i.inversion.encoder_state import settings_of
 from ui2i.networks.generator import Generator
 from ui2i.perceptual import Perceptual
+from ui2i.samples import HELD_OUT, step_seed
 
 
 @pytest.mark.parametrize("share", [0.0, 0.97])
@@ -47,6 +48,13 @@ def test_no_image_that_measures_was_trained_on(
     assert encoders[0].held_out["generated_code_error"] == pytest.approx(error, rel=1e-4)
     quality = perceptual.distance(images, model.synthesis(model.broadcast(codes)).clamp(-1, 1)).mean().item()
     assert encoders[0].held_out["generated_lpips"] == pytest.approx(quality, abs=1e-5)
+
+
+def test_no_step_of_any_training_draws_what_measures() -> None:
+    """48,574 steps of seed 1 are fewer than the default training has."""
+    steps = {step_seed(seed, step) for seed in (0, 1, 2) for step in (0, 48_574, 1_000_002)}
+    assert len(steps) == 9 and not steps & {step_seed(seed + HELD_OUT, 0) for seed in (0, 1, 2)}
+    assert step_seed(1, 48_574) == 1 + HELD_OUT, "as a seed of its own it would be drawn"
 
 
 def test_the_loss_weighs_latent_codes_and_images_as_set(

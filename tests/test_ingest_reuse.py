@@ -13,6 +13,7 @@ from ui2i.datasets.ingest import ingest
 from ui2i.datasets.ingestion import examine as examine_module
 from ui2i.datasets.manifest import Manifest
 from ui2i.files import sha256_folder
+from ui2i.images.decoding import NO_MEMORY, no_memory
 from ui2i.settings import IngestConfig
 
 CONFIG = IngestConfig(img_resolution=32, max_reject_share=0.9, test_share=0.3)
@@ -96,6 +97,25 @@ def test_nothing_new(tmp_path: Path, decoded: list[str]) -> None:
     assert run(tmp_path) == first
     assert decoded == []
     assert is_as_if_fresh(tmp_path)
+
+
+def test_an_image_that_memory_did_not_suffice_for_is_examined_again(
+    tmp_path: Path, decoded: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noting = examine_module.decode
+
+    def short_of_memory(data: bytes, *, name: str, background: str) -> object:
+        if "05" in name:
+            raise no_memory(name)
+        return noting(data, name=name, background=background)
+
+    source = write(tmp_path / "raw", OLD)
+    with monkeypatch.context() as patch:
+        patch.setattr(examine_module, "decode", short_of_memory)
+        assert ingest(source, tmp_path / "out", CONFIG, name="old").rejected_by_reason[NO_MEMORY] == 1
+    decoded.clear()
+    assert NO_MEMORY not in ingest(source, tmp_path / "out", CONFIG, name="old").rejected_by_reason
+    assert decoded == ["old/05.png"]
 
 
 def test_removed_and_changed_images(tmp_path: Path, decoded: list[str]) -> None:

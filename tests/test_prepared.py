@@ -4,6 +4,7 @@ import errno
 import io
 import json
 import os
+import re
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -113,6 +114,12 @@ def test_no_dataset(tmp_path: Path) -> None:
         (lambda text: text.replace('"num_train"', '"num_trains"'), "corrupt"),
         (lambda text: text.replace('"num_images": 40', '"num_images": 41'), "do not match"),
         (lambda text: text.replace('"dataset_sha256": "', '"dataset_sha256": "0'), "do not match"),
+        (lambda text: text.replace('"img_resolution": 16', '"img_resolution": "32"'), "img_resolution"),
+        (lambda text: text.replace('"img_resolution": 16', '"img_resolution": 3.5'), "img_resolution"),
+        (lambda text: text.replace('"img_resolution": 16', '"img_resolution": -5'), "img_resolution"),
+        (lambda text: re.sub(r'"facing_share": [^,\n]*', '"facing_share": "a"', text), "facing_share"),
+        (lambda text: json.dumps(json.loads(text) | {"statistics": None}), "corrupt"),
+        (lambda text: json.dumps(json.loads(text) | {"settings": [1]}), "corrupt"),
     ],
 )
 def test_spoiled_manifest(dataset_path: Path, spoil: Callable[[str], str], message: str) -> None:
@@ -236,6 +243,25 @@ def test_a_folder_that_cannot_take_its_place_leaves_the_old_one_there(
     with pytest.raises(OSError, match="Input/output error"), atomic_folder(tmp_path / "folder") as folder:
         (folder / "new").touch()
     assert [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")] == ["folder", "folder/old"]
+
+
+def test_what_is_kept_comes_back_where_the_new_folder_cannot_have_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_folder(tmp_path / "site", {"CNAME": b"host", ".git/HEAD": b"ref", "old.html": b"1"})
+    rename = Path.rename
+
+    def refuse_git(source: Path, target: Path) -> Path:
+        if target == tmp_path / "site" / ".git":
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        return rename(source, target)
+
+    monkeypatch.setattr(Path, "rename", refuse_git)
+    kept = [Path("CNAME"), Path(".git")]
+    with pytest.raises(PermissionError), atomic_folder(tmp_path / "site", kept=lambda *_: kept) as folder:
+        (folder / "new.html").touch()
+    found = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()}
+    assert found == {"site/CNAME", "site/.git/HEAD", "site/old.html"}
 
 
 def test_a_file_system_that_flushes_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 """What a run measures, keeps and shows: the best state, early stops, collapse, film strip, events, memory."""
 
 import dataclasses
+import errno
 import itertools
 import math
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from training_run import CONFIG, NUM_STEPS, SNAPSHOT_STEPS, advance, differences
 from training_run import dense_snapshots as dense_snapshots
 
 from ui2i.datasets.prepared import PreparedDataset
-from ui2i.errors import ConfigError, TrainingError
+from ui2i.errors import ConfigError, TrainingError, is_out_of_memory
 from ui2i.images import grid, grid_cells, save_png
 from ui2i.networks.generator import Generator
 from ui2i.settings import NetworkConfig, TrainingConfig
@@ -257,8 +258,8 @@ def test_out_of_memory_with_a_single_group(run: Callable[..., TrainingState], mo
 
 
 def test_other_errors_are_not_taken_for_a_lack_of_memory() -> None:
-    assert not memory.stopped_by_memory(RuntimeError("shapes do not fit"))
-    assert memory.stopped_by_memory(MemoryError())
+    assert not is_out_of_memory(RuntimeError("shapes do not fit")) and not is_out_of_memory(OSError(errno.ENOENT, ""))
+    assert is_out_of_memory(MemoryError()) and is_out_of_memory(OSError(errno.ENOMEM, ""))
 
 
 # -- images and numbers ----------------------------------------------------------------------------------------------

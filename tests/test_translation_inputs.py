@@ -158,6 +158,16 @@ def pipe(monkeypatch: pytest.MonkeyPatch, data: bytes) -> None:
     monkeypatch.setattr(sys, "stdin", Piped(io.BytesIO(data)))
 
 
+def test_files_keep_the_order_in_which_they_are_given(tmp_path: Path) -> None:
+    places = [tmp_path / name for name in ("z.png", "a.png", "b/z.png")]
+    for level, place in enumerate(places):
+        place.parent.mkdir(exist_ok=True)
+        place.write_bytes(encode_png(np.full((32, 32, 3), 50 * level, np.uint8)))
+    found = [entry for entry in list_inputs(places, 32).entries if isinstance(entry, SourceImage)]
+    assert [entry.path for entry in found] == ["z.png", "a.png", "z.png"]
+    assert [int(entry.image.max()) for entry in found] == [0, 50, 100], "as references are numbered"
+
+
 def test_standard_input_holds_an_image(monkeypatch: pytest.MonkeyPatch, images: np.ndarray) -> None:
     data = encode_png(images[0])
     pipe(monkeypatch, data)

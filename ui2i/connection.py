@@ -41,8 +41,25 @@ def public_address(url: str) -> str:
     return urllib.parse.urlunsplit((parts.scheme, f"{host}:{parts.port}" if parts.port else host, parts.path, "", ""))
 
 
+class Answer:
+    """What a server sends; errors of the connection alone become those of this module."""
+
+    def __init__(self, response: http.client.HTTPResponse, address: str) -> None:
+        self._response, self._address = response, address
+        self.status, self.headers = response.status, response.headers
+
+    def read1(self, num_bytes: int) -> bytes:
+        """Return what has arrived, at most `num_bytes`; nothing at the end.
+
+        Raises:
+            InterruptedDownload, DownloadError: as `opened`.
+        """
+        with _told_by_kind(self._address):
+            return self._response.read1(num_bytes)
+
+
 @contextlib.contextmanager
-def opened(url: str, headers: Mapping[str, str], timeout_seconds: float) -> Iterator[Any]:
+def opened(url: str, headers: Mapping[str, str], timeout_seconds: float) -> Iterator[Answer]:
     """Ask for a file and yield the answer.
 
     Args:
@@ -54,10 +71,19 @@ def opened(url: str, headers: Mapping[str, str], timeout_seconds: float) -> Iter
     """
     address = public_address(url)
     watch = _Watch(timeout_seconds)
+    with watch:
+        with _told_by_kind(address):
+            response = _opener(watch).open(_request(url, headers), timeout=timeout_seconds)
+        watch.stop()
+        with response:
+            yield Answer(response, address)
+
+
+@contextlib.contextmanager
+def _told_by_kind(address: str) -> Iterator[None]:
+    """Let errors of a connection be those of this module."""
     try:
-        with watch, _opener(watch).open(_request(url, headers), timeout=timeout_seconds) as response:
-            watch.stop()
-            yield response
+        yield
     except urllib.error.HTTPError as error:
         raise _told(address, error) from error
     except http.client.InvalidURL as error:  # what it says has the query, which may be secret

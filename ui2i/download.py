@@ -14,12 +14,12 @@ import shutil
 import time
 import urllib.parse
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from filelock import FileLock
 
 from ui2i import __version__
-from ui2i.connection import DownloadError, InterruptedDownload, WrongRange, opened, public_address
+from ui2i.connection import Answer, DownloadError, InterruptedDownload, WrongRange, opened, public_address
 from ui2i.files import sha256_bytes, sha256_file, write_text
 from ui2i.progress import Progress, no_progress
 
@@ -93,6 +93,7 @@ def download(
 
     Raises:
         DownloadError: the address, the server or the file is not right; what has arrived is kept unless it is wrong.
+        OSError: it cannot be written.
     """
     check_address(url)
     locks = path.parent / LOCKS
@@ -167,7 +168,7 @@ def _fetch(part: _Part, progress: Progress, timeout_seconds: float, max_bytes: i
         raise InterruptedDownload(f"{_size(part.path):,} of {total:,} bytes")
 
 
-def _placed(response: Any, part: _Part, start: int) -> tuple[int, int]:
+def _placed(response: Answer, part: _Part, start: int) -> tuple[int, int]:
     """Return at which byte the answer begins, and the size of the whole file (0: unknown)."""
     kind = response.headers.get_content_type()
     if kind in ("text/html", "application/xhtml+xml"):
@@ -183,12 +184,12 @@ def _placed(response: Any, part: _Part, start: int) -> tuple[int, int]:
     return start, start + _content_length(response) if match[3] == "*" else int(match[3])
 
 
-def _content_length(response: Any) -> int:
+def _content_length(response: Answer) -> int:
     length = response.headers.get("Content-Length", "")
     return int(length) if length.isdecimal() else 0
 
 
-def _validator(response: Any) -> str | None:
+def _validator(response: Answer) -> str | None:
     """Return the strong identification of the file, or when it was changed; None: there is neither."""
     tag = response.headers.get("ETag")
     if tag and not tag.startswith("W/"):
@@ -197,7 +198,7 @@ def _validator(response: Any) -> str | None:
 
 
 def _copy(
-    response: Any,
+    response: Answer,
     file: BinaryIO,
     start: int,
     total: int,

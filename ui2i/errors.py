@@ -4,9 +4,12 @@ A message has three parts: what came, what was expected, what to do. The command
 exits with status 2. What it quotes may come from a stranger's file, so nothing in it can steer a terminal or fill it.
 """
 
+import errno
+
 from ui2i.names import printable
 
 MAX_MESSAGE_LENGTH = 8000  # characters
+_NO_MEMORY = ("DefaultCPUAllocator", "out of memory")  # in what PyTorch says on a CPU and on a GPU
 
 
 class UI2IError(Exception):
@@ -43,3 +46,10 @@ class SlowPrecisionWarning(UI2IWarning):
 
 class TrainingError(UI2IError):
     """Training cannot go on: a loss is not finite, or the settings contradict each other."""
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether an exception means that memory did not suffice. It then says nothing about what was being read."""
+    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
+        return True
+    return isinstance(error, RuntimeError) and any(text in str(error) for text in _NO_MEMORY)

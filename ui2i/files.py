@@ -219,7 +219,7 @@ def _sibling(path: Path) -> Path:
 
 
 def _swap_in(temporary: Path, path: Path, moved: Iterable[Path]) -> None:
-    """Rename `temporary` to `path`; a folder in its place is moved aside, then deleted, or put back on failure.
+    """Rename `temporary` to `path`; a folder in its place is moved aside, then deleted; on failure all is as it was.
 
     Args:
         moved: from that folder to the new one, before it is deleted.
@@ -234,9 +234,18 @@ def _swap_in(temporary: Path, path: Path, moved: Iterable[Path]) -> None:
     except OSError:
         old.replace(path)
         raise
-    for name in moved:
-        (path / name).parent.mkdir(parents=True, exist_ok=True)
-        (old / name).rename(path / name)
+    done: list[Path] = []
+    try:
+        for name in moved:
+            (path / name).parent.mkdir(parents=True, exist_ok=True)
+            (old / name).rename(path / name)
+            done.append(name)
+    except OSError:
+        for name in reversed(done):
+            (path / name).rename(old / name)
+        path.replace(temporary)
+        old.replace(path)
+        raise
     shutil.rmtree(old)
 
 

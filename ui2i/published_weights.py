@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ui2i.errors import BackboneError
+from ui2i.errors import BackboneError, is_out_of_memory
 from ui2i.files import sha256_file
 from ui2i.tensor_files import first_not_finite
 from ui2i.untrusted import first_line, shortened
@@ -56,6 +56,8 @@ def read_published(path: Path, *, what: str, way_out: str) -> dict[str, Tensor]:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # the bytes of a damaged file can make the unpickler raise nearly anything
+        if is_out_of_memory(error):
+            raise
         raise BackboneError(
             f"{path} cannot be read as weights ({shortened(first_line(error))}), expected {what}; {way_out}"
         ) from error

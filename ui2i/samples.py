@@ -12,6 +12,19 @@ from ui2i.images import to_uint8
 from ui2i.networks.generator import Generator
 
 NUM_COLUMNS = 12
+HELD_OUT = 1 << 20
+"""Added to a setting's seed for what measures, which no training then draws."""
+_SEED_STEP = 1_000_003  # between the seeds of two settings
+
+
+def step_seed(seed: int, number: int) -> int:
+    """Return the seed of a step's or a part's random numbers.
+
+    Args:
+        seed: the setting.
+        number: of the step or part, below 1,000,003: up to there no two settings have one in common.
+    """
+    return seed * _SEED_STEP + number
 
 
 def seeded_latents(seeds: Sequence[int], z_dim: int) -> Float[Tensor, "n z_dim"]:

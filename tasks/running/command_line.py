@@ -8,7 +8,7 @@ import errno
 import sys
 from collections.abc import Callable
 
-from ui2i.errors import UI2IError
+from ui2i.errors import UI2IError, is_out_of_memory
 from ui2i.names import printable
 
 USER_ERROR = 2  # exit status
@@ -19,7 +19,6 @@ STAGE_REMEDY = (
 )
 COMMAND_REMEDY = "expected room for what it computes; end other programs, or take fewer images or a smaller model"
 
-_NO_MEMORY = ("DefaultCPUAllocator", "out of memory")  # in what PyTorch says on a CPU and on a GPU
 
 _REMEDIES = {
     errno.ENOSPC: "expected room for what is written; free some space and run the command again",
@@ -53,7 +52,7 @@ def memory_error(error: Exception, remedy: str) -> UI2IError | None:
     Args:
         remedy: what was expected, and what to do.
     """
-    if not isinstance(error, MemoryError) and not any(text in str(error) for text in _NO_MEMORY):
+    if not is_out_of_memory(error):
         return None
     said = (str(error).strip().splitlines() or ["an allocation was refused"])[0]
     return UI2IError(f"the memory does not suffice ({said}), {remedy}")

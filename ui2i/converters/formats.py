@@ -22,6 +22,7 @@ from ui2i.converters.wrappings import unwrapped
 from ui2i.errors import CheckpointError
 from ui2i.files import atomic_file, atomic_folder, sha256_file
 from ui2i.model_files import DISCRIMINATOR_FILE, GENERATOR_FILE
+from ui2i.names import printable
 from ui2i.networks.discriminator import Discriminator
 from ui2i.networks.generator import Generator
 from ui2i.untrusted import shown
@@ -210,8 +211,10 @@ def _read_foreign(path: Path, data: memoryview, *, generator_only: bool) -> Fore
 
 
 def _imported_card(path: Path, format_: str) -> ModelCard:
-    origin = {"file": path.name, "format": format_, "sha256": sha256_file(path)}
-    return ModelCard(domain=path.stem, mode=IMPORTED_MODE, license=UNKNOWN_LICENSE, provenance={"imported": origin})
+    origin = {"file": printable(path.name), "format": format_, "sha256": sha256_file(path)}
+    return ModelCard(
+        domain=printable(path.stem), mode=IMPORTED_MODE, license=UNKNOWN_LICENSE, provenance={"imported": origin}
+    )
 
 
 def _write_file(path: Path, checkpoint: Checkpoint, format_: Format) -> tuple[str, ...]:

@@ -60,7 +60,8 @@ class _Writer:
         elif type(value) is float:
             self.file.write(b"G" + struct.pack(">d", value))
         elif type(value) is str:
-            self.file.write(b"X" + struct.pack("<I", len(value.encode())) + value.encode())
+            data = value.encode("utf-8", "surrogatepass")  # as pickle does: a file's name may be no text
+            self.file.write(b"X" + struct.pack("<I", len(data)) + data)
         elif type(value) is Bytes:
             self._bytes(value)
         elif type(value) is Global:

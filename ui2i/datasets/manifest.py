@@ -23,8 +23,10 @@ import pyarrow as pa
 
 from ui2i.columns import described, required
 from ui2i.datasets.ingestion.duplicates import THUMBNAIL_BYTES
-from ui2i.errors import DataError
+from ui2i.errors import DataError, UI2IError
 from ui2i.files import sha256_bytes, sha256_file, write_text
+from ui2i.settings import dataclass, from_mapping
+from ui2i.settings.bounds import Count, CountOrNone, Share
 
 SCHEMA_VERSION = 3
 READABLE_VERSIONS = (1, 2, 3)
@@ -197,12 +199,34 @@ def _parse(values: Any, path: Path) -> Manifest:
     try:
         shards = tuple(Shard(**shard) for shard in values.pop("shards"))
         manifest = Manifest(shards=shards, **values)
+        numbers = {name: getattr(manifest, name) for name in _NUMBERS}
+        share = manifest.statistics.get("facing_share")
+        from_mapping(_Checked, {**numbers, "facing_share": share}, section="manifest")
+        for name in _MAPPINGS:
+            getattr(manifest, name).keys()
         num_images = sum(shard.num_images for shard in shards)
-    except (TypeError, KeyError) as error:
+        own_hash = dataset_hash(shards)
+    except (UI2IError, TypeError, KeyError, AttributeError) as error:
         raise _corrupt(path, str(error)) from error
-    if manifest.dataset_sha256 != dataset_hash(shards) or manifest.num_images != num_images:
+    if manifest.dataset_sha256 != own_hash or manifest.num_images != num_images:
         raise _corrupt(path, "its totals do not match its list of shards")
     return manifest
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Checked:
+    """The numbers of a manifest, within their bounds; its file may be anybody's."""
+
+    img_resolution: Count
+    num_images: CountOrNone
+    num_train: CountOrNone
+    num_test: CountOrNone
+    num_rejected: CountOrNone
+    facing_share: Share | None
+
+
+_NUMBERS = tuple(field.name for field in dataclasses.fields(_Checked) if field.name != "facing_share")
+_MAPPINGS = ("rejected_by_reason", "passed_over", "statistics", "settings", "processing", "tables_sha256")
 
 
 def _corrupt(path: Path, what: str) -> DataError:

@@ -19,7 +19,7 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from ui2i.datasets.manifest import MEND
-from ui2i.errors import DataError
+from ui2i.errors import DataError, is_out_of_memory
 from ui2i.images.file_signatures import PNG_SIGNATURE
 
 _COLUMN = "png"
@@ -65,6 +65,8 @@ class PngStore:
                 pixels = np.asarray(upright)
         # Given damaged bytes, Pillow raises whatever comes up: OSError, SyntaxError, struct.error, ...
         except Exception as error:
+            if is_out_of_memory(error):
+                raise
             raise self._damaged(image_id, str(error)) from error
         if pixels.shape != image.shape:
             raise self._damaged(image_id, f"its shape is {list(pixels.shape)}, not {list(image.shape)}")

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from ui2i.distillation.card import TranslatorCard
-from ui2i.errors import CheckpointError, ConfigError
+from ui2i.errors import CheckpointError, ConfigError, is_out_of_memory
 from ui2i.settings import from_mapping
 from ui2i.untrusted import first_line, shortened
 
@@ -71,6 +71,8 @@ def open_session(path: Path) -> Any:
     try:
         return runtime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # its errors share no class
+        if is_out_of_memory(error):
+            raise
         raise CheckpointError(
             f"{path} is no readable ONNX file ({shortened(first_line(error))}), expected one that ui2i "
             "export-onnx wrote; export it again"

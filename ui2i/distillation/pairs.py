@@ -15,19 +15,18 @@ import torch
 from jaxtyping import Float32, UInt8
 from torch import Tensor
 
-from ui2i.errors import ConfigError
+from ui2i.errors import ConfigError, is_out_of_memory
 from ui2i.files import atomic_file, sha256_bytes
 from ui2i.images import to_tensor, to_uint8
 from ui2i.networks.equality import have_equal_tensors
 from ui2i.networks.generator import Generator
 from ui2i.progress import Progress, no_progress
+from ui2i.samples import HELD_OUT, step_seed
 from ui2i.settings import TranslatorConfig
 from ui2i.translation.family import check_family
 
 PART = 256  # pairs in a file
 BATCH = 32
-HELD_OUT_SEED = 1 << 20  # added to the seed for the pairs that measure
-SEED_STEP = 1_000_003  # between the seeds of two settings, for those of the parts
 
 Images = UInt8[np.ndarray, "n r r 3"]
 
@@ -90,7 +89,7 @@ class PairMaker:
             path = own / f"{number:05d}.npy"
             part = self._read(path, count)
             if part is None:
-                part = self._generate(count, self._config.seed * SEED_STEP + number)
+                part = self._generate(count, step_seed(self._config.seed, number))
                 with atomic_file(path) as temporary, temporary.open("wb") as file:
                     np.save(file, part)
                 progress(start + count, total, "pairs")
@@ -101,14 +100,17 @@ class PairMaker:
         """Return further pairs, to measure with."""
         starts = range(0, self._config.num_held_out, PART)
         counts = [min(PART, self._config.num_held_out - start) for start in starts]
-        seed = (self._config.seed + HELD_OUT_SEED) * SEED_STEP
-        return Pairs([self._generate(count, seed + number) for number, count in enumerate(counts)], self.identity)
+        seed = self._config.seed + HELD_OUT
+        parts = [self._generate(count, step_seed(seed, number)) for number, count in enumerate(counts)]
+        return Pairs(parts, self.identity)
 
     def _read(self, path: Path, count: int) -> np.ndarray | None:
         """Return the first pairs of a file; None: it is not there, damaged or too short."""
         try:
             part: np.ndarray = np.load(path, mmap_mode="r")
-        except (OSError, ValueError, EOFError):
+        except Exception as error:  # a damaged header raises what parsing it happens to
+            if is_out_of_memory(error):
+                raise
             return None
         size = self._models[0].config.img_resolution
         fits = part.dtype == np.uint8 and part.shape[:1] + part.shape[2:] == (2, size, size, 3)

@@ -17,7 +17,7 @@ from typing import BinaryIO, NamedTuple
 
 from PIL import ExifTags, Image, ImageCms
 
-from ui2i.errors import DataError
+from ui2i.errors import DataError, is_out_of_memory
 from ui2i.images.depth import DepthError, is_of_unknown_kind, opaque_mask, reduce_depth
 from ui2i.images.file_signatures import HEAD_BYTES, is_cut_short, recognize
 
@@ -27,6 +27,9 @@ SUFFIXES = (
     *(".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".tif", ".tiff", ".gif"),
     *(".avif", ".heic", ".heif"),
 )
+NO_MEMORY = "no_memory"
+"""`ImageError.fault` that says nothing about the image."""
+_CHUNK_BYTES = 1 << 18
 MAX_FILE_BYTES = 1 << 28  # 256 MiB: of a larger file no more than that and one byte is ever read
 MAX_PIXELS = 80_000_000  # larger images are refused before they are decoded; below Pillow's own limit of 89 million
 
@@ -48,7 +51,7 @@ class ImageError(DataError):
 
     From this module: "unreadable" (missing, or no image at all), "too_large" (over `MAX_FILE_BYTES`), "truncated" (it
     ends before its end), "damaged" (it is complete but cannot be decoded), "unsupported" (a kind of image that is not
-    read here) and "decompression_bomb" (too many pixels).
+    read here), "decompression_bomb" (too many pixels) and "no_memory" (which is no fault of the image).
     """
 
     def __init__(self, message: str, fault: str) -> None:
@@ -121,9 +124,17 @@ def read_image_file(path: str | os.PathLike[str], *, name: str | None = None) ->
     """
     name = name or os.fspath(path)
     with _opened(path, name) as handle:
-        data = handle.read(MAX_FILE_BYTES + 1)
+        data = _read_all(handle)
     check_file_size(len(data), name)
     return data
+
+
+def _read_all(handle: BinaryIO) -> bytes:
+    """Return what a file has, `MAX_FILE_BYTES` and one at most; a single read would allocate all of that beforehand."""
+    data = bytearray()
+    while len(data) <= MAX_FILE_BYTES and (chunk := handle.read(min(_CHUNK_BYTES, MAX_FILE_BYTES + 1 - len(data)))):
+        data += chunk
+    return bytes(data)
 
 
 def check_image_file(path: str | os.PathLike[str], *, name: str | None = None) -> None:
@@ -184,7 +195,7 @@ def _read(source: str | os.PathLike[str] | bytes | BinaryIO) -> tuple[bytes, str
     if isinstance(source, (str, os.PathLike)):
         return read_image_file(source), os.fspath(source)
     name = str(getattr(source, "name", "the image"))
-    data = source.read(MAX_FILE_BYTES + 1)
+    data = _read_all(source)
     check_file_size(len(data), name)
     return data, name
 
@@ -241,6 +252,8 @@ def _has_heif() -> bool:
 
 def _spoilt(data: bytes, name: str, error: Exception) -> ImageError:
     """Say of a file that begins as an image why it cannot be decoded to its end."""
+    if is_out_of_memory(error):
+        return no_memory(name)
     what = re.sub(r"<.* at 0x.*>", "the file", str(error))  # Pillow names an object by its place in memory
     if is_cut_short(data) or "truncated" in what.lower():
         return ImageError(
@@ -250,6 +263,14 @@ def _spoilt(data: bytes, name: str, error: Exception) -> ImageError:
         )
     return ImageError(
         f"{name} is damaged ({what}), expected a complete {recognize(data)} image; replace or remove it", "damaged"
+    )
+
+
+def no_memory(name: str) -> ImageError:
+    """Return the error of an image for which memory did not suffice; the image may well be good."""
+    return ImageError(
+        f"{name} could not be read for want of memory, expected more of it; end other programs and try again",
+        NO_MEMORY,
     )
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Float64
 from PIL import Image
 
-from ui2i.errors import ConfigError, DataError
+from ui2i.errors import ConfigError, DataError, is_out_of_memory
 from ui2i.files import sha256_file
 from ui2i.images.alignment import Landmarks
 from ui2i.images.face_mesh import INSTALL, find_meshes, models_hash
@@ -140,4 +140,6 @@ def _rows(table: str) -> Iterable[Mapping[str, Any]]:
         with Path(table).open(encoding="utf-8-sig", newline="") as handle:
             return list(csv.DictReader(handle))
     except Exception as error:  # ArrowInvalid, csv.Error, OSError, UnicodeDecodeError share no base
+        if is_out_of_memory(error):
+            raise
         raise DataError(f"{table} cannot be read ({error}), expected a table of landmarks; correct it") from error

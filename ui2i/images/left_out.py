@@ -13,7 +13,7 @@ from typing import Any
 
 from ui2i.errors import DataError
 from ui2i.files import write_text
-from ui2i.images.decoding import SUFFIXES, open_regular_file
+from ui2i.images.decoding import NO_MEMORY, SUFFIXES, open_regular_file
 from ui2i.names import printable_path
 
 LEFT_OUT_NAME = ".left-out.json"
@@ -29,6 +29,7 @@ REASONS = {
     "truncated": "cut short",
     "damaged": "complete, but cannot be decoded",
     "unsupported": "a kind of image that is not read here",
+    NO_MEMORY: "too little memory to read it",
     "too_small": "would have to be enlarged too much",
     "extreme_aspect": "too long for its width, or the reverse",
     "no_face": "no face was found in it",

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, Self
 
-from ui2i.errors import DataError
-from ui2i.images.decoding import SUFFIXES, ImageError, check_file_size
+from ui2i.errors import DataError, is_out_of_memory
+from ui2i.images.decoding import SUFFIXES, ImageError, check_file_size, no_memory
 from ui2i.images.left_out import Left, LeftOut
 
 
@@ -30,16 +30,24 @@ class Member:
 
 
 class Source(contextlib.AbstractContextManager["Source"], abc.ABC):
-    """The files of a source that may be images, in the order of their paths.
+    """The files of a source that may be images, in the order of their paths, or in that of a list.
 
     `passed_over` counts the other files by their suffix, hidden ones left out.
     """
 
     _opened = contextlib.ExitStack()  # closes what is open
 
-    def __init__(self, members: Iterable[Member], passed_over: collections.Counter[str] | None = None) -> None:
+    def __init__(
+        self,
+        members: Iterable[Member],
+        passed_over: collections.Counter[str] | None = None,
+        *,
+        keep_order: bool = False,
+    ) -> None:
         # Stable: of two members with one name the earlier stays first.
-        self.members: Sequence[Member] = sorted(members, key=lambda member: member.path)
+        self.members: Sequence[Member] = (
+            list(members) if keep_order else sorted(members, key=lambda member: member.path)
+        )
         self.passed_over: collections.Counter[str] = passed_over or collections.Counter()
 
     @property
@@ -74,6 +82,8 @@ class Source(contextlib.AbstractContextManager["Source"], abc.ABC):
             data = self._read(member)
         except DataError:
             raise
+        except MemoryError as error:
+            raise no_memory(member.path) from error
         except (OSError, RuntimeError) as error:  # links and rights; encryption and unknown methods of zips
             raise ImageError(f"{member.path} cannot be read ({error})", "unreadable") from error
         except Exception as error:  # a damaged archive: BadZipFile, zlib.error, LZMAError and others share no base
@@ -99,6 +109,8 @@ def opening(path: Path, kind: str) -> Iterator[contextlib.ExitStack]:
         except DataError:
             raise
         except Exception as error:
+            if is_out_of_memory(error):
+                raise
             raise DataError(
                 f"{path} cannot be read as {kind} ({error}), expected a complete one; fetch it again"
             ) from error

@@ -56,7 +56,7 @@ def load_encoder(path: Path, *, base_hash: str | None = None, device: torch.devi
     stored = read_tensors(path, what="an encoder")
     try:
         encoder = _build(stored.header, {name: value.float().clone() for name, value in stored.tensors.items()})
-    except (UI2IError, ValueError, KeyError, TypeError, RuntimeError) as error:
+    except (UI2IError, ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
         raise CheckpointError(
             f"{path} is no readable encoder ({first_line(error)}), expected one that this version wrote; train it again"
         ) from error

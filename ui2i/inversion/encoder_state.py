@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 
+from ui2i.errors import is_out_of_memory
 from ui2i.files import atomic_file, is_whole_zip
 from ui2i.settings import EncoderConfig, to_mapping
 
@@ -33,7 +34,11 @@ def read_state(path: Path, settings: dict[str, Any]) -> dict[str, Any] | None:
         return None
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception:  # the bytes of a damaged file can make the unpickler raise nearly anything
+    except OSError:  # says nothing about the file
+        raise
+    except Exception as error:  # the bytes of a damaged file can make the unpickler raise nearly anything
+        if is_out_of_memory(error):
+            raise
         return None
     if not isinstance(state, dict) or not isinstance(state.get("settings"), dict):
         return None

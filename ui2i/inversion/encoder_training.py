@@ -27,10 +27,9 @@ from ui2i.networks.generator import Generator
 from ui2i.perceptual import Perceptual
 from ui2i.precision import DTYPES, choose_precision, warn_if_emulated
 from ui2i.progress import Progress, no_progress
+from ui2i.samples import HELD_OUT, step_seed
 from ui2i.settings import EncoderConfig, InversionConfig
 
-SEED_STEP = 1_000_003  # between the seeds of two settings, for those of the steps
-HELD_OUT_SEED = 1 << 20  # added to the seed for the generated images that measure
 EVALUATION_BATCH = 32
 RECENT = 50  # steps whose mean loss is shown
 
@@ -93,7 +92,7 @@ def measure_encoder(
     `generated_code_error` is in variances of w: 1 is as good as always answering with the mean.
     """
     config, variance = encoder.config, code_spread(generator).variance
-    w, generated = _generated(generator, config, config.num_held_out, config.seed + HELD_OUT_SEED)
+    w, generated = _generated(generator, config, config.num_held_out, step_seed(config.seed + HELD_OUT, 0))
     real = to_tensor(held_out.images(slice(config.num_held_out))).to(generated.device)
     measures = {}
     for kind, images in {"generated": generated, "real": real}.items():
@@ -158,7 +157,7 @@ class _Trainer:
         """Take one step."""
         config = self.config
         w, generated = _generated(
-            self._generator, config, config.batch_size - self.num_real, config.seed * SEED_STEP + self.step
+            self._generator, config, config.batch_size - self.num_real, step_seed(config.seed, self.step)
         )
         images = torch.cat([generated, self._real().to(generated.device)])
         codes = self.encoder(images, dtype=DTYPES[self.precision])

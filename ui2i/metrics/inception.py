@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ui2i.errors import BackboneError
+from ui2i.errors import BackboneError, is_out_of_memory
 from ui2i.files import sha256_file
 from ui2i.images import to_uint8
 from ui2i.published_weights import read_published
@@ -82,6 +82,8 @@ def load_inception(weights: Path | None = None, device: torch.device | str = "cp
                 "inception-v3-compat", [str(NUM_FEATURES)], feature_extractor_weights_path=str(path)
             )
     except Exception as error:  # what the package makes of another network's weights can be nearly anything
+        if is_out_of_memory(error):
+            raise
         raise BackboneError(
             f"{path} does not fit Inception ({first_line(error)}), expected torch-fidelity's {WEIGHTS_NAME}; {way_out}"
         ) from error

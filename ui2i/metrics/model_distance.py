@@ -81,7 +81,7 @@ def model_distances(
         One estimate a pair, in the order of `pairs`.
 
     Raises:
-        ConfigError: there is no pair, or a pair names an unknown generator, or the seed is not a 32-bit number.
+        ConfigError: there is no pair, or a pair names an unknown generator.
         CheckpointError: generators differ in z_dim or resolution, or make images that are not finite.
         DataError: the images are too small for the backbone.
 
@@ -114,11 +114,7 @@ def model_distances(
 
 
 def latents(config: DistanceConfig, z_dim: int) -> Float[Tensor, "num_latents z_dim"]:
-    """Return the latent codes that `model_distances` uses [num_latents, z_dim]; fewer latents are a prefix of more.
-
-    Raises:
-        ConfigError: the seed is not a 32-bit number.
-    """
+    """Return the latent codes that `model_distances` uses [num_latents, z_dim]; fewer latents are a prefix of more."""
     return _draw(_stream(config, _LATENT_STREAM), config.num_latents, z_dim)
 
 
@@ -175,8 +171,6 @@ def _draw_noise(stream: np.random.RandomState, num_latents: int, generator: Gene
 
 def _stream(config: DistanceConfig, index: int) -> np.random.RandomState:
     """NumPy's frozen generator: the same numbers in every version, however many are drawn at once."""
-    if not 0 <= config.seed < 2**32:
-        raise ConfigError(f"distance.seed is {config.seed}, expected 0 to 2^32 - 1; correct it in params.yaml")
     return np.random.RandomState([config.seed, index])
 
 

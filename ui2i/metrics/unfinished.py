@@ -9,14 +9,13 @@ import dataclasses
 import io
 import json
 import time
-import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from torch import nn
 
-from ui2i.files import sha256_bytes, sha256_listing, write_bytes
+from ui2i.files import is_whole_zip, sha256_bytes, sha256_listing, write_bytes
 from ui2i.metrics.moments import Moments
 from ui2i.perceptual import Perceptual
 from ui2i.settings import DistanceConfig
@@ -39,11 +38,13 @@ class Unfinished:
         if self.path is None or not self.path.is_file():
             return 0
         try:
+            if not is_whole_zip(self.path):
+                return 0
             with np.load(self.path, allow_pickle=False) as arrays:
                 if str(arrays["fingerprint"]) != self.fingerprint:
                     return 0
                 saved = {name: arrays[name] for name in ("count", "mean", "squares", "values")}
-        except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile):
+        except (OSError, KeyError, ValueError):
             return 0  # half a file or another one: measuring anew is always right
         for place, moment in enumerate(moments.values()):
             moment.count = int(saved["count"])

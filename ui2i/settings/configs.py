@@ -118,8 +118,8 @@ class TrainingConfig:
 
     @property
     def num_steps(self) -> int:
-        """Number of batches in which `total_kimg` are shown."""
-        return -(-int(self.total_kimg * 1000) // self.batch_size)
+        """Number of batches in which `total_kimg` are shown, at least one."""
+        return max(1, -(-round(self.total_kimg * 1000) // self.batch_size))
 
     def __post_init__(self) -> None:
         if self.patience is not None and self.evaluation_kimg is None:

@@ -17,7 +17,7 @@ from torch import Tensor
 from ui2i.datasets.loading import BatchLoader
 from ui2i.datasets.prepared import BatchSampler, PreparedDataset
 from ui2i.devices import fast_arithmetic
-from ui2i.errors import ConfigError, DataError, TrainingError
+from ui2i.errors import ConfigError, DataError, TrainingError, is_out_of_memory
 from ui2i.images import grid, save_png, to_tensor, to_uint8
 from ui2i.networks.discriminator import Discriminator
 from ui2i.networks.generator import Generator
@@ -25,7 +25,7 @@ from ui2i.precision import choose_precision, warn_if_emulated
 from ui2i.progress import Progress, no_progress
 from ui2i.settings import NetworkConfig, TrainingConfig
 from ui2i.training.graphs import StepGraphs, suits_graphs
-from ui2i.training.memory import fitting_num_micro_batches, out_of_memory, stopped_by_memory
+from ui2i.training.memory import check_batch, more_micro_batches
 from ui2i.training.processes import from_first_process, joined_processes, process_count, process_rank, wait_for_all
 from ui2i.training.sharding import Sharding
 from ui2i.training.snapshots import STATE_FILE, restore_best, resume_state, run_identity, save_state, set_aside
@@ -115,7 +115,7 @@ def train(
         note = _with_base(run.resume(fresh_state), base)
         num_micro_batches = config.num_micro_batches or 1
         while not run.goes_on_to_the_end(num_micro_batches, note):
-            num_micro_batches = _more_micro_batches(run, config, num_micro_batches)
+            num_micro_batches = more_micro_batches(run.state, config, num_micro_batches)
             run.state = fresh_state()  # what the failed step left behind is not to be trusted
             note = f"{run.resume(fresh_state)}, in {num_micro_batches} micro-batches to fit the memory"
         if config.patience and math.isfinite(best_distance(run.state.log)):
@@ -160,7 +160,7 @@ class _Run:
         try:
             self._go_on(num_micro_batches, note)
         except Exception as error:
-            if not stopped_by_memory(error):
+            if not is_out_of_memory(error):
                 raise
             return False
         return True
@@ -310,19 +310,12 @@ def _check(
             f"the dataset {dataset.name} has {dataset.resolution} px, expected the network's "
             f"{network_config.img_resolution} px; ingest it again at that resolution"
         )
-    if len(dataset) < config.batch_size:
-        raise DataError(
-            f"the dataset {dataset.name} has {len(dataset)} training images, expected at least one batch of "
-            f"{config.batch_size}; add images or lower batch_size"
-        )
     if config.evaluation_kimg is not None and evaluator is None:
         raise ConfigError(
             f"evaluation_kimg is {config.evaluation_kimg} without an evaluator, expected one to measure with; pass "
             "evaluator or leave evaluation_kimg out"
         )
-    Sharding(rank=process_rank(), num_processes=process_count(), num_micro_batches=config.num_micro_batches or 1).parts(
-        config.batch_size, network_config.mbstd_group_size
-    )
+    check_batch(config, network_config, len(dataset), f"the dataset {dataset.name}")
 
 
 def _with_base(note: str, base: tuple[Generator, Discriminator | None] | None) -> str:
@@ -333,15 +326,3 @@ def _with_base(note: str, base: tuple[Generator, Discriminator | None] | None) -
 def _start_afresh(run_dir: Path) -> None:
     set_aside(run_dir)
     wait_for_all()
-
-
-def _more_micro_batches(run: _Run, config: TrainingConfig, num_micro_batches: int) -> int:
-    """Return the number of micro-batches in which a batch fits, if the settings leave it open.
-
-    Raises:
-        TrainingError: they do not, or no number fits.
-    """
-    fitting = fitting_num_micro_batches(run.state, config, num_micro_batches)
-    if config.num_micro_batches or fitting is None:
-        raise out_of_memory(config, fitting)
-    return fitting

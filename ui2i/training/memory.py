@@ -1,23 +1,15 @@
-"""Dividing a batch that does not fit in memory into micro-batches."""
+"""Whether a batch can be had, and dividing one that does not fit in memory into micro-batches."""
 
 import gc
 
 import torch
 
-from ui2i.errors import ConfigError, TrainingError
-from ui2i.settings import TrainingConfig
+from ui2i.errors import ConfigError, DataError, TrainingError, is_out_of_memory
+from ui2i.settings import NetworkConfig, TrainingConfig
+from ui2i.training.processes import process_count, process_rank
 from ui2i.training.sharding import Sharding
 from ui2i.training.state import TrainingState
 from ui2i.training.step import train_step
-
-CPU_ALLOCATOR = "DefaultCPUAllocator"
-
-
-def stopped_by_memory(error: BaseException) -> bool:
-    """Tell whether an exception means that memory did not suffice."""
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
-        return True
-    return isinstance(error, RuntimeError) and CPU_ALLOCATOR in str(error)
 
 
 def fitting_num_micro_batches(state: TrainingState, config: TrainingConfig, num_micro_batches: int) -> int | None:
@@ -40,11 +32,48 @@ def fitting_num_micro_batches(state: TrainingState, config: TrainingConfig, num_
         except ConfigError:
             return None
         except Exception as error:
-            if not stopped_by_memory(error):
+            if not is_out_of_memory(error):
                 raise
             continue
         _free(state)
         return num_micro_batches
+
+
+def more_micro_batches(state: TrainingState, config: TrainingConfig, num_micro_batches: int) -> int:
+    """Return the number of micro-batches in which a batch fits, if the settings leave it open.
+
+    Args:
+        state: unusable afterwards.
+        num_micro_batches: in which it does not fit.
+
+    Raises:
+        TrainingError: they do not, or no number fits.
+    """
+    fitting = fitting_num_micro_batches(state, config, num_micro_batches)
+    if config.num_micro_batches or fitting is None:
+        raise out_of_memory(config, fitting)
+    return fitting
+
+
+def check_batch(config: TrainingConfig, network_config: NetworkConfig, num_images: int, dataset: str) -> None:
+    """Refuse a batch that cannot be filled, or not be divided as asked.
+
+    Args:
+        num_images: to train on.
+        dataset: what to call them.
+
+    Raises:
+        DataError: there are fewer images than one batch has.
+        ConfigError: the batch has too few groups for its parts.
+    """
+    if num_images < config.batch_size:
+        raise DataError(
+            f"{dataset} has {num_images} training images, expected at least one batch of {config.batch_size}; add "
+            "images or lower batch_size"
+        )
+    Sharding(rank=process_rank(), num_processes=process_count(), num_micro_batches=config.num_micro_batches or 1).parts(
+        config.batch_size, network_config.mbstd_group_size
+    )
 
 
 def out_of_memory(config: TrainingConfig, num_micro_batches: int | None) -> TrainingError:

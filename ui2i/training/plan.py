@@ -7,10 +7,13 @@ from collections.abc import Callable
 
 import torch
 
+from ui2i.errors import is_out_of_memory
 from ui2i.networks.discriminator import Discriminator
 from ui2i.networks.generator import Generator
 from ui2i.precision import warn_if_emulated
 from ui2i.settings import NetworkConfig, TrainingConfig
+from ui2i.training.memory import check_batch, more_micro_batches
+from ui2i.training.sharding import Sharding
 from ui2i.training.state import TrainingState, initial_state, trainable_parameters
 from ui2i.training.step import train_step
 from ui2i.training.watching import GIB, duration, peak_memory_bytes
@@ -63,12 +66,13 @@ def plan_training(
     The global random state is changed.
 
     Raises:
-        ConfigError, CheckpointError: as `ui2i.training.loop.train`.
+        ConfigError, CheckpointError, DataError, TrainingError: as `ui2i.training.loop.train`.
     """
+    check_batch(config, network_config, num_training_images, "the dataset")
     state = initial_state(network_config, config, base=base, device=device)
     warn_if_emulated(state.precision, state.device)
     num_steps = config.num_steps
-    plain, path_length, r1 = _seconds_of_steps(state, config)
+    plain, path_length, r1 = _seconds_that_fit(state, config)
     seconds = num_steps * plain + num_steps / config.r1_interval * max(0.0, r1 - plain)
     if config.path_length_interval:
         seconds += num_steps / config.path_length_interval * max(0.0, path_length - plain)
@@ -87,20 +91,32 @@ def plan_training(
     )
 
 
-def _seconds_of_steps(state: TrainingState, config: TrainingConfig) -> tuple[float, float, float]:
+def _seconds_that_fit(state: TrainingState, config: TrainingConfig) -> tuple[float, float, float]:
+    """Return the seconds of steps in as many micro-batches as are set, or, if that is left open, as fit the memory.
+
+    Raises:
+        TrainingError: the memory does not suffice.
+    """
+    num_micro_batches = config.num_micro_batches or 1
+    try:
+        return _seconds_of_steps(state, config, Sharding(num_micro_batches=num_micro_batches))
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+    return _seconds_of_steps(
+        state, config, Sharding(num_micro_batches=more_micro_batches(state, config, num_micro_batches))
+    )
+
+
+def _seconds_of_steps(state: TrainingState, config: TrainingConfig, sharding: Sharding) -> tuple[float, float, float]:
     """Return the seconds of a step without regularisers, with path length, and with R1, after one to warm up."""
     res = state.generator.config.img_resolution
     real_img = torch.rand(config.batch_size, 3, res, res, device=state.device) * 2 - 1
 
     def seconds(*, r1_interval: int, path_length_interval: int) -> float:
         state.num_steps = 1  # a multiple of an interval of 1 alone
-        tried = dataclasses.replace(
-            config,
-            r1_interval=r1_interval,
-            path_length_interval=path_length_interval,
-            num_micro_batches=config.num_micro_batches or 1,
-        )
-        return _timed(lambda: train_step(state, real_img, tried), state.device)
+        tried = dataclasses.replace(config, r1_interval=r1_interval, path_length_interval=path_length_interval)
+        return _timed(lambda: train_step(state, real_img, tried, sharding), state.device)
 
     seconds(r1_interval=1, path_length_interval=1)
     return (

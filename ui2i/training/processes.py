@@ -28,9 +28,6 @@ def joined_processes(device: torch.device | str) -> Iterator[None]:
     """Let the processes that `torchrun` started find each other: NCCL between GPUs, gloo between CPUs.
 
     On one machine gloo talks over the loopback interface only.
-
-    Raises:
-        ConfigError: more processes than GPUs.
     """
     if process_count() == 1 or distributed.is_initialized():
         yield

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from ui2i.datasets.prepared import PreparedDataset
-from ui2i.errors import TrainingError
+from ui2i.errors import TrainingError, is_out_of_memory
 from ui2i.files import atomic_file, is_whole_zip
 from ui2i.settings import NetworkConfig, TrainingConfig, to_mapping
 from ui2i.training.processes import process_rank
@@ -138,9 +138,11 @@ def _read(path: Path, identity: str) -> dict[str, Any] | None:
         if wanted["training"]["precision"] == "auto":
             wanted["training"]["precision"] = values["precision"]
         return values if found == wanted else None
-    except (OSError, MemoryError):  # says nothing about the file
+    except OSError:  # says nothing about the file
         raise
-    except Exception:  # truncated, damaged or something else: torch.load raises a dozen types for these
+    except Exception as error:  # truncated, damaged or something else: torch.load raises a dozen types for these
+        if is_out_of_memory(error):
+            raise
         return None
 
 

@@ -154,7 +154,7 @@ def diversity(images: Float[Tensor, "n 3 r r"]) -> float:
 
 def samples_path(run_dir: Path, kimg: float) -> Path:
     """File of the sample grid at a time of training."""
-    return run_dir / f"samples-{kimg:08.1f}.png"
+    return run_dir / f"samples-{kimg:010.3f}.png"
 
 
 def film_strip(run_dir: Path, resolution: int) -> UInt8[np.ndarray, "h w 3"] | None:

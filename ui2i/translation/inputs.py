@@ -80,7 +80,7 @@ class Listing(contextlib.AbstractContextManager["Listing"]):
 
 
 def list_inputs(inputs: Inputs, resolution: int, framer: Framer = CENTERED) -> Listing:
-    """Return the images in a fixed order; those from files become squares of `resolution` pixels.
+    """Return the images in the order of their paths, or of a list; those from files become squares of `resolution` px.
 
     A folder is searched with its subfolders, for files with the suffix of an image; hidden ones are passed over. A
     linked or unreadable subfolder is an entry too, a reject. An archive is read and never unpacked under its names.
@@ -108,7 +108,8 @@ def _open(inputs: str | os.PathLike[str] | Sequence[str | os.PathLike[str]], sta
     if not isinstance(inputs, (str, os.PathLike)):
         if not inputs:
             raise no_images("the list", LeftOut())
-        return FileSource(Member(printable_path(Path(path).name), 0, path) for path in inputs)
+        files = (Member(printable_path(Path(path).name), 0, path) for path in inputs)
+        return FileSource(files, keep_order=True)  # references are numbered as they were given
     workspace = stack.enter_context(tempfile.TemporaryDirectory(prefix="ui2i-"))  # of a compressed tar
     return stack.enter_context(open_images(inputs, workspace=Path(workspace)))
 

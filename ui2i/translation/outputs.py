@@ -208,10 +208,9 @@ def _edited(plain: Output, config: TranslationConfig, source: Generator) -> list
 
 
 def _check_styles(config: TranslationConfig, num_ws: int) -> None:
-    if config.num_styles < 0 or not 0 <= config.num_style_layers <= num_ws:
+    if config.num_style_layers > num_ws:
         raise ConfigError(
-            f"num_styles is {config.num_styles} and num_style_layers is {config.num_style_layers}, expected 0 or more "
-            f"and 0 to {num_ws}, the model's style inputs; correct them"
+            f"num_style_layers is {config.num_style_layers}, expected 0 to {num_ws}, the model's style inputs; lower it"
         )
 
 

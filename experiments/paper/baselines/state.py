@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
-from ui2i.errors import ConfigError
+from ui2i.errors import ConfigError, is_out_of_memory
 from ui2i.files import atomic_file
 from ui2i.images import to_tensor, to_uint8
 from ui2i.precision import choose_precision
@@ -148,9 +148,11 @@ class Baseline(abc.ABC):
         try:
             values = torch.load(path, map_location=self.device, weights_only=True)
             return values if values["identity"] == identity else None
-        except (OSError, MemoryError):  # says nothing about the file
+        except OSError:  # says nothing about the file
             raise
-        except Exception:  # damaged: torch.load raises a dozen types for these
+        except Exception as error:  # damaged: torch.load raises a dozen types for these
+            if is_out_of_memory(error):
+                raise
             return None
 
 
@@ -213,5 +215,7 @@ def _saved_precision(path: Path) -> Precision | None:
         identity = torch.load(path, map_location="cpu", weights_only=True)["identity"]
         saved = json.loads(identity)["precision"]
         return saved if saved in ("fp32", "bf16") else None
-    except Exception:  # none or a damaged one, of which `Baseline.resume` says more
+    except Exception as error:  # none or a damaged one, of which `Baseline.resume` says more
+        if is_out_of_memory(error):
+            raise
         return None

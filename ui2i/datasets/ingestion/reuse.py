@@ -19,6 +19,7 @@ from ui2i.datasets.ingestion.examine import FREE_SETTINGS, Examined, PreparedIma
 from ui2i.datasets.manifest import DETAILS_NAME, REJECTS_NAME, SCHEMA_VERSION, Manifest, read_manifest
 from ui2i.errors import DataError
 from ui2i.files import sha256_file
+from ui2i.images.decoding import NO_MEMORY
 
 DECIDED_ANEW = ("duplicate", "near_duplicate")  # reasons that other images have a part in
 
@@ -41,7 +42,7 @@ class EarlierDataset:
             known[path] = sha256
         self._rejects: dict[str, list[dict[str, Any]]] = {}
         for row in pq.read_table(folder / REJECTS_NAME).to_pylist():
-            if row["sha256"] is not None:
+            if row["sha256"] is not None and row["reason"] != NO_MEMORY:
                 self._rejects.setdefault(row["path"], []).append(row)
                 known[row["path"]] = row["sha256"]
         self.known: Mapping[str, str] = known
