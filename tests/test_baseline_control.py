@@ -35,6 +35,9 @@ def test_the_longest_training_that_is_done_counts() -> None:
     found = longest_baselines([rows])["face", "anime", "CycleGAN"]
     assert found.outputs["core_minutes"] == 40.4, "80 of 230 is not done, and other networks do not compare"
     assert found.unfinished == ""
+    halfway = curve(trained(80, 30, system="MUNIT"), trained(230, 20, system="MUNIT", budget=480))
+    found = longest_baselines([halfway])["face", "anime", "MUNIT"]
+    assert found.outputs["fd"] == 20, "its learning rate does not depend on the budget"
     slower = curve(trained(40, 60), trained(50, 65, kimg=3.9))
     assert longest_baselines([slower])["face", "anime", "CycleGAN"].outputs["kimg"] == 4, "images count, not minutes"
     assert longest_baselines([rows.iloc[:2]]) == {}

@@ -10,6 +10,9 @@ from experiments.paper.tables.translation_claims import BASELINES
 if TYPE_CHECKING:
     import pandas as pd
 
+WITHOUT_END = ("MUNIT",)
+"""Systems whose learning rate does not depend on the budget: any mark is what a training of that budget ends with."""
+
 
 @dataclasses.dataclass(frozen=True)
 class TrainedLonger:
@@ -33,7 +36,7 @@ class TrainedLonger:
 
 
 def longest_baselines(curves: "Sequence[pd.DataFrame]") -> dict[tuple[str, str, str], TrainedLonger]:
-    """Return by source, target and system the baseline that was trained longest, to the end of its budget.
+    """Return by source, target and system the baseline that was trained longest, to the end of a budget.
 
     Images count, of which one processor sees more in a minute than another.
 
@@ -45,7 +48,8 @@ def longest_baselines(curves: "Sequence[pd.DataFrame]") -> dict[tuple[str, str, 
         own = curve[curve["fd_network"].isna()]
         for (source, domain), rows in own.groupby(["source_domain", "domain"], sort=False):
             inputs, data = (rows[rows["system"] == name] for name in (INPUTS, DATA))
-            ended = rows[rows["system"].isin(BASELINES) & (rows["mark"] == rows["budget_core_minutes"])]
+            is_end = (rows["mark"] == rows["budget_core_minutes"]) | rows["system"].isin(WITHOUT_END)
+            ended = rows[rows["system"].isin(BASELINES) & rows["mark"].notna() & is_end]
             for system, done in ended.groupby("system", sort=False):
                 if len(inputs) and len(data):
                     key, longest = (str(source), str(domain), str(system)), done.iloc[int(done["kimg"].argmax())]
