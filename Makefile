@@ -69,7 +69,7 @@ format: $(READY) ## let ruff fix what it can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-lock: ## pin every package again, without index addresses
+lock: $(READY) ## pin every package again, without index addresses
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra dev \
 		--custom-compile-command "make lock" pyproject.toml -o requirements.lock

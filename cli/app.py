@@ -30,6 +30,7 @@ from tasks.running.standard_streams import open_closed_streams
 from tasks.running.stop_signals import raise_on
 from tasks.running.warning_lines import warnings_as_lines
 from ui2i.errors import UI2IError
+from ui2i.files import expanded
 from ui2i.names import printable
 
 if TYPE_CHECKING:
@@ -95,15 +96,16 @@ def run(arguments: Sequence[str] | None = None) -> int:
     Args:
         arguments: None: those of the process.
     """
+    words = sys.argv[1:] if arguments is None else arguments
     try:
         with warnings_as_lines():
-            app(args=arguments, prog_name="ui2i")
+            app(args=[_at_home(word) for word in words], prog_name="ui2i")
     except SystemExit as end:
         return int(end.code or 0)
     except UI2IError as error:
         return _report_error(error)
     except OSError as error:
-        if "--verbose" in (sys.argv if arguments is None else arguments):
+        if "--verbose" in words:
             traceback.print_exc()
         print_error(error)
         return USER_ERROR
@@ -113,6 +115,12 @@ def run(arguments: Sequence[str] | None = None) -> int:
         print_error(told)
         return USER_ERROR
     return 0
+
+
+def _at_home(word: str) -> str:
+    """Return `--option=~/path` with the home in place of ~, which shells expand at the beginning of a word alone."""
+    option, equals, value = word.partition("=")
+    return f"{option}={expanded(value)}" if equals and option.startswith("--") and value.startswith("~") else word
 
 
 @app.callback(epilog=examples("ui2i demo", "ui2i new-domain cat --images ~/cats --base face", "ui2i distances cat"))

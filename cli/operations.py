@@ -54,8 +54,11 @@ def up(
         typer.Option(metavar="HOST", help="Another host name of the server, for example that of a proxy; repeatable."),
     ] = None,
     limit: Annotated[
-        int, typer.Option(metavar="N", min=1, help="Flows to run at a time; only one of them trains.")
-    ] = 2,
+        int | None,
+        typer.Option(
+            metavar="N", min=1, help="Flows to run at a time; only one of them trains. Default: as before, at first 2."
+        ),
+    ] = None,
 ) -> None:
     """Start a Prefect server and a worker in the background, and deploy prefect.yaml.
 

@@ -68,12 +68,13 @@ def pretrain(
     from tasks.running.locks import hold_model
 
     project = context.obj.project
-    settings: dict[str, Any] = {"overrides": _overrides(kimg), "framing": framing, "follow_links": follow_links}
+    settings: dict[str, Any] = {"overrides": _overrides(kimg), "framing": framing}
+    settings |= {"replace": replace, "follow_links": follow_links}
     if dry_run:
         print(plan_base(project, name, images, **settings))
         return
     with hold_model(project, name):
-        _tell(add_base(project, name, images, replace=replace, **settings))
+        _tell(add_base(project, name, images, **settings))
     with session(context.obj, project):
         from flows import pipeline
 
@@ -112,12 +113,12 @@ def new_domain(
 
     project = context.obj.project
     settings: dict[str, Any] = {"modes": mode or DEFAULT_MODES, "overrides": _overrides(kimg)}
-    settings |= {"framing": framing, "follow_links": follow_links}
+    settings |= {"framing": framing, "replace": replace, "follow_links": follow_links}
     if dry_run:
         print(plan_domain(project, name, base, images, **settings))
         return
     with hold_model(project, name):
-        _tell(add_domain(project, name, base, images, replace=replace, **settings))
+        _tell(add_domain(project, name, base, images, **settings))
     with session(context.obj, project):
         from flows import pipeline
 
@@ -214,7 +215,7 @@ def _domains(project: "Project", names: list[str] | None) -> list[str]:
     domains = load_params(project).domains
     for name in names or ():
         find_entry(domains, name, "domains")
-    return list(names or domains)
+    return list(dict.fromkeys(names or domains))
 
 
 def _add_example(project: "Project", *, every: bool) -> list[str]:

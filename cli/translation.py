@@ -152,7 +152,8 @@ def translate(
     if watch:
         from cli.watching import watch_folder
 
-        watch_folder(context.obj, project, request)
+        if watch_folder(context.obj, project, request):
+            raise typer.Exit(1)
         return
     with given_path(images) as path:
         _check_images(path)

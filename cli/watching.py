@@ -21,14 +21,18 @@ INTERVAL_SECONDS = 1.0
 _UNLISTABLE = "its name is not UTF-8, has a line break, or ends in a blank"
 
 
-def watch_folder(options: Verbosity, project: "Project", request: "TranslationRequest") -> None:
+def watch_folder(options: Verbosity, project: "Project", request: "TranslationRequest") -> int:
     """Translate the files that lie in a folder and those that arrive, until Ctrl-C, into OUT/0001, OUT/0002, ...
 
     Files that an earlier call translated into the same OUT are not translated again. A batch that fails is told, and
     its files are not tried again before the next call.
 
+    Returns:
+        How many files failed.
+
     Raises:
         DataError: there is no such folder, or it overlaps with the output.
+        UI2IError: the models that are asked for are not there, whatever arrives.
     """
     from tasks.requests.watched import files_done
     from ui2i.images.arrivals import Arrivals
@@ -40,6 +44,7 @@ def watch_folder(options: Verbosity, project: "Project", request: "TranslationRe
         raise DataError(
             f"{folder} and {out} overlap, expected translations outside of the folder; choose another --out"
         )
+    _check_models(project, request)
     arrivals = Arrivals(folder, files_done(out))
     num_files = num_failed = 0
     with session(options, project):
@@ -60,6 +65,16 @@ def watch_folder(options: Verbosity, project: "Project", request: "TranslationRe
         except KeyboardInterrupt:
             failed = f", {num_failed} failed" if num_failed else ""
             print(f"stopped watching: {num_files} files in {printable(str(out))}{failed}")
+    return num_failed
+
+
+def _check_models(project: "Project", request: "TranslationRequest") -> None:
+    """Refuse at once what no file would be translated with."""
+    from tasks.project.params import load_params
+    from tasks.requests.translate_folder import chosen_models
+    from tasks.running.stage_cli import default_device
+
+    chosen_models(project, load_params(project), request, device=default_device())
 
 
 def _is_listable(name: str) -> bool:

@@ -38,7 +38,7 @@ def run_name(flow: str, parameters: Mapping[str, Any]) -> str:
     if flow == "demo":
         return f"demo {_domains_named(parameters.get('domains'), None)}"
     images = parameters.get("images")
-    name = f"{flow} {parameters.get('name') or parameters.get('base')}"
+    name = f"{flow} {parameters.get('name') or parameters.get('base') or parameters.get('domain')}"
     return name if images is None else f"{name} from {_images_named(images)}"
 
 

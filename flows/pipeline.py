@@ -129,7 +129,7 @@ def re_evaluate(domains: list[Name] | None = None, project: str | None = None) -
     """
     found = find_project(project)
     params = load_params(found)
-    chosen = list(params.domains) if domains is None else domains
+    chosen = list(dict.fromkeys(params.domains if domains is None else domains))
     for name in chosen:
         find_entry(params.domains, name, "domains")
     outcomes: list[StageOutcome] = []
@@ -163,7 +163,7 @@ def train_encoder(base: Name, project: str | None = None) -> list[StageOutcome]:
     return _run_stages(found, [f"encode@{base}"])
 
 
-@flow(name="distill", flow_run_name="distil a translator to {domain}")
+@flow(name="distill", flow_run_name=this_run_name)
 def distill(domain: Name, project: str | None = None) -> list[StageOutcome]:
     """Train a domain's translator as its entry in the section `translators` says, and first what it imitates.
 
@@ -173,6 +173,7 @@ def distill(domain: Name, project: str | None = None) -> list[StageOutcome]:
     params = load_params(found)
     find_entry(params.translators, domain, "translators")
     tell_alive(found)
+    tag_this_run("distill", domain)
     with making(found, domain):
         return _run_stages(found, stages_of(found, params).leading_to([f"translate@{domain}", f"distill@{domain}"]))
 

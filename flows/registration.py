@@ -1,6 +1,5 @@
 """Registration of new names: images are copied into `data/raw/`, and entries are added to `params.yaml`."""
 
-import dataclasses
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -10,7 +9,6 @@ from tasks.project.names import check_name
 from tasks.project.params import Params, check_mode, find_entry, load_params
 from tasks.project.paths import Project
 from tasks.project.register import register_base, register_dataset, register_domain
-from tasks.project.sections import Base, Domain
 from tasks.requests.raw_images import add_raw, count_images, not_copied, raw_place, remove_replaced, sample_facing
 from ui2i.errors import ConfigError
 
@@ -46,10 +44,7 @@ def add_base(
     Raises:
         UI2IError: the name is not valid or taken, or there are no images.
     """
-    _check_framing(project, load_params(project), framing)
-    check_name(name, where="the base")
-    settings: dict[str, Any] = {"overrides": overrides, "framing": framing, "replace": replace}
-    register = functools.partial(register_base, project, name, **settings)
+    register = _registering_base(project, name, overrides=overrides, framing=framing, replace=replace)
     return _add_images(project, name, images, register, replace=replace, follow_links=follow_links)
 
 
@@ -80,9 +75,8 @@ def add_domain(
     Raises:
         UI2IError: a name is not valid or taken, there is no such base or mode, or there are no images.
     """
-    _check_domain(project, name, base, modes, framing)  # before any image is copied
     settings: dict[str, Any] = {"modes": modes, "overrides": overrides, "framing": framing, "replace": replace}
-    register = functools.partial(register_domain, project, name, base, **settings)
+    register = _registering_domain(project, name, base, **settings)  # which refuses before any image is copied
     if images is None:
         register()
         return None
@@ -147,21 +141,19 @@ def plan_base(
     *,
     overrides: Mapping[str, Any] | None = None,
     framing: "Framing | None" = None,
+    replace: bool = False,
     follow_links: bool = False,
 ) -> str:
     """Return the plan and the cost of training a base on these images; nothing is registered.
 
     Raises:
-        UI2IError: as `add_base`.
+        UI2IError: as `add_base`, but for images of this name that are there and are others.
     """
     from tasks.models.training_plan import describe_plan
 
-    params = load_params(project)
-    _check_framing(project, params, framing)
-    check_name(name, where="the base")
-    planned = dataclasses.replace(params, bases={**params.bases, name: Base(pretrain=overrides or {})})
-    raw = _look_at(planned, images, follow_links=follow_links)
-    return describe_plan(project, planned, name, raw=raw)
+    register = _registering_base(project, name, overrides=overrides, framing=framing, replace=replace)
+    planned = register(raw_place(project, name, images), dry_run=True)
+    return describe_plan(project, planned, name, raw=_look_at(planned, images, follow_links=follow_links))
 
 
 def plan_domain(
@@ -173,20 +165,36 @@ def plan_domain(
     modes: Sequence[str] = DEFAULT_MODES,
     overrides: Mapping[str, Any] | None = None,
     framing: "Framing | None" = None,
+    replace: bool = False,
     follow_links: bool = False,
 ) -> str:
     """Return the plan and the cost of fine-tuning `base` to these images; nothing is registered.
 
     Raises:
-        UI2IError: as `add_domain`.
+        UI2IError: as `add_domain`, but for images of this name that are there and are others.
     """
     from tasks.models.training_plan import describe_plan
 
-    params = _check_domain(project, name, base, modes, framing)
-    domain = Domain(base=base, modes=tuple(check_mode(mode, where=name) for mode in modes), finetune=overrides or {})
-    planned = dataclasses.replace(params, domains={**params.domains, name: domain})
-    raw = _look_at(planned, images, follow_links=follow_links)
-    return describe_plan(project, planned, name, raw=raw)
+    settings: dict[str, Any] = {"modes": modes, "overrides": overrides, "framing": framing, "replace": replace}
+    planned = _registering_domain(project, name, base, **settings)(raw_place(project, name, images), dry_run=True)
+    return describe_plan(project, planned, name, raw=_look_at(planned, images, follow_links=follow_links))
+
+
+def _registering_base(
+    project: Project, name: str, *, framing: "Framing | None", **settings: Any
+) -> Callable[..., Params]:
+    """Return what registers a base once its images' place is known; it refuses what can be refused before."""
+    _check_framing(project, load_params(project), framing)
+    check_name(name, where="the base")
+    return functools.partial(register_base, project, name, framing=framing, **settings)
+
+
+def _registering_domain(
+    project: Project, name: str, base: str, *, modes: Sequence[str], framing: "Framing | None", **settings: Any
+) -> Callable[..., Params]:
+    """Return what registers a domain once its images' place is known; it refuses what can be refused before."""
+    _check_domain(project, name, base, modes, framing)
+    return functools.partial(register_domain, project, name, base, modes=modes, framing=framing, **settings)
 
 
 def _add_images(

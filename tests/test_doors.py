@@ -28,6 +28,7 @@ from flows.services.daemons import server_password, start_server, stop_service
 from flows.services.environment import prepare_environment
 from flows.services.server import ServerError, temporary_server, wait_for_server
 from tasks.project.paths import Project
+from ui2i.errors import ConfigError
 
 JSON = {"Content-Type": "application/json"}
 EVIL = "http://evil.example"
@@ -202,6 +203,23 @@ def test_a_pool_that_let_runs_choose_gets_the_template_anew(up):
         assert client.read_work_pool(POOL).base_job_template == open_template, "another's server keeps its own"
         ensure_pool(up.project, limit=1, is_own=True)
         assert client.read_work_pool(POOL).base_job_template == job_template(up.project)
+        for given, limit in ((5, 5), (None, 5), (1, 1)):
+            ensure_pool(up.project, limit=given, is_own=True)
+            assert client.read_work_pool(POOL).concurrency_limit == limit
+
+
+def test_a_parameter_that_a_flow_does_not_have_starts_no_run(up):
+    from prefect.client.orchestration import get_client
+    from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
+
+    from flows.services.deploying import trigger
+
+    settings = {PREFECT_API_URL: up.url, PREFECT_API_AUTH_STRING: up.password}
+    with temporary_settings(settings), get_client(sync_client=True) as client:
+        before = len(client.read_flow_runs())
+        with pytest.raises(ConfigError, match="harmless has no parameter foo"):
+            trigger("harmless", {"foo": 1})
+        assert len(client.read_flow_runs()) == before
 
 
 def test_a_server_that_runs_flows_in_another_project_is_refused(up, tmp_path):

@@ -40,6 +40,15 @@ def test_a_stage_that_comes_too_early_says_what_is_missing(project):
     assert "\n" not in str(error.value)
 
 
+def test_modules_of_the_project_s_folder_take_no_other_s_place(project):
+    """`tasks.py` is invoke's default file; Python would find it before the package of that name."""
+    for name in ("tasks", "flows", "cli", "queue"):
+        (project.root / f"{name}.py").write_text("raise SystemExit('of the project')\n")
+    with pytest.raises(StageFailed, match="contains no images"):
+        project.raw("face").mkdir(parents=True)
+        run_stage("ingest@face", project=project)
+
+
 def test_an_unknown_stage_is_refused_before_anything_starts(project):
     with pytest.raises(ConfigError, match="no stage 'ingest@nobody'"):
         run_stage("ingest@nobody", project=project)

@@ -11,7 +11,7 @@ from test_alignment import UPRIGHT, moved, table_rows, write_csv
 from tiny_models import random_generator
 from tiny_project import make_project, set_param, write_images
 
-from flows.registration import add_domain, plan_domain
+from flows.registration import add_domain, plan_base, plan_domain
 from tasks.models.framing import choose_framer, framing_of
 from tasks.project.params import load_params
 from tasks.project.paths import Project
@@ -227,4 +227,7 @@ def test_a_framing_that_cannot_be_had_is_refused_before_images_are_copied(
     for register in (add_domain, plan_domain):
         with pytest.raises(UI2IError, match=message):
             register(project, "people", "face", folder, framing=framing)
+    for plan in (lambda: plan_base(project, "cartoon", folder), lambda: plan_domain(project, "face", "face", folder)):
+        with pytest.raises(UI2IError, match=r"cartoon|face"):
+            plan()
     assert not project.raw("people").exists() and project.params_path.read_text() == before

@@ -36,6 +36,21 @@ def test_where_values_cannot_go_nothing_is_measured(project, ui2i, tmp_path):
         status, _, err = ui2i("measure", "face", "cartoon/FC-FT", "--values", place)
         assert (status, len(err.splitlines())) == (2, 1) and said in err
     assert not project.measured_distances.exists()
+    (tmp_path / "notes.parquet").write_text("precious")
+    (tmp_path / "page.html").write_text("<title>mine</title>")
+    others = {"notes.txt": "does not end in .parquet", "notes.parquet": "exists and is not what is written there"}
+    for name, said in others.items():
+        status, _, err = ui2i("measure", "face", "cartoon/FC-FT", "--values", tmp_path / name)
+        assert (status, len(err.splitlines())) == (2, 1) and said in err
+    settings = project.params_path.read_text()
+    for place, said in {
+        project.params_path: "does not end in .html",
+        tmp_path / "page.html": "exists and is not",
+    }.items():
+        status, _, err = ui2i("report", "--out", place)
+        assert (status, len(err.splitlines())) == (2, 1) and said in err
+    assert project.params_path.read_text() == settings and (tmp_path / "notes.parquet").read_text() == "precious"
+    assert (tmp_path / "page.html").read_text() == "<title>mine</title>"
     status, _, err = ui2i("report", "--out", "/")
     assert (status, len(err.splitlines())) == (2, 1) and "the path / ends in no name" in err
 

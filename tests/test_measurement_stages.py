@@ -112,8 +112,20 @@ def test_measure_any_models_with_every_latent(project, ui2i, tmp_path):
         assert own["latent"].tolist() == list(range(6))
         assert own["distance"].mean() == pytest.approx(row["mean"])
         assert set(own["run_id"]) == {row["run_id"]}
-    assert ui2i("measure", "face", "cartoon/FT")[0] == 0
+    assert ui2i("measure", "face", "cartoon/FT", "--values", tmp_path / "v.parquet")[0] == 0
     assert len(read_table(project.measured_distances, DISTANCE_SCHEMA)) == 4, "rows are added"
+
+
+def test_a_trial_by_hand_does_not_take_the_place_of_the_stage_s_row(project, ui2i):
+    assert run(project, "distance", "cartoon") == 0
+    rows = read_table(project.distance_table("cartoon"), DISTANCE_SCHEMA)
+    of_stage = rows[(rows["source"] == "face") & (rows["target"] == "cartoon/FT")]["mean"].iloc[-1]
+    assert ui2i("measure", "face", "cartoon/FT", "--latents", 2)[0] == 0
+    cells = build_table(project, load_params(project), "1").cells
+    (cell,) = [cell for cell in cells if cell.origin == "measured" and cell.row == "FT"]
+    assert cell.value == pytest.approx(of_stage)
+    by_hand = read_table(project.measured_distances, DISTANCE_SCHEMA)["mean"].iloc[-1]
+    assert by_hand != pytest.approx(of_stage), "of other latents"
 
 
 def test_a_variant_is_named_as_it_was_made_whatever_params_say_by_now(project, ui2i):

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -189,13 +190,17 @@ def test_chromium_renders_sorts_and_reports_no_error(tmp_path, width):
 # The command
 
 
-def test_the_report_of_a_project(project, ui2i):
+def test_the_report_of_a_project(project, ui2i, monkeypatch, tmp_path):
     status, _, err = ui2i("report")
     assert status == 2 and "nothing was measured yet" in err
     for module in ("distance", "evaluate", "distance"):
         assert run(project, module, "cartoon") == 0
     status, out, _ = ui2i("report")
     assert status == 0 and "report.html" in out
+    assert ui2i("report")[0] == 0, "an earlier one is replaced"
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert ui2i("report", "--out=~/page.html")[0] == 0
+    assert (tmp_path / "page.html").is_file() and not Path("~").exists(), "no shell expands this"
     page = (project.data_dir / "tables" / "report.html").read_text()
     assert all(address.startswith("data:") for address in resources(page))
     for expected in (

@@ -50,6 +50,7 @@ def watch(
         yield
 
     monkeypatch.setattr(watching, "session", no_session)
+    monkeypatch.setattr(watching, "_check_models", lambda *_: None)
     monkeypatch.chdir(project.root)
 
     def run(*events: Callable[[], object], out: Path | None = None) -> tuple[int, str, str]:
@@ -110,7 +111,7 @@ def test_names_that_no_list_can_hold_are_told_and_hinder_no_others(
     for name in (*odd, "a.png", "b\u2028c.png"):
         put(inbox, name)
     status, out, err = watch(nothing, nothing, nothing)
-    assert status == 0 and [names for names, _ in translated] == [["a.png", "b\u2028c.png"]]
+    assert status == 1 and [names for names, _ in translated] == [["a.png", "b\u2028c.png"]]
     assert err.count("was left out: its name is not UTF-8, has a line break, or ends in a blank; rename it") == 2
     assert out.splitlines()[-1].endswith("2 failed")
 
@@ -125,7 +126,7 @@ def test_a_batch_that_fails_is_told_and_the_next_one_runs(
 ) -> None:
     put(inbox, "bad.png")
     status, out, err = watch(nothing, lambda: put(inbox, "good.png"), nothing, nothing)
-    assert status == 0
+    assert status == 1
     assert [names for names, _ in translated] == [["bad.png"], ["good.png"]]
     assert err == "error: none of the 1 images can be used\n"
     assert out.splitlines()[-1].endswith("1 failed")
@@ -136,6 +137,24 @@ def test_folders_that_overlap_are_refused(watch: Callable, inbox: Path, place: s
     status, _, err = watch(out=inbox.parent / place)
     assert status == 2
     assert "overlap" in err
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [(["--domain", "nope"], "nope"), (["--domain", "cartoon"], "expected the model face; make it with")],
+)
+def test_what_no_file_could_be_translated_with_is_refused_at_once(
+    project: Project,
+    inbox: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    wrong: list[str],
+    said: str,
+) -> None:
+    monkeypatch.chdir(project.root)
+    put(inbox, "a.png")
+    assert app.run(["translate", "--watch", str(inbox), "--out", str(inbox.parent / "out"), *wrong]) == 2
+    assert said in capsys.readouterr().err and not (inbox.parent / "out").exists()
 
 
 def test_what_is_no_folder_is_refused(watch: Callable, inbox: Path) -> None:

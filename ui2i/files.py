@@ -123,6 +123,28 @@ def check_file_place(path: str | os.PathLike[str]) -> None:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
 
 
+def check_replaceable(path: str | os.PathLike[str], suffix: str, is_earlier: Callable[[Path], bool]) -> None:
+    """Refuse a place, as `check_file_place`, and a file there that is not an earlier one of the same kind.
+
+    Args:
+        suffix: of the names of such files, with its dot.
+        is_earlier: whether a file is one.
+
+    Raises:
+        ConfigError: it is refused.
+        OSError: the operating system refuses it.
+    """
+    path = Path(path)
+    check_file_place(path)
+    if path.suffix.lower() != suffix:
+        raise ConfigError(f"{path} does not end in {suffix}, expected such a name for what is written; correct it")
+    if path.exists() and not is_earlier(path):
+        raise ConfigError(
+            f"{path} exists and is not what is written there, expected a new name or an earlier {suffix} file of the "
+            "same kind; choose another"
+        )
+
+
 def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
     """Write `data` to `path` atomically."""
     with atomic_file(path) as temporary:

@@ -138,6 +138,15 @@ def read_table(path: str | os.PathLike[str], schema: pa.Schema) -> "pd.DataFrame
     return _read_existing(path, schema).to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
 
 
+def has_schema(path: str | os.PathLike[str], schema: pa.Schema) -> bool:
+    """Return whether a file is a table of a schema, of whichever version that can be read."""
+    try:
+        read_table(path, schema)
+    except DataError:
+        return False
+    return True
+
+
 def read_rows(path: str | os.PathLike[str], schema: pa.Schema) -> list[dict[str, Any]]:
     """Return a table's rows in their order, column -> value; does without pandas, whose import takes a second.
 

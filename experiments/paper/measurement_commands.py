@@ -55,7 +55,7 @@ def choose_swap(
     context: typer.Context,
     domain: Annotated[str, typer.Argument(metavar="NAME", help="A domain that has been trained.")],
     num: Annotated[
-        int | None, typer.Option(metavar="N", help="Number of outputs per variant. Default: from params.yaml.")
+        int | None, typer.Option(metavar="N", help="Number of outputs per variant. Default: from params.yaml.", min=4)
     ] = None,
     mode: Annotated[
         list[str] | None,
@@ -82,15 +82,18 @@ def choose_swap(
 def compare_inversions(
     context: typer.Context,
     base: Annotated[str, typer.Argument(metavar="BASE", help="Base model to invert with.")],
-    num: Annotated[int, typer.Option(metavar="N", help="Number of images of each kind, generated and real.")] = 16,
+    num: Annotated[
+        int, typer.Option(metavar="N", help="Number of images of each kind, generated and real.", min=2)
+    ] = 16,
     steps: Annotated[
-        int | None, typer.Option(metavar="N", help="Steps of each search. Default: from params.yaml.")
+        int | None, typer.Option(metavar="N", help="Steps of each search. Default: from params.yaml.", min=2)
     ] = None,
     method: Annotated[
         list[str] | None, typer.Option(metavar="METHOD", help=f"{METHODS}; repeatable. Default: all.")
     ] = None,
     encoder_steps: Annotated[
-        int, typer.Option(metavar="N", help="Steps of the search in w that starts from the encoder's latent code.")
+        int,
+        typer.Option(metavar="N", min=2, help="Steps of the search in w that starts from the encoder's latent code."),
     ] = 150,
     seed: Annotated[int, typer.Option(metavar="N", help="Seed of the generated images and of the search's noise.")] = 0,
 ) -> None:
@@ -122,8 +125,8 @@ def compare_inversions(
 def style_layers(
     context: typer.Context,
     domain: Annotated[str, typer.Argument(metavar="NAME", help="A domain that has been trained.")],
-    num: Annotated[int, typer.Option(metavar="N", help="Number of images to translate.")] = 16,
-    styles: Annotated[int, typer.Option(metavar="N", help="Number of sampled appearances per image.")] = 4,
+    num: Annotated[int, typer.Option(metavar="N", help="Number of images to translate.", min=2)] = 16,
+    styles: Annotated[int, typer.Option(metavar="N", help="Number of sampled appearances per image.", min=2)] = 4,
     variant: Annotated[
         list[str] | None, typer.Option(metavar="VARIANT", help="FC-FT, FC-FT-LS8, ... Default: the first mode's.")
     ] = None,

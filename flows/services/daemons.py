@@ -31,6 +31,7 @@ from ui2i.files import write_text
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 4200
 LOGS = {"server": "server-up.log", "worker": "worker.log"}
+DEFAULT_LIMIT = 2  # flows at a time: one trains while another ingests
 STOP_SECONDS = {"server": 20.0, "worker": 30.0}  # a worker ends its runs first, and these their stages
 
 _NOTES_FILE = "services.json"
@@ -138,11 +139,11 @@ def start_server(
         return _start(project, "server", command, url, environment, pass_fds=[listener.fileno()])
 
 
-def start_worker(project: Project, url: str, pool: str, *, limit: int) -> Service:
-    """Start a worker of a process pool, which runs at most `limit` flows at a time."""
+def start_worker(project: Project, url: str, pool: str, *, limit: int | None) -> Service:
+    """Start a worker of a process pool, which runs at most `limit` flows at a time; None: as many as the pool does."""
     name = f"{project.root.name}-{socket.gethostname()}"
     command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", pool, "--type", "process"]
-    command += ["--name", name, "--limit", str(limit)]
+    command += ["--name", name, *([] if limit is None else ["--limit", str(limit)])]
     return _start(project, "worker", command, url, {"PREFECT_API_URL": url})
 
 

@@ -17,6 +17,7 @@ from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound, PrefectHTTPS
 
 from flows.limits import ensure_training_limit
 from flows.naming import run_name
+from flows.services.daemons import DEFAULT_LIMIT
 from tasks.project.paths import Project, is_project
 from tasks.running.dvc_command import dvc_environment
 from ui2i.errors import ConfigError, UI2IError
@@ -48,10 +49,11 @@ def job_template(project: Project) -> dict[str, Any]:
     }
 
 
-def ensure_pool(project: Project, *, limit: int, is_own: bool) -> None:
+def ensure_pool(project: Project, *, limit: int | None, is_own: bool) -> None:
     """Create the process work pool if it is missing; it runs at most `limit` flows at a time, on all workers together.
 
-    A pool that is there keeps its limit and its type, which may be another: Kubernetes, for example.
+    A pool that is there keeps its type, which may be another: Kubernetes, for example. It keeps its limit, too, unless
+    one is given and the server is the project's own.
 
     Args:
         is_own: the server is the project's own. A process pool of it gets the template anew: an older one may let runs
@@ -65,7 +67,7 @@ def ensure_pool(project: Project, *, limit: int, is_own: bool) -> None:
         type=POOL_TYPE,
         description="flows of ui2i, as processes of the worker's machine",
         base_job_template=job_template(project),
-        concurrency_limit=limit,
+        concurrency_limit=limit or DEFAULT_LIMIT,
     )
     with get_client(sync_client=True) as client:
         try:
@@ -75,7 +77,10 @@ def ensure_pool(project: Project, *, limit: int, is_own: bool) -> None:
                 client.create_work_pool(pool)
         else:
             if is_own and found.type == POOL_TYPE:
-                client.update_work_pool(POOL, WorkPoolUpdate(base_job_template=pool.base_job_template))
+                update = WorkPoolUpdate(base_job_template=pool.base_job_template)
+                if limit is not None:
+                    update.concurrency_limit = limit
+                client.update_work_pool(POOL, update)
             elif not is_own:
                 _check_folder(project, found.base_job_template)
     ensure_training_limit()
@@ -140,6 +145,11 @@ def trigger(deployment: str, parameters: Mapping[str, Any]) -> tuple[str, str]:
                 f"there is no deployment {deployment!r}, expected one of {DEPLOYMENTS_FILE}; correct the name, or "
                 "deploy them with `ui2i up`"
             ) from error
+        known = (found.parameter_openapi_schema or {}).get("properties", {})
+        if strange := [name for name in parameters if name not in known]:
+            raise ConfigError(
+                f"{deployment} has no parameter {', '.join(strange)}, expected {', '.join(known)}; correct the name"
+            )
         try:
             run = client.create_flow_run_from_deployment(
                 found.id, parameters=dict(parameters), name=run_name(deployment, parameters)
@@ -149,7 +159,7 @@ def trigger(deployment: str, parameters: Mapping[str, Any]) -> tuple[str, str]:
                 raise
             raise ConfigError(
                 f"{deployment} does not take these parameters ({_detail(error)}), expected "
-                f"{', '.join((found.parameter_openapi_schema or {}).get('properties', {}))}; correct them"
+                f"{', '.join(known)}; correct them"
             ) from error
     return str(run.id), run.name
 

@@ -3,9 +3,11 @@
 import dataclasses
 import time
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 
 from flows.services.daemons import (
     DEFAULT_HOST,
+    DEFAULT_LIMIT,
     DEFAULT_PORT,
     Service,
     last_lines,
@@ -22,7 +24,6 @@ from flows.services.loopback import is_loopback_url
 from flows.services.server import ServerError, named_server, wait_for_server
 from tasks.project.paths import Project
 
-DEFAULT_LIMIT = 2  # flows at a time: one trains while another ingests
 WORKER_SECONDS = 180.0  # until a worker has reported to its server
 _POLL_SECONDS = 0.5
 
@@ -49,7 +50,7 @@ def bring_up(
     host: str = DEFAULT_HOST,
     port: int = DEFAULT_PORT,
     names: Sequence[str] = (),
-    limit: int = DEFAULT_LIMIT,
+    limit: int | None = None,
     say: Say,
 ) -> Up:
     """Start the server and the worker if they are missing, and deploy `prefect.yaml`. May be repeated.
@@ -57,7 +58,7 @@ def bring_up(
     Args:
         host: to listen on; anything but loopback lets other machines try the password.
         names: further host names by which the server is reached; it answers to no others.
-        limit: of flows at a time.
+        limit: of flows at a time; None: the pool's own, of a new one `DEFAULT_LIMIT`.
         say: told what happens.
 
     Raises:
@@ -76,7 +77,8 @@ def bring_up(
             deploy(project)
             for run, state in repair(project, is_own_server=is_own and is_loopback_url(url)).closed:
                 say(f"{run.name}: its process is gone, now {state.lower()}")
-            return Up(url=url, is_own_server=is_own, worker=_worker(project, url, limit, say))
+            own_limit = None if is_own else limit or DEFAULT_LIMIT
+            return Up(url=url, is_own_server=is_own, worker=_worker(project, url, own_limit, say))
 
 
 def bring_down(project: Project, *, say: Say) -> Mapping[str, Service]:
@@ -112,16 +114,21 @@ def _server(project: Project, host: str, port: int, names: Sequence[str], say: S
     return server.url, password
 
 
-def _worker(project: Project, url: str, limit: int, say: Say) -> Service:
+def _worker(project: Project, url: str, limit: int | None, say: Say) -> Service:
+    """Return the worker, which is started if need be.
+
+    Args:
+        limit: of its own flows at a time; None: the pool's is enough.
+    """
     worker = read_services(project).get("worker")
     if worker is not None and worker.url == url:
         return worker
     if worker is not None:
         stop_service(project, worker)
     say(f"starting a worker, its log is {project.relative(log_path(project, 'worker'))}")
+    since, deadline = datetime.now(UTC), time.monotonic() + WORKER_SECONDS
     worker = start_worker(project, url, _pool(), limit=limit)
-    deadline = time.monotonic() + WORKER_SECONDS
-    while not _is_online():
+    while not _has_reported(since):
         if not worker.is_alive or time.monotonic() > deadline:
             raise ServerError(
                 f"the worker does not come up ({last_lines(log_path(project, 'worker'))}), expected it to report to "
@@ -137,8 +144,10 @@ def _pool() -> str:
     return POOL
 
 
-def _is_online() -> bool:
+def _has_reported(since: datetime) -> bool:
+    """Return whether a worker has reported since a time: one that was killed passes for online for a while."""
     from prefect.client.orchestration import get_client
 
     with get_client(sync_client=True) as client:
-        return any(worker.status == "ONLINE" for worker in client.read_workers_for_work_pool(_pool()))
+        workers = client.read_workers_for_work_pool(_pool())
+    return any(worker.last_heartbeat_time is not None and worker.last_heartbeat_time >= since for worker in workers)

@@ -64,7 +64,7 @@ def open_runs() -> list[Run]:
 
 
 def mark_crashed(run_ids: Sequence[str]) -> None:
-    """Mark runs as crashed, whatever their state.
+    """Mark runs as crashed that Prefect takes for running; their processes are not looked for.
 
     Raises:
         ConfigError: one of them is not running; none is changed then.

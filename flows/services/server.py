@@ -26,6 +26,7 @@ from pathlib import Path
 from flows.services.guard import Addresses, Guard, own_addresses
 from flows.services.loopback import bypass_proxies, is_loopback_url
 from flows.services.password import CLIENT_VARIABLE, PASSWORD_FILE, make_private, new_password, server_environment
+from tasks.running.dvc_command import ITS_OWN_MODULES
 from ui2i.errors import UI2IError
 
 LOG_NAME = "server.log"
@@ -79,7 +80,7 @@ def temporary_server(home: Path) -> Iterator[str]:
             stderr=log,
             pass_fds=[listener.fileno()],
             start_new_session=True,
-            env=os.environ | _SERVER_ENVIRONMENT | server_environment(password),
+            env=os.environ | ITS_OWN_MODULES | _SERVER_ENVIRONMENT | server_environment(password),
         )
     try:
         with named_server(url, password):

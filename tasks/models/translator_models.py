@@ -45,8 +45,7 @@ def translator_path(project: Project, params: Params, domain: str) -> Path:
         if path is not None and path.is_file():
             return path
     raise CheckpointError(
-        f"{trained} does not exist, expected the translator of {domain}; train it with ui2i distill {domain}, or leave "
-        "out --fast"
+        f"{trained} does not exist, expected the translator of {domain}; train it with ui2i distill {domain}"
     )
 
 

@@ -156,7 +156,8 @@ def add_entries(
     lock_path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(lock_path, timeout=LOCK_SECONDS):
         before = load_params(project)
-        text = old_text = project.params_path.read_text(encoding="utf-8")
+        with project.params_path.open(encoding="utf-8", newline="") as file:
+            text = old_text = file.read()
         for section, entry in entries.items():
             text = _set_entry(text, section, name, entry)
         after = parse_params(text)
@@ -166,7 +167,7 @@ def add_entries(
         if changed and not replace:
             raise ConfigError(
                 f"{PARAMS_FILE} has {changed[0]}.{name} with other settings, expected a new name or equal settings; "
-                "choose another name or ask to replace it"
+                "choose another name, or pass --replace (replace: true in a flow)"
             )
         if dry_run or after == before:
             return after

@@ -147,8 +147,8 @@ def _check_request(project: Project, name: str, sha256: str | None, *, replace: 
         raise ConfigError(f"the SHA-256 is {sha256!r}, expected 64 hexadecimal digits; copy it from the publisher")
     if project.base(name).exists() and not replace:
         raise ConfigError(
-            f"{project.relative(project.base(name))} already exists, expected a new name; choose another or ask to "
-            "replace it"
+            f"{project.relative(project.base(name))} already exists, expected a new name; choose another, or pass "
+            "--replace"
         )
 
 

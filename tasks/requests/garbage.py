@@ -168,8 +168,11 @@ def _encoder_states(project: Project, params: Params) -> Iterator[Garbage]:
 
 def _translator_runs(project: Project, params: Params) -> Iterator[Garbage]:
     """Yield pairs and states of translators' trainings that params.yaml no longer has."""
-    for run in _folders(project.translator_run("x").parent):
-        if run.name not in params.translators:
+    parent = project.translator_run("x").parent
+    own = params.domains.get(parent.name)  # a domain of this name has its trainings there, too
+    modes = {mode.lower() for mode in own.modes} if own is not None else set()
+    for run in _folders(parent):
+        if run.name not in {*params.translators, *modes}:
             why = f"params.yaml has no translator to {run.name}"
             yield Garbage(kind="training state", path=run, num_bytes=_size(run), why=why)
 

@@ -11,7 +11,7 @@ from tasks.project.params import load_params
 from tasks.project.paths import Project
 from tasks.running.stage_cli import default_device
 from ui2i.errors import ConfigError
-from ui2i.files import check_file_place, sha256_bytes
+from ui2i.files import check_replaceable, sha256_bytes
 from ui2i.progress import Progress, no_progress
 
 
@@ -36,12 +36,12 @@ def measure(
     """
     from ui2i.metrics.model_distance import model_distances
     from ui2i.perceptual import load_perceptual
-    from ui2i.tables import DISTANCE_SCHEMA, LATENT_DISTANCE_SCHEMA, append_rows, write_table
+    from ui2i.tables import DISTANCE_SCHEMA, LATENT_DISTANCE_SCHEMA, append_rows, has_schema, write_table
 
     if len(set(names)) < max(2, len(names)):
         raise ConfigError(f"the models are {', '.join(names)}, expected at least two different ones; name another")
     if values_file is not None:
-        check_file_place(values_file)
+        check_replaceable(values_file, ".parquet", lambda path: has_schema(path, LATENT_DISTANCE_SCHEMA))
     params, device = load_params(project), default_device()
     config = params.distance
     if num_latents is not None:

@@ -191,7 +191,7 @@ def _check_free(project: Project, existing: Path | None, source: Path, *, replac
     if existing is not None and not replace:
         raise DataError(
             f"{project.relative(existing)} has other images than {source}, expected a new name or the same "
-            "images; choose another name or ask to replace them"
+            "images; choose another name, or pass --replace (replace: true in a flow)"
         )
 
 

@@ -31,11 +31,12 @@ def write_report(project: Project, path: Path) -> None:
     """Write the page, atomically; see `render_report`.
 
     Raises:
-        ConfigError: `path` is no place for a file.
+        ConfigError: `path` is no place for a page, or has a file that is no earlier report.
     """
-    from ui2i.files import check_file_place, write_text
+    from ui2i.files import check_replaceable, write_text
+    from ui2i.report import is_report
 
-    check_file_place(path)
+    check_replaceable(path, ".html", is_report)
     write_text(path, render_report(project, shown_at(project)))
 
 
@@ -56,7 +57,7 @@ def render_report(project: Project, pages: str | None) -> str:
     if not sections:
         raise DataError("nothing was measured yet, expected at least one table below data/tables; run `ui2i demo`")
     made = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, commit {code_commit()}"
-    return render(f"ui2i: {project.root.name}", f"Made {made}.", sections)
+    return render(project.root.name, f"Made {made}.", sections)
 
 
 def _sections(project: Project, params: Params, pages: str | None) -> "Iterator[Section]":

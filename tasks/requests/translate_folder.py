@@ -5,7 +5,7 @@ import functools
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tasks.project.paths import Project
 from tasks.requests.translation_request import TranslationRequest
@@ -14,6 +14,11 @@ from tasks.running.command_line import USER_ERROR, print_error
 from tasks.running.stage_cli import Job, Stage, default_device
 from ui2i.errors import ConfigError
 from ui2i.files import sha256_bytes
+
+if TYPE_CHECKING:
+    from tasks.models.domain_models import Model
+    from tasks.models.translation_models import Translator
+    from tasks.project.params import Params
 
 
 def work(job: Job, request: TranslationRequest, part: tuple[int, int] | None = None) -> None:
@@ -30,30 +35,13 @@ def work(job: Job, request: TranslationRequest, part: tuple[int, int] | None = N
     from tasks.models.domain_checks import find_check
     from tasks.models.framing import choose_framer, framing_of
     from tasks.models.inversion_models import encoder_of, inversion_of, latent_store
-    from tasks.models.translation_models import are_related, choose_only, choose_source, choose_targets
+    from tasks.models.translation_models import are_related
     from ui2i.inversion import Inverter
     from ui2i.perceptual import load_perceptual
     from ui2i.translation import find_codes, translate_folder
 
     project, params, device = job.project, job.params, default_device()
-    source = choose_source(project, params, job.name, request.source, device=device)
-    if request.only is not None:
-        if request.variants or request.swap_resolutions:
-            raise ConfigError(
-                f"--only {request.only} came with other variants, expected it alone; leave out --variant and "
-                "--swap-resolution"
-            )
-        targets = choose_only(project, params, job.name, request.only, device=device)
-    else:
-        targets = choose_targets(
-            project,
-            params,
-            job.name,
-            variants=request.variants,
-            swap_resolutions=request.swap_resolutions,
-            swap_mode=request.swap_mode,
-            device=device,
-        )
+    source, targets = chosen_models(project, params, request, device=device)
     inversion = request.inversion(inversion_of(project, params, source.domain))
     config = request.translation(params.translate)
     encoder, encoder_hash = encoder_of(project, source.domain, source.hash, inversion, device=device)
@@ -106,6 +94,31 @@ def work(job: Job, request: TranslationRequest, part: tuple[int, int] | None = N
         force=request.force or all(are_related(source, target) for target in targets),
         **shared,
     )
+
+
+def chosen_models(
+    project: Project, params: "Params", request: TranslationRequest, *, device: str
+) -> "tuple[Model, list[Translator]]":
+    """Return the model that inverts, and those that generate.
+
+    Raises:
+        ConfigError: a model does not exist, or what is asked for contradicts itself.
+        CheckpointError: a model's file is missing or damaged.
+    """
+    from tasks.models.translation_models import choose_only, choose_source, choose_targets
+
+    source = choose_source(project, params, request.domain, request.source, device=device)
+    if request.only is None:
+        swaps: dict[str, Any] = {"swap_resolutions": request.swap_resolutions, "swap_mode": request.swap_mode}
+        return source, choose_targets(
+            project, params, request.domain, variants=request.variants, device=device, **swaps
+        )
+    if request.variants or request.swap_resolutions:
+        raise ConfigError(
+            f"--only {request.only} came with other variants, expected it alone; leave out --variant and "
+            "--swap-resolution"
+        )
+    return source, choose_only(project, params, request.domain, request.only, device=device)
 
 
 def command(project: Project, request: TranslationRequest) -> list[str]:

@@ -27,14 +27,22 @@ wait = time.sleep  # a name of its own, so that a test need not wait
 _LAST_LINES = 3  # of what a command said that marked nothing as an error
 
 
+ITS_OWN_MODULES = {"PYTHONSAFEPATH": "1"}
+"""In the environment of a Python that is to import nothing from the folder that it runs in."""
+
+
 class DvcError(UI2IError):
     """DVC refused a command; the message is what it said."""
 
 
 def dvc_environment() -> dict[str, str]:
-    """Return the environment for DVC: stages must find this interpreter as `python`."""
+    """Return the environment for DVC: stages must find this interpreter as `python`, and its modules.
+
+    Python puts the project's folder in front of them otherwise, where a `tasks.py` or `queue.py` may lie.
+    """
     folder = os.path.dirname(sys.executable)  # noqa: PTH120  # a Path would follow the link out of the environment
-    return os.environ | {"PATH": folder + os.pathsep + os.environ.get("PATH", ""), "DVC_NO_ANALYTICS": "1"}
+    path = folder + os.pathsep + os.environ.get("PATH", "")
+    return os.environ | {"PATH": path, "DVC_NO_ANALYTICS": "1", **ITS_OWN_MODULES}
 
 
 def run_dvc(root: Path, *arguments: str) -> str:

@@ -60,7 +60,7 @@ def new_holder(run: str | None = None, run_id: str | None = None) -> Holder:
 def hold_lease(
     project: Project, name: str, holder: Holder, *, on_wait: Callable[[str], None] | None = None
 ) -> Iterator[None]:
-    """Hold the lease `name`, e.g. `domain-cat`.
+    """Hold the lease `name`, e.g. `model-cat`.
 
     Args:
         on_wait: told who holds it, before waiting for that; None: refuse instead of waiting.
@@ -165,7 +165,7 @@ def is_held(project: Project, name: str) -> bool:
 
 
 def lease_names(project: Project, kind: str) -> list[str]:
-    """Return the names of all leases of a kind (`run`, `domain`, `stage`) that are held, or were until a kill."""
+    """Return the names of all leases of a kind (`run`, `model`, `stage`) that are held, or were until a kill."""
     return sorted(path.stem for path in _folder(project).glob(f"{kind}-*.json"))
 
 

@@ -8,6 +8,7 @@ import dataclasses
 import functools
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
@@ -29,9 +30,22 @@ class Section:
         return re.sub(r"[^a-z0-9]+", "-", self.title.lower()).strip("-")
 
 
+TITLE_PREFIX = "ui2i: "
+"""How the title of every page begins."""
+_HEAD_BYTES = 4096
+
+
+def is_report(path: Path) -> bool:
+    """Return whether a file is a page that `render` made."""
+    with path.open("rb") as file:
+        return f"<title>{TITLE_PREFIX}".encode() in file.read(_HEAD_BYTES)
+
+
 def render(title: str, subtitle: str, sections: Sequence[Section]) -> str:
     """Return the whole page; titles are plain text."""
-    return _templates().get_template("page.html").render(title=title, subtitle=subtitle, sections=sections)
+    return (
+        _templates().get_template("page.html").render(title=TITLE_PREFIX + title, subtitle=subtitle, sections=sections)
+    )
 
 
 def render_part(name: str, *values: Any) -> Markup:

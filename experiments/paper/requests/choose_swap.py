@@ -73,7 +73,9 @@ def choose(
     perceptual = load_perceptual(params.perceptual, device)
     inception = find_inception(project, params, device)
     target = embed_set(of_dataset(PreparedDataset(project.prepared(domain), split=None), device), perceptual, inception)
-    z = sample_latents(settings.seed, num_images or settings.num_images, base.generator.config.z_dim)
+    z = sample_latents(
+        settings.seed, settings.num_images if num_images is None else num_images, base.generator.config.z_dim
+    )
     inputs = outputs_of(base.generator, z, settings.truncation_psi, device)
     candidates = list(_candidates(base.generator, first, z, params, device, modes))
     variants: list[SwapVariant] = []

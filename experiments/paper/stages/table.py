@@ -54,7 +54,9 @@ def build_table(project: Project, params: Params, number: str) -> "PaperTable":
 
 
 def distances_of_all(project: Project, params: Params) -> "pd.DataFrame":
-    """Return all rows of all domains' and pairs' distance tables, and those that `ui2i measure` made.
+    """Return all rows of all domains' and pairs' distance tables, and before them those that `ui2i measure` made.
+
+    So a stage's row of a pair counts, whatever somebody tried by hand.
 
     Raises:
         DataError: there are none.
@@ -63,11 +65,11 @@ def distances_of_all(project: Project, params: Params) -> "pd.DataFrame":
 
     paths = [project.distance_table(domain) for domain in params.domains]
     paths += [paper_paths.pair_table(project, pair) for pair in sections_of(params).pairs]
-    return _concat([*paths, project.measured_distances], DISTANCE_SCHEMA, "1")
+    return _concat([project.measured_distances, *paths], DISTANCE_SCHEMA, "1")
 
 
 def evaluations_of_all(project: Project, params: Params) -> "pd.DataFrame":
-    """Return all rows of all domains' and baselines' evaluation tables, and those that `ui2i evaluate` made.
+    """Return all rows of all domains' and baselines' evaluation tables, and before them those of `ui2i evaluate`.
 
     Raises:
         DataError: there are none.
@@ -78,7 +80,7 @@ def evaluations_of_all(project: Project, params: Params) -> "pd.DataFrame":
     paths += [paper_paths.image_evaluation(project, domain) for domain in sections_of(params).evaluated]
     paths += [paper_paths.baseline_evaluation(project, domain) for domain in sections_of(params).baselines]
     measured = sorted(project.measured_evaluations("*").parent.glob(project.measured_evaluations("*").name))
-    return _concat([*paths, *measured], EVALUATION_SCHEMA, "2")
+    return _concat([*measured, *paths], EVALUATION_SCHEMA, "2")
 
 
 def write_paper_table(path: Path, table: "PaperTable") -> None:

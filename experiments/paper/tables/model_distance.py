@@ -51,7 +51,7 @@ def model_distance_table(frame: "pd.DataFrame") -> PaperTable:
     """Return Table I.
 
     Args:
-        frame: rows of `DISTANCE_SCHEMA` from any number of tables and runs; the last of each pair of models counts,
+        frame: rows of `DISTANCE_SCHEMA` from any number of tables and runs; the last row of each pair of models counts,
             and of each column only those with its last backbone.
     """
     comparable = of_last_backbone(frame, ["source_domain", "target_domain"])
