@@ -71,7 +71,8 @@ def _prepared(project: "Project", name: str) -> Path:
     if not folder.is_dir():
         there = sorted(path.name for path in folder.parent.glob("*") if path.is_dir() and path.name[0] != ".")
         raise DataError(
-            f"{name} is not prepared, expected one of: {', '.join(there) or 'none'}; run `dvc repro ingest@{name}`"
+            f"{name} is not prepared, expected one of: {', '.join(there) or 'none'}; correct the name, or, if "
+            f"params.yaml has datasets.{name}, run `dvc repro ingest@{name}`"
         )
     return folder
 

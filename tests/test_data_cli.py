@@ -89,7 +89,7 @@ def test_export(ui2i, arguments, place, num):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("show", "nobody"), "nobody is not prepared, expected one of: set; run `dvc repro ingest@nobody`"),
+        (("show", "nobody"), "nobody is not prepared, expected one of: set; correct the name, or"),
         (("export", "nobody", "--to", "zip"), "nobody is not prepared"),
         (("show", "../set"), "expected lower-case letters"),
     ],

@@ -7,7 +7,7 @@ from experiments.synthetic.settings import synthetic_of
 from tasks.project.names import check_name
 from tasks.project.params import load_params, parse_params, training_config
 from tasks.project.paths import Project, find_project
-from tasks.project.register import register_base, register_dataset, register_domain, register_imported
+from tasks.project.register import register_base, register_dataset, register_domain, register_encoder, register_imported
 from ui2i.errors import ConfigError
 from ui2i.settings import TrainingConfig
 
@@ -227,6 +227,15 @@ def test_registering_after_an_entry_of_several_lines_stays_in_front_of_the_next_
 def test_registering_in_a_file_without_a_last_line_end(project):
     project.params_path.write_text(PARAMS.rstrip("\n"))
     assert "anime" in register_domain(project, "anime", "face", "data/raw/anime").domains
+
+
+def test_registering_in_a_file_of_another_system_keeps_its_line_ends(project):
+    before = project.params_path.read_bytes()
+    register_encoder(project, "face", {"total_kimg": 1})
+    after = project.params_path.read_bytes()
+    project.params_path.write_bytes(before.replace(b"\n", b"\r\n"))
+    register_encoder(project, "face", {"total_kimg": 1})
+    assert project.params_path.read_bytes() == after.replace(b"\n", b"\r\n") != before
 
 
 def test_registering_what_is_there_changes_nothing(project):

@@ -120,11 +120,13 @@ def test_another_kind_of_source_is_other_images(project, tmp_path):
 def test_what_cannot_be_added(project, tmp_path):
     (tmp_path / "fake.tar").write_bytes(b"no tar")
     (tmp_path / "fake.parquet").write_bytes(b"no parquet")
+    (tmp_path / "one.webp").write_bytes(FILES["1.png"])
     (tmp_path / "list.txt").write_text("gone.png\n")
     (tmp_path / "empty.txt").write_text("# nothing\n")
     for name, message in (
         ("fake.tar", "is not a supported archive"),
         ("fake.parquet", "is not a supported archive"),
+        ("one.webp", r"is a single image, expected a folder, .*; name the folder that it is in"),
         ("list.txt", r"lists gone\.png, which does not exist"),
         ("empty.txt", "list of images is empty"),
         ("nowhere.tar", "does not exist"),

@@ -127,6 +127,13 @@ def test_conditions_that_cannot_be(project, condition, message):
         filter_rows(read_table(project.distance_table("cartoon"), DISTANCE_SCHEMA), [condition])
 
 
+def test_a_condition_on_a_truth_value_is_written_as_anywhere():
+    frame = pd.DataFrame({"is_on": [True, False, True]})
+    assert [len(filter_rows(frame, [f"is_on={word}"])) for word in ("true", "True", "false")] == [2, 2, 1]
+    with pytest.raises(ConfigError, match="expected true or false after ="):
+        filter_rows(frame, ["is_on=1"])
+
+
 def test_diff(project, ui2i):
     found = diff_runs(read_table(project.distance_table("cartoon"), DISTANCE_SCHEMA))
     changed = {(row["of"], row["column"]): row["change"] for _, row in found.iterrows()}

@@ -5,6 +5,7 @@ result is checked as a whole before it takes the place of the old file.
 """
 
 import io
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -160,6 +161,8 @@ def add_entries(
             text = old_text = file.read()
         for section, entry in entries.items():
             text = _set_entry(text, section, name, entry)
+        if "\r\n" in old_text:
+            text = re.sub(r"(?<!\r)\n", "\r\n", text)
         after = parse_params(text)
         changed = [
             section for section in entries if _entry(before, section, name) not in (None, _entry(after, section, name))

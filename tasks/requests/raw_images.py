@@ -25,6 +25,7 @@ from ui2i.images.sources import (
     LIST_SUFFIX,
     archive_suffix,
     is_archive,
+    is_image_file,
     open_source,
 )
 from ui2i.names import MAX_CHOSEN_BYTES, file_name
@@ -178,6 +179,8 @@ def _add_files(
 def _add_archive(project: Project, source: Path, destination: Path, existing: Path | None, *, replace: bool) -> None:
     if not source.is_file():
         raise DataError(f"{source} does not exist, expected {KINDS}; check the path")
+    if is_image_file(source):
+        raise DataError(f"{source} is a single image, expected {KINDS}; name the folder that it is in")
     if not is_archive(source):
         raise DataError(f"{source} is not a supported archive, expected {KINDS}; fetch it again")
     if destination.is_file() and sha256_file(destination) == sha256_file(source):

@@ -214,6 +214,10 @@ def _meets(values: "pd.Series", comparison: str, value: str, condition: str) -> 
             raise ConfigError(
                 f"the condition is {condition!r}, expected a number after {comparison}; correct it"
             ) from error
+    elif pd.api.types.is_bool_dtype(values):
+        values, wanted = values.astype(str), value.capitalize()
+        if wanted not in ("True", "False"):
+            raise ConfigError(f"the condition is {condition!r}, expected true or false after {comparison}; correct it")
     else:
         values = values.astype(str)
     methods = {"=": "eq", "!=": "ne", "<": "lt", "<=": "le", ">": "gt", ">=": "ge"}

@@ -37,6 +37,8 @@ def open_source(images: Images, *, workspace: Path, progress: Progress = no_prog
     Raises:
         DataError: there is no such source, it cannot be read, or it has no images.
     """
+    if isinstance(images, str | os.PathLike) and is_image_file(Path(images)):
+        raise DataError(f"{describe(images)} is a single image, expected {KINDS}; name the folder that it is in")
     source = _open(images, workspace, progress)
     if not source.members:
         source.close()
