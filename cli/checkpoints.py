@@ -19,13 +19,18 @@ if TYPE_CHECKING:
     from ui2i.converters.formats import Checkpoint
 
 checkpoint_app = typer.Typer(
-    help="Inspect, convert and verify checkpoints.", cls=WholeSummaries, no_args_is_help=True, rich_markup_mode=None
+    help="Inspect, convert and verify checkpoints.",
+    cls=WholeSummaries,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    epilog=examples("ui2i checkpoint show ffhq.pkl", "ui2i checkpoint convert ffhq.pkl ffhq.pt"),
 )
 base_app = typer.Typer(
     help="Add models to the project as bases to fine-tune.",
     cls=WholeSummaries,
     no_args_is_help=True,
     rich_markup_mode=None,
+    epilog=examples("ui2i base add ffhq ~/ffhq.pkl", "ui2i base check ffhq"),
 )
 
 

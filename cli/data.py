@@ -14,7 +14,13 @@ if TYPE_CHECKING:
     from tasks.project.paths import Project
     from ui2i.datasets.manifest import Manifest
 
-data_app = typer.Typer(help="Show and export images.", cls=WholeSummaries, no_args_is_help=True, rich_markup_mode=None)
+data_app = typer.Typer(
+    help="Show and export images.",
+    cls=WholeSummaries,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    epilog=examples("ui2i data show cartoon", "ui2i data export cartoon --to zip"),
+)
 
 _Name = Annotated[str, typer.Argument(metavar="NAME", help="A prepared dataset (datasets in params.yaml).")]
 

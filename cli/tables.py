@@ -11,13 +11,21 @@ if TYPE_CHECKING:
     import pandas as pd
 
 tables_app = typer.Typer(
-    help="List, filter and compare the result tables.", cls=WholeSummaries, no_args_is_help=True, rich_markup_mode=None
+    help="List, filter and compare the result tables.",
+    cls=WholeSummaries,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    epilog=examples("ui2i tables list", "ui2i tables show distance/cartoon --where source=face"),
 )
 
 _Name = Annotated[str, typer.Argument(metavar="TABLE", help="Name from `ui2i tables list`, such as distance/cartoon.")]
 _Where = Annotated[
     list[str] | None,
-    typer.Option("--where", metavar="CONDITION", help="column=value; also !=, <, <=, >, >=, and ~ for part of a text."),
+    typer.Option(
+        "--where",
+        metavar="CONDITION",
+        help="column=value; also !=, <, <=, >, >=, and ~ for part of a text; repeatable.",
+    ),
 ]
 
 
