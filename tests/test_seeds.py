@@ -101,7 +101,7 @@ def test_differences_are_taken_latent_by_latent_and_pooled_over_pairs() -> None:
 def test_swapped_layers_are_compared_with_the_measurements_around_them(fd: float, d: float, bounds: list[str]) -> None:
     trained = curve("FC-FT", 0, [40, 30, 20, 12], [0.0, 0.15, 0.2, 0.12])
     curves = pd.concat([trained, curve("FC-FT-LS8", 0, [fd], [d])])
-    expected = [f"FC-FT - FC-FT-LS8, at equal Frechet distance: anime {bound}" for bound in bounds]
+    expected = [f"FC-FT - FC-FT-LS8, at equal Frechet distance: cartoon {bound}" for bound in bounds]
     assert swap_bounds(curves) == expected
     assert find_differences(latents(0, **{"FC-FT": 0.1}), curves) == [], "a bound is no difference"
 
