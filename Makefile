@@ -13,7 +13,9 @@ ifneq ($(TORCH),$(INSTALLED_TORCH))
 endif
 # The lock has what PyPI's build needs of CUDA; any other build brings its own.
 CONSTRAINTS := $(if $(TORCH),grep -vE '^(cuda|nvidia|triton)[a-z0-9-]*==',cat) requirements.lock
-BACKEND := $(if $(TORCH),--torch-backend $(TORCH) --reinstall-package torch --reinstall-package torchvision)
+# Another build has the same version, so that nothing would be installed if it were not asked for.
+REBUILT := $(if $(TORCH)$(INSTALLED_TORCH),--reinstall-package torch --reinstall-package torchvision)
+BACKEND := $(if $(TORCH),--torch-backend $(TORCH)) $(REBUILT)
 
 # Bytecode is made at once of what commands and stages import. Of all that is installed it would take five times as long,
 # and without it each of the first processes, or each of all where no bytecode may be written, takes seconds more.

@@ -52,6 +52,7 @@ def test_an_environment_remembers_its_build(make, tmp_path):
     assert "pip install" not in make("--dry-run", "demo")
     assert "pip install" not in make("--dry-run", "demo", "TORCH=cpu")
     assert "--torch-backend cu130" in make("--dry-run", "demo", "TORCH=cu130")
+    assert "--reinstall-package torch " in make("--dry-run", "demo", "TORCH="), "PyPI's build has the same version"
     (tmp_path / "pyproject.toml").touch()
     assert "--torch-backend cpu" in make("--dry-run", "demo")
 
