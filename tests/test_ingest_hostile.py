@@ -14,6 +14,7 @@ from ui2i.datasets.ingest import ingest
 from ui2i.datasets.manifest import read_manifest
 from ui2i.files import sha256_bytes, sha256_folder
 from ui2i.images import fit_square
+from ui2i.images.decoding import NO_MEMORY
 from ui2i.images.left_out import REASONS
 from ui2i.names import printable_path
 from ui2i.settings import IngestConfig
@@ -46,7 +47,8 @@ def rows_of(dataset: Path, name: str) -> list[dict]:
 def test_there_are_enough_cases(cases: Cases, folder: tuple[Path, dict[str, str]]) -> None:
     assert len(cases) + len(folder[1]) > 100
     reasons = {case.reason for case in cases.values() if isinstance(case, Rejected)} | set(folder[1].values())
-    assert set(REASONS) - reasons == {"unsafe_name", "too_large", "no_face"}  # which a folder, or these settings, lack
+    lacking = {"unsafe_name", "too_large", "no_face"}  # in a folder, or with these settings
+    assert set(REASONS) - reasons == {*lacking, NO_MEMORY}
 
 
 def test_every_file_has_its_place(cases: Cases, folder: tuple[Path, dict[str, str]], dataset: Path) -> None:

@@ -103,8 +103,10 @@ def test_a_plan_says_what_each_mode_begins_with(trained: Project, capsys: pytest
     ]
     shutil.rmtree(trained.checkpoint("face"))  # before the stage import@ has run
     assert finetune.main(finetune.STAGE, ["--domain", "cartoon", "--dry-run"]) == 0
-    images = ["--images", "data/raw/cartoon", "--base", "face", "--dry-run"]
-    assert app.run(["new-domain", "cartoon", *images, "--mode", "FC-FT", "--mode", "scratch"]) == 0
+    asked = ["new-domain", "cartoon", "--images", "data/raw/cartoon", "--base", "face", "--dry-run"]
+    asked += ["--mode", "FC-FT", "--mode", "scratch"]
+    assert app.run(asked) == 2 and "pass --replace" in capsys.readouterr().err, "as without --dry-run"
+    assert app.run([*asked, "--replace"]) == 0
     said = capsys.readouterr().out
     assert "  begins with the base face" in said, "registering a domain anew drops its start"
     assert "  begins with random weights" in said

@@ -86,14 +86,14 @@ def compare_inversions(
         int, typer.Option(metavar="N", help="Number of images of each kind, generated and real.", min=2)
     ] = 16,
     steps: Annotated[
-        int | None, typer.Option(metavar="N", help="Steps of each search. Default: from params.yaml.", min=2)
+        int | None, typer.Option(metavar="N", help="Steps of each search. Default: from params.yaml.", min=1)
     ] = None,
     method: Annotated[
         list[str] | None, typer.Option(metavar="METHOD", help=f"{METHODS}; repeatable. Default: all.")
     ] = None,
     encoder_steps: Annotated[
         int,
-        typer.Option(metavar="N", min=2, help="Steps of the search in w that starts from the encoder's latent code."),
+        typer.Option(metavar="N", min=1, help="Steps of the search in w that starts from the encoder's latent code."),
     ] = 150,
     seed: Annotated[int, typer.Option(metavar="N", help="Seed of the generated images and of the search's noise.")] = 0,
 ) -> None:
