@@ -147,23 +147,6 @@ def test_few_images_have_student_s_quantile() -> None:
     assert found.verdict == "cannot be told" and 2.36 < found.findings[0].pooled.half_width / sem < 2.37
 
 
-def test_images_that_all_columns_share_are_no_further_evidence() -> None:
-    """Three domains of the same four images agree because the images do: their own spread stays in the error."""
-    by_image = dict(zip("abcd", (0.1, 0.5, 0.2, 0.4), strict=True))
-    shared = [of_images(column, by_image, has_trainings=True) for column in ("x", "y", "z")]
-    others = [
-        of_images(column, {f"{column} {name}": value for name, value in by_image.items()}, has_trainings=True)
-        for column in ("x", "y", "z")
-    ]
-    one, many = (Claim(source="", text="", paper="", cases=tuple(cases)) for cases in (shared, others))
-    sem = np.std(list(by_image.values()), ddof=1) / 2
-    assert one.findings[0].pooled.error == pytest.approx(sem), "that of one domain"
-    assert many.findings[0].pooled.error == pytest.approx(sem / 3**0.5)
-    assert one.findings[0].pooled.degrees == 2
-    half = [dataclasses.replace(case, samples=()) for case in shared[:1]] + shared[1:]
-    assert Finding(aspect="", cases=tuple(half)).pooled.error == pytest.approx(sem / 3**0.5), "not known of all"
-
-
 def table_1(change: dict[tuple[str, str], float] | None = None) -> list[Cell]:
     """The paper's own values as if they were measured, some changed."""
     values = {

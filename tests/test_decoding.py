@@ -2,14 +2,13 @@
 
 import io
 import struct
-import tracemalloc
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from image_files import bomb_png, cmyk_profile, file_bytes, gradient, noise
-from PIL import Image, ImageCms, ImageFile, features
+from PIL import Image, ImageCms, features
 
 from ui2i.errors import DataError
 from ui2i.images import decoding
@@ -327,32 +326,6 @@ def test_unreadable_bytes(data: bytes) -> None:
 def test_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match=r"nowhere\.png cannot be read"):
         load_image(tmp_path / "nowhere.png")
-
-
-def test_a_lack_of_memory_is_no_damage(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(_image: Any) -> None:
-        raise MemoryError
-
-    monkeypatch.setattr(ImageFile.ImageFile, "load", refuse)
-    with pytest.raises(ImageError, match=r"for want of memory, expected more of it; end other programs") as caught:
-        load_image(file_bytes(gradient(), "PNG"))
-    assert caught.value.fault == decoding.NO_MEMORY
-
-
-def test_reading_a_file_allocates_what_it_has(tmp_path: Path) -> None:
-    path = tmp_path / "small.png"
-    path.write_bytes(file_bytes(gradient(), "PNG"))
-    read = {
-        "a path": lambda: decoding.read_image_file(path),
-        "a stream": lambda: load_image(io.BytesIO(path.read_bytes())),
-    }
-    for name, reads in read.items():
-        reads()
-        tracemalloc.start()
-        reads()
-        peak = tracemalloc.get_traced_memory()[1]
-        tracemalloc.stop()
-        assert peak < 1 << 20, f"{name}, of which up to 256 MiB would be read"
 
 
 def test_decompression_bomb_is_refused_unread(monkeypatch: pytest.MonkeyPatch) -> None:

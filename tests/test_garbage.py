@@ -313,16 +313,6 @@ def test_training_states_and_models_of_forgotten_names(project):
     assert not project.checkpoint("older").exists()
 
 
-def test_a_domain_may_be_called_as_the_folder_of_translators_trainings_is(project):
-    """Its own trainings lie there, too."""
-    set_param(project, "datasets.translators", {"images": "data/raw/translators"})
-    set_param(project, "domains.translators", {"base": "face", "modes": ["FC-FT"]})
-    for run in ("fc-ft", "ft", "gone"):
-        put(project.runs / "translators" / run / "state.pt")
-    assert {path for _, path in found(project)} == {"data/runs/translators/ft", "data/runs/translators/gone"}
-    assert len(collect(project).garbage) == 2, "each of them once"
-
-
 def test_models_that_settings_name_by_their_paths_stay(project):
     for name in ("earlier", "linked", "gone"):
         put(project.mode_checkpoint(name, "FT") / "generator.safetensors", name.encode())

@@ -3,7 +3,7 @@
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from test_garbage import cache, found, lock, put, set_param, table_hashes
+from test_garbage import cache, collect, found, lock, put, set_param, table_hashes
 from test_garbage import project as project
 
 from tasks.project.paths import Project
@@ -33,3 +33,13 @@ def test_what_the_copy_of_the_record_names_stays(project: Project) -> None:
     keep_copy(project)
     lock(project)
     assert found(project) == set()
+
+
+def test_a_domain_may_be_called_as_the_folder_of_translators_trainings_is(project: Project) -> None:
+    """Its own trainings lie there, too."""
+    set_param(project, "datasets.translators", {"images": "data/raw/translators"})
+    set_param(project, "domains.translators", {"base": "face", "modes": ["FC-FT"]})
+    for run in ("fc-ft", "ft", "gone"):
+        put(project.runs / "translators" / run / "state.pt")
+    assert {path for _, path in found(project)} == {"data/runs/translators/ft", "data/runs/translators/gone"}
+    assert len(collect(project).garbage) == 2, "each of them once"

@@ -14,19 +14,21 @@ from prefect.client.schemas.objects import StateType
 from prefect.logging.handlers import APILogHandler
 from prefect.states import Cancelling, Pending, Running, Scheduled
 from prefect.task_runners import ThreadPoolTaskRunner
+from prefect.utilities.callables import parameter_schema
 from tiny_project import set_param
 
 from cli.overview import overview
 from flows import pipeline, stages
 from flows.artifacts import artifact_key, show_revision
 from flows.holding import run_lease
-from flows.services import verdicts
+from flows.services import deploying, verdicts
 from flows.services.runs import Run, open_runs
 from flows.services.verdicts import repair, verdict_of
 from tasks.project.params import load_params
 from tasks.running import locks
 from tasks.running.dvc_stage import StageFailed, StageOutcome
 from tasks.running.locks import hold_lease, new_holder
+from ui2i.errors import ConfigError
 
 LOCK = """\
 schema: '2.0'
@@ -209,6 +211,19 @@ def test_a_scheduled_run_is_shown_by_what_it_will_do(project):
         shown = overview(project, is_own_server=True).scheduled
         client.delete_flow_run(run.id)
     assert [name for name, _ in shown] == ["re-evaluate cartoon"]
+
+
+def test_a_parameter_that_a_flow_does_not_have_starts_no_run():
+    with get_client(sync_client=True) as client:
+        flow_id = client.create_flow(pipeline.re_evaluate)
+        schema = parameter_schema(pipeline.re_evaluate).model_dump()
+        client.create_deployment(flow_id, "re-evaluate", parameter_openapi_schema=schema)
+        before = len(client.read_flow_runs())
+        with pytest.raises(ConfigError, match="re-evaluate has no parameter foo, expected domains, project"):
+            deploying.trigger("re-evaluate", {"domains": [], "foo": 1})
+        assert len(client.read_flow_runs()) == before
+        run_id, _ = deploying.trigger("re-evaluate", {"domains": ["cartoon"]})
+        client.delete_flow_run(uuid.UUID(run_id))
 
 
 def test_a_stage_s_lines_and_its_end_are_in_the_run_s_log(project, monkeypatch):

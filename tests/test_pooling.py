@@ -1,10 +1,12 @@
 """Means over columns and trainings, against closed forms and against draws of which the truth is known."""
 
+import dataclasses
 import math
 
 import numpy as np
 import pytest
 
+from experiments.paper.tables.claims import Claim, Finding, of_images
 from experiments.paper.tables.pooling import pool, t_quantile
 
 
@@ -117,3 +119,20 @@ def test_trainings_count_by_their_own_errors() -> None:
     steps = np.linspace(0.7, 1.3, 13)
     around = [literal(pooled.between_columns * one, pooled.between_runs * other)[0] for one in steps for other in steps]
     assert min(around) > least - 1e-6 and min(pooled.between_columns, pooled.between_runs) > 0.1
+
+
+def test_images_that_all_columns_share_are_no_further_evidence() -> None:
+    """Three domains of the same four images agree because the images do: their own spread stays in the error."""
+    by_image = dict(zip("abcd", (0.1, 0.5, 0.2, 0.4), strict=True))
+    shared = [of_images(column, by_image, has_trainings=True) for column in ("x", "y", "z")]
+    others = [
+        of_images(column, {f"{column} {name}": value for name, value in by_image.items()}, has_trainings=True)
+        for column in ("x", "y", "z")
+    ]
+    one, many = (Claim(source="", text="", paper="", cases=tuple(cases)) for cases in (shared, others))
+    sem = np.std(list(by_image.values()), ddof=1) / 2
+    assert one.findings[0].pooled.error == pytest.approx(sem), "that of one domain"
+    assert many.findings[0].pooled.error == pytest.approx(sem / 3**0.5)
+    assert one.findings[0].pooled.degrees == 2
+    half = [dataclasses.replace(case, samples=()) for case in shared[:1]] + shared[1:]
+    assert Finding(aspect="", cases=tuple(half)).pooled.error == pytest.approx(sem / 3**0.5), "not known of all"

@@ -1,7 +1,6 @@
 """What a run measures, keeps and shows: the best state, early stops, collapse, film strip, events, memory."""
 
 import dataclasses
-import errno
 import itertools
 import math
 from collections.abc import Callable
@@ -16,7 +15,7 @@ from training_run import CONFIG, NUM_STEPS, SNAPSHOT_STEPS, advance, differences
 from training_run import dense_snapshots as dense_snapshots
 
 from ui2i.datasets.prepared import PreparedDataset
-from ui2i.errors import ConfigError, TrainingError, is_out_of_memory
+from ui2i.errors import ConfigError, TrainingError
 from ui2i.images import grid, grid_cells, save_png
 from ui2i.networks.generator import Generator
 from ui2i.settings import NetworkConfig, TrainingConfig
@@ -257,12 +256,18 @@ def test_out_of_memory_with_a_single_group(run: Callable[..., TrainingState], mo
         run(CONFIG)
 
 
-def test_other_errors_are_not_taken_for_a_lack_of_memory() -> None:
-    assert not is_out_of_memory(RuntimeError("shapes do not fit")) and not is_out_of_memory(OSError(errno.ENOENT, ""))
-    assert is_out_of_memory(MemoryError()) and is_out_of_memory(OSError(errno.ENOMEM, ""))
-
-
 # -- images and numbers ----------------------------------------------------------------------------------------------
+
+
+def test_every_snapshot_has_samples_and_the_shortest_training_a_step(
+    tiny_dataset: PreparedDataset, network_config: NetworkConfig, tmp_path: Path
+) -> None:
+    train(tiny_dataset, tmp_path, network_config, CONFIG)
+    assert [path.name for path in sorted(tmp_path.glob("samples-*"))] == [
+        f"samples-000000.{kimg}.png" for kimg in ("012", "024", "036")
+    ]
+    steps = {kimg: dataclasses.replace(CONFIG, total_kimg=kimg).num_steps for kimg in (0.0005, 0.004, 1.001, 1.004)}
+    assert steps == {0.0005: 1, 0.004: 1, 1.001: 251, 1.004: 251}
 
 
 def test_film_strip(tmp_path: Path) -> None:
