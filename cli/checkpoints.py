@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.epilog import examples
-from cli.help import WholeSummaries
+from cli.help import group
 from ui2i.errors import CheckpointError
 from ui2i.files import expanded
 from ui2i.names import printable
@@ -18,19 +18,13 @@ if TYPE_CHECKING:
     from tasks.requests.add_base import AddedBase
     from ui2i.converters.formats import Checkpoint
 
-checkpoint_app = typer.Typer(
-    help="Inspect, convert and verify checkpoints.",
-    cls=WholeSummaries,
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    epilog=examples("ui2i checkpoint show ffhq.pkl", "ui2i checkpoint convert ffhq.pkl ffhq.pt"),
+checkpoint_app = group(
+    "Inspect, convert and verify checkpoints.",
+    "ui2i checkpoint show ffhq.pkl",
+    "ui2i checkpoint convert ffhq.pkl ffhq.pt",
 )
-base_app = typer.Typer(
-    help="Add models to the project as bases to fine-tune.",
-    cls=WholeSummaries,
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    epilog=examples("ui2i base add ffhq ~/ffhq.pkl", "ui2i base check ffhq"),
+base_app = group(
+    "Add models to the project as bases to fine-tune.", "ui2i base add ffhq ~/ffhq.pkl", "ui2i base check ffhq"
 )
 
 

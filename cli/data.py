@@ -7,20 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from cli.epilog import examples
-from cli.help import WholeSummaries
+from cli.help import group
 from ui2i.errors import DataError
 
 if TYPE_CHECKING:
     from tasks.project.paths import Project
     from ui2i.datasets.manifest import Manifest
 
-data_app = typer.Typer(
-    help="Show and export images.",
-    cls=WholeSummaries,
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    epilog=examples("ui2i data show cartoon", "ui2i data export cartoon --to zip"),
-)
+data_app = group("Show and export images.", "ui2i data show cartoon", "ui2i data export cartoon --to zip")
 
 _Name = Annotated[str, typer.Argument(metavar="NAME", help="A prepared dataset (datasets in params.yaml).")]
 

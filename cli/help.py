@@ -2,7 +2,10 @@
 
 from typing import Any
 
+import typer
 from typer.core import TyperArgument, TyperGroup
+
+from cli.epilog import examples
 
 
 class WholeSummaries(TyperGroup):
@@ -26,6 +29,13 @@ class WholeSummaries(TyperGroup):
         ]
         with formatter.section("Commands"):
             formatter.write_dl(rows)
+
+
+def group(summary: str, *lines: str) -> typer.Typer:
+    """Return a group of commands, with lines of examples at the end of its help."""
+    return typer.Typer(
+        help=summary, cls=WholeSummaries, no_args_is_help=True, rich_markup_mode=None, epilog=examples(*lines)
+    )
 
 
 def _nothing(ctx: Any) -> None:

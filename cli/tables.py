@@ -5,17 +5,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cli.epilog import examples
-from cli.help import WholeSummaries
+from cli.help import group
 
 if TYPE_CHECKING:
     import pandas as pd
 
-tables_app = typer.Typer(
-    help="List, filter and compare the result tables.",
-    cls=WholeSummaries,
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    epilog=examples("ui2i tables list", "ui2i tables show distance/cartoon --where source=face"),
+tables_app = group(
+    "List, filter and compare the result tables.",
+    "ui2i tables list",
+    "ui2i tables show distance/cartoon --where source=face",
 )
 
 _Name = Annotated[str, typer.Argument(metavar="TABLE", help="Name from `ui2i tables list`, such as distance/cartoon.")]
