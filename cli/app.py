@@ -118,9 +118,12 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 
 def _at_home(word: str) -> str:
-    """Return `--option=~/path` with the home in place of ~, which shells expand at the beginning of a word alone."""
-    option, equals, value = word.partition("=")
-    return f"{option}={expanded(value)}" if equals and option.startswith("--") and value.startswith("~") else word
+    """Return `~/path` or `--option=~/path` with the home in place of ~.
+
+    Shells expand it at the beginning of a word that is not quoted, and what starts a command without one does not.
+    """
+    option, equals, value = word.partition("=") if word.startswith("--") else ("", "", word)
+    return f"{option}{equals}{expanded(value)}" if value.startswith("~") else word
 
 
 @app.callback(epilog=examples("ui2i demo", "ui2i new-domain cat --images ~/cats --base face", "ui2i distances cat"))

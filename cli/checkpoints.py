@@ -10,7 +10,6 @@ import typer
 from cli.epilog import examples
 from cli.help import group
 from ui2i.errors import CheckpointError
-from ui2i.files import expanded
 from ui2i.names import printable
 
 if TYPE_CHECKING:
@@ -188,7 +187,7 @@ def pack(
     from cli.report import print_paths
     from tasks.requests.pack_base import pack_base
 
-    print_paths({"base": pack_base(context.obj.project, name, expanded(folder).resolve())})
+    print_paths({"base": pack_base(context.obj.project, name, folder.resolve())})
 
 
 @base_app.command(epilog=examples("ui2i base check face", "ui2i base check face --num 200"))

@@ -10,7 +10,6 @@ import typer
 from cli.epilog import examples
 from cli.terminal import session
 from ui2i.errors import ConfigError
-from ui2i.files import expanded
 from ui2i.translation_files import SHEET_NAME
 
 if TYPE_CHECKING:
@@ -110,7 +109,7 @@ def export_onnx(
     if generator:
         name = f"{domain}-{variant}" if variant else domain
         path = out or project.onnx_translator(name.removesuffix(".safetensors").replace("/", "-"))
-        difference, parts = export_model(project, domain, variant, expanded(path).resolve())
+        difference, parts = export_model(project, domain, variant, path.resolve())
         print_paths(dict(zip(("mapping", "synthesis"), parts, strict=True)))
         print(f"images differ by at most {difference:.1e} of values in [-1, 1]")
         return
@@ -119,7 +118,7 @@ def export_onnx(
             f"--variant is {variant} without --generator, expected both: a translator has its own variant; add "
             "--generator, or leave out --variant"
         )
-    path = expanded(out or project.onnx_translator(domain)).resolve()
+    path = (out or project.onnx_translator(domain)).resolve()
     difference, num_images = export_translator(project, domain, path)
     print_paths({"onnx": path})
     print(f"compared on {num_images} images: outputs differ by at most {difference:.1e} of values in [-1, 1]")

@@ -7,7 +7,6 @@ from typing import Annotated
 import typer
 
 from cli.epilog import examples
-from ui2i.files import expanded
 from ui2i.names import printable
 
 
@@ -31,7 +30,7 @@ def init(
     from tasks.requests.new_project import create_project
     from ui2i.provenance import installed_package
 
-    project = create_project(expanded(folder or context.obj.project_dir or Path()), example=example)
+    project = create_project(folder or context.obj.project_dir or Path(), example=example)
     params = load_params(project)
     shown = project.root.relative_to(Path.cwd()) if project.root.is_relative_to(Path.cwd()) else project.root
     lines = {

@@ -200,7 +200,9 @@ def test_the_report_of_a_project(project, ui2i, monkeypatch, tmp_path):
     assert ui2i("report")[0] == 0, "an earlier one is replaced"
     monkeypatch.setenv("HOME", str(tmp_path))
     assert ui2i("report", "--out=~/page.html")[0] == 0
-    assert (tmp_path / "page.html").is_file() and not Path("~").exists(), "no shell expands this"
+    assert ui2i("report", "--out", "~/quoted.html")[0] == 0
+    assert {path.name for path in tmp_path.glob("*.html")} == {"page.html", "quoted.html"}
+    assert not Path("~").exists(), "no shell expands these"
     page = (project.data_dir / "tables" / "report.html").read_text()
     assert all(address.startswith("data:") for address in resources(page))
     for expected in (

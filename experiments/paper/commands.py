@@ -8,7 +8,6 @@ import typer
 
 from cli.epilog import examples
 from cli.terminal import session
-from ui2i.files import expanded
 
 if TYPE_CHECKING:
     from tasks.project.params import Params
@@ -63,7 +62,7 @@ def reproduce(
         project, params = planned(out, quick=quick)
         _print_plan(project, params, reproduction_stages(params, only or ()))
         return
-    prepared = prepare(out, quick=quick, backbone=None if backbone is None else expanded(backbone))
+    prepared = prepare(out, quick=quick, backbone=backbone)
     project = prepared.project
     for note in prepared.notes:
         print(f"note: {note}")
