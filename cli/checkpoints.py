@@ -52,9 +52,9 @@ def show(path: _Path) -> None:
 
 @checkpoint_app.command(
     epilog=examples(
-        "ui2i checkpoint convert ffhq.pkl ffhq.pt            for rosinality's code and tools based on it",
-        "ui2i checkpoint convert data/checkpoints/face face.pkl   for NVIDIA's code",
-        "ui2i checkpoint convert 550000.pt ffhq-256          a checkpoint folder of this project",
+        "ui2i checkpoint convert ffhq.pkl ffhq.pt  # for rosinality's code",
+        "ui2i checkpoint convert data/checkpoints/face face.pkl  # for NVIDIA's code",
+        "ui2i checkpoint convert 550000.pt ffhq-256  # this project's own kind",
     )
 )
 def convert(
@@ -171,8 +171,8 @@ def add(
 
 @base_app.command(
     epilog=examples(
-        "ui2i base pack face ~/face-base   then, elsewhere: imported: {face: {checkpoint: PATH}}",
-        "ui2i base pack cartoon/FC-FT ~/cartoon-model   then, elsewhere: a domain's start",
+        "ui2i base pack face ~/face-base  # for `imported` of another project",
+        "ui2i base pack cartoon/FC-FT ~/cartoon  # for `start` of another's domain",
     )
 )
 def pack(

@@ -118,6 +118,9 @@ def working(title: str) -> Iterator[Progress]:
     try:
         yield functools.partial(display.progress, title)
         result = "done"
+    except KeyboardInterrupt:
+        result = "stopped"
+        raise
     finally:
         display.finish(title, result, time.monotonic() - started)
 

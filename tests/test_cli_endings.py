@@ -14,6 +14,7 @@ from typed_commands import images as images
 from typed_commands import session as session
 from typed_commands import ui2i as ui2i
 
+from flows.display import working
 from tasks.running.dvc_stage import StageFailed
 from ui2i.errors import DataError
 from ui2i.tables import DISTANCE_SCHEMA, append_rows
@@ -49,6 +50,13 @@ def test_ctrl_c_ends_with_130(ui2i, monkeypatch):
     status, _, err = ui2i("re-evaluate")
     assert status == 130
     assert err.startswith("stopped; ")
+
+
+@pytest.mark.parametrize(("error", "result"), [(KeyboardInterrupt, "stopped"), (ValueError, "failed")])
+def test_work_that_is_no_stage_says_how_it_ended(error, result, capsys):
+    with pytest.raises(error), working("measure"):
+        raise error
+    assert f"measure: {result}" in capsys.readouterr().out.splitlines()[-1]
 
 
 def test_a_server_that_does_not_answer_is_one_line(ui2i, monkeypatch):

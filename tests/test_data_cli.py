@@ -62,7 +62,7 @@ def test_show(ui2i, project):
     numbers = {row[0]: int(row[1]) for row in rows if row[0] in ("train", "test")}
     assert sum(numbers.values()) == 12
     assert ["width, px", "40", "40", "40"] in rows and ["height, px", "50", "50", "50"] in rows
-    assert ["unreadable", "2", "unreadable, or no image"] in rows
+    assert ["unreadable", "2", "missing, unreadable, or no image"] in rows
     assert ["duplicate", "1", "the same file came before"] in rows
     for name in ("samples.png", "rejects.png", "rejects.parquet"):
         assert str(project.prepared("set") / name) in out

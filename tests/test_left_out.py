@@ -59,7 +59,8 @@ def test_a_folder_and_its_copy_give_one_report(project, mixed: Path, tmp_path: P
     assert reported(tmp_path / "copied") == reported(tmp_path / "direct") == (REJECTS, PASSED_OVER)
     assert count_images(mixed) == 3
     assert not_copied(raw) == (
-        "7 files left out: 1 a link to elsewhere, 2 unreadable, or no image, 2 of .png?w=640, 1 of .txt, 1 of no suffix"
+        "7 files left out: 1 a link to elsewhere, 2 missing, unreadable, or no image, 2 of .png?w=640, 1 of .txt, "
+        "1 of no suffix"
     )
 
 

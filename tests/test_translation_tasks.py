@@ -24,6 +24,7 @@ from tasks.project.paths import Project
 from tasks.requests import translate_folder
 from tasks.requests.translation_request import TranslationRequest
 from tasks.running import stage_cli
+from tasks.running.locks import hold_output
 from tasks.stages import translate
 from ui2i.checkpoints import ModelCard, save_generator
 from ui2i.datasets.ingest import ingest
@@ -250,6 +251,15 @@ def test_translations_of_a_link_are_named_after_it(made: Project, tmp_path: Path
         request = TranslationRequest(images=tmp_path / link, domain="cartoon", out=tmp_path / "out", steps=1)
         assert translate_folder.main(translate_folder.command(made, request.resolved())[3:]) == 0
         assert (tmp_path / "out" / f"{stem}-FC-FT.png").is_file()
+
+
+def test_a_second_one_to_the_same_folder_names_that(
+    made: Project, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    request = TranslationRequest(images=tmp_path, domain="cartoon", out=tmp_path / "out").resolved()
+    with hold_output(made, translate_folder._locked(made, "cartoon", out=request.out, part=None)):
+        assert translate_folder.main(translate_folder.command(made, request)[3:]) == 2
+    assert f"error: {request.out} is being written by process " in capsys.readouterr().err
 
 
 def test_a_request_survives_json_and_a_broken_one_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,6 +14,7 @@ from tasks.running.command_line import USER_ERROR, print_error
 from tasks.running.stage_cli import Job, Stage, default_device
 from ui2i.errors import ConfigError
 from ui2i.files import sha256_bytes
+from ui2i.names import printable
 
 if TYPE_CHECKING:
     from tasks.models.domain_models import Model
@@ -140,6 +141,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         summary="",
         option="domain",
         output=functools.partial(_locked, out=request.out, part=options.part),
+        shown=printable(str(request.out)),
         work=functools.partial(work, request=request, part=options.part),
     )
     place = [] if options.project is None else ["--project", options.project]

@@ -89,13 +89,16 @@ def hold_model(project: Project, name: str, holder: Holder | None = None) -> Ite
 
 
 @contextlib.contextmanager
-def hold_output(project: Project, output: Path) -> Iterator[None]:
+def hold_output(project: Project, output: Path, *, shown: str | None = None) -> Iterator[None]:
     """Hold an output for this process, and remove what a killed one was writing beside it.
+
+    Args:
+        shown: what to call it; None: its path in the project.
 
     Raises:
         HeldError: another process writes it; the message names that.
     """
-    with _hold(project.lock_path(output), new_holder(), f"{project.relative(output)} is being written"):
+    with _hold(project.lock_path(output), new_holder(), f"{shown or project.relative(output)} is being written"):
         _remove_leftovers(output)
         yield
 

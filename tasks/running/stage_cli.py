@@ -65,6 +65,7 @@ class Stage:
     summary: str
     option: str  # domain, base or dataset
     output: Callable[[Project, str], Path]  # what the stage writes, locked meanwhile
+    shown: str | None = None  # what to call the output; None: its path in the project
     work: Callable[[Job], None]
     computes: bool = True  # with networks, for which freed memory is kept (`ui2i.allocator`)
     trains: bool = False  # only one stage that does runs at a time
@@ -156,7 +157,7 @@ def _work(stage: Stage, options: argparse.Namespace, project: Project, name: str
         print(stage.plan(job))
     elif job.is_writer:
         with (
-            hold_output(project, stage.output(project, name)),
+            hold_output(project, stage.output(project, name), shown=stage.shown),
             noted_cost(project.cost_file(f"{stage.name}@{name}")),
             report_progress(f"{stage.name}@{name}") as progress,
         ):

@@ -25,7 +25,7 @@ REASONS = {
     "link": "a link to elsewhere",
     "too_large": "over 256 MiB",
     "decompression_bomb": "unpacking to more than an image does",
-    "unreadable": "unreadable, or no image",
+    "unreadable": "missing, unreadable, or no image",
     "truncated": "cut short",
     "damaged": "complete, but cannot be decoded",
     "unsupported": "a kind of image that is not read here",
