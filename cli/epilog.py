@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-WIDTH = 76  # of a terminal's 80 columns, help is indented by two, and examples by two more
+_WIDTH = 76  # of a terminal's 80 columns, help is indented by two, and examples by two more
 
 
 def examples(*lines: str) -> str:
@@ -13,12 +13,14 @@ def examples(*lines: str) -> str:
 
 def _broken(line: str) -> Iterator[str]:
     """Yield the rows of an example."""
-    first, *others = re.split(r" (?=--|\| )", line)
-    row = first
+    if len(line) <= _WIDTH:
+        yield line
+        return
+    row, *others = re.split(r" (?=--|\| )", line)
     for part in others:
-        if len(row) + len(part) + len(" \\ ") > WIDTH and len(line) > WIDTH:
+        if len(f"{row} {part} \\") <= _WIDTH:
+            row = f"{row} {part}"
+        else:
             yield f"{row} \\"
             row = f"    {part}"
-        else:
-            row = f"{row} {part}"
     yield row
